@@ -1,0 +1,70 @@
+# One target, one thing. `make demo` and `make test` set up all they need.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+PY := .venv/bin/python
+DEMO_HOME := $(CURDIR)/.demo
+
+.PHONY: help demo stop venv test lint format bench clean prerequisites
+
+help:
+	@echo "make demo    start four paper bots in a home of their own (.demo) and show them"
+	@echo "make stop    stop them"
+	@echo "make test    run all tests"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   measure; figures go to benchmarks/results/"
+	@echo "make venv    only make the environment (.venv)"
+
+prerequisites:
+	@command -v git >/dev/null || { echo "git is missing: apt-get install git"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 is missing: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "$(PYTHON) is not Python 3.11 to 3.13: apt-get install python3 python3-venv, or make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+
+.venv/.run-time: requirements.txt | prerequisites
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@echo "installing pinned requirements into .venv"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/.test: requirements-test.txt .venv/.run-time
+	@echo "installing pinned test requirements into .venv"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@touch $@
+
+venv: .venv/.run-time
+
+demo: .venv/.run-time
+	@mkdir -p $(DEMO_HOME)/config/active && cp config/demo/*.json $(DEMO_HOME)/config/active/
+	@$(PY) core/daemon_manager.py --home $(DEMO_HOME) status --check >/dev/null 2>&1 \
+		|| $(PY) core/daemon_manager.py --home $(DEMO_HOME) start --daemon
+	@echo "the bots trade a recorded minute of a real market; first fills come within seconds ..."; sleep 8
+	@$(PY) core/daemon_manager.py --home $(DEMO_HOME) status
+	@echo
+	@echo "look further (export MAKERD_HOME=$(DEMO_HOME) first):"
+	@echo "  $(PY) core/daemon_manager.py status --watch       the same, live"
+	@echo "  $(PY) core/daemon_manager.py logs demo-tight -f   what a bot does"
+	@echo "  $(PY) run.py --cli                                the menu"
+	@echo "  kill -9 <pid of a bot>                            and see it come back with its ledger"
+	@echo "  make stop                                         cancel every order and end"
+
+stop: .venv/.run-time
+	@$(PY) core/daemon_manager.py --home $(DEMO_HOME) stop
+
+test: .venv/.test
+	@$(PY) tests/run_tests.py all
+
+lint: .venv/.test
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy --strict core api strategies utils
+
+format: .venv/.test
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+bench: .venv/.run-time
+	@$(PY) benchmarks/run_all.py
+
+clean: 
+	@rm -rf .demo reports .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,201 @@
+"""The embedded venue: an ExchangeClient that needs no account and no network, and keeps its promises after a kill.
+
+A feed gives the market, `core/market/matching.py` the fills, `paper_store.py` the memory; `paper_venue.py` joins them.
+There is no thread: `poll` brings the venue up to now and says when it wants to be called again: for the next book
+picture or the next message under way. Everything is in the file before it is in the inbox. Messages under way when the
+client is closed or killed are lost; nothing arrives later.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from api.base_client import Capabilities, ClientContext, ExchangeClient, Inbox
+from api.feed import Feed, SilentFeed
+from api.market_facts import Market, market_from_text
+from api.paper_settings import PaperSettings
+from api.paper_store import PaperStore, store_path
+from api.paper_venue import PaperVenue
+from core.market.events import BookUpdate, LinkDown, LinkUp
+from core.market.order import Order
+from utils.errors import ConfigError, VenueRefused, VenueUnreachable
+
+_MAX_EVENTS_PER_POLL = 5_000  # the loop gets its turn back even when there is much to catch up with
+_MAX_GAP_NS = 60 * 10**9  # after a longer pause of the process the venue counts as closed meanwhile
+_ARRIVAL_MARGIN_S = 0.1
+
+Arrive = Callable[[PaperVenue, int], None]  # what a message does at the venue, and when (venue time)
+
+
+class PaperClient(ExchangeClient):
+    """One paper account on one symbol."""
+
+    def __init__(self, config: Mapping[str, Any], context: ClientContext) -> None:
+        super().__init__(config, context)
+        self._settings = PaperSettings.from_config(config)
+        self.capabilities = Capabilities(
+            reduce_only=True,
+            batch_cancel=True,
+            cancel_all_by_prefix=True,
+            late_arrival_s=self._settings.latency_ms / 1000 + _ARRIVAL_MARGIN_S,
+            max_open_orders=self._settings.max_open_orders,
+        )
+        self._latency_ns = int(self._settings.latency_ms * 1_000_000)
+        self._venue: PaperVenue | None = None
+        self._feed_problem: ConfigError | None = None
+        self._on_the_way: deque[tuple[int, Arrive]] = deque()  # venue time of the arrival; the latency is constant
+        self._asked: list[tuple[int, str | None]] = []  # reports to give at the end of this poll
+        self._publishing = False
+        self._publish_from_ns = 0  # venue time
+        self._published = -1  # number of the newest picture told
+
+    @classmethod
+    def config_complaints(cls, exchange_config: Mapping[str, Any], symbol: str, data_dirs: Sequence[str]) -> list[str]:
+        """Return what is wrong with feed, recording, symbol and balances; compiles the recording on the way."""
+        try:
+            return PaperSettings.from_config(exchange_config).complaints(symbol, data_dirs)
+        except ConfigError as exc:
+            return [str(exc)]
+
+    def open(self, inbox: Inbox, leg: str) -> None:
+        """Open the venue's file. Raises VenueRefused (unknown symbol), VenueUnreachable (file in use), ConfigError."""
+        settings, context = self._settings, self.context
+        try:
+            market = settings.find_market(context.symbol, context.data_dirs)
+            feed, store = settings.open_feed(market, context.data_dirs), self._open_store(market.symbol)
+        except ConfigError as exc:
+            market, feed, store = self._open_without_feed(exc)
+        try:
+            self._venue = PaperVenue(store, settings, market, feed, leg, inbox.put, context.utc_ns(), context.now_ns())
+        except BaseException:
+            store.close()
+            raise
+        self.instrument = self._venue.instrument
+        self._inbox, self._leg = inbox, leg
+
+    def _open_store(self, symbol: str) -> PaperStore:
+        context = self.context
+        path = store_path(context.state_dir, context.exchange, context.account, symbol)
+        return PaperStore(path, f"process {os.getpid()} (bot {context.bot_name})")
+
+    def _open_without_feed(self, problem: ConfigError) -> tuple[Market, Feed, PaperStore]:
+        """Open an account that exists although its feed is gone, so that its orders can be listed and cancelled."""
+        context, symbol = self.context, self.context.symbol
+        if not store_path(context.state_dir, context.exchange, context.account, symbol).exists():
+            raise problem
+        store = self._open_store(symbol)
+        try:
+            text = store.market_text()
+            if text is None:
+                raise problem
+            market = market_from_text(text, store.path)
+        except BaseException:
+            store.close()
+            raise
+        self._feed_problem = problem
+        return market, SilentFeed(), store
+
+    def start_market_data(self) -> None:
+        """Begin to deliver LinkUp, books and trade prints. Raises ConfigError when the feed cannot be used."""
+        venue = self._opened()
+        if self._feed_problem is not None:
+            raise self._feed_problem
+        self._publishing = venue.prints_wanted = True
+        self._inbox.put(LinkUp(self._leg))
+        self._publish_book(venue, self.context.now_ns())
+
+    def close(self) -> None:
+        """Close the file; orders stay as they are."""
+        venue, self._venue = self._venue, None
+        self._on_the_way.clear()
+        self._asked.clear()
+        if venue is not None:
+            venue.close()
+
+    def submit(self, orders: Sequence[Order]) -> None:
+        """Send new orders; each is answered when it has arrived."""
+        sent = tuple(orders)
+        if sent:
+            self._send(lambda venue, at_ns: venue.submit(sent, at_ns))
+
+    def cancel(self, client_order_ids: Sequence[str]) -> None:
+        """Send cancels; each is answered by CANCELED or CANCEL_REJECTED."""
+        ids = tuple(client_order_ids)
+        if ids:
+            self._send(lambda venue, _: venue.cancel(ids))
+
+    def cancel_all(self, prefix: str) -> None:
+        """Cancel every open order whose id begins with `prefix`. Raises VenueRefused for an empty one."""
+        if not prefix:
+            raise VenueRefused("cancel_all needs a prefix: it must not touch the orders of others")
+        self._send(lambda venue, _: venue.cancel_all(prefix))
+
+    def request_report(self, request_id: int, since: str | None) -> None:
+        """Ask for open orders, fills after the mark `since`, positions and balances."""
+        # Given at the end of the poll in which the request arrives: all that arrived by then is in it.
+        self._send(lambda _venue, _at: self._asked.append((request_id, since)))
+
+    def _send(self, arrive: Arrive) -> None:
+        now_ns = self._opened().time.elapsed(self.context.now_ns())
+        self._on_the_way.append((now_ns + self._latency_ns, arrive))
+
+    def _opened(self) -> PaperVenue:
+        if self._venue is None:
+            raise VenueUnreachable("the paper venue is not open")
+        return self._venue
+
+    def poll(self, now_ns: int) -> int | None:
+        """Bring the venue up to `now_ns` and return when to be called next. Raises VenueUnreachable when closed."""
+        venue = self._opened()
+        elapsed_ns = max(venue.time.elapsed(now_ns), venue.played_ns)
+        if elapsed_ns - venue.played_ns > _MAX_GAP_NS:
+            self._resume_after_gap(venue, elapsed_ns)
+        if not self._advance(venue, elapsed_ns, now_ns):
+            return now_ns
+        venue.retry_unsaved()
+        self._publish_book(venue, now_ns)
+        for request_id, since in self._asked:
+            self._inbox.put(venue.report(request_id, since))
+        self._asked.clear()
+        return venue.time.now_at(self._next_due_ns(venue, elapsed_ns))
+
+    def _advance(self, venue: PaperVenue, elapsed_ns: int, now_ns: int) -> bool:
+        """Play feed and messages in the order of time; False when there is more to do than fits one call."""
+        budget = _MAX_EVENTS_PER_POLL
+        while self._on_the_way and self._on_the_way[0][0] <= elapsed_ns:
+            due_ns, arrive = self._on_the_way[0]
+            budget = venue.play(due_ns, now_ns, budget)
+            if not budget:
+                return False
+            self._on_the_way.popleft()
+            arrive(venue, due_ns)
+        return venue.play(elapsed_ns, now_ns, budget) > 0
+
+    def _next_due_ns(self, venue: PaperVenue, elapsed_ns: int) -> int:
+        due_ns = max(venue.next_picture_ns, self._publish_from_ns)
+        if self._on_the_way:
+            due_ns = min(due_ns, self._on_the_way[0][0])
+        return max(due_ns, elapsed_ns)
+
+    def _resume_after_gap(self, venue: PaperVenue, elapsed_ns: int) -> None:
+        if self._publishing:
+            self._inbox.put(LinkDown(self._leg, "the process was paused"))
+        venue.go_to(elapsed_ns)
+        if self._publishing:
+            self._inbox.put(LinkUp(self._leg))
+
+    def _publish_book(self, venue: PaperVenue, now_ns: int) -> None:
+        """Tell the newest picture; a feed that runs faster than time is told at the pace of one that does not."""
+        fresh = venue.picture_number != self._published and venue.played_ns >= self._publish_from_ns
+        if not self._publishing or not fresh:
+            return
+        self._published = venue.picture_number
+        if self._settings.speed > 1:
+            self._publish_from_ns = venue.played_ns + self._settings.interval_ns
+        self._inbox.put(BookUpdate(self._leg, venue.book(now_ns)))
+
+
+CLIENT = PaperClient

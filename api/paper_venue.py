@@ -1,0 +1,248 @@
+"""The paper venue behind its client: feed, matching engine and file, moved forward in the order of time.
+
+What happens is written to the file before it is told; what cannot be written did not happen, but for cancels: those
+hold from the moment they arrive and are written down as soon as that is possible again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from random import Random
+
+from api.base_client import InboxItem
+from api.feed import Feed, Picture, Print
+from api.market_facts import Market
+from api.paper_settings import PaperSettings
+from api.paper_store import Change, PaperStore, StoredVenue, StoreFailed, orders_and_closed
+from api.paper_time import VenueTime
+from core.market.book import OrderBook
+from core.market.events import FillEvent, OrderUpdate, TradePrint
+from core.market.matching import Arrival, EngineState, Matched, MatchingEngine
+from core.market.order import Fill, Order, OrderEvent, OrderState
+from core.market.reports import VenueReport
+from core.market.sim_account import SimAccount
+
+_log = logging.getLogger("makerd.paper")
+_RETRY_NS = 10**9  # between attempts to write down cancels that a full disk refused
+
+
+class PaperVenue:
+    """One account on one symbol; times are the venue's (ns since its birth) unless they say otherwise."""
+
+    def __init__(
+        self,
+        store: PaperStore,
+        settings: PaperSettings,
+        market: Market,
+        feed: Feed,
+        leg: str,
+        tell: Callable[[InboxItem], None],
+        utc_ns: int,
+        now_ns: int,
+    ) -> None:
+        """Open the venue as of now (`now_ns` is the loop's clock). Raises VenueUnreachable."""
+        self._store, self._feed, self._leg, self._tell = store, feed, leg, tell
+        self.instrument = market.instrument(settings.maker_fee_bps, settings.taker_fee_bps)
+        balances = settings.starting_balances(market)
+        stored = store.load(self.instrument, utc_ns, balances, market.to_text())
+        self.time = VenueTime.at_opening(stored.birth_utc_ns, stored.high_water_ns, utc_ns, now_ns, settings.speed)
+        # Part of every id: a new file for the same account must not repeat the ids of the old one.
+        self._id_prefix = f"{stored.birth_utc_ns // 1_000_000:x}-"
+        self._engine = self._engine_of(stored, settings, market)
+        self._unsaved: set[str] = set()  # orders that were cancelled while the file could not be written
+        self._retry_ns = 0
+        self._store_works = True
+        self.prints_wanted = False
+        self.go_to(self.time.elapsed(now_ns))
+
+    def _engine_of(self, stored: StoredVenue, settings: PaperSettings, market: Market) -> MatchingEngine:
+        account = SimAccount(self.instrument, stored.balances, stored.position, market.max_leverage)
+        # Each opening draws its own numbers; the same sequence of openings draws the same ones again.
+        random = Random(f"{settings.seed}/{stored.opens}")
+        orders = [replace(order, leg=self._leg) for order in stored.orders]
+        return MatchingEngine(
+            account, settings.rules, random.random, self._id_prefix, orders, stored.last_order, stored.last_trade
+        )
+
+    # -- the market -------------------------------------------------------------------------------------------------
+    def go_to(self, elapsed_ns: int) -> None:
+        """Take the feed to a time without matching what lies between, only the book found there."""
+        before = self._engine.state()
+        self._picture = self._feed.seek(self.time.position(elapsed_ns))
+        self.played_ns = elapsed_ns
+        result = self._engine.on_book(self._picture.bids, self._picture.asks, self.time.utc(elapsed_ns))
+        if result.fills:
+            self._settle([result], before)
+
+    @property
+    def next_picture_ns(self) -> int:
+        """Return when the next book picture is due."""
+        return self.time.elapsed_at(self._feed.next_picture_ns)
+
+    def play(self, until_ns: int, now_ns: int, budget: int) -> int:
+        """Match up to `budget` events of the feed up to `until_ns` as one step; return what is left of the budget."""
+        before, until = self._engine.state(), self.time.position(until_ns)
+        matched: list[Matched] = []
+        while budget:
+            event = self._feed.next(until)
+            if event is None:
+                self.played_ns = max(self.played_ns, until_ns)
+                break
+            budget -= 1
+            at_ns = self.time.elapsed_at(event.at_ns)
+            self.played_ns = max(self.played_ns, at_ns)
+            result = self._match(event, self.time.utc(at_ns), now_ns)
+            if result.fills:
+                matched.append(result)
+        if matched:
+            self._settle(matched, before)
+        return budget
+
+    def _match(self, event: Picture | Print, utc_ns: int, now_ns: int) -> Matched:
+        if isinstance(event, Picture):
+            self._picture = event
+            return self._engine.on_book(event.bids, event.asks, utc_ns)
+        _, price_ticks, size_lots, aggressor = event
+        if self.prints_wanted:
+            self._tell(TradePrint(self._leg, price_ticks, size_lots, aggressor, utc_ns, now_ns))
+        return self._engine.on_print(price_ticks, size_lots, aggressor, utc_ns)
+
+    def book(self, local_ns: int) -> OrderBook:
+        """Return the newest picture; `local_ns` is the loop's clock."""
+        picture = self._picture
+        venue_ns = self.time.utc(self.time.elapsed_at(picture.at_ns))
+        return OrderBook(picture.bids, picture.asks, picture.number, venue_ns, local_ns)
+
+    @property
+    def picture_number(self) -> int:
+        """Return the number of the newest picture."""
+        return self._picture.number
+
+    # -- messages that arrive ---------------------------------------------------------------------------------------
+    def submit(self, orders: Sequence[Order], at_ns: int) -> None:
+        """Take orders; when they cannot be written down all of them are rejected."""
+        before, utc_ns = self._engine.state(), self.time.utc(at_ns)
+        arrivals = [self._engine.submit(replace(order, leg=self._leg), utc_ns) for order in orders]
+        if any(arrival.accepted for arrival in arrivals):
+            problem = self._commit(self._change_of(arrivals))
+            if problem is not None:
+                self._engine.restore(before)
+                for order in orders:
+                    self._answer(order.client_order_id, OrderEvent.REJECTED, None, problem)
+                return
+        for arrival in arrivals:
+            self._answer_arrival(arrival)
+
+    def cancel(self, order_ids: Sequence[str]) -> None:
+        """Cancel orders, whether that can be written down or not."""
+        cancelled = {order_id: self._engine.cancel(order_id) for order_id in order_ids}
+        closed = [order_id for order_id, order in cancelled.items() if order is not None]
+        if closed and self._commit(self._change(closed)) is not None:
+            self._unsaved.update(closed)
+        for order_id, order in cancelled.items():
+            if order is None:
+                self._answer(order_id, OrderEvent.CANCEL_REJECTED, None, "no_such_open_order")
+            else:
+                self._answer(order_id, OrderEvent.CANCELED, order.venue_order_id)
+
+    def cancel_all(self, prefix: str) -> None:
+        """Cancel the open orders whose client order id begins with `prefix`."""
+        self.cancel([order_id for order_id in self._engine.orders if order_id.startswith(prefix)])
+
+    def report(self, request_id: int, since: str | None) -> VenueReport:
+        """Return everything there is to know, with the fills behind the mark `since`."""
+        engine, account, as_of_ns = self._engine, self._engine.account, self.time.utc(self.played_ns)
+        try:
+            fills = self._store.fills_after(self._fill_number(since), self.instrument, self._leg)
+        except StoreFailed as exc:
+            return VenueReport(self._leg, request_id, False, as_of_ns=as_of_ns, reason=str(exc))
+        return VenueReport(
+            leg=self._leg,
+            request_id=request_id,
+            complete=True,
+            open_orders=tuple(engine.orders.values()),
+            fills=fills,
+            positions=account.report_positions(self._leg),
+            balances=account.report_balances(engine.orders.values(), engine.mid_ticks()),
+            mark=f"{self._id_prefix}t{engine.last_trade}",
+            as_of_ns=as_of_ns,
+        )
+
+    def _fill_number(self, since: str | None) -> int:
+        """Return the number of the fill that a mark stands for; a mark of another file means all of ours."""
+        head, _, number = (since or "").rpartition("t")
+        return int(number) if head == self._id_prefix and number.isdecimal() else 0
+
+    # -- answers ----------------------------------------------------------------------------------------------------
+    def _answer(self, order_id: str, event: OrderEvent, venue_order_id: str | None, reason: str = "") -> None:
+        self._tell(OrderUpdate(self._leg, order_id, event, venue_order_id, reason))
+
+    def _answer_arrival(self, arrival: Arrival) -> None:
+        order = arrival.order
+        if not arrival.accepted:
+            self._answer(order.client_order_id, OrderEvent.REJECTED, None, arrival.reason)
+            return
+        self._answer(order.client_order_id, OrderEvent.ACCEPTED, order.venue_order_id)
+        for fill in arrival.fills:
+            self._tell(FillEvent(self._leg, fill))
+        if order.state is OrderState.EXPIRED:
+            self._answer(order.client_order_id, OrderEvent.EXPIRED, order.venue_order_id, arrival.reason)
+        self._answer_ended(arrival.ended)
+
+    def _answer_ended(self, orders: Sequence[Order]) -> None:
+        for order in orders:
+            self._answer(order.client_order_id, OrderEvent.CANCELED, order.venue_order_id, order.reason)
+
+    # -- the file ---------------------------------------------------------------------------------------------------
+    def _settle(self, matched: Sequence[Matched], before: EngineState) -> None:
+        """Write down what was matched, then tell it; when it cannot be written, it did not happen."""
+        fills = [fill for result in matched for fill in result.fills]
+        ended = [order for result in matched for order in result.ended]
+        touched = [*(fill.client_order_id for fill in fills), *(order.client_order_id for order in ended)]
+        if self._commit(self._change(touched, fills)) is not None:
+            self._engine.restore(before)
+            return
+        for fill in fills:
+            self._tell(FillEvent(self._leg, fill))
+        self._answer_ended(ended)
+
+    def _change_of(self, arrivals: Sequence[Arrival]) -> Change:
+        fills = [fill for arrival in arrivals for fill in arrival.fills]
+        touched = [arrival.order.client_order_id for arrival in arrivals if arrival.accepted]
+        touched += [order.client_order_id for arrival in arrivals for order in arrival.ended]
+        touched += [fill.client_order_id for fill in fills]
+        return self._change(touched, fills)
+
+    def _change(self, touched: Sequence[str] = (), fills: Sequence[Fill] = ()) -> Change:
+        engine = self._engine
+        saved, closed = orders_and_closed(touched, engine.orders)
+        return Change(engine.account, engine.last_order, engine.last_trade, self.played_ns, saved, closed, list(fills))
+
+    def _commit(self, change: Change) -> str | None:
+        """Write a change and the cancels that are still owed; return why they could not be written."""
+        change.closed |= self._unsaved
+        try:
+            self._store.commit(change)
+        except StoreFailed as exc:
+            if self._store_works:
+                _log.error("paper_store_failed", extra={"fields": {"reason": str(exc)}})
+            self._store_works = False
+            return str(exc)
+        self._unsaved.clear()
+        self._store_works = True
+        return None
+
+    def retry_unsaved(self) -> None:
+        """Write down cancels that are still owed, about once a second."""
+        if self._unsaved and self.played_ns >= self._retry_ns:
+            self._retry_ns = self.played_ns + _RETRY_NS
+            self._commit(self._change())
+
+    def close(self) -> None:
+        """Write down what is owed and how late it is, and close the file."""
+        try:
+            self._commit(self._change())
+        finally:
+            self._store.close()

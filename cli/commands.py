@@ -1,0 +1,328 @@
+"""The commands of `core/daemon_manager.py`. Slow things are imported where they are used: `status` is asked often."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.config_commands import config
+from cli.offline import bot_names, status_while_down
+from cli.shared import App, Door, Keep, as_json, complaints_of, everywhere, pass_app, unknown_name
+from core.process.control import ControlRefused, DaemonDown, call
+from utils.errors import MakerdError
+from utils.exit_statuses import DONE, REFUSED
+from utils.terminal import is_terminal, wants_colour
+from utils.version import __version__
+
+PING_S = 5.0
+WORK_S = 60.0  # verbs that wait for bots to come to rest
+STOP_S = 900.0  # the daemon bounds a stop itself, by the bots' stop_timeout_s
+GONE_S = 30.0
+SIGNAL_S = 120.0
+FRESH_S = 10.0  # an older heartbeat is not healthy
+WATCH_S = 1.0
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+SETTLED_BADLY = ("FATAL", "HALTED")
+
+
+@click.group(cls=Door, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="makerd", message="%(prog)s %(version)s")
+@everywhere
+def cli() -> None:
+    """Run a folder of configs as a supervised fleet of market-making bots."""
+
+
+cli.add_command(config)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--daemon", is_flag=True, help="Return when the daemon is ready; it goes on in the background.")
+@as_json
+@everywhere
+@pass_app
+def start(app: App, names: tuple[str, ...], daemon: bool, json_wanted: bool) -> int:
+    """Start the daemon with every active config, or with the named bots only."""
+    known = bot_names(app.home)
+    for name in names:
+        if name not in known:
+            raise unknown_name(name, known, "active bot")
+    if not daemon:
+        return app.services.run_foreground(app.home, names)
+    _say_started(app.services.start_daemon(app.home, names), json_wanted)
+    return DONE
+
+
+def _say_started(ready: Mapping[str, Any], json_wanted: bool) -> None:
+    if json_wanted:
+        click.echo(json.dumps(ready))
+        return
+    click.echo(f"makerd is running: pid {ready['pid']}, {_count(ready['bots'], 'bot')}; `status` shows them")
+    _warn_invalid(ready.get("invalid", ()))
+
+
+def _warn_invalid(invalid: Sequence[Mapping[str, Any]]) -> None:
+    if invalid:
+        click.echo(f"{_count(len(invalid), 'file')} not valid, and not started:", err=True)
+        click.echo("\n".join(f"  {line}" for line in complaints_of(invalid)), err=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@cli.command()
+@as_json
+@everywhere
+@pass_app
+def stop(app: App, json_wanted: bool) -> int:
+    """Stop every bot, cancel its orders, and end the daemon."""
+    report = _stopped(app)
+    if json_wanted:
+        click.echo(json.dumps(report or {"bots": []}))
+    elif report is None:
+        click.echo("the daemon is not running")
+    else:
+        _say_stopped(report)
+    return REFUSED if report and any(bot["left_orders"] for bot in report["bots"]) else DONE
+
+
+def _stopped(app: App) -> dict[str, Any] | None:
+    """Stop the daemon; return what it says each bot left behind, None when there was none."""
+    try:
+        call(app.home, "ping", timeout_s=PING_S)
+        report: dict[str, Any] = call(app.home, "stop", timeout_s=STOP_S)
+    except (DaemonDown, ControlRefused) as exc:
+        pid = app.services.daemon_pid(app.home)
+        if pid is None and isinstance(exc, DaemonDown):
+            return None
+        report = _stop_by_signal(app, pid)
+    _wait_until_gone(app)
+    return report
+
+
+def _stop_by_signal(app: App, pid: int | None) -> dict[str, Any]:
+    click.echo(f"the daemon (pid {pid}) does not answer; it is asked by a signal", err=True)
+    if app.services.daemon_pid(app.home) is not None and not app.services.stop_by_signal(app.home, SIGNAL_S):
+        raise MakerdError(
+            f"pid {pid} did not end within {SIGNAL_S:.0f} s; `kill -9 {pid}` ends it (its bots cancel and leave), "
+            "and the next start cancels whatever is left"
+        )
+    return {"bots": []}
+
+
+def _wait_until_gone(app: App) -> None:
+    deadline = time.monotonic() + GONE_S
+    while (pid := app.services.daemon_pid(app.home)) is not None:
+        if time.monotonic() > deadline:
+            raise MakerdError(f"the bots are stopped, but the daemon (pid {pid}) has not ended; see `logs daemon`")
+        time.sleep(0.02)
+
+
+def _say_stopped(report: Mapping[str, Any]) -> None:
+    left = [bot for bot in report["bots"] if bot["left_orders"]]
+    for bot in left:
+        orders = ", ".join(str(order) for order in bot["left_orders"])
+        click.echo(f"{bot['name']}: orders may be left at the venue: {orders}; start it again to cancel them", err=True)
+    ways = [str(bot["how"]) for bot in report["bots"]]
+    shown = ", ".join(f"{ways.count(way)} {way}" for way in dict.fromkeys(ways))
+    click.echo(f"stopped{': ' + shown if shown else ''}{'' if left else '; no order is left'}")
+
+
+@cli.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@as_json
+@everywhere
+@pass_app
+def restart(app: App, names: tuple[str, ...], json_wanted: bool) -> int:
+    """Restart the named bots; without a name the whole daemon, which then runs in the background."""
+    if names:
+        return _say_bots(call(app.home, "restart", {"names": list(names)}, WORK_S), json_wanted)
+    report = _stopped(app)
+    if report is not None and not json_wanted:
+        _say_stopped(report)
+    _say_started(app.services.start_daemon(app.home, ()), json_wanted)
+    return DONE
+
+
+@cli.group(no_args_is_help=True)
+@everywhere
+def bot() -> None:
+    """Start, stop or reset single bots of the running daemon."""
+
+
+def _add_bot_command(action: str, text: str) -> None:
+    @bot.command(action, help=text)
+    @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+    @as_json
+    @everywhere
+    @pass_app
+    def command(app: App, names: tuple[str, ...], json_wanted: bool) -> int:
+        return _say_bots(call(app.home, "bot", {"action": action, "names": list(names)}, WORK_S), json_wanted)
+
+
+_add_bot_command("start", "Start bots that are stopped.")
+_add_bot_command("stop", "Stop bots and cancel their orders; the others go on.")
+_add_bot_command("reset", "Clear a tripped risk limit or a FATAL state, then start the bots again.")
+
+
+def _say_bots(answer: Mapping[str, Any], json_wanted: bool) -> int:
+    """Print where each bot has come to; return 1 when one has come to nothing good."""
+    if json_wanted:
+        click.echo(json.dumps(answer))
+    for row in () if json_wanted else answer["bots"]:
+        reason = f": {row['reason']}" if row.get("reason") and row["state"] != "RUNNING" else ""
+        click.echo(f"{row['name']} {row['state']}{reason}")
+    return REFUSED if any(row["state"] in SETTLED_BADLY for row in answer["bots"]) else DONE
+
+
+@cli.command()
+@as_json
+@everywhere
+@pass_app
+def reload(app: App, json_wanted: bool) -> int:
+    """Read the configs again; only bots whose config has changed are restarted."""
+    answer = call(app.home, "reload", timeout_s=WORK_S)
+    if json_wanted:
+        click.echo(json.dumps(answer))
+    else:
+        click.echo(f"read again: {_count(answer['bots'], 'valid config')}")
+        _warn_invalid(answer["invalid"])
+    return REFUSED if answer["invalid"] else DONE
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--watch", is_flag=True, help="Show it again each second, until Ctrl-C.")
+@click.option("--check", is_flag=True, help="Exit with 1 unless every wanted bot is healthy.")
+@as_json
+@everywhere
+@pass_app
+def status(app: App, name: str | None, watch: bool, check: bool, json_wanted: bool) -> int:
+    """Show the daemon and its bots."""
+    if watch:
+        with contextlib.suppress(KeyboardInterrupt):
+            _watch(app, name, json_wanted)
+        return DONE
+    found = _status(app, name)
+    if json_wanted:
+        click.echo(json.dumps(found))
+    elif not check:
+        _show(found, name)
+    return _checked(found) if check else DONE
+
+
+def _status(app: App, name: str | None) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = call(app.home, "status")
+    except DaemonDown:
+        found = status_while_down(app.home, app.services.figures, app.services.daemon_pid(app.home))
+    if name is None:
+        return found
+    bots = [row for row in found["bots"] if row["name"] == name]
+    if not bots:
+        raise unknown_name(name, [str(row["name"]) for row in found["bots"]], "bot")
+    return {**found, "bots": bots}
+
+
+def _show(found: Mapping[str, Any], name: str | None) -> None:
+    from cli.render import bot_view, console, status_view
+
+    target = console()
+    target.print(bot_view(found) if name else status_view(found, target.width))
+
+
+def _watch(app: App, name: str | None, json_wanted: bool) -> None:
+    if json_wanted or not is_terminal(sys.stdout):
+        while True:
+            found = _status(app, name)
+            if json_wanted:
+                click.echo(json.dumps(found))
+            else:
+                _show(found, name)
+            time.sleep(WATCH_S)
+    from cli.render import watch
+
+    watch(lambda: _status(app, name), one=name is not None, every_s=WATCH_S)
+
+
+def _checked(found: Mapping[str, Any]) -> int:
+    """Say on stderr what is not healthy; return 1 when anything is not."""
+    faults = complaints_of(found["invalid"])
+    if found["daemon"]["state"] != "running":
+        faults.append(f"the daemon is {found['daemon']['state']}")
+    else:
+        faults += [fault for row in found["bots"] if (fault := _fault(row))]
+    if faults:
+        click.echo("\n".join(faults), err=True)
+    return REFUSED if faults else DONE
+
+
+def _fault(row: Mapping[str, Any]) -> str | None:
+    """Return why a bot is not healthy. A bot that ended well, or was never started, is not wanted."""
+    last = row["last_exit"] or {}
+    if row["state"] == "STOPPED" and not last.get("signal") and last.get("status") in (None, 0):
+        return None
+    if row["state"] != "RUNNING":
+        reason = row.get("reason") or last.get("reason")
+        return f"{row['name']}: {row['state']}{f' ({reason})' if reason else ''}"
+    age = row["heartbeat_age_s"]
+    if age is None or age > FRESH_S:
+        return f"{row['name']}: no heartbeat for {'long' if age is None else f'{age:.0f} s'}"
+    return None
+
+
+@cli.command()
+@click.argument("name")
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on with each new line, until Ctrl-C.")
+@click.option(
+    "-n", "lines", type=click.IntRange(0, 1_000_000), default=20, show_default=True, help="Lines to begin with."
+)
+@click.option("--component", metavar="C", help="Only lines of this component (orders, market, risk, ...).")
+@click.option("--level", type=click.Choice(LEVELS, case_sensitive=False), help="Only lines of this level or above.")
+@as_json
+@everywhere
+@pass_app
+def logs(
+    app: App, name: str, following: bool, lines: int, component: str | None, level: str | None, json_wanted: bool
+) -> int:
+    """Show the log of a bot, or of the daemon for NAME daemon."""
+    path, keep = _log_of(app, name), _filter(component, level)
+    found = app.services.follow(path, lines, keep) if following else app.services.tail(path, lines, keep)
+    colour = wants_colour(sys.stdout)
+    with contextlib.suppress(KeyboardInterrupt):
+        for line in found:
+            click.echo(line if json_wanted else app.services.render_line(line, colour), color=colour)
+    return DONE
+
+
+def _log_of(app: App, name: str) -> Path:
+    """Return the file of a log that exists or may come to exist. Raises ConfigError for a name nobody knows."""
+    folder = app.home.log
+    existing = sorted({path.name.partition(".log")[0] for path in folder.glob("*.log*")}) if folder.is_dir() else []
+    known = [*existing, *bot_names(app.home), "daemon"]
+    if name not in known:
+        raise unknown_name(name, list(dict.fromkeys(known)), "log")
+    return folder / f"{name}.log"
+
+
+def _filter(component: str | None, level: str | None) -> Keep:
+    if component is None and level is None:
+        return lambda _line: True
+    accepted = LEVELS[LEVELS.index(level.upper()) :] if level else LEVELS
+
+    def keep(line: str) -> bool:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return False
+        return entry.get("level") in accepted and component in (None, entry.get("component"))
+
+    return keep

@@ -1,0 +1,126 @@
+"""The commands below `config`: what the files say, and whether that is valid."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.offline import ConfigOnDisk, configs_in
+from cli.shared import App, as_json, complaints_of, everywhere, pass_app
+from utils.exit_statuses import DONE, REFUSED
+from utils.home import Home
+
+
+@click.group(no_args_is_help=True)
+@everywhere
+def config() -> None:
+    """Look at configs and validate them."""
+
+
+@config.command()
+@click.argument("which", required=False, metavar="[FILE|NAME]")
+@as_json
+@everywhere
+@pass_app
+def validate(app: App, which: str | None, json_wanted: bool) -> int:
+    """Validate one config, or all that are active, exactly as the daemon does."""
+    verdict = _verdict(app, which)
+    if json_wanted:
+        bots = [{"name": bot["name"], "file": bot["source_path"]} for bot in verdict["bots"]]
+        click.echo(json.dumps({"valid": bots, "invalid": verdict["invalid"]}))
+    else:
+        _say_verdict(verdict, app.home)
+    return REFUSED if verdict["invalid"] else DONE
+
+
+def _verdict(app: App, which: str | None) -> dict[str, Any]:
+    if which is None:
+        return app.services.validate(app.home, folder=app.home.active)
+    path = _find(app, which).absolute()
+    verdict = app.services.validate(app.home, file=path)
+    about = [entry for entry in verdict["invalid"] if (app.home.root / entry["file"]).absolute() == path]
+    return {"bots": verdict["bots"], "invalid": about}  # not what an earlier run left damaged
+
+
+def _find(app: App, which: str) -> Path:
+    from core.registry.config_manager import find_config
+
+    return find_config(which, app.home, os.environ)
+
+
+def _say_verdict(verdict: Mapping[str, Any], home: Home) -> None:
+    for bot in verdict["bots"]:
+        click.echo(f"{bot['name']}: valid ({_shown(bot['source_path'], home)})")
+    lines = complaints_of(verdict["invalid"])
+    if lines:
+        click.echo("\n".join(lines), err=True)
+    if not verdict["bots"] and not lines:
+        click.echo(f"no config in {home.active}; copy one there from {home.templates}")
+
+
+def _shown(file: str, home: Home) -> str:
+    path = home.root / file
+    return str(path.relative_to(home.root)) if path.is_relative_to(home.root) else file
+
+
+@config.command()
+@click.argument("which", metavar="NAME|FILE")
+@as_json
+@everywhere
+@pass_app
+def explain(app: App, which: str, json_wanted: bool) -> int:
+    """Show every value of a config and where it comes from; secrets as ***."""
+    from core.registry.config_manager import explain as explained
+
+    path = _find(app, which)
+    values = explained(path, app.home, os.environ)
+    if json_wanted:
+        click.echo(json.dumps([{"path": v.path, "value": v.value_text, "origin": v.origin} for v in values]))
+        return DONE
+    from cli.render import console, rows_view
+
+    click.echo(_shown(str(path.absolute()), app.home))
+    rows = ((v.path, v.value_text, _short(v.origin)) for v in values)
+    console().print(rows_view(("key", "value", "from"), rows, whole=("key", "from")))
+    return DONE
+
+
+def _short(origin: str) -> str:
+    """Return an origin without the file that stands above the table."""
+    file, colon, line = origin.rpartition(":")
+    return f"line {line}" if colon and file.endswith(".json") and line.isdecimal() else origin
+
+
+@config.command("list")
+@as_json
+@everywhere
+@pass_app
+def list_configs(app: App, json_wanted: bool) -> int:
+    """List the active and archived configs and the templates."""
+    home = app.home
+    places = {"active": home.active, "archived": home.archived, "template": home.templates}
+    found = [(place, one) for place, folder in places.items() for one in configs_in(folder, home)]
+    if json_wanted:
+        click.echo(json.dumps([_plain(place, one) for place, one in found]))
+        return DONE
+    from cli.render import console, rows_view
+
+    titles = ("where", "bot", "exchange", "symbol", "strategy", "file")
+    console().print(rows_view(titles, (_row(place, one) for place, one in found), whole=titles[:-1]))
+    return DONE
+
+
+def _plain(place: str, one: ConfigOnDisk) -> dict[str, Any]:
+    keys = ("file", "name", "exchange", "symbol", "strategy", "mode", "problem")
+    return {"where": place, **{key: getattr(one, key) or None for key in keys}}
+
+
+def _row(place: str, one: ConfigOnDisk) -> tuple[str, ...]:
+    if one.problem:
+        return (place, "?", "?", "?", "?", one.problem)
+    return (place, one.name, one.exchange, one.symbol, one.strategy, Path(one.file).name)

@@ -1,0 +1,113 @@
+"""The command of `run.py`: the menu, or one bot run directly, which is a supervisor of its own with one config."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.direct_config import Wish, direct_config, meanings
+from cli.direct_run import AT_REST, DirectRun
+from cli.shared import App, DoorCommand, complaints_of, everywhere, pass_app
+from core.process.control import ControlRefused, DaemonDown, call
+from utils import exit_statuses
+from utils.errors import ConfigError, MakerdError, RiskHalt, VenueAuthError, VenueUnreachable
+from utils.files import open_locked, write_json_atomic
+from utils.home import Home
+from utils.version import __version__
+
+
+class DirectCommand(DoorCommand):
+    """Ends like a worker does: 64 for a wrong usage, 78 for a wrong config."""
+
+    usage_status = exit_statuses.USAGE
+    statuses = {  # noqa: RUF012  # a table, read from the top
+        ConfigError: exit_statuses.CONFIG,
+        VenueAuthError: exit_statuses.AUTH,
+        VenueUnreachable: exit_statuses.VENUE_UNREACHABLE,
+        RiskHalt: exit_statuses.RISK_HALT,
+        MakerdError: exit_statuses.REFUSED,
+        OSError: exit_statuses.REFUSED,
+        ModuleNotFoundError: exit_statuses.REFUSED,
+        Exception: exit_statuses.CRASH,
+    }
+
+
+@click.command(cls=DirectCommand, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="makerd", message="%(prog)s %(version)s")
+@click.option("--cli", "menu", is_flag=True, help="Open the interactive menu.")
+@click.option("--exchange", default="paper", show_default=True, help="Venue.")
+@click.option("--symbol", help="What to trade, such as BTC-USDT; needed for a direct run.")
+@click.option("--strategy", default="market_maker", show_default=True, help="Strategy.")
+@click.option("--spread", type=float, help="spread_pct: percent of the mid, full width between bid and ask.")
+@click.option("--max-orders", type=int, help="layers: orders per side.")
+@click.option("--duration", type=float, help="duration_s: seconds until it ends by itself; 0 is never.")
+@click.option("--interval", type=float, help="interval_s: seconds between two regular decisions.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any strategy key, or section.key; repeatable."
+)
+@click.option("--feed", help="Prices of the paper venue: synthetic, or replay:FILE.")
+@click.option("--name", help="The bot's name; default direct-<exchange>-<symbol>.")
+@everywhere
+@pass_app
+def direct(app: App, /, menu: bool, symbol: str | None, settings: tuple[str, ...], **options: Any) -> int:
+    """Open the menu (--cli), or run one bot in the foreground until it ends or Ctrl-C stops it."""
+    if menu:
+        from cli.menu import run_menu
+
+        return run_menu(app)
+    if not symbol:
+        raise click.UsageError("--symbol is needed for a direct run, such as --symbol BTC-USDT (or use --cli)")
+    return _run(app, Wish(symbol=symbol, settings=settings, **options))
+
+
+def _run(app: App, wish: Wish) -> int:
+    from core.registry.config_manager import load_plain
+
+    plain = direct_config(wish, app.home)
+    name = str(plain["metadata"]["name"])
+    config = load_plain(plain, "the command line", app.home, os.environ)
+    _refuse_owned(app, name)
+    folder = _folder(app.home, config.name)
+    lock = open_locked(folder / "direct.lock")
+    if lock is None:
+        raise MakerdError(f"a direct run of {name} is going on; stop that one, or choose another --name")
+    try:
+        path = folder / "active" / f"{name}.json"
+        write_json_atomic(path, plain)
+        click.echo("\n".join(meanings(plain, config, path)))
+        return _supervised(app, folder, name)
+    finally:
+        os.close(lock)
+
+
+def _refuse_owned(app: App, name: str) -> None:
+    """Raise ConfigError when the running daemon of this home has the bot; its symbol is the claims' affair."""
+    try:
+        found = call(app.home, "status")
+    except (DaemonDown, ControlRefused):
+        return
+    if any(row["name"] == name and row["state"] not in AT_REST for row in found["bots"]):
+        raise ConfigError(
+            f"bot {name!r} is run by the daemon (pid {found['daemon']['pid']}); "
+            f"stop it there with `bot stop {name}`, or choose another --name"
+        )
+
+
+def _folder(home: Home, name: str) -> Path:
+    folder = home.run / f"direct-{name}"
+    (folder / "active").mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def _supervised(app: App, folder: Path, name: str) -> int:
+    try:
+        handle = app.services.start_direct(app.home, folder / "active", folder)
+    except MakerdError as exc:
+        complaints = complaints_of(getattr(exc, "invalid", ()))
+        if not complaints:
+            raise
+        raise ConfigError("\n".join(complaints)) from exc
+    return DirectRun(app.services, app.home, folder, name, handle).run()

@@ -1,0 +1,129 @@
+"""The flags of a direct run -> one config of four sections, and what its numbers mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from core.bot_config import BotConfig
+from core.registry.schema import BotSchema
+from utils.home import Home
+from utils.input_validation import printable, symbol_key
+
+SECTIONS = ("metadata", "daemon_config", "exchange_config", "strategy_config", "risk_config")
+ORDER_VALUE = 100  # quote units an order, where the user says nothing of its size
+TOLERANCE_OF_SPREAD = 0.25  # a quote may be off by this share of the spread before it is replaced
+_FLAGS = {"spread": "spread_pct", "max_orders": "layers", "duration": "duration_s", "interval": "interval_s"}
+_SIZES = ("order_size", "order_size_quote", "layer_sizes")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line says."""
+
+    symbol: str
+    exchange: str = "paper"
+    strategy: str = "market_maker"
+    spread: float | None = None
+    max_orders: int | None = None
+    duration: float | None = None
+    interval: float | None = None
+    settings: tuple[str, ...] = ()
+    feed: str | None = None
+    name: str | None = None
+
+
+def direct_config(wish: Wish, home: Home) -> dict[str, Any]:
+    """Return the config, not yet validated. Raises click.UsageError for a setting that is none."""
+    name = wish.name or _default_name(wish)
+    plain: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    plain["metadata"] = {"name": name, "exchange": wish.exchange, "strategy": wish.strategy, "schema_version": 1}
+    # A direct run is over when its bot is: what it was started for ends with exit status 0.
+    plain["daemon_config"] = {"restart": "on-failure"}
+    plain["strategy_config"] = {"symbol": wish.symbol, **_flagged(wish)}
+    if wish.feed is not None:
+        plain["exchange_config"]["feed"] = wish.feed
+    for setting in wish.settings:
+        section, key, value = _setting(setting)
+        plain[section][key] = value
+    _fill(plain, BotSchema(wish.exchange, wish.strategy), home)
+    return plain
+
+
+def _default_name(wish: Wish) -> str:
+    text = f"direct-{wish.exchange}-{wish.symbol}".lower()
+    return "".join(char if char.isascii() and (char.isalnum() or char in "-_") else "-" for char in text)[:64]
+
+
+def _flagged(wish: Wish) -> dict[str, Any]:
+    return {key: value for flag, key in _FLAGS.items() if (value := getattr(wish, flag)) is not None}
+
+
+def _setting(text: str) -> tuple[str, str, Any]:
+    """Return section, key and value of `KEY=VALUE` or `section.KEY=VALUE`; a value is JSON, or else text."""
+    path, equals, given = text.partition("=")
+    section, dot, key = path.rpartition(".")
+    section = section if dot else "strategy_config"
+    section = section if section in SECTIONS else f"{section}_config"
+    if not equals or not key or section not in SECTIONS:
+        raise click.UsageError(
+            f"--set {printable(text)}: expected KEY=VALUE, or section.KEY=VALUE with {', '.join(SECTIONS)}"
+        )
+    try:
+        return section, key, json.loads(given)
+    except ValueError:
+        return section, key, given
+
+
+def _fill(plain: dict[str, dict[str, Any]], schema: BotSchema, home: Home) -> None:
+    """Add what a run of a few flags needs, where strategy and venue have such keys and the user says nothing."""
+    strategy, exchange = plain["strategy_config"], plain["exchange_config"]
+    if schema.node(("strategy_config", "order_size_quote")) and not any(key in strategy for key in _SIZES):
+        strategy["order_size_quote"] = ORDER_VALUE
+    spread = strategy.get("spread_pct")
+    if schema.node(("strategy_config", "price_tolerance_pct")) and isinstance(spread, int | float) and spread > 0:
+        strategy.setdefault("price_tolerance_pct", spread * TOLERANCE_OF_SPREAD)
+    if schema.node(("exchange_config", "feed")) and "feed" not in exchange:
+        exchange["feed"] = recorded_feed(str(strategy["symbol"]), home) or "synthetic"
+
+
+def recorded_feed(symbol: str, home: Home) -> str | None:
+    """Return `replay:FILE` of a recording of `symbol`, the user's own first; None when there is none."""
+    found = [
+        (described.get("kind") != "spot", f"replay:{path.stem}.csv.gz")
+        for folder in home.data_dirs
+        for path in sorted(Path(folder).glob("*.json"))
+        if _lists(described := _described(path), symbol) and path.with_name(f"{path.stem}.csv.gz").is_file()
+    ]
+    return min(found, key=lambda one: one[0])[1] if found else None
+
+
+def _described(path: Path) -> Mapping[str, Any]:
+    try:
+        described = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return described if isinstance(described, dict) else {}
+
+
+def _lists(described: Mapping[str, Any], symbol: str) -> bool:
+    names = (described.get("symbol"), described.get("venue_symbol"))
+    return symbol_key(symbol) in [symbol_key(name) for name in names if isinstance(name, str)]
+
+
+def meanings(plain: Mapping[str, Mapping[str, Any]], config: BotConfig, path: Path) -> Iterator[str]:
+    """Yield what will be run, line by line: each number with its meaning from the schema."""
+    schema = BotSchema(config.exchange, config.strategy)
+    feed = config.exchange_config.get("feed")
+    yield f"{config.name}: {config.strategy} on {config.exchange}, {config.symbol}{f', feed {feed}' if feed else ''}"
+    shown = [*(key for key in _FLAGS.values() if key in config.strategy_config)]
+    shown += [key for key in plain["strategy_config"] if key not in (*shown, "symbol")]
+    for key in shown:
+        node = schema.node(("strategy_config", key)) or {}
+        yield f"  {key:<20} {config.strategy_config[key]!s:<8} {node.get('description', '')}"
+    yield f"  config: {path}"

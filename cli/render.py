@@ -1,0 +1,168 @@
+"""Tables and colours for people, at home in 80 columns and silent about colours where nobody wants them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli.figures import amount, duration, net_pnl
+from cli.shared import MAX_LINE, complaints_of
+from utils.input_validation import printable
+from utils.terminal import is_terminal, wants_colour
+
+NARROW = 80
+NAME_WIDTH = 8  # at least
+_STATES = {"RUNNING": "green", "STARTING": "cyan", "STOPPED": "dim", "FATAL": "bold red", "HALTED": "bold magenta"}
+_OTHER_STATE = "yellow"
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """Return a console for stdout: as wide as the terminal, 80 columns (or COLUMNS) elsewhere."""
+    target = stream or sys.stdout
+    width = None if is_terminal(target) else _columns()
+    colour = wants_colour(target)
+    return Console(
+        file=target,
+        width=width,
+        no_color=not colour,
+        force_terminal=None if colour else False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=False,
+    )
+
+
+def _columns() -> int:
+    given = os.environ.get("COLUMNS", "")
+    return max(40, int(given)) if given.isdecimal() and len(given) < 5 else NARROW
+
+
+def status_view(status: Mapping[str, Any], width: int) -> RenderableType:
+    """Return the fleet as a headline, a table and the notes that explain it."""
+    parts: list[RenderableType] = [_headline(status["daemon"])]
+    if status["bots"]:
+        parts.append(_fleet_table(status["bots"], width))
+    else:
+        parts.append(Text("no bots: put a config into config/active (see config/templates)", "dim"))
+    parts += [note for bot in status["bots"] for note in _notes(bot)]
+    parts += [Text(f"  {line}", "red") for line in complaints_of(status["invalid"])]
+    return Group(*parts)
+
+
+def _headline(daemon: Mapping[str, Any]) -> Text:
+    state = str(daemon["state"])
+    line = Text("makerd ") + Text(state, "green" if state == "running" else "yellow")
+    if daemon.get("pid"):
+        line.append(f", pid {daemon['pid']}, up {duration(daemon['uptime_s'])}")
+    return line.append(f", version {_text(daemon.get('version'))}, home {_text(daemon.get('home'))}")
+
+
+def _fleet_table(bots: Sequence[Mapping[str, Any]], width: int) -> Table:
+    rows = [_fleet_row(bot) for bot in bots]
+    table = _table()
+    # The name gets what the others leave: only it may be cut.
+    widths = [max(len(title), *(len(cells[place]) for cells in rows)) + 1 for place, title in enumerate(_TITLES)]
+    table.add_column("bot", no_wrap=True, overflow="ellipsis", max_width=max(NAME_WIDTH, width - sum(widths[1:])))
+    for title in _TITLES[1:]:
+        table.add_column(title, justify="right" if title in _NUMBERS else "left", no_wrap=True)
+    for cells in rows:
+        table.add_row(*cells)
+    return table
+
+
+_NUMBERS = ("position", "orders", "fills", "net PnL", "up")
+_TITLES = ("bot", "state", "phase", "symbol", *_NUMBERS)
+
+
+def _fleet_row(bot: Mapping[str, Any]) -> list[Text]:
+    state, net = str(bot["state"]), net_pnl(bot)
+    living = bot["pid"] is not None
+    return [
+        Text(_text(bot["name"])),
+        Text(state, _STATES.get(state, _OTHER_STATE)),
+        Text(_text(bot["phase"] or "-"), "green" if bot["phase"] == "QUOTING" else ""),
+        Text(_text(bot["symbol"])),
+        Text(amount(bot["position"])),
+        Text(str(bot["open_orders"])),
+        Text(str(bot["fills"])),
+        Text(amount(net), _gain_colour(net)),
+        Text(duration(bot["uptime_s"]) if living else "-"),
+    ]
+
+
+def _gain_colour(net: Decimal | None) -> str:
+    return "" if not net else "green" if net > 0 else "red"
+
+
+def _notes(bot: Mapping[str, Any]) -> Iterable[Text]:
+    """Say why a bot does not quote, and how it last ended when that was not as asked."""
+    name, last = _text(bot["name"]), bot.get("last_exit")
+    if bot["gates"]:
+        yield Text(f"  {name}: gates {', '.join(_text(gate) for gate in bot['gates'])}", "yellow")
+    if bot["state"] in ("FATAL", "HALTED", "BACKOFF", "SWEEPING") and (last or bot.get("reason")):
+        reason = _text((last or {}).get("reason") or bot.get("reason"))
+        step = f"; look at `logs {name}`, then `bot reset {name}`" if bot["state"] in ("FATAL", "HALTED") else ""
+        yield Text(f"  {name}: {reason}{step}", "red" if step else "yellow")
+    elif bot["restarts"] and last:
+        yield Text(f"  {name}: {bot['restarts']} restarts, last: {_text(last.get('reason'))}", "dim")
+
+
+def bot_view(status: Mapping[str, Any]) -> RenderableType:
+    """Return one bot with everything that is known of it."""
+    table = _table(header=False)
+    table.add_column("key", no_wrap=True, style="dim")
+    table.add_column("value", overflow="fold")
+    for bot in status["bots"]:
+        for key, value in bot.items():
+            table.add_row(key, Text("\n".join(_value_lines(value))))
+    return Group(_headline(status["daemon"]), table)
+
+
+def _value_lines(value: Any) -> list[str]:
+    if value is None or value == "" or value == []:
+        return ["-"]
+    if isinstance(value, list):
+        return [line for item in value for line in _value_lines(item)]
+    if isinstance(value, Mapping):
+        plain = [f"{_text(k)}={_text(v)}" for k, v in value.items() if not isinstance(v, list)]
+        return [" ".join(plain), *(f"  {_text(line)}" for v in value.values() if isinstance(v, list) for line in v)]
+    return [_text(value)]
+
+
+def rows_view(titles: Sequence[str], rows: Iterable[Sequence[Any]], whole: Sequence[str] = ()) -> Table:
+    """Return a plain table; long values are folded, never cut, those of the columns `whole` last of all."""
+    table = _table()
+    for title in titles:
+        table.add_column(title, overflow="fold", no_wrap=title in whole)
+    for row in rows:
+        table.add_row(*(Text(_text(value)) for value in row))
+    return table
+
+
+def watch(ask: Callable[[], Mapping[str, Any]], one: bool, every_s: float) -> None:
+    """Show the status in place on a terminal, until Ctrl-C. Raises MakerdError when `ask` does."""
+    from rich.live import Live
+
+    target = console()
+    with Live(console=target, auto_refresh=False, vertical_overflow="crop") as live:
+        while True:
+            found = ask()
+            live.update(bot_view(found) if one else status_view(found, target.width), refresh=True)
+            time.sleep(every_s)
+
+
+def _table(header: bool = True) -> Table:
+    return Table(box=None, show_header=header, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
+
+
+def _text(value: object) -> str:
+    return printable(str(value), MAX_LINE)

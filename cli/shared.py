@@ -1,0 +1,207 @@
+"""What all commands share: the home, the options that are everywhere, and how an error reaches the user."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import click
+
+from utils.errors import ConfigError, MakerdError
+from utils.exit_statuses import COMMAND_USAGE, REFUSED
+from utils.home import Home
+from utils.input_validation import printable
+from utils.system import missing_module
+
+MAX_LINE = 4000  # characters of one complaint
+Keep = Callable[[str], bool]
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class Supervised(Protocol):
+    """A supervisor in the foreground."""
+
+    @property
+    def pid(self) -> int:
+        """Return its pid."""
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Return its exit status, None when it still lives after `timeout` seconds."""
+
+    def terminate(self) -> None:
+        """Ask it to stop its bots and end."""
+
+    def final(self) -> dict[str, Any] | None:
+        """Return its last status once it has ended."""
+
+
+class Services(Protocol):
+    """What commands need from rooms that `cli` does not import; the doors provide it."""
+
+    def start_daemon(self, home: Home, names: Sequence[str]) -> dict[str, Any]:
+        """Start the daemon in the background; return its ready record. Raises MakerdError."""
+
+    def run_foreground(self, home: Home, names: Sequence[str]) -> int:
+        """Run the supervisor in the foreground; return its exit status."""
+
+    def start_direct(self, home: Home, config_dir: Path, run_dir: Path) -> Supervised:
+        """Start a supervisor of its own for direct execution. Raises MakerdError."""
+
+    def daemon_pid(self, home: Home) -> int | None:
+        """Return the pid that holds the lock of the home, None when nobody does."""
+
+    def stop_by_signal(self, home: Home, timeout_s: float) -> bool:
+        """End a daemon that does not answer, by a signal; False when it still lives after `timeout_s`."""
+
+    def validate(self, home: Home, folder: Path | None = None, file: Path | None = None) -> dict[str, Any]:
+        """Return the verdict of the validator child. Raises MakerdError."""
+
+    def figures(self, home: Home, name: str) -> dict[str, Any] | None:
+        """Return what the ledger of a bot says: position, PnL, fees, fills, volume; None when there is none."""
+
+    def tail(self, path: Path, n: int, keep: Keep) -> list[str]:
+        """Return the last `n` accepted lines of a log."""
+
+    def follow(self, path: Path, n: int, keep: Keep) -> Iterator[str]:
+        """Yield the last `n` accepted lines of a log and then each new one."""
+
+    def render_line(self, line: str, colour: bool) -> str:
+        """Return a line of a log for people."""
+
+
+@dataclass
+class App:
+    """The object of a command's context."""
+
+    services: Services
+    home_given: str | None = None
+    debug: bool = False
+
+    @property
+    def home(self) -> Home:
+        """Return the home that `--home` or the environment names."""
+        return Home.find(self.home_given)
+
+
+pass_app = click.make_pass_decorator(App)
+
+
+def _set_home(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    app = ctx.find_object(App)
+    if app is not None and value is not None:
+        app.home_given = value
+
+
+def _set_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    app = ctx.find_object(App)
+    if app is not None and value:
+        app.debug = True
+
+
+def everywhere(command: Decorated) -> Decorated:
+    """Add `--home` and `--debug`, which may stand before or after a command's name."""
+    home = click.option(
+        "--home", metavar="DIR", expose_value=False, callback=_set_home, help="Where configs and state live."
+    )
+    debug = click.option(
+        "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show the traceback of an error."
+    )
+    return home(debug(command))
+
+
+def as_json(command: Decorated) -> Decorated:
+    """Add `--json`."""
+    return click.option("--json", "json_wanted", is_flag=True, help="Answer in JSON.")(command)
+
+
+def guarded(command: click.Command, app: App, arguments: Sequence[str], prog: str) -> int:
+    """Run a command; return its exit status. Every error is one line on stderr, unless `--debug` asks for more."""
+    try:
+        result = command.main(list(arguments), prog, standalone_mode=False, obj=app)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except BrokenPipeError:
+        _forget_stdout()
+        return REFUSED
+    except click.exceptions.NoArgsIsHelpError as exc:
+        exc.show()
+        return _usage_status(command)
+    except click.ClickException as exc:
+        exc.show()
+        return _usage_status(command) if isinstance(exc, click.UsageError) else exc.exit_code
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return REFUSED
+    except (MakerdError, OSError, ModuleNotFoundError) as exc:
+        return _refused(exc, app, command)
+    except Exception as exc:  # the outermost loop of a command: a bug of ours, told without a traceback
+        return _refused(exc, app, command)
+
+
+def _usage_status(command: click.Command) -> int:
+    return int(getattr(command, "usage_status", COMMAND_USAGE))
+
+
+def _refused(exc: Exception, app: App, command: click.Command) -> int:
+    if app.debug:
+        traceback.print_exc()
+    click.echo(f"makerd: {explain_error(exc)}", err=True)
+    complaints = complaints_of(getattr(exc, "invalid", ()))
+    if len(complaints) > 1:
+        click.echo("\n".join(complaints), err=True)
+    statuses: Mapping[type[Exception], int] = getattr(command, "statuses", {})
+    return next((status for kind, status in statuses.items() if isinstance(exc, kind)), REFUSED)
+
+
+def explain_error(exc: Exception) -> str:
+    """Return what happened and what to do."""
+    if isinstance(exc, MakerdError):
+        return str(exc)
+    if isinstance(exc, ModuleNotFoundError):
+        return missing_module(str(exc.name))
+    if isinstance(exc, OSError):
+        where = f"{exc.filename}: " if exc.filename else ""
+        return f"{where}{exc.strerror or exc}; check that the path exists, is yours and that its disk has room"
+    return f"internal error: {type(exc).__name__}: {exc}; run it again with --debug to see where"
+
+
+def complaints_of(invalid: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the complaints of every file that starts no bot, as printable lines."""
+    return [printable(str(line), MAX_LINE) for entry in invalid for line in entry["complaints"]]
+
+
+def _forget_stdout() -> None:
+    """Keep the interpreter from complaining at its end about a reader that is gone."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+class DoorCommand(click.Command):
+    """A command behind a door: `main` never raises but SystemExit."""
+
+    def main(  # type: ignore[override]  # one signature for both of click's
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
+        """Run a command and leave with its exit status; with `standalone_mode=False` do as click does."""
+        if extra.get("standalone_mode") is False:
+            return super().main(args, prog_name, **extra)
+        raise SystemExit(guarded(self, extra["obj"], sys.argv[1:] if args is None else args, prog_name or "makerd"))
+
+
+class Door(DoorCommand, click.Group):
+    """The group of commands behind a door."""
+
+
+def unknown_name(name: str, known: Sequence[str], what: str) -> ConfigError:
+    """Return the error for a name that nobody knows, with the nearest ones."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known[:20]) or 'none'}"
+    return ConfigError(f"no {what} is named {name!r}; {hint}")

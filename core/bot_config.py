@@ -1,0 +1,92 @@
+"""The frozen config of one bot, as every room of core sees it: plain data, already validated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonConfig:
+    """How one bot is supervised; the defaults repeat `config/schemas/daemon.json` (a test compares them)."""
+
+    autostart: bool = True
+    restart: str = "on-failure"
+    max_restarts: int = 5
+    restart_window_s: float = 60.0
+    backoff_initial_s: float = 1.0
+    backoff_max_s: float = 60.0
+    min_uptime_s: float = 10.0
+    heartbeat_timeout_s: float = 10.0
+    stop_timeout_s: float = 20.0
+    restart_interval_min: float = 0.0
+    memory_limit_mb: float = 256.0
+    cpu_limit_pct: float | None = None
+    nice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One (venue, account, symbol) that a bot trades."""
+
+    leg: str
+    exchange: str
+    account: str
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class BotConfig:
+    """One validated bot. Secrets are `${NAME}` text until a worker resolves them after its fork.
+
+    The section mappings have every schema default filled in; each consumer builds its own typed
+    parameters from its section.
+    """
+
+    name: str
+    exchange: str
+    strategy: str
+    legs: tuple[Leg, ...]
+    daemon: DaemonConfig
+    metadata: Mapping[str, Any]
+    exchange_config: Mapping[str, Any]
+    strategy_config: Mapping[str, Any]
+    risk_config: Mapping[str, Any]
+    source_path: str
+    digest: str
+    secret_names: tuple[str, ...] = field(default=())
+
+    @property
+    def symbol(self) -> str:
+        """Return our name for the main leg's instrument."""
+        return self.legs[0].symbol
+
+    @property
+    def account(self) -> str:
+        """Return the label of the main leg's account."""
+        return self.legs[0].account
+
+    @property
+    def mode(self) -> str:
+        """Return `paper` or `live`; the embedded venue is always paper."""
+        return str(self.exchange_config.get("mode", "paper"))
+
+    @property
+    def network(self) -> str | None:
+        """Return `live`, `test`, or None where the venue has no choice of network."""
+        value = self.exchange_config.get("network")
+        return None if value is None else str(value)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-able data; `from_plain` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> BotConfig:
+        """Rebuild from `to_plain` data."""
+        values = dict(plain)
+        values["legs"] = tuple(Leg(**leg) for leg in plain["legs"])
+        values["daemon"] = DaemonConfig(**plain["daemon"])
+        values["secret_names"] = tuple(plain.get("secret_names", ()))
+        return cls(**values)

@@ -1,0 +1,254 @@
+"""How a log line looks: JSON for files, colours for people; secrets are taken out by value.
+
+Rooms write `logging.getLogger("makerd.orders").info("order_rejected", extra={"fields": {"price": price}})`;
+only process entry points import this file.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import math
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus, urlsplit
+
+from core.log_manager import RotatingFile
+from utils.input_validation import printable
+from utils.terminal import wants_colour
+
+HIDDEN = "***"
+MAX_TEXT = 32 * 1024  # characters of one text; a traceback of a deep recursion would fill the file by itself
+MAX_ITEMS = 200
+MAX_DEPTH = 8
+_SHORT = 4  # a secret shorter than this is replaced as a whole word only
+_RESERVED = frozenset({"ts", "level", "component", "event"})
+_COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
+_BARE = re.compile(r"[\w./:+@%,*-]+")
+
+
+class Redactor:
+    """Replaces secret values by `***`, also where they were quoted, escaped or encoded on their way."""
+
+    def __init__(self, secrets: Iterable[object] = ()) -> None:
+        forms = {form for secret in secrets for form in _forms(_revealed(secret))}
+        parts = [re.escape(f) if len(f) >= _SHORT else rf"\b{re.escape(f)}\b" for f in sorted(forms, key=len)[::-1]]
+        self._pattern = re.compile("|".join(parts)) if parts else None
+
+    def text(self, text: str) -> str:
+        """Return `text` without the secrets."""
+        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+    def plain(self, value: object, depth: int = 0) -> Any:
+        """Return `value` as bounded JSON-able data without the secrets; never raises."""
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int | float) and not isinstance(value, Enum):
+            return self._number(value)
+        if isinstance(value, Mapping | list | tuple | set | frozenset):
+            return self._nested(value, depth)
+        return clip(self.text(_text_of(value)))
+
+    def _number(self, value: int | float) -> Any:
+        hidden = self._pattern is not None and self._pattern.fullmatch(str(value))
+        if hidden or (isinstance(value, float) and not math.isfinite(value)):
+            return HIDDEN if hidden else str(value)
+        return value
+
+    def _nested(self, value: Mapping[Any, Any] | Iterable[Any], depth: int) -> Any:
+        if depth >= MAX_DEPTH:
+            return "..."
+        if isinstance(value, Mapping):
+            items = list(value.items())[:MAX_ITEMS]
+            return {clip(self.text(_text_of(k))): self.plain(v, depth + 1) for k, v in items}
+        ordered = sorted(value, key=_text_of) if isinstance(value, set | frozenset) else list(value)
+        return [self.plain(item, depth + 1) for item in ordered[:MAX_ITEMS]]
+
+
+def _revealed(secret: object) -> str:
+    reveal = getattr(secret, "reveal", None)
+    return str(reveal() if callable(reveal) else secret)
+
+
+def _forms(secret: str) -> set[str]:
+    """Return the shapes in which a secret turns up in messages: as it is, quoted, escaped, encoded, line by line."""
+    forms = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+    forms.add(json.dumps(secret, ensure_ascii=False)[1:-1])
+    if len(secret) >= 8:
+        forms.add(base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode())
+    forms.update(line for line in secret.splitlines() if len(line) >= 8)  # a key file shown line by line
+    try:
+        forms.add(urlsplit(secret).password or "" if "://" in secret else "")
+    except ValueError:
+        pass  # not a URL after all
+    return {form for form in forms if form.strip()}
+
+
+def _text_of(value: object) -> str:
+    try:
+        if isinstance(value, Enum):
+            return str(value.value)
+        if isinstance(value, Decimal):
+            return format(value, "f")
+        if isinstance(value, BaseException):
+            return f"{type(value).__name__}: {value}"
+        return str(value)
+    except Exception as exc:  # somebody's __str__; the line is worth more than the value
+        return f"<{type(value).__name__}: {type(exc).__name__}>"
+
+
+def clip(text: str) -> str:
+    """Return `text`, with its middle cut out when it is too long."""
+    if len(text) <= MAX_TEXT:
+        return text
+    half = MAX_TEXT // 2
+    return f"{text[:half]}... ({len(text) - 2 * half} characters cut) ...{text[-half:]}"
+
+
+def timestamp(seconds: float) -> str:
+    """Return UTC with microseconds for `seconds` since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class EntryFormatter(logging.Formatter):
+    """Makes the one entry that both forms show."""
+
+    def __init__(self, bot: str | None, redactor: Redactor) -> None:
+        super().__init__()
+        self.bot = bot
+        self.redactor = redactor
+
+    def entry(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Return the line's fields, in order; never raises for what a caller passed."""
+        entry: dict[str, Any] = {"ts": timestamp(record.created), "level": record.levelname, "bot": self.bot}
+        entry |= {"component": _component(record.name), "event": clip(self.redactor.text(_message(record)))}
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, Mapping):
+            for key, value in self.redactor.plain(fields).items():
+                entry[f"{key}_" if key in _RESERVED else key] = value
+        trace = self._traceback(record)
+        if trace:
+            entry["traceback"] = clip(self.redactor.text(trace))
+        return entry
+
+    def _traceback(self, record: logging.LogRecord) -> str:
+        parts = [self.formatException(record.exc_info)] if record.exc_info and record.exc_info[0] else []
+        if not parts and record.exc_text:
+            parts.append(record.exc_text)
+        if record.stack_info:
+            parts.append(record.stack_info)
+        return "\n".join(parts)
+
+
+def _component(logger: str) -> str:
+    """Return `orders` for `makerd.orders`, the library's name for others, `process` where there is none."""
+    first, _, rest = logger.partition(".")
+    if first == "makerd":
+        return rest or "process"
+    return "process" if first in ("root", "") else first
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # arguments that do not fit the text
+        return f"{record.msg!s} {record.args!r}"
+
+
+class JsonFormatter(EntryFormatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return json.dumps(self.entry(record), ensure_ascii=False, separators=(", ", ": "))
+
+
+class ConsoleFormatter(EntryFormatter):
+    """One readable line, then the traceback if there is one."""
+
+    def __init__(self, bot: str | None, redactor: Redactor, colour: bool) -> None:
+        super().__init__(bot, redactor)
+        self.colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line or lines."""
+        return render_entry(self.entry(record), self.colour)
+
+
+def render_entry(entry: Mapping[str, Any], colour: bool) -> str:
+    """Return a log entry for people: time, level, bot, component, event, key=value ..., traceback."""
+    level = _one_line(str(entry.get("level", "")))
+    when = str(entry.get("ts", ""))
+    when = f"{when[:10]} {when[11:23]}Z" if len(when) == 27 else when
+    known = ("ts", "level", "bot", "component", "event", "traceback")
+    pairs = [f"{_one_line(str(k))}={_shown(v)}" for k, v in entry.items() if k not in known]
+    who = _one_line(f"{entry.get('bot') or 'daemon'} {entry.get('component', '')}")
+    head = [_paint(_one_line(when), "2", colour), _paint(f"{level:<7}", _COLOURS.get(level, "0"), colour)]
+    head += [_paint(who, "36", colour), _paint(_one_line(str(entry.get("event", ""))), "1", colour)]
+    trace = [f"    {_one_line(line)}" for line in str(entry.get("traceback", "")).splitlines()]
+    return "\n".join([" ".join([*head, *pairs]), *trace])
+
+
+def render_line(line: str, colour: bool) -> str:
+    """Return a line of a JSON log for people; a torn or foreign line is shown as it is."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        entry = None
+    return render_entry(entry, colour) if isinstance(entry, dict) else _one_line(line)
+
+
+def _one_line(text: str) -> str:
+    return printable(text, 2 * MAX_TEXT)
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if _BARE.fullmatch(text) else _one_line(json.dumps(text, ensure_ascii=False))
+
+
+def _paint(text: str, code: str, colour: bool) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if colour else text
+
+
+class ConsoleHandler(logging.StreamHandler[Any]):
+    """Writes to stderr; a terminal or pipe that went away never disturbs the caller."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Forget the line."""
+
+
+def setup_worker_logging(
+    path: Path, bot: str, redact: Iterable[object] = (), level: str = "INFO", console: bool = False
+) -> RotatingFile:
+    """Send this process's log to `path` as the worker of `bot` (and to stderr); call it again to add secrets."""
+    return _setup(path, bot, Redactor(redact), level, console)
+
+
+def setup_daemon_logging(path: Path, console: bool = False, level: str = "INFO") -> RotatingFile:
+    """Send this process's log to `path` as the daemon's, and to stderr when `console`."""
+    return _setup(path, None, Redactor(), level, console)
+
+
+def _setup(path: Path, bot: str | None, redactor: Redactor, level: str, console: bool) -> RotatingFile:
+    root = logging.getLogger()
+    for inherited in root.handlers[:]:  # after a fork: the parent's, which must not be written to
+        root.removeHandler(inherited)
+        inherited.close()
+    file = RotatingFile(path)
+    file.setFormatter(JsonFormatter(bot, redactor))
+    root.addHandler(file)
+    if console:
+        shown = ConsoleHandler(sys.stderr)
+        shown.setFormatter(ConsoleFormatter(bot, redactor, wants_colour(sys.stderr)))
+        root.addHandler(shown)
+    root.setLevel(level)
+    logging.captureWarnings(True)
+    return file

@@ -1,0 +1,73 @@
+"""What a strategy can hear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.market.book import OrderBook
+from core.market.order import Fill, OrderEvent, Side
+
+
+@dataclass(frozen=True, slots=True)
+class BookUpdate:
+    """The newest book of a leg; older ones may have been skipped."""
+
+    leg: str
+    book: OrderBook
+
+
+@dataclass(frozen=True, slots=True)
+class TradePrint:
+    """Anybody's execution on the tape."""
+
+    leg: str
+    price_ticks: int
+    size_lots: int
+    aggressor: Side
+    venue_ns: int
+    local_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """What the venue says happened to one of our orders (fills come as FillEvent)."""
+
+    leg: str
+    client_order_id: str
+    event: OrderEvent
+    venue_order_id: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FillEvent:
+    """One execution of ours, from the stream or from a report; may arrive more than once."""
+
+    leg: str
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A decision is due; `reason` is interval, move or own."""
+
+    now_ns: int
+    reason: str = "interval"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """The venue is reachable and reconciled."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The venue is not reachable, or the stream has a gap."""
+
+    leg: str
+    reason: str = ""
+
+
+Event = BookUpdate | TradePrint | OrderUpdate | FillEvent | Timer | LinkUp | LinkDown

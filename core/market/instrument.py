@@ -1,0 +1,77 @@
+"""What is traded, and the only door between Decimal and ticks or lots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from core.market.order import Side
+
+FLOOR = ROUND_FLOOR
+CEIL = ROUND_CEILING
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A symbol of one venue with its increments; fees in basis points, negative is a rebate."""
+
+    symbol: str
+    venue_symbol: str
+    kind: str  # spot | perp | future
+    base: str
+    quote: str
+    tick_size: Decimal
+    lot_size: Decimal
+    contract_size: Decimal = Decimal(1)
+    min_lots: int = 1
+    min_notional: Decimal = Decimal(0)
+    maker_fee_bps: Decimal = Decimal(0)
+    taker_fee_bps: Decimal = Decimal(0)
+    # Derived, so that a decision about many orders is integer work: a notional is price_ticks x size_lots units.
+    unit_quote: Decimal = field(init=False, repr=False, compare=False)  # quote value of one tick x one lot
+    min_units: int = field(init=False, repr=False, compare=False)  # least price_ticks x size_lots of an order
+
+    def __post_init__(self) -> None:
+        """Refuse increments that cannot be counted in; raises ValueError."""
+        if min(self.tick_size, self.lot_size, self.contract_size) <= 0:
+            raise ValueError(f"{self.symbol}: tick, lot and contract size must be positive")
+        unit = self.tick_size * self.lot_size * self.contract_size
+        object.__setattr__(self, "unit_quote", unit)
+        object.__setattr__(self, "min_units", int((self.min_notional / unit).to_integral_value(CEIL)))
+
+    def to_ticks(self, price: Decimal, rounding: str = FLOOR) -> int:
+        """Return `price` in ticks, rounded by FLOOR (bids) or CEIL (asks)."""
+        return int((price / self.tick_size).to_integral_value(rounding))
+
+    def to_price(self, price_ticks: int) -> Decimal:
+        """Return the exact price of `price_ticks`."""
+        return self.tick_size * price_ticks
+
+    def to_lots(self, size: Decimal) -> int:
+        """Return `size` in lots, rounded towards zero; a rounding to zero means "no order"."""
+        return int(size / self.lot_size)
+
+    def to_size(self, size_lots: int) -> Decimal:
+        """Return the exact size of `size_lots` in base units."""
+        return self.lot_size * size_lots
+
+    def notional_quote(self, price_ticks: int, size_lots: int) -> Decimal:
+        """Return price x size x contract size in quote units."""
+        return self.to_price(price_ticks) * self.to_size(size_lots) * self.contract_size
+
+    def snap(self, price_ticks: float, side: Side) -> int:
+        """Return a float estimate as whole ticks: down for bids, up for asks, exact multiples stay."""
+        guard = 1e-9 + 1e-12 * abs(price_ticks)  # far above float noise, far below a tick even at 1e10 ticks
+        if side is Side.BUY:
+            return int((price_ticks + guard) // 1)
+        return int(-((-price_ticks + guard) // 1))
+
+    def unplaceable_reason(self, price_ticks: int, size_lots: int) -> str | None:
+        """Return why the venue would refuse such an order, None when it would not."""
+        if price_ticks <= 0:
+            return "price"
+        if size_lots < max(1, self.min_lots):
+            return "min_size"
+        if price_ticks * size_lots < self.min_units:
+            return "min_notional"
+        return None

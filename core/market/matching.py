@@ -1,0 +1,326 @@
+"""A simulated venue: a book picture and trade prints against resting orders give fills. Pure; no clock, no I/O.
+
+Rules (all fills of resting orders are at the order's own price and pay the maker fee):
+
+* A resting order **crosses** when the opposite best price reaches its own: it takes what that side displays up to its
+  price. A trade print of the opposite aggressor beyond its price fills it, too.
+* Model `touch`: a print exactly at the order's price while the order is at or inside its own best price is one
+  evaluation; one number is drawn for it, and the order fills when the number is below `touch_prob`.
+* A print counts only inside the print band around the book before it.
+* No fill is larger than what was displayed or printed, and volume used by one of our orders is not there for the next:
+  prints are shared by price, then by arrival; what was taken from a level stays taken while the level is displayed.
+* A marketable order walks the book and pays the taker fee; the rest is cancelled (IOC) or rests (GTC). Post-only orders
+  that would cross on arrival are rejected. Reduce-only orders never fill beyond the position, and go when it is closed.
+
+Latency is the caller's: it calls when an order or cancel arrives. Our own orders never meet each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from core.market.book import Level
+from core.market.order import Fill, Order, OrderState, Side
+from core.market.sim_account import SimAccount
+
+FILL_MODELS = ("cross", "touch")
+TIMES_IN_FORCE = ("GTC", "IOC")
+
+
+class Standing(str, Enum):
+    """Where an order stands against a book."""
+
+    CROSS = "cross"  # at or beyond the opposite best price
+    TOUCH = "touch"  # at or inside its own best price
+    AWAY = "away"
+
+
+def standing(side: Side, price_ticks: int, best_bid_ticks: int | None, best_ask_ticks: int | None) -> Standing:
+    """Return where a price stands; None is an empty side (maths.md 7.2: half-tick tolerances are exact in ticks)."""
+    own, opposite = (best_bid_ticks, best_ask_ticks) if side is Side.BUY else (best_ask_ticks, best_bid_ticks)
+    if opposite is not None and side.sign * (price_ticks - opposite) >= 0:
+        return Standing.CROSS
+    if own is None or side.sign * (price_ticks - own) >= 0:
+        return Standing.TOUCH
+    return Standing.AWAY
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingRules:
+    """How the simulated venue fills."""
+
+    fill_model: str = "touch"
+    touch_prob: float = 0.1
+    print_band_pct: float = 1.0  # of mid, beyond the best prices
+    max_open_orders: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What became of an order on arrival. `order` is its new state; `reason` says why it was rejected or ended."""
+
+    order: Order
+    fills: tuple[Fill, ...] = ()
+    reason: str = ""
+    ended: tuple[Order, ...] = ()  # reduce-only orders that its fills left nothing to reduce
+
+    @property
+    def accepted(self) -> bool:
+        """Tell whether the venue took the order at all."""
+        return self.order.state is not OrderState.REJECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What a picture or a print did: fills, and reduce-only orders that had nothing left to reduce."""
+
+    fills: tuple[Fill, ...] = ()
+    ended: tuple[Order, ...] = ()
+
+
+NOTHING = Matched()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """All that changes in an engine but the book: taken before an uncertain step, given back when the step failed."""
+
+    orders: dict[str, Order]
+    account: SimAccount
+    last_order: int
+    last_trade: int
+    taken: dict[tuple[Side, int], int]
+
+
+class MatchingEngine:
+    """One account's orders on one simulated market. Numbers of orders and trades only grow."""
+
+    def __init__(
+        self,
+        account: SimAccount,
+        rules: MatchingRules,
+        draw: Callable[[], float],  # uniform in [0, 1)
+        id_prefix: str = "",
+        orders: Iterable[Order] = (),
+        last_order: int = 0,
+        last_trade: int = 0,
+    ) -> None:
+        self.account = account
+        self.instrument = account.instrument
+        self.rules = rules
+        self.orders: dict[str, Order] = {order.client_order_id: order for order in orders}  # by arrival
+        self.last_order, self.last_trade = last_order, last_trade
+        self._draw, self._id_prefix = draw, id_prefix
+        self._bids: Sequence[Level] = ()
+        self._asks: Sequence[Level] = ()
+        self._taken: dict[tuple[Side, int], int] = {}  # (side of the book, price) -> lots that we took there
+
+    # -- state ------------------------------------------------------------------------------------------------------
+    def state(self) -> EngineState:
+        """Return a copy of everything that `restore` needs."""
+        return EngineState(dict(self.orders), self.account, self.last_order, self.last_trade, dict(self._taken))
+
+    def restore(self, state: EngineState) -> None:
+        """Go back to `state`; the book and the generator stay where they are."""
+        self.orders, self.account = dict(state.orders), state.account
+        self.last_order, self.last_trade, self._taken = state.last_order, state.last_trade, dict(state.taken)
+
+    def mid_ticks(self) -> float:
+        """Return the mid of the newest picture, the side there is, or 0."""
+        best = [side[0].price_ticks for side in (self._bids, self._asks) if side]
+        return sum(best) / len(best) if best else 0.0
+
+    # -- market data ------------------------------------------------------------------------------------------------
+    def on_book(self, bids: Sequence[Level], asks: Sequence[Level], venue_ns: int) -> Matched:
+        """Take a new picture of the book, best levels first, and fill the resting orders that it crosses."""
+        self._bids, self._asks = bids, asks
+        if self._taken:
+            self._keep_taken()
+        if not self.orders:
+            return NOTHING
+        crossing = [order for order in self.orders.values() if self._standing(order) is Standing.CROSS]
+        fills: list[Fill] = []
+        for order in _by_priority(crossing):
+            lots = 0
+            for level in self._marketable(order):
+                lots += self._take_level(order.side.opposite, level, self._fillable(order) - lots)
+            self._fill(order.client_order_id, order.price_ticks, lots, "maker", venue_ns, fills)
+        return self._matched(fills)
+
+    def on_print(self, price_ticks: int, size_lots: int, aggressor: Side, venue_ns: int) -> Matched:
+        """Take a trade print and fill the resting orders that it reaches."""
+        if not self.orders or not self._in_band(price_ticks):
+            return NOTHING
+        hit = [order for order in self.orders.values() if self._is_hit(order, price_ticks, aggressor)]
+        fills: list[Fill] = []
+        for order in _by_priority(hit):
+            size_lots -= self._fill(order.client_order_id, order.price_ticks, size_lots, "maker", venue_ns, fills)
+        return self._matched(fills)
+
+    def _is_hit(self, order: Order, price_ticks: int, aggressor: Side) -> bool:
+        """Tell whether a print fills an order; draws exactly once for an order that is touched, never for others."""
+        beyond = order.side.sign * (order.price_ticks - price_ticks)
+        if beyond > 0:
+            return aggressor is order.side.opposite
+        if beyond < 0:
+            return False
+        where = self._standing(order)
+        if where is Standing.TOUCH and self.rules.fill_model == "touch":
+            return self._draw() < self.rules.touch_prob
+        return where is Standing.CROSS
+
+    def _in_band(self, price_ticks: int) -> bool:
+        if not self._bids or not self._asks:
+            return False
+        bid, ask = self._bids[0].price_ticks, self._asks[0].price_ticks
+        band_ticks = (bid + ask) / 2 * self.rules.print_band_pct / 100
+        return bid - band_ticks <= price_ticks <= ask + band_ticks
+
+    # -- orders -----------------------------------------------------------------------------------------------------
+    def submit(self, order: Order, venue_ns: int) -> Arrival:
+        """Take an arriving order: reject it, fill what it can take, and rest or end what is left."""
+        refusal = self._refusal(order)
+        if refusal is not None:
+            return Arrival(replace(order, state=OrderState.REJECTED, reason=refusal), reason=refusal)
+        self.last_order += 1
+        accepted = replace(
+            order,
+            venue_order_id=f"{self._id_prefix}o{self.last_order}",
+            state=OrderState.NEW,
+            filled_lots=0,
+            acked_ns=venue_ns,
+        )
+        self.orders[order.client_order_id] = accepted
+        fills = self._walk_book(accepted, venue_ns) if self._standing(order) is Standing.CROSS else ()
+        left = self.orders.get(order.client_order_id)
+        if left is None:
+            left = replace(accepted, filled_lots=order.size_lots, state=OrderState.FILLED)
+        elif reason := self._end_reason(left):
+            del self.orders[order.client_order_id]
+            left = replace(left, state=OrderState.EXPIRED, reason=reason)
+        return Arrival(left, fills, left.reason, self._end_idle_reducers() if fills else ())
+
+    def cancel(self, client_order_id: str) -> Order | None:
+        """Take an order out and return it, None when there is no such open order."""
+        order = self.orders.pop(client_order_id, None)
+        return None if order is None else replace(order, state=OrderState.CANCELED)
+
+    def _refusal(self, order: Order) -> str | None:
+        if order.client_order_id in self.orders:
+            return "duplicate_client_order_id"
+        if order.time_in_force not in TIMES_IN_FORCE:
+            return "time_in_force"
+        unplaceable = self.instrument.unplaceable_reason(order.price_ticks, order.size_lots)
+        # What is left of a position may be worth less than the minimum and must still be closable.
+        if unplaceable is not None and not (unplaceable == "min_notional" and order.reduce_only):
+            return unplaceable
+        if len(self.orders) >= self.rules.max_open_orders:
+            return "too_many_open_orders"
+        if not self._bids or not self._asks:
+            return "no_market"
+        if order.post_only and order.time_in_force == "IOC":
+            return "post_only_cannot_be_ioc"
+        if order.post_only and self._standing(order) is Standing.CROSS:
+            return "post_only_would_cross"
+        return self.account.refusal(order, self.orders.values(), self.mid_ticks())
+
+    def _end_reason(self, order: Order) -> str:
+        if order.time_in_force == "IOC":
+            return "ioc_remainder"
+        if order.reduce_only and not self.account.reducible_lots(order.side):
+            return "nothing_to_reduce"
+        return ""
+
+    def _walk_book(self, order: Order, venue_ns: int) -> tuple[Fill, ...]:
+        fills: list[Fill] = []
+        for level in self._marketable(order):
+            left = self.orders.get(order.client_order_id)
+            if left is None:
+                break
+            lots = self._take_level(order.side.opposite, level, self._fillable(left))
+            self._fill(order.client_order_id, level.price_ticks, lots, "taker", venue_ns, fills)
+        return tuple(fills)
+
+    # -- volume -----------------------------------------------------------------------------------------------------
+    def _standing(self, order: Order) -> Standing:
+        bid = self._bids[0].price_ticks if self._bids else None
+        ask = self._asks[0].price_ticks if self._asks else None
+        return standing(order.side, order.price_ticks, bid, ask)
+
+    def _marketable(self, order: Order) -> list[Level]:
+        """Return the opposite levels within the order's price, best first."""
+        levels = self._asks if order.side is Side.BUY else self._bids
+        return [level for level in levels if order.side.sign * (order.price_ticks - level.price_ticks) >= 0]
+
+    def _take_level(self, book_side: Side, level: Level, wanted_lots: int) -> int:
+        """Take up to `wanted_lots` of what a displayed level still offers us; return how much."""
+        key = (book_side, level.price_ticks)
+        taken = self._taken.get(key, 0)
+        lots = max(0, min(wanted_lots, level.size_lots - taken))
+        if lots:
+            self._taken[key] = taken + lots
+        return lots
+
+    def _keep_taken(self) -> None:
+        """Forget what we took from levels that are gone; a level that shrank cannot have lost more than it shows."""
+        shown = {(Side.BUY, level.price_ticks): level.size_lots for level in self._bids}
+        shown |= {(Side.SELL, level.price_ticks): level.size_lots for level in self._asks}
+        self._taken = {key: min(lots, shown[key]) for key, lots in self._taken.items() if key in shown}
+
+    # -- fills ------------------------------------------------------------------------------------------------------
+    def _fillable(self, order: Order) -> int:
+        """Return how much of an order may fill now."""
+        reducible = self.account.reducible_lots(order.side) if order.reduce_only else order.remaining_lots
+        return min(reducible, order.remaining_lots)
+
+    def _fill(
+        self, client_order_id: str, price_ticks: int, volume: int, liquidity: str, venue_ns: int, into: list[Fill]
+    ) -> int:
+        """Fill an order from `volume` lots, as far as it goes; return how much."""
+        order = self.orders[client_order_id]
+        lots = min(volume, self._fillable(order))
+        if lots <= 0:
+            return 0
+        self.last_trade += 1
+        fill = Fill(
+            trade_id=f"{self._id_prefix}t{self.last_trade}",
+            client_order_id=client_order_id,
+            leg=order.leg,
+            side=order.side,
+            price_ticks=price_ticks,
+            size_lots=lots,
+            liquidity=liquidity,
+            fee=self.account.fee(price_ticks, lots, liquidity),
+            fee_asset=self.instrument.quote,
+            venue_ns=venue_ns,
+            venue_order_id=order.venue_order_id,
+        )
+        self.account = self.account.after_fill(fill)
+        into.append(fill)
+        if lots == order.remaining_lots:
+            del self.orders[client_order_id]
+        else:
+            partly = replace(order, filled_lots=order.filled_lots + lots, state=OrderState.PARTIALLY_FILLED)
+            self.orders[client_order_id] = partly
+        return lots
+
+    def _matched(self, fills: list[Fill]) -> Matched:
+        if not fills:
+            return NOTHING
+        return Matched(tuple(fills), self._end_idle_reducers())
+
+    def _end_idle_reducers(self) -> tuple[Order, ...]:
+        """Take out reduce-only orders that have nothing left to reduce."""
+        idle = [order for order in self.orders.values() if order.reduce_only and not self._fillable(order)]
+        for order in idle:
+            del self.orders[order.client_order_id]
+        return tuple(replace(order, state=OrderState.CANCELED, reason="nothing_to_reduce") for order in idle)
+
+
+def _by_priority(orders: list[Order]) -> list[Order]:
+    """Return orders by price, the most generous first, then by arrival; one list holds one side or both."""
+    if len(orders) < 2:
+        return orders
+    return sorted(orders, key=lambda order: -order.side.sign * order.price_ticks)

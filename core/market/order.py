@@ -1,0 +1,160 @@
+"""Orders and fills: the nouns, and the one table that says which order state follows which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+
+
+class Side(str, Enum):
+    """Which way an order trades; `buy` rests as a bid."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """Return +1 for buy, -1 for sell."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        """Return the other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderState(str, Enum):
+    """Order states in FIX words, plus UNKNOWN (sent, outcome not known)."""
+
+    PENDING_NEW = "PENDING_NEW"
+    NEW = "NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    UNKNOWN = "UNKNOWN"
+
+
+class OrderEvent(str, Enum):
+    """What can happen to an order, as told by the venue or by ourselves."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    PARTIAL_FILL = "partial_fill"
+    FULL_FILL = "full_fill"
+    CANCEL_SENT = "cancel_sent"
+    CANCELED = "canceled"
+    CANCEL_REJECTED = "cancel_rejected"
+    EXPIRED = "expired"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+
+CLOSED = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED})
+
+_S, _E = OrderState, OrderEvent
+# A late event never reopens a closed order: a fill after a cancel acknowledgement is booked as a fill, the order
+# stays closed. CANCEL_REJECTED means "the venue says there is nothing to cancel or not now": the order's true
+# state is unknown until it is looked up.
+_ENDINGS = {
+    _E.REJECTED: _S.REJECTED,
+    _E.FULL_FILL: _S.FILLED,
+    _E.CANCELED: _S.CANCELED,
+    _E.EXPIRED: _S.EXPIRED,
+}
+TRANSITIONS: dict[OrderState, dict[OrderEvent, OrderState]] = {
+    _S.PENDING_NEW: {
+        **_ENDINGS,
+        _E.ACCEPTED: _S.NEW,
+        _E.PARTIAL_FILL: _S.PARTIALLY_FILLED,
+        _E.CANCEL_SENT: _S.PENDING_CANCEL,
+        _E.OUTCOME_UNKNOWN: _S.UNKNOWN,
+    },
+    _S.NEW: {
+        **_ENDINGS,
+        _E.ACCEPTED: _S.NEW,
+        _E.PARTIAL_FILL: _S.PARTIALLY_FILLED,
+        _E.CANCEL_SENT: _S.PENDING_CANCEL,
+        _E.OUTCOME_UNKNOWN: _S.UNKNOWN,
+    },
+    _S.PARTIALLY_FILLED: {
+        **_ENDINGS,
+        _E.ACCEPTED: _S.PARTIALLY_FILLED,
+        _E.PARTIAL_FILL: _S.PARTIALLY_FILLED,
+        _E.CANCEL_SENT: _S.PENDING_CANCEL,
+        _E.OUTCOME_UNKNOWN: _S.UNKNOWN,
+    },
+    _S.PENDING_CANCEL: {
+        **_ENDINGS,
+        _E.ACCEPTED: _S.PENDING_CANCEL,
+        _E.PARTIAL_FILL: _S.PENDING_CANCEL,
+        _E.CANCEL_SENT: _S.PENDING_CANCEL,
+        _E.CANCEL_REJECTED: _S.UNKNOWN,
+        _E.OUTCOME_UNKNOWN: _S.UNKNOWN,
+    },
+    _S.UNKNOWN: {
+        **_ENDINGS,
+        _E.ACCEPTED: _S.NEW,
+        _E.PARTIAL_FILL: _S.PARTIALLY_FILLED,
+        _E.CANCEL_SENT: _S.PENDING_CANCEL,
+        _E.CANCEL_REJECTED: _S.UNKNOWN,
+        _E.OUTCOME_UNKNOWN: _S.UNKNOWN,
+    },
+}
+
+
+def next_state(state: OrderState, event: OrderEvent) -> OrderState:
+    """Return the state after `event`; a closed order stays as it is. Raises KeyError for an impossible event."""
+    if state in CLOSED:
+        return state
+    return TRANSITIONS[state][event]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order of ours. `slot` is the strategy's name for its place (`buy.0`); sizes are in lots."""
+
+    client_order_id: str
+    leg: str
+    side: Side
+    price_ticks: int
+    size_lots: int
+    slot: str = ""
+    venue_order_id: str | None = None
+    filled_lots: int = 0
+    state: OrderState = OrderState.PENDING_NEW
+    post_only: bool = True
+    reduce_only: bool = False
+    time_in_force: str = "GTC"  # GTC | IOC
+    sent_ns: int = 0  # UTC
+    acked_ns: int | None = None
+    reason: str = ""
+
+    @property
+    def remaining_lots(self) -> int:
+        """Return what is not filled yet."""
+        return self.size_lots - self.filled_lots
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether nothing more can happen to it but a late fill."""
+        return self.state in CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution of ours; `fee` is a cost in `fee_asset`, negative is a rebate."""
+
+    trade_id: str
+    client_order_id: str
+    leg: str
+    side: Side
+    price_ticks: int
+    size_lots: int
+    liquidity: str  # maker | taker
+    fee: Decimal
+    fee_asset: str
+    venue_ns: int
+    venue_order_id: str | None = None

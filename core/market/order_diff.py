@@ -1,0 +1,167 @@
+"""Wanted quotes against live orders: the fewest cancels and places that get there.
+
+The one rule above all: a slot holds one order. A slot whose order is in flight, on its way out, or of unknown outcome
+is taken, so a replacement goes out only after the old order is known to be gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from core.market.commands import Quote
+from core.market.order import Order, OrderState
+from utils.errors import StrategyBug
+
+_BILLION = 1_000_000_000
+_NEW, _PARTIAL, _PENDING = OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_NEW
+
+
+@dataclass(frozen=True, slots=True)
+class DiffTolerance:
+    """How far a live order may be from the wanted one and stay; a negative percentage always replaces."""
+
+    price_pct: Decimal | float = 0.1
+    size_pct: Decimal | float = 10
+    max_order_age_ns: int = 1800 * _BILLION  # 0 is off
+    price_billionths: int = field(init=False, repr=False)  # the same as whole numbers: no float decides a limit case
+    size_billionths: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Convert the percentages once."""
+        object.__setattr__(self, "price_billionths", int(Decimal(str(self.price_pct)) * (_BILLION // 100)))
+        object.__setattr__(self, "size_billionths", int(Decimal(str(self.size_pct)) * (_BILLION // 100)))
+
+    def accepts(self, order: Order, quote: Quote, now_utc_ns: int) -> bool:
+        """Tell whether `order` may stand in for `quote`."""
+        if order.side is not quote.side or order.reduce_only != quote.reduce_only or order.post_only != quote.post_only:
+            return False
+        price_off = abs(order.price_ticks - quote.price_ticks) * _BILLION
+        if self.price_billionths < 0 or price_off > self.price_billionths * quote.price_ticks:
+            return False
+        size_off = abs(order.remaining_lots - quote.size_lots) * _BILLION
+        if self.size_billionths < 0 or size_off > self.size_billionths * quote.size_lots:
+            return False
+        # An adopted order may not tell when it was sent; such a one never ages.
+        return not (self.max_order_age_ns and order.sent_ns and now_utc_ns - order.sent_ns >= self.max_order_age_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What to do: every live order is in exactly one of `cancel`, `keep` and `waiting` (client order ids)."""
+
+    cancel: tuple[str, ...]
+    place: tuple[Quote, ...]
+    keep: tuple[str, ...]
+    waiting: tuple[str, ...] = ()  # in flight, being cancelled, or of unknown outcome: nothing to do before the answer
+
+
+def diff_orders(wanted: Sequence[Quote], live: Sequence[Order], tolerance: DiffTolerance, now_utc_ns: int) -> Diff:
+    """Return the way from the live orders of a leg to the wanted set.
+
+    `live` is every order that may still fill. An order of unknown outcome is never cancelled from here: it is looked
+    up first. Raises StrategyBug when two quotes want one slot.
+    """
+    slots, strays, waiting = _by_slot(live)
+    wanted_slots = _wanted_slots(wanted)
+    if strays:
+        strays = _seat_strays(strays, wanted_slots, slots)
+    cancel: list[str] = []
+    place: list[Quote] = []
+    keep: list[str] = []
+    for name, quote in wanted_slots.items():
+        seated = slots.pop(name, None)
+        if seated is None:
+            place.append(quote)
+        elif len(seated) == 1 and seated[0].state is _NEW and tolerance.accepts(seated[0], quote, now_utc_ns):
+            keep.append(seated[0].client_order_id)  # by far the most frequent case
+        else:
+            _settle(seated, quote, tolerance, now_utc_ns, (cancel, keep, waiting))
+    for leftover in (*slots.values(), strays):
+        _dismiss(leftover, cancel, waiting)
+    return Diff(tuple(cancel), tuple(place), tuple(keep), tuple(waiting))
+
+
+def _by_slot(live: Sequence[Order]) -> tuple[dict[str, list[Order]], list[Order], list[str]]:
+    """Return the live orders by slot, those without one, and the ids of those that are no quotes (takers)."""
+    slots: dict[str, list[Order]] = {}
+    strays: list[Order] = []
+    takers: list[str] = []
+    for order in live:
+        if order.is_closed:
+            continue
+        if order.time_in_force == "IOC":
+            takers.append(order.client_order_id)
+        elif not order.slot:
+            strays.append(order)
+        elif order.slot in slots:
+            slots[order.slot].append(order)
+        else:
+            slots[order.slot] = [order]
+    return slots, strays, takers
+
+
+def _wanted_slots(wanted: Sequence[Quote]) -> dict[str, Quote]:
+    by_slot = {quote.slot_name: quote for quote in wanted}
+    if len(by_slot) != len(wanted):
+        raise StrategyBug("two wanted quotes have the same slot")
+    return by_slot
+
+
+def _seat_strays(strays: list[Order], wanted: dict[str, Quote], slots: dict[str, list[Order]]) -> list[Order]:
+    """Seat orders without a slot in free wanted slots of their side, nearest price first; return the others."""
+    pairs = sorted(
+        (abs(order.price_ticks - quote.price_ticks), at, name)
+        for at, order in enumerate(strays)
+        for name, quote in wanted.items()
+        if order.side is quote.side and name not in slots
+    )
+    seated: set[int] = set()
+    for _, at, name in pairs:
+        if at not in seated and name not in slots:
+            slots[name] = [strays[at]]
+            seated.add(at)
+    return [order for at, order in enumerate(strays) if at not in seated]
+
+
+def _settle(
+    seated: list[Order],
+    quote: Quote,
+    tolerance: DiffTolerance,
+    now_utc_ns: int,
+    lists: tuple[list[str], list[str], list[str]],
+) -> None:
+    """Decide a slot that holds anything but one plain matching order; it is never placed into."""
+    cancel, keep, waiting = lists
+    rivals = [order for order in seated if order.state in (_NEW, _PARTIAL, _PENDING)]
+    waiting.extend(order.client_order_id for order in seated if order not in rivals)
+    if not rivals:
+        return
+    if len(rivals) > 1:
+        rivals.sort(key=lambda order: _mismatch(order, quote, tolerance, now_utc_ns))
+    best, *others = rivals
+    if best.state is _PENDING:
+        waiting.append(best.client_order_id)  # judged when it is acknowledged
+    elif tolerance.accepts(best, quote, now_utc_ns):
+        keep.append(best.client_order_id)
+    else:
+        cancel.append(best.client_order_id)
+    cancel.extend(order.client_order_id for order in others)
+
+
+def _mismatch(order: Order, quote: Quote, tolerance: DiffTolerance, now_utc_ns: int) -> tuple[bool, bool, int, int]:
+    """Return a sort key: the better stand-in first, an acknowledged order before one in flight."""
+    return (
+        not tolerance.accepts(order, quote, now_utc_ns),
+        order.state is _PENDING,
+        abs(order.price_ticks - quote.price_ticks),
+        abs(order.remaining_lots - quote.size_lots),
+    )
+
+
+def _dismiss(orders: Iterable[Order], cancel: list[str], waiting: list[str]) -> None:
+    """Cancel orders that nobody wants, in flight ones too; leave those alone that are on their way out or unknown."""
+    for order in orders:
+        leaving = order.state not in (_NEW, _PARTIAL, _PENDING)
+        (waiting if leaving else cancel).append(order.client_order_id)

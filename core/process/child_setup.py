@@ -1,0 +1,131 @@
+"""The first thing a forked child does: leave everything of its parents behind (the fork-safety checklist)."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import gc
+import os
+import random
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+ADOPTION_S = 5.0
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def prctl(option: int, argument: int) -> None:
+    """Call prctl(2). Raises OSError."""
+    if _libc.prctl(option, argument, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def die_with_parent(supervisor_pid: int) -> bool:
+    """Have the kernel send TERM when the supervisor dies; False when it is already dead.
+
+    The worker is a grandchild of the zygote: the supervisor, a subreaper, adopts it when the process between ends.
+    The wait for that is short, and a signal set before the adoption would follow the wrong parent.
+    """
+    deadline = time.monotonic() + ADOPTION_S
+    while os.getppid() != supervisor_pid:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.0002)
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    return os.getppid() == supervisor_pid
+
+
+class SignalFlags:
+    """TERM and INT as data: the handler only remembers, the wake-up descriptor ends a wait."""
+
+    def __init__(self) -> None:
+        self.stop_asked = False
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def install(self) -> None:
+        """Take over TERM and INT and wake on any signal."""
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._remember)
+
+    def _remember(self, _number: int, _frame: object) -> None:
+        self.stop_asked = True
+
+    def fileno(self) -> int:
+        """Return what becomes readable when a signal arrives."""
+        return self._reader
+
+    def drain(self) -> None:
+        """Forget the wake-up bytes."""
+        try:
+            while os.read(self._reader, 512):
+                pass
+        except BlockingIOError:
+            pass
+
+
+def become_child(title: str, supervisor_pid: int, output: Path) -> SignalFlags:
+    """Undo what the fork copied and make what each process needs of its own; leave when the supervisor is gone."""
+    signals = SignalFlags()
+    signals.install()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
+    os.setpgid(0, 0)
+    gc.enable()
+    random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    set_title(title)
+    redirect_output(output)
+    faulthandler.enable(file=sys.stderr, all_threads=True)
+    faulthandler.register(signal.SIGUSR2, file=sys.stderr, all_threads=True, chain=False)
+    if not die_with_parent(supervisor_pid):
+        os._exit(0)
+    return signals
+
+
+def redirect_output(path: Path) -> None:
+    """Send stdout and stderr of this process, native code's too, to a file of its own; to nowhere on a full disk."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    try:
+        if path.exists() and path.stat().st_size > 1_000_000:
+            flags |= os.O_TRUNC
+        fd = os.open(path, flags, 0o600)
+    except OSError:
+        fd = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+
+
+def set_title(title: str) -> None:
+    """Name this process for `ps`; names only, never a value of a config."""
+    try:
+        from setproctitle import setproctitle
+    except ModuleNotFoundError:
+        return
+    setproctitle(title)
+
+
+def leave(status: int) -> None:
+    """End this process at once: no exit handler or buffer that a fork copied may run."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)

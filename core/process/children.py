@@ -1,0 +1,267 @@
+"""The supervisor's children: asked for, heard, reaped. What happened to them is handed on as events."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.process import channel
+from core.process.identity import Identity
+from core.process.worker_states import Exited, Forked, ForkFailed, Happening, SweepEnded
+from core.process.zygote_link import ForkRequest, ZygoteLink, environ_without_secrets, spawn_module
+
+MAX_PACKETS = 32  # read from one child before the others get their turn
+MAX_UNKNOWN = 1024
+log = logging.getLogger("makerd.process")
+
+
+@dataclass(slots=True)
+class Child:
+    """A worker or sweeper, from the wish for it to its reaping."""
+
+    kind: str
+    name: str
+    end: socket.socket
+    request_id: int
+    pid: int | None = None
+    deaf: bool = False  # its end of the channel is closed
+    last_words: dict[str, Any] = field(default_factory=dict)
+    held_by: Identity | None = None
+    bad_packets: int = 0
+
+
+class Children:
+    """All workers and sweepers of one supervisor."""
+
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        zygote: ZygoteLink,
+        on_happening: Callable[[str, Happening], None],
+        on_beat: Callable[[str, dict[str, Any]], None],
+    ) -> None:
+        self._selector = selector
+        self._zygote = zygote
+        self._on_happening = on_happening
+        self._on_beat = on_beat
+        self._by_request: dict[int, Child] = {}
+        self._unknown_exits: dict[int, int] = {}
+        self._last_id = 0
+
+    def __len__(self) -> int:
+        return len(self._by_request)
+
+    def living(self, name: str) -> Child | None:
+        """Return the child of a bot, None when it has none."""
+        return next((child for child in self._by_request.values() if child.name == name), None)
+
+    def ask(self, kind: str, name: str, needs: str, spec: dict[str, Any], now_ns: int) -> None:
+        """Ask for a worker or sweeper, forked once `needs` is warm; Forked or ForkFailed follows."""
+        child, theirs = self._new(kind, name)
+        if not channel.send(child.end, spec):
+            theirs.close()
+            self._fail(child, "the config is too large for the channel")
+            return
+        self._zygote.request(ForkRequest(child.request_id, kind, name, theirs, needs), now_ns)
+
+    def _new(self, kind: str, name: str) -> tuple[Child, socket.socket]:
+        self._last_id += 1
+        ours, theirs = channel.pair()
+        child = Child(kind, name, ours, self._last_id)
+        self._by_request[child.request_id] = child
+        self._selector.register(ours, selectors.EVENT_READ, lambda _mask: self._hear(child))
+        return child, theirs
+
+    def exec_sweep(self, name: str, spec: dict[str, Any], output_fd: int) -> None:
+        """Start a sweeper without the zygote, as a fresh interpreter; Forked or ForkFailed follows."""
+        child, theirs = self._new("sweep", name)
+        try:
+            channel.send(child.end, spec)
+            arguments = [str(theirs.fileno()), str(os.getpid())]
+            env = environ_without_secrets()
+            pid = spawn_module("core.process.sweep", arguments, env, output_fd, output_fd, theirs.fileno())
+        except OSError as exc:
+            self._fail(child, f"no sweeper could be started: {exc.strerror}")
+            return
+        finally:
+            theirs.close()
+        self._born(child, pid)
+
+    def tell(self, name: str, message: dict[str, Any]) -> None:
+        """Send a command to a bot's worker; a worker that does not read is found by its heartbeat."""
+        child = self.living(name)
+        if child is not None and child.kind == "worker" and not child.deaf:
+            try:
+                channel.send(child.end, message)
+            except OSError:
+                pass
+
+    def answered(self, request_id: int, pid: int | None, error: str = "") -> None:
+        """Take the zygote's answer to a fork request."""
+        self._zygote.open.pop(request_id, None)
+        child = self._by_request.get(request_id)
+        if child is None:
+            return
+        if pid is None:
+            self._fail(child, error)
+        else:
+            self._born(child, pid)
+
+    def zygote_lost(self) -> None:
+        """Settle what a dead zygote leaves open: whoever was forked has said hello or closes its channel."""
+        self._zygote.open.clear()
+        for child in list(self._by_request.values()):
+            if child.pid is None and child.deaf:
+                self._fail(child, "the zygote ended")
+
+    def reap(self) -> list[int]:
+        """Reap every ended child and hand its end on; return the pids that are not ours (zygote, one-shots)."""
+        strangers = []
+        while (ended := _next_ended()) is not None:
+            child = next((child for child in self._by_request.values() if child.pid == ended), None)
+            if child is not None:
+                _kill_group(ended)  # what it forked must not outlive it; its pid is still ours before the reap
+            _, status = os.waitpid(ended, 0)
+            if child is not None:
+                self._died(child, status)
+                continue
+            strangers.append(ended)
+            if any(child.pid is None for child in self._by_request.values()):
+                self._unknown_exits[ended] = status
+                if len(self._unknown_exits) > MAX_UNKNOWN:
+                    self._unknown_exits.pop(next(iter(self._unknown_exits)))
+        if not any(child.pid is None for child in self._by_request.values()):
+            self._unknown_exits.clear()
+        return strangers
+
+    def signal(self, name: str, number: signal.Signals, group: bool = False) -> None:
+        """Send a signal to a bot's child: it is not reaped yet, so the pid is its own."""
+        child = self.living(name)
+        if child is None or child.pid is None:
+            return
+        try:
+            (os.killpg if group else os.kill)(child.pid, number)
+        except (ProcessLookupError, PermissionError):
+            if group:
+                self.signal(name, number)
+
+    def drain(self) -> None:
+        """Hear every child once more, before ages are judged."""
+        for child in list(self._by_request.values()):
+            self._hear(child)
+
+    def _hear(self, child: Child) -> None:
+        for _ in range(MAX_PACKETS):
+            if child.deaf:
+                return
+            try:
+                message = channel.receive(child.end)
+            except BlockingIOError:
+                return
+            except channel.BadPacket as exc:
+                child.bad_packets += 1
+                if child.bad_packets == 1:
+                    log.warning("bad_packet", extra={"fields": {"bot": child.name, "reason": str(exc)}})
+                continue
+            except OSError:
+                message = None
+            if message is None:
+                self._deafen(child)
+                return
+            self._take(child, message)
+
+    def _take(self, child: Child, message: dict[str, Any]) -> None:
+        kind = message.get("t")
+        try:
+            if kind == "hello":
+                self._born(child, int(message["pid"]))
+            elif kind == "beat" and isinstance(message["snapshot"], dict):
+                self._on_beat(child.name, message)
+            elif kind in ("exit", "sweep"):
+                child.last_words = message
+            if message.get("held_by") is not None:
+                child.held_by = Identity.from_plain(message["held_by"])
+        except (KeyError, TypeError, ValueError) as exc:
+            child.bad_packets += 1
+            log.warning("bad_packet", extra={"fields": {"bot": child.name, "reason": repr(exc)}})
+
+    def _deafen(self, child: Child) -> None:
+        child.deaf = True
+        self._selector.unregister(child.end)
+        child.end.close()
+        asked = child.request_id in self._zygote.open or any(
+            request.id == child.request_id for request in self._zygote.waiting
+        )
+        if child.pid is None and not asked:
+            self._fail(child, "no process came of the fork")
+
+    def _born(self, child: Child, pid: int) -> None:
+        if child.pid is not None:
+            return
+        child.pid = pid
+        self._on_happening(child.name, Forked(pid))
+        status = self._unknown_exits.pop(pid, None)
+        if status is not None:
+            self._died(child, status)
+
+    def give_up(self, needs: str) -> list[str]:
+        """Withdraw the requests that wait for a kind that will not be warm; return their bots."""
+        withdrawn = [request for request in self._zygote.waiting if request.needs == needs]
+        for request in withdrawn:
+            self._zygote.waiting.remove(request)
+            request.theirs.close()
+            child = self._by_request.get(request.id)
+            if child is not None:
+                self._forget(child)
+        return [request.name for request in withdrawn]
+
+    def _fail(self, child: Child, reason: str) -> None:
+        self._forget(child)
+        self._on_happening(child.name, ForkFailed(reason))
+
+    def _forget(self, child: Child) -> None:
+        self._by_request.pop(child.request_id, None)
+        if not child.deaf:
+            child.deaf = True
+            self._selector.unregister(child.end)
+            child.end.close()
+
+    def _died(self, child: Child, wait_status: int) -> None:
+        self._hear(child)  # its last words
+        self._forget(child)
+        self._on_happening(child.name, _ending(child, wait_status))
+
+
+def _ending(child: Child, wait_status: int) -> Happening:
+    code = os.waitstatus_to_exitcode(wait_status)
+    said, by_signal = child.last_words, -code if code < 0 else None
+    if child.kind == "sweep":
+        reason = str(said.get("reason", "")) or (f"the sweeper ended with {code}" if not said else "")
+        return SweepEnded(bool(said.get("confirmed")) and code == 0, reason, child.held_by)
+    if by_signal is not None:
+        return Exited(None, by_signal, False, f"killed by {signal.Signals(by_signal).name}")
+    # Clean is believed only from a worker that said so and then left by itself.
+    clean = bool(said.get("clean")) and said.get("status") == code
+    reason = str(said.get("reason") or f"exit status {code}")
+    return Exited(code, None, clean, reason, child.held_by)
+
+
+def _next_ended() -> int | None:
+    try:
+        info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return None if info is None else int(info.si_pid)
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass

@@ -1,0 +1,116 @@
+"""Claims: locked files that make one worker the only owner of a bot and of each (venue, account, symbol).
+
+They lie in one folder per user and host, outside any home, and are held by the worker itself, so that they outlive
+a dead supervisor. A lock goes with its process, whatever kills it; the files are never unlinked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pwd
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.process.identity import Identity, identity_of
+from utils.errors import ClaimHeld, ConfigError
+from utils.files import open_locked
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is claimed; `text` is for people, `key` is unique on this host and user."""
+
+    key: str
+    text: str
+    shared: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """Return the lock file's name."""
+        return hashlib.sha256(self.key.encode()).hexdigest()[:32] + ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a claim."""
+
+    bot: str
+    home: str
+    identity: Identity
+
+
+class ClaimTaken(ClaimHeld):
+    """Another live process owns this bot or symbol."""
+
+    def __init__(self, claim: Claim, holder: Holder | None) -> None:
+        who = f"bot {holder.bot!r} (pid {holder.identity.pid}, home {holder.home})" if holder else "another process"
+        super().__init__(f"{claim.text} is already owned by {who}; stop that one first")
+        self.claim = claim
+        self.holder = holder
+
+
+def claims_folder() -> Path:
+    """Return the folder of this user and host, made when missing. Raises ConfigError when it cannot be used."""
+    given = os.environ.get("MAKERD_CLAIMS_DIR")
+    if given:
+        folder = Path(given)
+    else:
+        host = _machine_id()
+        folder = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local" / "state" / "makerd" / f"claims-{host}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.stat().st_uid != os.getuid():
+            raise ConfigError(f"{folder} belongs to another user; claims must be ours")
+    except OSError as exc:
+        raise ConfigError(f"cannot use the folder of claims {folder}: {exc.strerror}; set MAKERD_CLAIMS_DIR") from exc
+    return folder
+
+
+def _machine_id() -> str:
+    try:
+        return Path("/etc/machine-id").read_text().strip()[:12] or os.uname().nodename
+    except OSError:
+        return os.uname().nodename
+
+
+class Claims:
+    """The claims that this process holds."""
+
+    def __init__(self) -> None:
+        self._fds: list[int] = []
+
+    def take(self, claims: Iterable[Claim], bot: str, home: str) -> None:
+        """Take all or none, in sorted order. Raises ClaimTaken."""
+        me = identity_of(os.getpid())
+        assert me is not None
+        content = json.dumps({"bot": bot, "home": home, "identity": me.to_plain()}).encode()
+        folder = claims_folder()
+        try:
+            for claim in sorted(claims, key=lambda claim: claim.file_name):
+                path = folder / claim.file_name
+                fd = open_locked(path, claim.shared)
+                if fd is None:
+                    raise ClaimTaken(claim, _read_holder(path))
+                self._fds.append(fd)
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, content, 0)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let go of all of them."""
+        for fd in self._fds:
+            os.close(fd)
+        self._fds.clear()
+
+
+def _read_holder(path: Path) -> Holder | None:
+    try:
+        plain = json.loads(path.read_text())
+        return Holder(str(plain["bot"]), str(plain["home"]), Identity.from_plain(plain["identity"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,87 @@
+"""The daemon's entry point: lock, log, listen, then hand over to the supervisor.
+
+    python -m core.process.daemon '{"home": "...", "ready_fd": 3, ...}'
+
+Started by `launcher.py` as a fresh interpreter in the checkout; says one JSON line on `ready_fd` when it is ready,
+or why it is not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from core.logger import setup_daemon_logging
+from core.process.child_setup import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, prctl, set_title
+from core.process.control import ControlServer
+from core.process.operator_verbs import OperatorVerbs
+from core.process.pid_file import PidFile, holder
+from core.process.supervisor import Paths, Supervisor
+from utils import exit_statuses
+from utils.home import Home
+
+
+def main(arguments: dict[str, Any]) -> int:
+    """Run a supervisor as told; return the exit status."""
+    home = Home(Path(arguments["home"]))
+    paths = Paths(home, Path(arguments["configs"]), Path(arguments["run_dir"]))
+    ready_fd = int(arguments["ready_fd"])
+
+    def say(answer: dict[str, Any]) -> None:
+        os.write(ready_fd, json.dumps(answer).encode() + b"\n")
+        os.close(ready_fd)
+
+    try:
+        home.make_folders()
+        paths.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        pid_file = PidFile(paths.run_dir)
+        if not pid_file.acquire():
+            other = holder(paths.run_dir)
+            pid = other.pid if other else "unknown"
+            say(_refusal(f"already running for this home as pid {pid}; use `status`, or `stop` it first"))
+            return exit_statuses.REFUSED
+        setup_daemon_logging(home.log / "daemon.log", console=False)
+        home.identity()
+    except OSError as exc:
+        say(_refusal(f"cannot use {exc.filename or home.root}: {exc.strerror}; choose another --home or its rights"))
+        return exit_statuses.REFUSED
+    return _serve(paths, arguments, pid_file, say)
+
+
+def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Any) -> int:
+    foreground = bool(arguments.get("foreground"))
+    become_supervisor(foreground, int(arguments.get("parent_pid", 0)))
+    supervisor = Supervisor(paths, frozenset(arguments.get("only", ())), foreground, output_fd=2)
+    supervisor.on_ready = say
+    try:
+        supervisor.control = ControlServer(paths.run_dir, supervisor.selector, OperatorVerbs(supervisor))
+    except OSError as exc:
+        say(_refusal(f"cannot listen in {paths.run_dir}: {exc.strerror}"))
+        return exit_statuses.REFUSED
+    status = supervisor.run()
+    pid_file.release()
+    return status
+
+
+def become_supervisor(foreground: bool, parent_pid: int) -> None:
+    """Adopt every descendant, dump no core, and in the foreground end with whoever started us."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    set_title("makerd: supervisor")
+    if foreground:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent_pid:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _refusal(error: str) -> dict[str, Any]:
+    return {"ready": False, "status": exit_statuses.REFUSED, "error": error, "invalid": []}
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))

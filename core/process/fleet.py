@@ -1,0 +1,101 @@
+"""What the supervisor knows of its bots, and how it is shown: the rows of `status --json`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.bot_config import BotConfig
+from core.process.health import Health
+from core.process.worker_states import State, WorkerRecord
+
+NO_SNAPSHOT: dict[str, Any] = {
+    "phase": None,
+    "open_orders": 0,
+    "position": "0",
+    "mid": None,
+    "realised_pnl": "0",
+    "unrealised_pnl": "0",
+    "fees": "0",
+    "fills": 0,
+    "quote_uptime_pct": 0.0,
+    "gates": [],
+}
+SHOWN_WHILE_DOWN = ("position", "realised_pnl", "unrealised_pnl", "fees", "fills", "quote_uptime_pct")
+LIVING = (State.STARTING, State.RUNNING, State.STOPPING)
+
+
+@dataclass(slots=True)
+class BotEntry:
+    """One bot: its config, what is decided about it, and what it said last."""
+
+    config: BotConfig
+    record: WorkerRecord
+    held_down: bool = False  # an operator stopped it: a changed config does not start it
+    in_registry: bool = True  # False: its file is gone, only what it left is swept
+    snapshot: dict[str, Any] = field(default_factory=lambda: dict(NO_SNAPSHOT))
+    extra: dict[str, Any] = field(default_factory=dict)
+    last_exit: dict[str, Any] | None = None
+    health: Health | None = None
+    left_orders: list[str] = field(default_factory=list)
+    ended_by: str = "clean"  # how the last stop ended: clean, swept or killed
+
+    def row(self, now_ns: int) -> dict[str, Any]:
+        """Return the bot's row of `status --json`; every key is always there."""
+        record, config = self.record, self.config
+        living = record.state in LIVING and record.pid is not None
+        said = self.snapshot if living else {**NO_SNAPSHOT, **{k: self.snapshot[k] for k in SHOWN_WHILE_DOWN}}
+        health = self.health if living else None
+        return {
+            "name": config.name,
+            "state": record.state.value,
+            "pid": record.pid if living else None,
+            "uptime_s": _seconds(now_ns - record.started_ns) if living else 0.0,
+            "restarts": record.restarts,
+            "last_exit": self.last_exit,
+            "reason": record.reason,
+            "exchange": config.exchange,
+            "symbol": config.symbol,
+            "strategy": config.strategy,
+            "mode": config.mode,
+            "network": config.network,
+            "heartbeat_age_s": _seconds(now_ns - record.heartbeat_ns) if living else None,
+            "cpu_pct": health.cpu_pct if health else None,
+            "pss_mb": health.pss_mb if health else None,
+            **{key: said[key] for key in NO_SNAPSHOT},
+            "legs": self._legs(living),
+        }
+
+    def _legs(self, living: bool) -> list[dict[str, Any]]:
+        said = {leg["leg"]: leg for leg in self.extra.get("legs", [])}
+        rows = []
+        for leg in self.config.legs:
+            row = said.get(leg.leg, {})
+            rows.append(
+                {
+                    "leg": leg.leg,
+                    "exchange": leg.exchange,
+                    "account": leg.account,
+                    "symbol": leg.symbol,
+                    "position": row.get("position", "0"),
+                    "open_orders": row.get("open_orders", 0) if living else 0,
+                    "dead_man": row.get("dead_man", "none"),
+                }
+            )
+        return rows
+
+    def hear(self, snapshot: dict[str, Any]) -> None:
+        """Take over what the worker says of itself; unknown keys are kept apart."""
+        self.snapshot = {key: snapshot.get(key, default) for key, default in NO_SNAPSHOT.items()}
+        self.extra = {key: value for key, value in snapshot.items() if key not in NO_SNAPSHOT}
+
+
+def exit_entry(status: int | None, signal: int | None, reason: str, log_tail: list[str]) -> dict[str, Any]:
+    """Return the `last_exit` of a row."""
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return {"status": status, "signal": signal, "reason": reason, "at": at, "log_tail": log_tail}
+
+
+def _seconds(duration_ns: int) -> float:
+    return round(max(0, duration_ns) / 1e9, 2)

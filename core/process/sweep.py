@@ -1,0 +1,129 @@
+"""The sweeper: cancels what a dead bot left on its venues, as a process of its own, and proves that nothing rests."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from api.base_client import ExchangeClient, Inbox
+from core.bot_config import BotConfig, Leg
+from core.logger import setup_worker_logging
+from core.market.client_ids import ClientOrderIds
+from core.market.order import Order
+from core.process import channel
+from core.process.build import LEDGER_NAME, build_client, claims_of
+from core.process.child_setup import become_child, leave
+from core.process.claims import Claims, ClaimTaken
+from core.process.run_record import RunRecord, next_fence
+from core.process.worker import SPEC_TIMEOUT_S, supervisor_environ
+from core.registry.config_manager import resolve_secrets
+from core.trading.clock import SystemClock
+from core.trading.ledger import Ledger
+from core.trading.order_sweep import OrderSweep, SweepResult
+from utils import exit_statuses
+from utils.errors import LedgerError
+from utils.home import Home
+
+DEADLINE_S = 10.0  # the supervisor starts another sweeper after that
+log = logging.getLogger("makerd.process")
+
+
+def main(end: socket.socket, supervisor_pid: int) -> None:
+    """Sweep one bot as its supervisor says; never returns."""
+    end.settimeout(SPEC_TIMEOUT_S)
+    spec = channel.receive(end)
+    if spec is None:
+        os._exit(exit_statuses.DONE)
+    channel.send(end, {"t": "hello", "pid": os.getpid()})
+    home, config = Home(Path(spec["home"])), BotConfig.from_plain(spec["config"])
+    become_child(f"makerd: sweep {config.name}", supervisor_pid, home.log / f"{config.name}.out")
+    answer: dict[str, object]
+    try:
+        result = sweep(home, config, supervisor_environ(supervisor_pid))
+        answer = {"confirmed": result.confirmed, "cancelled": result.cancelled, "left": list(result.left)}
+        answer["reason"] = result.reason
+    except ClaimTaken as exc:
+        answer = {"confirmed": False, "reason": str(exc)}
+        if exc.holder is not None:
+            answer["held_by"] = exc.holder.identity.to_plain()
+    except Exception as exc:
+        log.exception("sweep_failed")
+        answer = {"confirmed": False, "reason": f"{type(exc).__name__}: {exc}"}
+    log.info("sweep_ended", extra={"fields": answer})
+    channel.send(end, {"t": "sweep", **answer})
+    logging.shutdown()
+    leave(exit_statuses.DONE if answer["confirmed"] else exit_statuses.VENUE_UNREACHABLE)
+
+
+def sweep(home: Home, config: BotConfig, environ: dict[str, str]) -> SweepResult:
+    """Own the bot, cancel its orders on every leg, confirm, and mark its run record clean.
+
+    What is swept is the run record's config (what really ran), not today's. Raises ClaimTaken, MakerdError, OSError.
+    """
+    folder = home.bot_state(config.name)
+    record = RunRecord.read(folder)
+    ran = record.config if record is not None else config
+    setup_worker_logging(home.log / f"{config.name}.log", config.name, redact=[])
+    claims = Claims()
+    home_id = home.identity()
+    claims.take(claims_of(ran, home_id), config.name, str(home.root))
+    try:
+        if record is None or record.clean:
+            return SweepResult(True, 0, (), "nothing was left")
+        ids = ClientOrderIds(home_id, ran.name, next_fence(folder))
+        resolved = resolve_secrets(ran, environ, home.env_file)
+        results = [_sweep_leg(home, resolved, leg, ids) for leg in ran.legs]
+        result = SweepResult(
+            all(one.confirmed for one in results),
+            sum(one.cancelled for one in results),
+            tuple(order for one in results for order in one.left),
+            "; ".join(one.reason for one in results if one.reason),
+        )
+        if result.confirmed:
+            dataclasses.replace(record, clean=True, fence=ids.fence).write(folder)
+        return result
+    finally:
+        claims.release()
+
+
+def _sweep_leg(home: Home, config: BotConfig, leg: Leg, ids: ClientOrderIds) -> SweepResult:
+    clock = SystemClock()
+    inbox = Inbox()
+    client = build_client(config, leg, home.state, home.data_dirs, clock)
+    client.open(inbox, leg.leg)
+    try:
+        deadline_ns = clock.now_ns() + int(DEADLINE_S * 1e9)
+        late_s = client.capabilities.late_arrival_s
+        job = OrderSweep(client, inbox, ids, _in_flight(home, config, leg, client), clock, late_s, deadline_ns)
+        while job.done is None:
+            clock.wait(job.step(), (inbox.fileno(),))
+        return job.done
+    finally:
+        client.close()
+        inbox.close()
+
+
+def _in_flight(home: Home, config: BotConfig, leg: Leg, client: ExchangeClient) -> Sequence[Order]:
+    """Return the orders that may still arrive or rest, as far as the ledger knows."""
+    path = home.bot_state(config.name) / LEDGER_NAME
+    if not path.exists():
+        return ()
+    try:
+        ledger = Ledger.open(path)
+    except LedgerError as exc:  # the venue's own listing decides then
+        log.warning("ledger_not_readable", extra={"fields": {"reason": str(exc)}})
+        return ()
+    try:
+        ledger.use_instrument(leg.leg, client.instrument)
+        return tuple(ledger.open_orders(leg.leg))
+    finally:
+        ledger.close()
+
+
+if __name__ == "__main__":  # without a zygote: python -m core.process.sweep FD SUPERVISOR_PID
+    main(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))

@@ -1,0 +1,217 @@
+"""The worker: one bot, from the fork to its exit status. It leaves by `os._exit` only."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import socket
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from core.bot_config import BotConfig
+from core.logger import setup_worker_logging
+from core.market.client_ids import ClientOrderIds
+from core.process import channel
+from core.process.build import Bot, build_bot, claims_of
+from core.process.child_setup import SignalFlags, become_child, leave
+from core.process.claims import Claims, ClaimTaken
+from core.process.run_record import RunRecord, next_fence
+from core.registry.config_manager import resolve_secrets
+from core.trading.clock import SystemClock
+from core.trading.trading_loop import LoopExit
+from utils import exit_statuses
+from utils.env import Secret
+from utils.errors import (
+    ConfigError,
+    LedgerError,
+    MakerdError,
+    RiskHalt,
+    VenueAuthError,
+    VenueRefused,
+    VenueUnreachable,
+)
+from utils.home import Home
+
+BEAT_NS = 1_000_000_000
+SPEC_TIMEOUT_S = 10.0
+log = logging.getLogger("makerd.process")
+
+# Which status an error that ends a worker becomes; the first match counts, anything else is a crash.
+STATUS_OF: tuple[tuple[type[BaseException], int], ...] = (
+    (VenueAuthError, exit_statuses.AUTH),
+    (RiskHalt, exit_statuses.RISK_HALT),
+    (VenueRefused, exit_statuses.CONFIG),
+    (ConfigError, exit_statuses.CONFIG),
+    (VenueUnreachable, exit_statuses.VENUE_UNREACHABLE),
+)
+
+
+def status_of(error: BaseException) -> int:
+    """Return the exit status of an error."""
+    return next((status for kind, status in STATUS_OF if isinstance(error, kind)), exit_statuses.CRASH)
+
+
+def main(end: socket.socket, supervisor_pid: int) -> None:
+    """Run one bot as its supervisor says; never returns."""
+    end.settimeout(SPEC_TIMEOUT_S)
+    spec = channel.receive(end)
+    if spec is None:
+        os._exit(exit_statuses.DONE)
+    channel.send(end, {"t": "hello", "pid": os.getpid()})
+    end.setblocking(False)
+    home, config = Home(Path(spec["home"])), BotConfig.from_plain(spec["config"])
+    signals = become_child(f"makerd: {config.name}", supervisor_pid, home.log / f"{config.name}.out")
+    os.nice(config.daemon.nice)
+    worker = Worker(end, signals, home, config, bool(spec.get("reset")))
+    leave(worker.run(supervisor_environ(supervisor_pid)))
+
+
+def supervisor_environ(pid: int) -> dict[str, str]:
+    """Return the environment that the supervisor was started with.
+
+    The zygote's environment is stripped and the supervisor never looks at a secret, so the worker reads the names
+    it needs where the kernel keeps them, after its fork.
+    """
+    content = Path(f"/proc/{pid}/environ").read_bytes()
+    pairs = (entry.partition(b"=") for entry in content.split(b"\0") if entry)
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+
+
+class Worker:
+    """One incarnation of a bot and its line to the supervisor."""
+
+    def __init__(self, end: socket.socket, signals: SignalFlags, home: Home, config: BotConfig, reset: bool) -> None:
+        self.end = end
+        self.signals = signals
+        self.home = home
+        self.config = config
+        self.reset = reset
+        self.claims = Claims()
+        self.folder = home.bot_state(config.name)
+        self.record: RunRecord | None = None  # set once orders may be sent
+        self.supervised = True
+
+    def run(self, environ: dict[str, str]) -> int:
+        """Live, report how it ended, and return the exit status."""
+        end = self._live(environ)
+        if self.record is not None and end.clean:
+            self._mark_clean()
+        log.info("worker_ended", extra={"fields": {"status": end.status, "reason": end.reason, "clean": end.clean}})
+        self._say(
+            {"t": "exit", "status": end.status, "reason": end.reason, "clean": end.clean, "left": list(end.left_orders)}
+        )
+        logging.shutdown()
+        return end.status
+
+    def _live(self, environ: dict[str, str]) -> LoopExit:
+        try:
+            resolved = resolve_secrets(self.config, environ, self.home.env_file)
+            secrets = [value.reveal() for value in _secrets_in(resolved)]
+            setup_worker_logging(self.home.log / f"{self.config.name}.log", self.config.name, redact=secrets)
+            return self._own_and_trade(resolved)
+        except ClaimTaken as exc:
+            return self._claim_refused(exc)
+        except Exception as exc:
+            return self._failed(exc)
+
+    def _own_and_trade(self, resolved: BotConfig) -> LoopExit:
+        home_id = self.home.identity()
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.claims.take(claims_of(self.config, home_id), self.config.name, str(self.home.root))
+        try:
+            ids = ClientOrderIds(home_id, self.config.name, next_fence(self.folder))
+            record = RunRecord(self.config, ids.fence, clean=False)
+            record.write(self.folder)
+        except OSError as exc:
+            raise LedgerError(f"cannot write {self.folder}: {exc.strerror}; free some disk space") from exc
+        bot = build_bot(resolved, self.home.state, self.home.data_dirs, ids, SystemClock())
+        self.record = record
+        try:
+            if self.reset:
+                bot.ledger.reset(time.time_ns())
+            return self._drive(bot)
+        finally:
+            bot.close()
+
+    def _drive(self, bot: Bot) -> LoopExit:
+        """Turn the trading loop until it has finished, beating once a second from between its steps."""
+        loop, clock = bot.loop, SystemClock()
+        log.info("worker_started", extra={"fields": {"pid": os.getpid(), "strategy": self.config.strategy}})
+        loop.start()
+        next_beat_ns, said_phase = clock.now_ns(), ""
+        while loop.finished is None:
+            due_ns = loop.step()
+            now_ns = clock.now_ns()
+            if now_ns >= next_beat_ns or loop.phase != said_phase:
+                said_phase = loop.phase
+                self._say({"t": "beat", "ready": loop.reconciled, "snapshot": loop.snapshot()})
+                next_beat_ns = now_ns + BEAT_NS
+            if loop.finished is not None:
+                break
+            fds = [self.signals.fileno(), *([self.end.fileno()] if self.supervised else []), *loop.filenos()]
+            readable = clock.wait(min(due_ns, next_beat_ns), fds)
+            if self.signals.fileno() in readable:
+                self.signals.drain()
+            if self.end.fileno() in readable:
+                self._hear(bot)
+            if self.signals.stop_asked:
+                loop.begin_stop("asked to stop")
+        self._say({"t": "beat", "ready": loop.reconciled, "snapshot": loop.snapshot()})
+        return loop.finished
+
+    def _hear(self, bot: Bot) -> None:
+        try:
+            message = channel.receive(self.end)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            message = None
+        if message is None:  # nobody supervises us any more: cancel and leave
+            self.supervised = False
+            bot.loop.begin_stop("the supervisor is gone")
+            return
+        verb = message.get("t")
+        if verb == "stop":
+            bot.loop.begin_stop(str(message.get("reason", "asked to stop")))
+        elif verb == "pause":
+            bot.loop.pause()
+        elif verb == "resume":
+            bot.loop.resume()
+
+    def _say(self, message: dict[str, Any]) -> None:
+        try:
+            channel.send(self.end, message)
+        except OSError:
+            self.supervised = False
+
+    def _claim_refused(self, exc: ClaimTaken) -> LoopExit:
+        """Tell the supervisor who owns us: an own earlier self leaves soon, a stranger's bot does not."""
+        own = exc.holder is not None and exc.holder.bot == self.config.name and exc.holder.home == str(self.home.root)
+        log.warning("claim_refused", extra={"fields": {"reason": str(exc)}})
+        if own and exc.holder is not None:
+            self._say({"t": "held", "held_by": exc.holder.identity.to_plain()})
+            return LoopExit(exit_statuses.VENUE_UNREACHABLE, str(exc), True, ())
+        return LoopExit(exit_statuses.CONFIG, str(exc), True, ())
+
+    def _failed(self, exc: Exception) -> LoopExit:
+        status = status_of(exc)
+        trace = traceback.format_exc()
+        shown = trace if not isinstance(exc, MakerdError) or status == exit_statuses.CRASH else None
+        log.error("worker_failed", extra={"fields": {"reason": str(exc), "status": status, "traceback": shown}})
+        reason = str(exc) if isinstance(exc, MakerdError) else f"{type(exc).__name__}: {exc}"
+        return LoopExit(status, reason, self.record is None, ())
+
+    def _mark_clean(self) -> None:
+        assert self.record is not None
+        try:
+            dataclasses.replace(self.record, clean=True).write(self.folder)
+        except OSError as exc:  # the next start sweeps once more, which is harmless
+            log.warning("run_record_not_written", extra={"fields": {"reason": str(exc)}})
+
+
+def _secrets_in(config: BotConfig) -> list[Secret]:
+    sections = (config.exchange_config, config.strategy_config, config.risk_config)
+    return [value for section in sections for value in section.values() if isinstance(value, Secret)]

@@ -1,0 +1,507 @@
+"""What the supervisor decides, without doing any of it: (record, what happened, now) -> (record, actions).
+
+Pure: no clock, process or randomness of its own. `TABLE` lists every state with the events it answers; an event
+that a state does not list is a bug in the shell and raises. The shell (`supervisor.py`) carries actions out and
+wakes up at `WorkerRecord.due_ns`.
+
+One rule stands above the policy: a worker that did not prove that it left no order is followed by a sweep, and
+nothing else happens for that bot until the sweep is confirmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from core.bot_config import DaemonConfig
+from core.process.identity import Identity
+from utils import exit_statuses
+
+DUMP_NS = 1_000_000_000  # how long a stuck worker may take to write its stacks
+KILL_MARGIN_NS = 2_000_000_000  # beyond the worker's own stop time-out
+CLAIM_RETRY_NS = 250_000_000
+SWEEP_RETRY_FIRST_NS = 500_000_000
+SWEEP_RETRY_MAX_NS = 30_000_000_000
+
+
+class State(str, Enum):
+    """The states of a bot, as shown in the status."""
+
+    STOPPED = "STOPPED"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    STOPPING = "STOPPING"
+    BACKOFF = "BACKOFF"
+    SWEEPING = "SWEEPING"
+    FATAL = "FATAL"
+    HALTED = "HALTED"
+
+
+class Action(str, Enum):
+    """What the shell shall do."""
+
+    SPAWN = "spawn"  # fork a worker
+    SWEEP = "sweep"  # fork a sweeper
+    ASK_STOP = "ask_stop"  # the stop command on the pipe, and TERM
+    DUMP = "dump"  # have the worker write its stacks
+    KILL = "kill"  # KILL to the whole group
+    KILL_HOLDER = "kill_holder"  # KILL to the process that holds this bot's claim
+    ALERT = "alert"  # a person should know
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An operator or the daemon wants the bot up; `reset` clears a risk latch."""
+
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An operator or the daemon wants the bot down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Stop, then start again: a changed config, or a schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """The worker or sweeper exists."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForkFailed:
+    """The worker or sweeper could not be made."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker has reconciled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The worker ended. `clean`: it proved that no order of its own rests. `held_by`: its claim was refused."""
+
+    status: int | None
+    signal: int | None = None
+    clean: bool = False
+    reason: str = ""
+    held_by: Identity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepEnded:
+    """The sweeper ended; unless `confirmed`, orders may still rest."""
+
+    confirmed: bool
+    reason: str = ""
+    held_by: Identity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TidyUp:
+    """Orders may be left from an earlier life, and nobody wants the bot up: sweep it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """The bot cannot run at all (its imports fail); other bots are not concerned."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overweight:
+    """The worker is past its memory limit."""
+
+    reason: str
+
+
+Happening = (
+    Start | Stop | Restart | Forked | ForkFailed | Ready | Exited | SweepEnded | TidyUp | Unusable | Tick | Overweight
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """All that the supervisor knows and decides about one bot. Times are monotonic."""
+
+    name: str
+    config: DaemonConfig = field(default_factory=DaemonConfig)
+    state: State = State.STOPPED
+    wanted: bool = False  # somebody wants it up
+    restarting: bool = False  # a planned stop that is followed by a start
+    reset: bool = False  # the next worker clears the risk latch
+    dirty: bool = False  # may have left orders on the venue
+    then: State = State.STOPPED  # where a confirmed sweep leads
+    pid: int | None = None  # worker, or sweeper while SWEEPING
+    started_ns: int = 0
+    ready_ns: int | None = None
+    heartbeat_ns: int = 0
+    dumped_ns: int | None = None
+    killed: bool = False
+    due_ns: int | None = None  # a deadline or retry within the present state
+    restart_ns: int | None = None  # when a backoff ends; runs on through a sweep
+    restarts: int = 0
+    attempt: int = 0  # failures since the last healthy period
+    sweep_attempt: int = 0
+    crashes_ns: tuple[int, ...] = ()
+    held_by: Identity | None = None
+    held_since_ns: int | None = None
+    reason: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether nothing will happen any more unless somebody asks."""
+        return self.state in (State.STOPPED, State.FATAL, State.HALTED)
+
+
+Decision = tuple[WorkerRecord, list[Action]]
+_s = 1_000_000_000
+
+
+def decide(record: WorkerRecord, happening: Happening, now_ns: int, jitter: float = 0.5) -> Decision:
+    """Return the record after `happening` and what to do; `jitter` is uniform in [0, 1).
+
+    Raises KeyError when the state does not know the event.
+    """
+    handler = TABLE[record.state][type(happening)]
+    return handler(record, happening, now_ns, jitter)
+
+
+def next_due_ns(record: WorkerRecord) -> int | None:
+    """Return when the record next wants a Tick."""
+    times = [record.due_ns]
+    if record.state in (State.STARTING, State.RUNNING) and record.pid is not None:
+        times.append(
+            record.heartbeat_ns + int(record.config.heartbeat_timeout_s * _s)
+            if record.dumped_ns is None
+            else record.dumped_ns + DUMP_NS
+        )
+        if record.config.restart_interval_min and record.ready_ns is not None:
+            times.append(record.ready_ns + int(record.config.restart_interval_min * 60 * _s))
+    known = [time for time in times if time is not None]
+    return min(known) if known else None
+
+
+def backoff_ns(config: DaemonConfig, attempt: int, jitter: float) -> int:
+    """Return the pause before restart number `attempt` (1 is the first): exponential, capped, +-20 % jitter."""
+    base = min(config.backoff_max_s, config.backoff_initial_s * 2 ** min(attempt - 1, 30))
+    return int(base * (0.8 + 0.4 * jitter) * _s)
+
+
+# ---------------------------------------------------------------- entering states
+
+
+def _enter(record: WorkerRecord, target: State, now_ns: int) -> Decision:
+    """Go to `target`, by way of a sweep when orders may be left."""
+    record = replace(record, pid=None, dumped_ns=None, killed=False, ready_ns=None)
+    if record.dirty:
+        sweeping = replace(record, state=State.SWEEPING, then=target, sweep_attempt=0, held_since_ns=None, due_ns=None)
+        return sweeping, [Action.SWEEP]
+    if target is State.STARTING:
+        starting = replace(record, state=target, due_ns=None, started_ns=now_ns, heartbeat_ns=now_ns, restarting=False)
+        return starting, [Action.SPAWN]
+    if target is State.BACKOFF:
+        if record.restart_ns is None or record.restart_ns <= now_ns:
+            return _restart(record, now_ns)
+        return replace(record, state=target, due_ns=record.restart_ns), []
+    return replace(record, state=target, due_ns=None, restarting=False), []
+
+
+def _restart(record: WorkerRecord, now_ns: int) -> Decision:
+    return _enter(replace(record, restarts=record.restarts + 1), State.STARTING, now_ns)
+
+
+def _start(record: WorkerRecord, event: Start, now_ns: int, _jitter: float) -> Decision:
+    fresh = replace(record, wanted=True, reset=event.reset, attempt=0, crashes_ns=(), reason="")
+    return _enter(fresh, State.STARTING, now_ns)
+
+
+def _start_halted(record: WorkerRecord, event: Start, now_ns: int, jitter: float) -> Decision:
+    if not event.reset:
+        return record, []  # a latch is cleared by an operator's reset only
+    return _start(record, event, now_ns, jitter)
+
+
+def _tidy_up(record: WorkerRecord, _event: TidyUp, now_ns: int, _jitter: float) -> Decision:
+    return _enter(record, record.state, now_ns)
+
+
+def _want(record: WorkerRecord, _event: Start, _now_ns: int, _jitter: float) -> Decision:
+    return replace(record, wanted=True), []
+
+
+def _want_after_stop(record: WorkerRecord, event: Start, _now_ns: int, _jitter: float) -> Decision:
+    return replace(record, wanted=True, restarting=True, reset=event.reset), []
+
+
+def _want_after_sweep(record: WorkerRecord, event: Start, _now_ns: int, _jitter: float) -> Decision:
+    if record.then is State.HALTED and not event.reset:
+        return record, []
+    then = record.then if record.then is State.BACKOFF else State.STARTING
+    return replace(record, wanted=True, reset=event.reset or record.reset, then=then), []
+
+
+def _unwant(record: WorkerRecord, _event: Stop, _now_ns: int, _jitter: float) -> Decision:
+    return replace(record, wanted=False, restarting=False), []
+
+
+def _unwant_in_sweep(record: WorkerRecord, _event: Stop, _now_ns: int, _jitter: float) -> Decision:
+    then = record.then if record.then in (State.FATAL, State.HALTED) else State.STOPPED
+    return replace(record, wanted=False, restarting=False, then=then), []
+
+
+def _stop_waiting(record: WorkerRecord, _event: Stop, now_ns: int, _jitter: float) -> Decision:
+    return _enter(replace(record, wanted=False), State.STOPPED, now_ns)
+
+
+def _ask_stop(record: WorkerRecord, now_ns: int) -> Decision:
+    deadline = now_ns + int(record.config.stop_timeout_s * _s) + KILL_MARGIN_NS
+    return replace(record, state=State.STOPPING, due_ns=deadline), [Action.ASK_STOP]
+
+
+def _stop(record: WorkerRecord, _event: Stop, now_ns: int, _jitter: float) -> Decision:
+    return _ask_stop(replace(record, wanted=False, restarting=False), now_ns)
+
+
+def _plan_restart(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: float) -> Decision:
+    return _ask_stop(replace(record, wanted=True, restarting=True), now_ns)
+
+
+def _restart_now(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: float) -> Decision:
+    return _enter(replace(record, wanted=True, attempt=0, reason=""), State.STARTING, now_ns)
+
+
+# ---------------------------------------------------------------- life
+
+
+def _forked(record: WorkerRecord, event: Forked, now_ns: int, _jitter: float) -> Decision:
+    # From here on the worker may have sent an order, whatever becomes of it.
+    return replace(record, pid=event.pid, heartbeat_ns=now_ns, dirty=True), []
+
+
+def _forked_stopping(record: WorkerRecord, event: Forked, now_ns: int, jitter: float) -> Decision:
+    """A stop was asked while the fork was under way: pass it on."""
+    return _forked(record, event, now_ns, jitter)[0], [Action.ASK_STOP]
+
+
+def _sweeper_forked(record: WorkerRecord, event: Forked, _now_ns: int, _jitter: float) -> Decision:
+    return replace(record, pid=event.pid, due_ns=record.due_ns), []
+
+
+def _ready(record: WorkerRecord, _event: Ready, now_ns: int, _jitter: float) -> Decision:
+    return replace(record, state=State.RUNNING, ready_ns=now_ns, reason="", reset=False, held_since_ns=None), []
+
+
+def _same(record: WorkerRecord, _event: Happening, _now_ns: int, _jitter: float) -> Decision:
+    return record, []
+
+
+def _watch(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> Decision:
+    """Judge a living worker: stuck, due for a planned restart, or fine."""
+    if record.pid is None or record.killed:
+        return record, []
+    if record.dumped_ns is not None:
+        if now_ns < record.dumped_ns + DUMP_NS:
+            return record, []
+        return replace(record, killed=True), [Action.KILL]
+    silent_ns = now_ns - record.heartbeat_ns
+    if silent_ns >= record.config.heartbeat_timeout_s * _s:
+        reason = f"no heartbeat for {silent_ns / _s:.1f} s"
+        return replace(record, dumped_ns=now_ns, reason=reason), [Action.DUMP]
+    interval_ns = int(record.config.restart_interval_min * 60 * _s)
+    if interval_ns and record.ready_ns is not None and now_ns >= record.ready_ns + interval_ns:
+        return _ask_stop(replace(record, restarting=True, reason="scheduled restart"), now_ns)
+    return record, []
+
+
+def _overweight(record: WorkerRecord, event: Overweight, now_ns: int, _jitter: float) -> Decision:
+    return _ask_stop(replace(record, restarting=True, reason=event.reason), now_ns)
+
+
+def _stop_overdue(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> Decision:
+    if record.killed or record.pid is None or record.due_ns is None or now_ns < record.due_ns:
+        return record, []
+    return replace(record, killed=True, reason="did not stop in time"), [Action.KILL]
+
+
+def _backoff_over(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> Decision:
+    if record.restart_ns is not None and now_ns < record.restart_ns:
+        return record, []
+    return _restart(record, now_ns)
+
+
+# ---------------------------------------------------------------- death
+
+
+def _exited(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -> Decision:
+    record = replace(record, reason=record.reason if record.killed else event.reason)
+    if event.held_by is not None:
+        return _claim_refused(record, event, now_ns)
+    record = replace(record, dirty=not event.clean)
+    if not record.wanted:
+        return _enter(record, State.STOPPED, now_ns)
+    if record.restarting and (record.killed or event.status == exit_statuses.DONE):
+        return _restart(record, now_ns)
+    return _by_cause(record, event, now_ns, jitter)
+
+
+def _by_cause(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -> Decision:
+    """The restart policy: what ended the worker decides, the config may only narrow it."""
+    status = event.status if event.signal is None else None
+    if status == exit_statuses.RISK_HALT:
+        return _settle(record, State.HALTED, now_ns)
+    if status in (exit_statuses.CONFIG, exit_statuses.AUTH, exit_statuses.USAGE):
+        return _settle(record, State.FATAL, now_ns)
+    if status == exit_statuses.DONE:
+        return _enter(replace(record, wanted=False), State.STOPPED, now_ns)
+    if record.config.restart == "never":
+        return _enter(replace(record, wanted=False), State.STOPPED, now_ns)
+    healthy = record.ready_ns is not None and now_ns - record.ready_ns >= record.config.min_uptime_s * _s
+    attempt = 1 if healthy else record.attempt + 1
+    if status == exit_statuses.VENUE_UNREACHABLE:
+        crashes = record.crashes_ns  # the venue's fault is not counted against the bot
+    else:
+        window_ns = int(record.config.restart_window_s * _s)
+        crashes = (*(at for at in record.crashes_ns if now_ns - at < window_ns), now_ns)
+        if len(crashes) > record.config.max_restarts:
+            record = replace(record, reason=f"{record.reason} ({len(crashes)} crashes in {window_ns / _s:.0f} s)")
+            return _settle(replace(record, crashes_ns=crashes), State.FATAL, now_ns)
+    restart_ns = now_ns + backoff_ns(record.config, attempt, jitter)
+    record = replace(record, attempt=attempt, crashes_ns=crashes, restart_ns=restart_ns, restarting=False)
+    return _enter(record, State.BACKOFF, now_ns)
+
+
+def _settle(record: WorkerRecord, target: State, now_ns: int) -> Decision:
+    record, actions = _enter(replace(record, wanted=False), target, now_ns)
+    return record, [*actions, Action.ALERT]
+
+
+def _claim_refused(record: WorkerRecord, event: Exited, now_ns: int) -> Decision:
+    """A worker of a dead supervisor still owns the bot: give it time to leave, then end it, then try again."""
+    if not record.wanted:
+        return _enter(replace(record, dirty=True), State.STOPPED, now_ns)
+    # It never ran: what it left is judged by the sweep that follows the holder.
+    waiting, _ = _enter(replace(record, dirty=True), State.STARTING, now_ns)
+    return _wait_for_holder(waiting, event.held_by, now_ns)
+
+
+def _wait_for_holder(record: WorkerRecord, held_by: Identity | None, now_ns: int) -> Decision:
+    since = record.held_since_ns if record.held_by == held_by and record.held_since_ns is not None else now_ns
+    actions = []
+    if held_by is not None and now_ns - since >= record.config.stop_timeout_s * _s:
+        actions.append(Action.KILL_HOLDER)
+    pid = held_by.pid if held_by else "?"
+    reason = f"waits for pid {pid}, which still owns the bot"
+    return replace(
+        record, pid=None, held_by=held_by, held_since_ns=since, due_ns=now_ns + CLAIM_RETRY_NS, reason=reason
+    ), actions
+
+
+def _fork_failed(record: WorkerRecord, event: ForkFailed, now_ns: int, jitter: float) -> Decision:
+    attempt = record.attempt + 1
+    record = replace(record, attempt=attempt, reason=event.reason)
+    if not record.wanted:
+        return _enter(record, State.STOPPED, now_ns)
+    restart_ns = now_ns + backoff_ns(record.config, attempt, jitter)
+    return _enter(replace(record, restart_ns=restart_ns), State.BACKOFF, now_ns)
+
+
+def _unusable(record: WorkerRecord, event: Unusable, now_ns: int, _jitter: float) -> Decision:
+    return _settle(replace(record, reason=event.reason), State.FATAL, now_ns)
+
+
+# ---------------------------------------------------------------- sweep
+
+
+def _sweep_ended(record: WorkerRecord, event: SweepEnded, now_ns: int, _jitter: float) -> Decision:
+    record = replace(record, pid=None)
+    if event.confirmed:
+        return _enter(replace(record, dirty=False, held_by=None, held_since_ns=None), record.then, now_ns)
+    if event.held_by is not None:
+        return _wait_for_holder(record, event.held_by, now_ns)
+    attempt = record.sweep_attempt + 1
+    pause_ns = min(SWEEP_RETRY_MAX_NS, SWEEP_RETRY_FIRST_NS * 2 ** min(attempt - 1, 10))
+    due_ns = now_ns + pause_ns
+    actions = [Action.ALERT] if attempt == 3 else []
+    return replace(record, sweep_attempt=attempt, due_ns=due_ns, reason=event.reason), actions
+
+
+def _sweep_fork_failed(record: WorkerRecord, event: ForkFailed, now_ns: int, jitter: float) -> Decision:
+    return _sweep_ended(record, SweepEnded(False, event.reason), now_ns, jitter)
+
+
+def _sweep_again(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> Decision:
+    waits_for_retry = record.pid is None and (record.sweep_attempt or record.held_since_ns is not None)
+    if not waits_for_retry or (record.due_ns is not None and now_ns < record.due_ns):
+        return record, []
+    return replace(record, due_ns=None), [Action.SWEEP]
+
+
+Handler = Callable[[WorkerRecord, Any, int, float], Decision]  # each takes the event type it is listed under
+
+_LIVING: dict[type, Handler] = {
+    Start: _want,
+    Stop: _stop,
+    Restart: _plan_restart,
+    Forked: _forked,
+    ForkFailed: _fork_failed,
+    Ready: _ready,
+    Exited: _exited,
+    Tick: _watch,
+    Overweight: _overweight,
+    Unusable: _unusable,
+}
+_DOWN: dict[type, Handler] = {
+    Start: _start,
+    Stop: _unwant,
+    Restart: _restart_now,
+    TidyUp: _tidy_up,
+    Tick: _same,
+    Unusable: _unusable,
+    Overweight: _same,
+}
+TABLE: dict[State, dict[type, Handler]] = {
+    State.STOPPED: _DOWN,
+    State.FATAL: _DOWN,
+    State.HALTED: {**_DOWN, Start: _start_halted, Restart: _same},
+    State.STARTING: _LIVING,
+    State.RUNNING: {**_LIVING, Ready: _same},
+    State.STOPPING: {
+        **_LIVING,
+        Start: _want_after_stop,
+        Stop: _unwant,
+        Restart: _same,  # stopping wins
+        Forked: _forked_stopping,
+        Ready: _same,
+        Tick: _stop_overdue,
+        Overweight: _same,
+    },
+    State.BACKOFF: {**_DOWN, Stop: _stop_waiting, Tick: _backoff_over},
+    State.SWEEPING: {
+        Start: _want_after_sweep,
+        Stop: _unwant_in_sweep,
+        Restart: _same,
+        Forked: _sweeper_forked,
+        ForkFailed: _sweep_fork_failed,
+        SweepEnded: _sweep_ended,
+        Tick: _sweep_again,
+        Unusable: _same,
+        Overweight: _same,
+    },
+}

@@ -1,0 +1,169 @@
+"""The zygote: imports and warms what the bots need, freezes it, and from then on only forks.
+
+Exec'd by the supervisor with an environment of its own (no secret can be in it). One thread, one pipe, no other
+file. It ignores TERM and INT and ends when the supervisor's end of the pipe closes.
+
+Requests (JSON packets): `warm` brings an example of one kind of bot; `fork` carries one descriptor, the child's end
+of its channel. A fork is double: the process between ends at once, and the supervisor, a subreaper,
+becomes the parent of the worker.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections import deque
+from typing import Any
+
+if not __package__:
+    raise SystemExit("run as: python -m core.process.zygote FD SUPERVISOR_PID")
+
+from core.process import build, channel, sweep, worker
+from core.process.child_setup import PR_SET_PDEATHSIG, prctl, set_title
+
+TRIAL_S = 10.0
+POLL_S = 0.002
+KINDS = {"worker": worker.main, "sweep": sweep.main}
+
+
+def main(fd: int, supervisor_pid: int) -> None:
+    """Serve the supervisor until it goes; a trial that takes long delays nobody's fork."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor_pid:
+        return
+    set_title("makerd: zygote")
+    pipe = socket.socket(fileno=fd)
+    trials: deque[Trial] = deque()
+    while True:
+        if trials and not select.select([pipe], [], [], POLL_S)[0]:
+            _attend(pipe, trials)
+            continue
+        request, fds = channel.receive_with_fds(pipe, 1)
+        if request is None:
+            return
+        if request["op"] == "warm":
+            trials.append(Trial(request["bot"]))
+        else:
+            channel.send(pipe, fork(pipe, request, fds[0], supervisor_pid))
+
+
+def _attend(pipe: socket.socket, trials: deque[Trial]) -> None:
+    """Look after the first trial; one that passed is followed by warming this very process."""
+    trial = trials[0]
+    if not trial.ended():
+        return
+    trials.popleft()
+    if trial.failure is None:
+        gc.enable()
+        build.warm_up(trial.bot)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+    channel.send(pipe, {"op": "warmed", "kind": trial.bot["kind"], "failed": trial.failure})
+
+
+class Trial:
+    """One kind of bot, imported and run for a moment in a disposable child before this process does it.
+
+    An import that raises, loops or exits costs that kind only.
+    """
+
+    def __init__(self, bot: dict[str, Any], deadline_s: float = TRIAL_S) -> None:
+        self.bot = bot
+        self.failure: str | None = None
+        self._pid = 0
+        self._reader = -1
+        self._deadline_s = deadline_s
+        self._ends_s = 0.0
+
+    def ended(self) -> bool:
+        """Start the child, or look whether it has ended; `failure` then says why the kind cannot be used."""
+        if not self._pid:
+            self._start()
+            return False
+        ended, status = os.waitpid(self._pid, os.WNOHANG)
+        if not ended and time.monotonic() > self._ends_s:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self.failure = f"its import or first tick did not end within {self._deadline_s:.0f} s"
+            ended = self._pid
+        elif ended and status:
+            said = os.read(self._reader, 4096).decode(errors="replace")
+            self.failure = said or f"its import ended the process (wait status {status})"
+        if ended:
+            os.close(self._reader)
+        return bool(ended)
+
+    def _start(self) -> None:
+        self._reader, writer = os.pipe()
+        self._ends_s = time.monotonic() + self._deadline_s
+        self._pid = os.fork()
+        if self._pid == 0:
+            _trial_child(self.bot, self._reader, writer)
+        os.close(writer)
+        os.set_blocking(self._reader, False)
+
+
+def _trial_child(bot: dict[str, Any], reader: int, writer: int) -> None:
+    try:
+        os.close(reader)
+        os.set_blocking(writer, False)
+        build.warm_up(bot)
+    except BaseException as exc:
+        last = traceback.extract_tb(exc.__traceback__)[-1]
+        os.write(writer, f"{type(exc).__name__}: {exc} ({last.filename}:{last.lineno})"[:4000].encode())
+        os._exit(1)
+    os._exit(0)
+
+
+def fork(pipe: socket.socket, request: dict[str, Any], fd: int, supervisor_pid: int) -> dict[str, Any]:
+    """Fork one worker or sweeper and return the answer for the supervisor."""
+    if len(os.listdir("/proc/self/task")) != 1:
+        os.close(fd)
+        return {"op": "failed", "id": request["id"], "error": "the zygote has a second thread; forking is unsafe"}
+    reader, writer = os.pipe()
+    try:
+        between = os.fork()
+    except OSError as exc:
+        os.close(reader)
+        os.close(writer)
+        os.close(fd)
+        return {"op": "failed", "id": request["id"], "error": f"fork: {exc.strerror}"}
+    if between == 0:
+        _between(pipe, request, fd, reader, writer, supervisor_pid)
+    os.close(writer)
+    os.close(fd)
+    said = os.read(reader, 32)
+    os.close(reader)
+    os.waitpid(between, 0)
+    if not said:
+        return {"op": "failed", "id": request["id"], "error": "fork: no process to be had"}
+    return {"op": "forked", "id": request["id"], "pid": int(said)}
+
+
+def _between(
+    pipe: socket.socket, request: dict[str, Any], fd: int, reader: int, writer: int, supervisor_pid: int
+) -> None:
+    try:
+        pid = os.fork()
+        if pid:
+            os.write(writer, str(pid).encode())
+            os._exit(0)
+        os.close(reader)
+        os.close(writer)
+        pipe.close()
+        KINDS[request["kind"]](socket.socket(fileno=fd), supervisor_pid)
+    finally:
+        os._exit(70)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,64 @@
+"""What only all configs together can break: one name or one symbol claimed twice.
+
+Every file that takes part is refused: which of them is meant is not for us to guess, and none may push a running
+bot aside.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from core.bot_config import BotConfig
+from core.registry.complaints import Complaint, Problem
+from core.registry.document import Loaded
+from core.registry.wording import shown
+from utils.input_validation import symbol_key
+
+MAX_NAMED = 3
+
+
+def fleet_complaints(loaded: Sequence[Loaded]) -> dict[int, tuple[Complaint, ...]]:
+    """Return the complaints that arise between configs, by position in `loaded`."""
+    found: dict[int, list[Complaint]] = defaultdict(list)
+    for check in (_same_names, _shared_symbols):
+        for place, problem in check(loaded):
+            found[place].append(loaded[place].document.complain(problem))
+    return {place: tuple(complaints) for place, complaints in found.items()}
+
+
+def _same_names(loaded: Sequence[Loaded]) -> Iterator[tuple[int, Problem]]:
+    by_name: dict[str, list[int]] = defaultdict(list)
+    for place, one in enumerate(loaded):
+        if one.name is not None:
+            by_name[one.name].append(place)
+    for name, places in by_name.items():
+        for place in places if len(places) > 1 else ():
+            others = _listed([loaded[other].document.file for other in places if other != place])
+            yield place, Problem(("metadata", "name"), shown(name), f"a name of its own; it is also used in {others}")
+
+
+def _shared_symbols(loaded: Sequence[Loaded]) -> Iterator[tuple[int, Problem]]:
+    claims: dict[tuple[str, str, str], list[tuple[int, BotConfig]]] = defaultdict(list)
+    for place, one in enumerate(loaded):
+        for leg in one.config.legs if one.config else ():
+            assert one.config is not None
+            claims[leg.exchange, leg.account, symbol_key(leg.symbol)].append((place, one.config))
+    for (exchange, account, _), group in claims.items():
+        for place, bot in group:
+            others = [other.name for there, other in group if there != place and not (_shares(bot) and _shares(other))]
+            if others:
+                expected = (
+                    f"one bot for it on {exchange}, account {account} ({_listed(others)} trades it too), "
+                    "or allow_shared_symbol true in both"
+                )
+                yield place, Problem(("strategy_config", "symbol"), shown(bot.symbol), expected)
+
+
+def _shares(bot: BotConfig) -> bool:
+    return bool(bot.exchange_config.get("allow_shared_symbol"))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more

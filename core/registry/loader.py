@@ -1,0 +1,106 @@
+"""One document -> a validated bot or all that is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from core.bot_config import BotConfig, DaemonConfig, Leg
+from core.registry.checks import Draft, KindOf, kind_by_symbol, run_checks
+from core.registry.complaints import MAX_COMPLAINTS, Complaint, JsonPath, Problem
+from core.registry.document import Document, Loaded
+from core.registry.environment import Environment
+from core.registry.references import Resolved, resolve, secret_names_of
+from core.registry.schema import BotSchema, with_defaults
+from core.registry.validation import SECTIONS, schema_problems
+from utils.env import BrokenReference, MissingVariables, interpolate
+
+
+def schema_of(document: Document, environment: Environment) -> BotSchema:
+    """Return the schema for the exchange and strategy that a document names."""
+    metadata = _section(document.tree, "metadata")
+    return BotSchema(_text(metadata.get("exchange"), environment), _text(metadata.get("strategy"), environment))
+
+
+def _text(value: Any, environment: Environment) -> str | None:
+    try:
+        return str(interpolate(value, environment)) if isinstance(value, str) else None
+    except (MissingVariables, BrokenReference):
+        return None
+
+
+def secret_names(document: Document, environment: Environment) -> tuple[str, ...]:
+    """Return the names that a document reads as secrets, valid or not."""
+    return secret_names_of(document.tree, schema_of(document, environment))
+
+
+def load_document(
+    document: Document,
+    environment: Environment,
+    other_secrets: frozenset[str] = frozenset(),
+    kind_of: KindOf = kind_by_symbol,
+) -> Loaded:
+    """Resolve and validate one document; every problem is found in one go."""
+    problems = list(document.text.problems)
+    if problems and document.tree is None:
+        return Loaded(document, None, document.complain_all(problems))
+    schema = schema_of(document, environment)
+    resolved = resolve(document.tree, schema, environment, other_secrets)
+    problems += resolved.problems
+    bad = {problem.path for problem in problems}
+    problems += [
+        one for one in schema_problems(resolved.tree, schema, document.value_at) if not _covered(one.path, bad)
+    ]
+    sections = _filled(resolved.tree, schema)
+    problems += run_checks(Draft(sections, frozenset(problem.path for problem in problems), kind_of))
+    config = None if problems else _bot(document, resolved, sections)
+    name = sections["metadata"].get("name")
+    complaints = _limited(document, problems)
+    return Loaded(document, config, complaints, name if isinstance(name, str) else None, resolved.names)
+
+
+def _covered(path: JsonPath, bad: set[JsonPath]) -> bool:
+    return any(path[: len(one)] == one or one[: len(path)] == path for one in bad if one)
+
+
+def _limited(document: Document, problems: list[Problem]) -> tuple[Complaint, ...]:
+    complaints = document.complain_all(problems)
+    if len(complaints) > MAX_COMPLAINTS:
+        rest = Problem((), f"more than {MAX_COMPLAINTS} mistakes", "these to be corrected first")
+        complaints = (*complaints[:MAX_COMPLAINTS], document.complain(rest))
+    return complaints
+
+
+def _section(tree: Any, name: str) -> Mapping[str, Any]:
+    found = tree.get(name) if isinstance(tree, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _filled(tree: Any, schema: BotSchema) -> dict[str, dict[str, Any]]:
+    return {name: with_defaults(schema.section(name) or {}, _section(tree, name)) for name in SECTIONS}
+
+
+def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, Any]]) -> BotConfig:
+    metadata, exchange, strategy = (sections[name] for name in ("metadata", "exchange_config", "strategy_config"))
+    account = exchange.get("account") or metadata["name"]
+    return BotConfig(
+        name=metadata["name"],
+        exchange=metadata["exchange"],
+        strategy=metadata["strategy"],
+        legs=(Leg("main", metadata["exchange"], account, strategy["symbol"]),),
+        daemon=DaemonConfig(**sections["daemon_config"]),
+        metadata=metadata,
+        exchange_config=exchange,
+        strategy_config=strategy,
+        risk_config=sections["risk_config"],
+        source_path=document.source_path,
+        digest=_digest(document.tree, sections),
+        secret_names=resolved.secret_names,
+    )
+
+
+def _digest(unresolved: Any, sections: dict[str, dict[str, Any]]) -> str:
+    text = json.dumps([unresolved, sections], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,152 @@
+"""From gates to orders: look at the gates, ask the strategy when they are open and it is time, do what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from core.market.commands import CancelAll, Halt, Quotes
+from core.market.events import Timer
+from core.market.risk import Gate
+from core.trading.closing import Closing
+from core.trading.cycle_timer import MOVE, OWN
+from utils.errors import StrategyBug
+
+if TYPE_CHECKING:
+    from core.market.commands import Command, Take
+    from core.market.events import Event
+    from core.trading.bot_state import BotState
+    from core.trading.guard import Guard
+    from core.trading.leg_state import LegState
+    from core.trading.outgoing import Outgoing
+    from strategies.base import Strategy
+
+_CLOSING_ACTIONS = ("close", "close_and_stop")
+
+
+class Decider:
+    """The decisions of one bot; times are the loop's monotonic nanoseconds."""
+
+    def __init__(self, bot: BotState, guard: Guard, outgoing: Outgoing, strategy: Strategy) -> None:
+        self._bot, self._guard, self._outgoing, self._strategy = bot, guard, outgoing, strategy
+        self._blocked = True  # no quotes: not ready yet, or a gate is shut
+        self._look_due_ns = 0
+        self._closing: Closing | None = None
+        self.is_halted = False  # what a tripped gate demands is done but for the stop
+
+    @property
+    def is_closing(self) -> bool:
+        """Tell whether positions are being closed."""
+        return self._closing is not None
+
+    @property
+    def is_blocked(self) -> bool:
+        """Tell whether quotes are off the venue, and stay off for now."""
+        return self._blocked
+
+    def look_soon(self) -> None:
+        """Look at the gates in the next step, whatever the interval."""
+        self._look_due_ns = 0
+
+    def step(self, now_ns: int) -> int:
+        """Decide when something is due; return when to be called next at the latest."""
+        timer = self._bot.timer
+        if now_ns >= min(self._look_due_ns, timer.due_ns()):
+            self._look(now_ns)
+            if self._guard.tripped is not None:
+                self._act_on_trip(now_ns)
+            elif self._guard.blocks:
+                self._block(now_ns)
+            else:
+                self._quote(now_ns)
+        return self._look_due_ns if self._blocked else min(self._look_due_ns, timer.due_ns())
+
+    def _look(self, now_ns: int) -> None:
+        self._guard.look(now_ns)
+        due_ns = now_ns + self._bot.settings.guard_ns
+        for leg in self._bot.legs:  # a book gets stale in silence: be there when it does
+            if leg.book_ns is not None and (stale_ns := leg.book_ns + leg.limits.max_book_age_ns + 1) > now_ns:
+                due_ns = min(due_ns, stale_ns)
+        self._look_due_ns = due_ns
+
+    def _block(self, now_ns: int) -> None:
+        """Take quotes off the venue: once each, those of unknown outcome only when the gate shuts."""
+        for leg in self._bot.legs:
+            self._outgoing.withdraw(leg, now_ns, doubtful_too=not self._blocked)
+        self._blocked = True
+
+    def _quote(self, now_ns: int) -> None:
+        if self._blocked:
+            self._blocked = False
+            self._bot.timer.hurry(OWN)
+        cause = self._bot.timer.take(now_ns)
+        if cause is None:
+            return
+        self._bot.counters["cycles"] += 1
+        for leg in self._bot.legs:
+            leg.cycle_mid_ticks = leg.mid_ticks
+        self.hear(Timer(now_ns, cause), now_ns)
+        if self._guard.tripped is None:
+            for leg in self._bot.legs:
+                self._outgoing.follow_wish(leg, now_ns)
+
+    def _act_on_trip(self, now_ns: int) -> None:
+        """Do what a tripped gate demands, once it is latched on disk; take the quotes off meanwhile."""
+        gate = self._guard.tripped
+        assert gate is not None
+        self._block(now_ns)
+        self._guard.trip(gate, now_ns)
+        if not self._guard.is_latched:
+            return
+        if gate.action in _CLOSING_ACTIONS:
+            self._closing = self._closing or Closing(self._bot, self._outgoing)
+            if not self._closing.step(now_ns):
+                return
+        self.is_halted = True
+
+    # The strategy
+
+    def hear(self, event: Event, now_ns: int) -> None:
+        """Let the strategy hear an event and do what it says. Raises StrategyBug with its cause."""
+        try:
+            commands = self._strategy.on_event(event, self._bot.view)
+        except Exception as exc:
+            told = f"the strategy raised {type(exc).__name__} on {type(event).__name__}: {exc}"
+            raise StrategyBug(told) from exc
+        if commands:
+            self._obey(commands, now_ns, not isinstance(event, Timer))
+
+    def _obey(self, commands: Sequence[Command], now_ns: int, hurry: bool) -> None:
+        for command in commands:
+            if isinstance(command, Quotes):
+                self._wish(command, hurry)
+            elif isinstance(command, Halt):
+                self._guard.trip(Gate("halt", "cancel", True, command.reason), now_ns)
+                self.look_soon()
+            elif isinstance(command, CancelAll):
+                for leg in self._bot.legs:
+                    self._outgoing.withdraw(leg, now_ns, doubtful_too=True)
+            else:
+                self._take(command, now_ns)
+
+    def _wish(self, quotes: Quotes, hurry: bool) -> None:
+        """Keep what is wanted; said outside of a decision, it makes the next one due soon."""
+        leg = self._leg(quotes.leg)
+        if self._blocked or leg.wanted == quotes.quotes:
+            return
+        leg.wanted = quotes.quotes
+        if hurry:
+            self._bot.timer.hurry(MOVE)
+
+    def _take(self, take: Take, now_ns: int) -> None:
+        leg = self._leg(take.leg)
+        if self._blocked or self._guard.tripped is not None:
+            self._bot.counters["skipped.gate"] += 1
+        else:
+            self._outgoing.take(leg, take, now_ns)
+
+    def _leg(self, name: str) -> LegState:
+        try:
+            return self._bot.by_name[name]
+        except KeyError:
+            raise StrategyBug(f"the strategy named a leg {name!r} that the bot does not have") from None

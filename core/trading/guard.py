@@ -1,0 +1,92 @@
+"""Which gates are shut, and the one that was latched: on disk before anything is done about it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from core.market.risk import Gate, tripped_gates
+from core.trading.log_fields import fields
+from utils.errors import LedgerError
+
+if TYPE_CHECKING:
+    from core.trading.bot_state import BotState
+
+_log = logging.getLogger("makerd.risk")
+STALE, LINK, LEDGER, BREAKER, OPERATOR = "stale", "link", "ledger", "breaker", "operator"
+_HOLD = "hold"  # nothing new is placed, but cancels that the strategy's wish needs still go out
+
+
+class Guard:
+    """The gates of one bot."""
+
+    def __init__(self, bot: BotState) -> None:
+        self._bot = bot
+        self._next_latch_try_ns = 0
+        self.operator_paused = False
+        self.gates: dict[str, Gate] = {}
+        self.tripped: Gate | None = None  # stays, whatever the figures say later
+        self.is_latched = False  # the tripped gate is on disk
+
+    @property
+    def blocks(self) -> bool:
+        """Tell whether quotes must be off the venue."""
+        return any(gate.action != _HOLD for gate in self.gates.values())
+
+    def look(self, now_ns: int) -> None:
+        """Work out the gates anew; trip the first that latches."""
+        self._bot.session.measure(self._bot.legs, self._bot.clock.utc_ns())
+        before, self.gates = self.gates, self._shut(now_ns)
+        if self.gates.keys() != before.keys():
+            self._tell(before)
+
+    def _shut(self, now_ns: int) -> dict[str, Gate]:
+        gates = {gate.name: gate for gate in self._own_gates(now_ns)}
+        latching: list[Gate] = []
+        for leg in self._bot.legs:
+            for gate in tripped_gates(leg.limits, self._bot.risk_state(leg, now_ns)):
+                if gate.latched:
+                    latching.append(gate)
+                else:
+                    gates.setdefault(gate.name, gate)
+        if latching and STALE not in gates:  # an old mark is no reason to end a session
+            self.trip(latching[0], now_ns)
+        if self.tripped is not None:
+            gates[self.tripped.name] = self.tripped
+        return gates
+
+    def _own_gates(self, now_ns: int) -> list[Gate]:
+        """Return the gates that no limit in the config speaks of."""
+        gates = []
+        if self.operator_paused:
+            gates.append(Gate(OPERATOR, "pause", False, "paused by an operator"))
+        gates += [Gate(LINK, "pause", False, leg.name) for leg in self._bot.legs if not leg.link_is_good]
+        if self._bot.breaker.is_open(now_ns):
+            gates.append(Gate(BREAKER, "pause", False, "too many rejects in a row"))
+        if not self._bot.journal.healthy:
+            gates.append(Gate(LEDGER, _HOLD, False, self._bot.journal.reason))
+        return gates
+
+    def trip(self, gate: Gate, now_ns: int) -> None:
+        """Trip a latching gate; only the first one counts. A latch that cannot be written is tried again."""
+        if self.tripped is None:
+            self.tripped = gate
+            self.gates[gate.name] = gate
+            _log.error("gate_tripped", extra=fields(gate=gate.name, action=gate.action, reason=gate.reason))
+        if self.is_latched or now_ns < self._next_latch_try_ns:
+            return
+        tripped = self.tripped
+        try:
+            self._bot.journal.ledger.latches.set(tripped.name, tripped.action, tripped.reason, self._bot.clock.utc_ns())
+            self.is_latched = True
+        except LedgerError as exc:
+            self._next_latch_try_ns = now_ns + self._bot.settings.ledger_retry_ns
+            self._bot.journal.fail(now_ns, exc)
+
+    def _tell(self, before: dict[str, Gate]) -> None:
+        for name, gate in self.gates.items():
+            if name not in before:
+                _log.warning("gate_shut", extra=fields(gate=name, reason=gate.reason))
+        for name in before:
+            if name not in self.gates:
+                _log.info("gate_opened", extra=fields(gate=name))

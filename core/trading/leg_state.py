@@ -1,0 +1,129 @@
+"""All that a loop knows of one leg: a value, its age, and where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from api.base_client import Inbox
+from core.market.position import Position
+from core.market.risk import RiskLimits
+from core.trading.balance_sheet import BalanceSheet, reserved
+from core.trading.order_tracker import OrderTracker
+from core.trading.report_desk import ReportDesk
+
+if TYPE_CHECKING:
+    from api.base_client import ExchangeClient
+    from core.bot_config import Leg
+    from core.market.book import OrderBook
+    from core.market.commands import Quote
+    from core.market.instrument import Instrument
+    from core.market.order import Order
+    from core.trading.loop_settings import LoopSettings
+
+
+@dataclass(frozen=True, slots=True)
+class LegRuntime:
+    """A leg of a bot and the client that trades it."""
+
+    leg: Leg
+    client: ExchangeClient
+
+
+class LegState:
+    """One leg while its client is open; times are the loop's monotonic nanoseconds."""
+
+    instrument: Instrument  # these three are set by `opened`
+    limits: RiskLimits
+    balances: BalanceSheet
+
+    def __init__(self, runtime: LegRuntime, settings: LoopSettings) -> None:
+        self.leg = runtime.leg
+        self.name = runtime.leg.leg
+        self.client = runtime.client
+        self.inbox = Inbox()
+        self.is_open = False
+        self.tracker = OrderTracker(self.name)
+        self.desk = ReportDesk(runtime.client, settings.reports)
+        self.position = Position(self.name)
+        self.position_gap: tuple[int, int] | None = None  # venue's position minus ours, and since when it is that
+        self.foreign: tuple[Order, ...] = ()  # open orders of others on the account, as of the last report
+        self.wanted: tuple[Quote, ...] | None = None  # the strategy's standing wish; None before it said anything
+        self.reconciled = False
+        self.confirmed_ns: int | None = None  # when the last complete report was asked for
+        self.report_wanted_ns: int | None = 0  # a report asked for at or after this is needed
+        self.link_up = False
+        self.was_down = False
+        self.relinked_ns = 0  # when the link last came back; a report asked for since then makes it good
+        self.announced = False  # the strategy was told that the link is up
+        self.book: OrderBook | None = None
+        self.book_ns: int | None = None
+        self.mid_ticks: float | None = None  # of the last book that had a price
+        self.cycle_mid_ticks: float | None = None  # the one that the last decision was made on
+        self.has_unknown = False
+        self.awaited_since_ns: int | None = None  # oldest request without an answer
+        self._seen_revisions = (-1, -1)
+
+    def opened(self, settings: LoopSettings) -> None:
+        """Take over what the client learned from the venue. Raises ConfigError for limits below one lot."""
+        self.is_open = True
+        self.instrument = self.client.instrument
+        self.limits = RiskLimits.from_config(settings.risk_config, self.instrument)
+        self.balances = BalanceSheet(self.instrument)
+
+    def take_book(self, book: OrderBook, now_ns: int) -> None:
+        """Keep a new book; it is as old as the client says, if it says so by our clock."""
+        self.book = book
+        self.book_ns = book.local_ns if 0 < book.local_ns < now_ns else now_ns
+        if book.is_quotable:
+            self.mid_ticks = book.mid_ticks()
+
+    def has_changed(self) -> bool:
+        """Tell whether orders or balances changed since the last call, and work out what follows from the orders."""
+        revisions = (self.tracker.revision, self.balances.revision)
+        if revisions == self._seen_revisions:
+            return False
+        self._seen_revisions = revisions
+        self.has_unknown = self.tracker.has_unknown()
+        self.awaited_since_ns = self.tracker.oldest_request_ns()
+        return True
+
+    def want_report(self, now_ns: int) -> None:
+        """Say that the venue must be asked again, now or later than now."""
+        self.report_wanted_ns = now_ns
+
+    @property
+    def needs_report(self) -> bool:
+        """Tell whether a report is urgent."""
+        return self.report_wanted_ns is not None or not self.reconciled or self.has_unknown or self.tracker.has_suspects
+
+    @property
+    def link_is_good(self) -> bool:
+        """Tell whether the venue is connected, and reconciled since it was."""
+        return self.link_up and self.announced
+
+    def mark(self) -> Decimal | None:
+        """Return the price that the position is valued at: the last mid. A flat position has a value without one."""
+        if self.mid_ticks is not None:
+            return self.instrument.tick_size * Decimal(self.mid_ticks)
+        return None if self.position.size_lots else Decimal(0)
+
+    def book_age_ns(self, now_ns: int) -> int | None:
+        """Return the age of the book, None when there is none."""
+        return None if self.book_ns is None else now_ns - self.book_ns
+
+    def position_age_ns(self, now_ns: int) -> int | None:
+        """Return how long ago the venue was last asked and agreed, None when it never did."""
+        return None if self.confirmed_ns is None else now_ns - self.confirmed_ns
+
+    def live_and_foreign(self) -> tuple[Order, ...]:
+        """Return every order that may change the account's position."""
+        return self.tracker.live() + self.foreign if self.foreign else self.tracker.live()
+
+    def usable(self, with_foreign: bool) -> dict[str, Decimal]:
+        """Return the balance that our orders may use, on request also what foreign orders reserve."""
+        if not (with_foreign and self.foreign):
+            return self.balances.usable
+        held = reserved(self.foreign, self.instrument)
+        return {asset: amount + held.get(asset, Decimal(0)) for asset, amount in self.balances.usable.items()}

@@ -1,0 +1,80 @@
+"""How one loop behaves: the loop's own keys of `strategy_config` and `risk_config`, and constants that are no keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.market.order_diff import DiffTolerance
+from core.trading.clock import seconds
+from core.trading.report_desk import ReportTiming
+
+_REPORTS_PER_POSITION_AGE = 3  # so that one lost answer does not make the position old
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """Durations in nanoseconds. The defaults of the keys are those of the schemas; the rest is explained here."""
+
+    interval_ns: int = seconds(10)
+    duration_ns: int = 0  # 0 is endless
+    requote_bps: float = 0.0  # 0 is off
+    min_cycle_ns: int = seconds(0.1)
+    ack_timeout_ns: int = seconds(10)
+    tolerance: DiffTolerance = field(default_factory=DiffTolerance)
+    risk_config: Mapping[str, Any] = field(default_factory=dict)  # limits need the instrument, so they come later
+    max_consecutive_rejects: int = 5  # in a row within the window: nothing is placed for the cooldown
+    reject_window_ns: int = seconds(60)
+    breaker_cooldown_ns: int = seconds(60)
+    reports: ReportTiming = field(default_factory=ReportTiming)
+    report_patience: int = 5  # complete reports that may fail to bring a missing fill before we stop asking
+    adjust_after_ns: int = seconds(5)  # a position that differs for so long is taken over from the venue
+    guard_ns: int = seconds(0.5)  # how often the gates are looked at when nothing happens
+    ledger_retry_ns: int = seconds(1)
+    save_ns: int = seconds(5)  # counters and the session's peak; orders and fills are saved at once
+    keep_closed_orders_ns: int = seconds(86_400)
+    close_retry_ns: int = seconds(1)  # between two attempts to get flat
+    close_slippage_bps: float = 50.0  # how far through the touch a closing order may trade
+
+    @classmethod
+    def from_config(cls, strategy_config: Mapping[str, Any], risk_config: Mapping[str, Any]) -> LoopSettings:
+        """Return the settings of validated sections; a key that is missing or null has its default."""
+        defaults = cls()
+        shared = _Section(strategy_config)
+        risk = _Section(risk_config)
+        return cls(
+            interval_ns=shared.duration("interval_s", defaults.interval_ns),
+            duration_ns=shared.duration("duration_s", defaults.duration_ns),
+            requote_bps=float(shared.get("requote_bps", defaults.requote_bps)),
+            min_cycle_ns=shared.duration("min_cycle_s", defaults.min_cycle_ns),
+            ack_timeout_ns=shared.duration("ack_timeout_s", defaults.ack_timeout_ns),
+            tolerance=DiffTolerance(
+                price_pct=shared.get("price_tolerance_pct", defaults.tolerance.price_pct),
+                size_pct=shared.get("size_tolerance_pct", defaults.tolerance.size_pct),
+                max_order_age_ns=shared.duration("max_order_age_s", defaults.tolerance.max_order_age_ns),
+            ),
+            risk_config=dict(risk_config),
+            reports=_report_timing(risk),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    values: Mapping[str, Any]
+
+    def get(self, key: str, default: Any) -> Any:
+        value = self.values.get(key)
+        return default if value is None else value
+
+    def duration(self, key: str, default_ns: int) -> int:
+        value = self.values.get(key)
+        return default_ns if value is None else seconds(float(value))
+
+
+def _report_timing(risk: _Section) -> ReportTiming:
+    """Return a rhythm in which the position never gets older than allowed while the venue answers."""
+    standard = ReportTiming()
+    allowed_ns = risk.duration("max_position_age_s", _REPORTS_PER_POSITION_AGE * standard.interval_ns)
+    interval_ns = min(standard.interval_ns, allowed_ns // _REPORTS_PER_POSITION_AGE)
+    return ReportTiming(interval_ns=interval_ns, timeout_ns=min(standard.timeout_ns, interval_ns))

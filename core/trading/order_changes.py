@@ -1,0 +1,51 @@
+"""What an order is after a fill or a word from the venue: pure, shared by the tracker and the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from core.market.order import Fill, Order, OrderEvent, OrderState, next_state
+
+if TYPE_CHECKING:
+    from core.market.events import OrderUpdate
+
+# Events that say the venue has dealt with the order as a new one.
+_ACKNOWLEDGING = frozenset({OrderEvent.ACCEPTED, OrderEvent.PARTIAL_FILL, OrderEvent.FULL_FILL})
+
+
+def after_fill(order: Order, fill: Fill) -> Order:
+    """Return the order with the fill added; a closed one stays closed, its filled size grows all the same."""
+    filled = order.filled_lots + fill.size_lots
+    event = OrderEvent.FULL_FILL if filled >= order.size_lots else OrderEvent.PARTIAL_FILL
+    return replace(
+        order,
+        filled_lots=filled,
+        state=next_state(order.state, event),
+        venue_order_id=order.venue_order_id or fill.venue_order_id,
+    )
+
+
+def after_update(order: Order, update: OrderUpdate, utc_ns: int) -> Order:
+    """Return the order after an update. An event that its state cannot have means that we know less than we thought."""
+    try:
+        state = next_state(order.state, update.event)
+    except KeyError:
+        state = OrderState.UNKNOWN
+    if state is OrderState.NEW and order.filled_lots:
+        state = OrderState.PARTIALLY_FILLED
+    acked = order.acked_ns
+    if acked is None and update.event in _ACKNOWLEDGING:
+        acked = utc_ns
+    return replace(
+        order,
+        state=state,
+        venue_order_id=update.venue_order_id or order.venue_order_id,
+        acked_ns=acked,
+        reason=update.reason or order.reason,
+    )
+
+
+def after_cancel_sent(order: Order) -> Order:
+    """Return the order once a cancel of it goes out."""
+    return replace(order, state=next_state(order.state, OrderEvent.CANCEL_SENT))

@@ -1,0 +1,148 @@
+"""What goes to the venues: risk is asked, the ledger written, then the client told; never the other way round."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from core.market.commands import Quote
+from core.market.events import OrderUpdate
+from core.market.order import Order, OrderEvent, OrderState
+from core.market.order_diff import diff_orders
+from core.market.risk import allow_places, trim_quotes
+from core.trading.log_fields import fields
+from utils.errors import VenueAuthError, VenueError, VenueRefused
+
+if TYPE_CHECKING:
+    from core.market.commands import Take
+    from core.market.risk import Denial, RiskLimits
+    from core.trading.bot_state import BotState
+    from core.trading.intake import Intake
+    from core.trading.leg_state import LegState
+
+_log = logging.getLogger("makerd.orders")
+TAKE_SLOT = "take"
+
+
+class Outgoing:
+    """The way out."""
+
+    def __init__(self, bot: BotState, intake: Intake) -> None:
+        self._bot = bot
+        self._intake = intake
+
+    def follow_wish(self, leg: LegState, now_ns: int) -> None:
+        """Bring the live orders of a leg to what the strategy wants, as far as the limits allow."""
+        if leg.wanted is None:
+            return
+        bot = self._bot
+        verdict = trim_quotes(leg.wanted, leg.limits, bot.risk_state(leg, now_ns))
+        if verdict.denied:
+            self._count_denials(verdict.denied)
+        diff = diff_orders(verdict.allowed, leg.tracker.live(), bot.settings.tolerance, bot.clock.utc_ns())
+        if diff.cancel:
+            self.cancel(leg, diff.cancel, now_ns)
+        if diff.place:
+            self.place(leg, diff.place, now_ns)
+
+    def place(self, leg: LegState, quotes: Sequence[Quote], now_ns: int) -> bool:
+        """Send quotes that the limits allow now; return whether any was sent."""
+        return self._place(leg, quotes, now_ns, leg.limits, False)
+
+    def _place(self, leg: LegState, quotes: Sequence[Quote], now_ns: int, limits: RiskLimits, immediate: bool) -> bool:
+        bot = self._bot
+        if not bot.journal.healthy or bot.breaker.is_open(now_ns):
+            return False
+        verdict = allow_places(quotes, limits, bot.risk_state(leg, now_ns, with_foreign=True))
+        if verdict.denied:
+            self._count_denials(verdict.denied)
+        utc_ns = bot.clock.utc_ns()
+        orders = [leg.tracker.compose(quote, bot.ids.next(), utc_ns, immediate) for quote in verdict.allowed]
+        if not orders or not bot.journal.record_new(orders, now_ns):
+            return False
+        for order in orders:
+            leg.tracker.add(order, now_ns)
+        bot.counters["orders_created"] += len(orders)
+        self._submit(leg, orders, now_ns)
+        return True
+
+    def take(self, leg: LegState, take: Take, now_ns: int, limits: RiskLimits | None = None) -> bool:
+        """Send an immediate order that the limits (by default the leg's) allow; return whether it was sent."""
+        quote = Quote(take.side, take.price_ticks, take.size_lots, 0, leg.name, False, take.reduce_only, slot=TAKE_SLOT)
+        return self._place(leg, (quote,), now_ns, limits or leg.limits, True)
+
+    def _submit(self, leg: LegState, orders: Sequence[Order], now_ns: int) -> None:
+        self._bot.sent = True
+        try:
+            leg.client.submit(orders)
+        except VenueAuthError:
+            raise
+        except VenueRefused as exc:
+            self._outcome(leg, orders, OrderEvent.REJECTED, str(exc), now_ns)
+        except VenueError as exc:  # some of it may have arrived
+            self._outcome(leg, orders, OrderEvent.OUTCOME_UNKNOWN, str(exc), now_ns)
+
+    def _outcome(self, leg: LegState, orders: Sequence[Order], event: OrderEvent, reason: str, now_ns: int) -> None:
+        for order in orders:
+            update = OrderUpdate(leg.name, order.client_order_id, event, None, reason)
+            self._intake.on_update(leg, update, now_ns)
+
+    def doubt_overdue(self, leg: LegState, now_ns: int) -> None:
+        """Call the outcome of requests unknown that were not answered in time; a report settles them, no repetition."""
+        overdue = leg.tracker.overdue(now_ns - self._bot.settings.ack_timeout_ns)
+        if not overdue:
+            return
+        self._outcome(leg, overdue, OrderEvent.OUTCOME_UNKNOWN, "no answer in time", now_ns)
+        ids = [order.client_order_id for order in overdue]
+        _log.warning("no_answer", extra=fields(leg=leg.name, ids=ids))
+
+    # Cancels
+
+    def cancel(self, leg: LegState, client_order_ids: Sequence[str], now_ns: int) -> None:
+        """Cancel orders; the ledger is told, but whether it can be written does not matter here."""
+        for key in client_order_ids:
+            order = leg.tracker.mark_cancel_sent(key, now_ns)
+            if order is not None:
+                self._bot.journal.note_order(order)
+        self._bot.sent = True
+        self._try(leg, lambda: leg.client.cancel(client_order_ids))
+
+    def withdraw(self, leg: LegState, now_ns: int, doubtful_too: bool) -> None:
+        """Cancel what rests, each order once; `doubtful_too`: also orders of unknown outcome."""
+        ids = leg.tracker.cancellable()
+        if doubtful_too:
+            live = leg.tracker.live()
+            ids += [order.client_order_id for order in live if order.state is OrderState.UNKNOWN]
+        leg.wanted = None
+        if ids:
+            self.cancel(leg, ids, now_ns)
+
+    def abandon(self, now_ns: int) -> None:
+        """Try to cancel everything before a crash; what does not work is left to the sweep."""
+        for leg in self._bot.legs:
+            if leg.is_open:
+                self._abandon(leg, now_ns)
+
+    def _abandon(self, leg: LegState, now_ns: int) -> None:
+        try:
+            if leg.client.capabilities.cancel_all_by_prefix:
+                leg.client.cancel_all(self._bot.ids.prefix)
+            else:
+                leg.client.cancel([order.client_order_id for order in leg.tracker.live()])
+            leg.client.poll(now_ns)
+        except Exception:  # the first error is the one that must come out
+            _log.warning("cancel_failed", extra=fields(leg=leg.name), exc_info=True)
+
+    def _try(self, leg: LegState, request: Callable[[], None]) -> None:
+        try:
+            request()
+        except VenueAuthError:
+            raise
+        except VenueError as exc:  # unanswered, they become unknown, a report tells, and they are cancelled again
+            _log.warning("cancel_failed", extra=fields(leg=leg.name, reason=str(exc)))
+
+    def _count_denials(self, denied: Sequence[Denial]) -> None:
+        reasons = Counter(f"skipped.{denial.reason}" for denial in denied)
+        self._bot.counters.update(reasons)

@@ -1,0 +1,39 @@
+"""Stops placing after too many rejects in a row, then tries once."""
+
+from __future__ import annotations
+
+from collections import deque
+
+
+class RejectBreaker:
+    """Opens after `limit` rejects without an acceptance between them inside a window; all in nanoseconds.
+
+    After the cooldown one attempt is made: its reject opens the breaker again at once, an acceptance forgets all.
+    """
+
+    def __init__(self, limit: int, window_ns: int, cooldown_ns: int) -> None:
+        self._limit, self._window_ns, self._cooldown_ns = limit, window_ns, cooldown_ns
+        self._rejects: deque[int] = deque(maxlen=limit)
+        self._open_until_ns: int | None = None
+        self._probing = False
+
+    def accepted(self) -> None:
+        """Note that the venue accepted an order."""
+        if self._rejects or self._probing:
+            self._rejects.clear()
+            self._probing = False
+
+    def rejected(self, now_ns: int) -> None:
+        """Note that the venue refused an order."""
+        self._rejects.append(now_ns)
+        full = len(self._rejects) == self._limit and now_ns - self._rejects[0] <= self._window_ns
+        if full or self._probing:
+            self._open_until_ns = now_ns + self._cooldown_ns
+            self._rejects.clear()
+
+    def is_open(self, now_ns: int) -> bool:
+        """Tell whether nothing may be placed."""
+        if self._open_until_ns is not None and now_ns >= self._open_until_ns:
+            self._open_until_ns = None
+            self._probing = True
+        return self._open_until_ns is not None

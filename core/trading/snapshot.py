@@ -1,0 +1,91 @@
+"""What a bot tells about itself: the trading part of `status --json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from core.market.order import OrderState
+from core.trading.clock import SECOND_NS
+from core.trading.ledger_rows import text
+
+if TYPE_CHECKING:
+    from core.trading.bot_state import BotState
+    from core.trading.leg_state import LegState
+
+_ZERO = Decimal(0)
+
+
+def take_snapshot(
+    bot: BotState, now_ns: int, phase: str, gates: Sequence[str], uptime_pct: float, lag_ns: int, stats: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the keys of the contract; money and sizes as decimal strings, ages in seconds."""
+    main = bot.legs[0]
+    opened = [leg for leg in bot.legs if leg.is_open]
+    ages = [age for leg in opened if (age := leg.book_age_ns(now_ns)) is not None]
+    return {
+        "phase": phase,
+        "open_orders": sum(_open_orders(leg) for leg in bot.legs),
+        "position": _position(main),
+        "mid": None if not main.is_open or main.mid_ticks is None else text(main.mark() or _ZERO),
+        "realised_pnl": _money(sum((leg.position.realised_pnl for leg in bot.legs), _ZERO)),
+        "unrealised_pnl": _money(sum((_unrealised(leg) for leg in opened), _ZERO)),
+        "fees": _money(sum((leg.position.fees_paid for leg in bot.legs), _ZERO)),
+        "fills": sum(leg.position.fills for leg in bot.legs),
+        "quote_uptime_pct": round(uptime_pct, 2),
+        "gates": list(gates),
+        "legs": [_leg(leg) for leg in bot.legs],
+        "book_age_s": max(ages) / SECOND_NS if ages else None,
+        "last_ack_age_s": None if bot.last_ack_ns is None else (now_ns - bot.last_ack_ns) / SECOND_NS,
+        "loop_lag_ms": round(lag_ns / 1_000_000, 3),
+        "stats": _stats(bot, stats),
+    }
+
+
+def _money(amount: Decimal) -> str:
+    """Return an amount without the zeros that its history left behind."""
+    written = text(amount)
+    if "." in written:
+        written = written.rstrip("0").rstrip(".")
+    return "0" if written == "-0" else written
+
+
+def _open_orders(leg: LegState) -> int:
+    """Return how many orders the venue has, as far as we know: all that are live but not those still in flight."""
+    return sum(order.state is not OrderState.PENDING_NEW for order in leg.tracker.live())
+
+
+def _position(leg: LegState) -> str:
+    return text(leg.instrument.to_size(leg.position.size_lots)) if leg.is_open else "0"
+
+
+def _unrealised(leg: LegState) -> Decimal:
+    """Return the open profit at the last mark; without any mark none is claimed."""
+    mark = leg.mark()
+    return _ZERO if mark is None else leg.position.unrealised_pnl(mark, leg.instrument)
+
+
+def _leg(leg: LegState) -> dict[str, Any]:
+    return {
+        "leg": leg.name,
+        "exchange": leg.leg.exchange,
+        "account": leg.leg.account,
+        "symbol": leg.leg.symbol,
+        "position": _position(leg),
+        "open_orders": _open_orders(leg),
+        "dead_man": leg.client.capabilities.dead_man_scope.value,
+    }
+
+
+def _stats(bot: BotState, strategy_stats: dict[str, Any]) -> dict[str, Any]:
+    session = bot.session
+    return {
+        **{name: bot.counters[name] for name in sorted(bot.counters)},
+        "grid_profit": _money(sum((leg.position.grid_profit for leg in bot.legs), _ZERO)),
+        "volume_quote": _money(sum((leg.position.volume_quote for leg in bot.legs), _ZERO)),
+        "session_net": None if session.net is None else _money(session.net),
+        "session_peak": None if session.peak is None else _money(session.peak),
+        "ledger_error": bot.journal.reason or None,
+        "strategy": strategy_stats,
+    }

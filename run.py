@@ -1,0 +1,29 @@
+"""The other door: the menu (--cli), or one bot run directly in the foreground."""
+
+import os
+import sys
+
+if not __package__:  # the project root goes first, however this file was found
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [here] + [p for p in sys.path if os.path.abspath(p or ".") != here]
+
+from utils.system import missing_module, refuse_unsupported
+
+
+def main(arguments: "list[str] | None" = None) -> int:
+    """Run the command; return its exit status."""
+    refuse_unsupported()
+    try:
+        from cli.direct import direct
+        from cli.shared import App, guarded
+        from core.door_services import DoorServices
+    except ModuleNotFoundError as exc:
+        sys.stderr.write("makerd: " + missing_module(str(exc.name)) + "\n")
+        return 1
+    return guarded(direct, App(DoorServices()), sys.argv[1:] if arguments is None else arguments, "run.py")
+
+
+if __name__ == "__main__":
+    from run import main  # the canonical copy, not this __main__ one
+
+    raise SystemExit(main())

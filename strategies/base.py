@@ -1,0 +1,74 @@
+"""What every strategy is: events in, commands out; no clock, socket, file or randomness of its own."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from core.market.position import Position
+
+from core.market.book import OrderBook
+from core.market.commands import Command
+from core.market.events import Event
+from core.market.instrument import Instrument
+from core.market.order import Order
+from core.market.reports import Balance
+from utils.errors import ConfigError
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+@dataclass(slots=True)
+class View:
+    """What a strategy may look at, by leg; the loop refreshes it between events, a strategy never writes to it."""
+
+    now_ns: int = 0
+    instruments: dict[str, Instrument] = field(default_factory=dict)
+    books: dict[str, OrderBook] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
+    open_orders: dict[str, Sequence[Order]] = field(default_factory=dict)
+    balances: dict[str, Mapping[str, Balance]] = field(default_factory=dict)  # leg -> asset -> balance
+
+
+class Strategy(ABC):
+    """One bot's decisions. Subclasses keep state, never a client."""
+
+    def __init__(self, params: Any) -> None:
+        self.params = params
+
+    @classmethod
+    @abstractmethod
+    def params_from(cls, strategy_config: Mapping[str, Any]) -> Any:
+        """Return the typed parameters of a validated `strategy_config` section (defaults filled in)."""
+
+    @abstractmethod
+    def on_event(self, event: Event, view: View) -> list[Command]:
+        """Return what to do now; called for each event, with Timer when a decision is due."""
+
+    def stats(self) -> dict[str, Any]:
+        """Return figures of the strategy's own for the status."""
+        return {}
+
+
+def as_decimal(value: Any) -> Decimal:
+    """Return a number of a config as Decimal: what was written, not its binary neighbour."""
+    return Decimal(str(value))
+
+
+def strategy_class(name: str) -> type[Strategy]:
+    """Return the strategy whose file stem is `name` (its `STRATEGY`). Raises ConfigError when there is none."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"strategy {name!r} is not a strategy's name")
+    try:
+        module = importlib.import_module(f"strategies.{name}")
+    except ModuleNotFoundError as exc:
+        if exc.name == f"strategies.{name}":
+            raise ConfigError(f"strategy {name!r} is not known") from exc
+        raise
+    found: type[Strategy] = module.STRATEGY
+    return found

@@ -1,0 +1,48 @@
+"""Fixtures of the tests of commands, menu and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.commands import cli
+from cli.shared import App
+from tests.console_parts import Daemon, Services
+from utils.home import Home
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    for name in ("NO_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MAKERD_HOME", str(tmp_path))
+    found = Home(tmp_path)
+    found.active.mkdir(parents=True)
+    return found
+
+
+@pytest.fixture
+def daemon(home: Home) -> Iterator[Daemon]:
+    made = Daemon(home)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def services() -> Services:
+    return Services()
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(home: Home, services: Services) -> Run:
+    def invoke(*arguments: str, **extra: Any) -> Result:
+        return CliRunner().invoke(cli, arguments, obj=App(services), **extra)
+
+    return invoke

@@ -1,0 +1,265 @@
+"""The main job, with a real daemon: start, quote, fill, die, come back, stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from tests.process.fleet_parts import Fleet, is_living
+
+ROW_KEYS = {
+    "name", "state", "pid", "uptime_s", "restarts", "last_exit", "exchange", "symbol", "strategy", "mode", "network",
+    "phase", "heartbeat_age_s", "cpu_pct", "pss_mb", "open_orders", "position", "mid", "realised_pnl",
+    "unrealised_pnl", "fees", "fills", "quote_uptime_pct", "gates", "legs",
+}  # fmt: skip
+LEG_KEYS = {"leg", "exchange", "account", "symbol", "position", "open_orders", "dead_man"}
+
+
+def test_a_folder_of_configs_becomes_a_quoting_fleet_that_fills(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.add("two", exchange_config={"seed": 2})
+    fleet.start().quoting("one", "two")
+    fleet.until(lambda: all(row["fills"] > 0 for row in fleet.status()["bots"]), 20)
+    done = fleet.run("status", "--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert set(answer) == {"daemon", "bots", "invalid"}
+    assert set(answer["daemon"]) >= {"state", "pid", "uptime_s", "version", "home"}
+    assert answer["daemon"]["state"] == "running"
+    for row in answer["bots"]:
+        assert set(row) >= ROW_KEYS
+        assert set(row["legs"][0]) == LEG_KEYS
+        assert row["pss_mb"] > 0
+        assert float(row["mid"]) > 0
+
+
+def test_stop_leaves_no_process_and_no_open_order(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.add("two", exchange_config={"seed": 2})
+    fleet.start().quoting("one", "two")
+    everybody = set(fleet.remember())
+    done = fleet.run("stop")
+    assert done.returncode == 0, done.stderr
+    assert fleet.open_paper_orders() == []
+    assert [pid for pid in everybody if is_living(pid)] == []
+    down = json.loads(fleet.run("status", "--json").stdout)
+    assert down["daemon"]["state"] == "stopped"
+    assert {row["state"] for row in down["bots"]} == {"STOPPED"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_killed_worker_comes_back_with_the_same_ledger(fleet: Fleet, number: signal.Signals) -> None:
+    fleet.add("one")
+    fleet.start().quoting("one")
+    before = fleet.until(lambda: (row := fleet.bot("one"))["fills"] > 0 and row)
+    os.kill(before["pid"], number)
+    after = fleet.until(lambda: (row := fleet.bot("one"))["restarts"] == 1 and row["state"] == "RUNNING" and row)
+    fleet.quoting("one")
+    assert after["pid"] != before["pid"]
+    assert after["fills"] >= before["fills"]
+    assert after["last_exit"]["signal"] == number
+    assert after["last_exit"]["log_tail"]
+    assert not is_living(before["pid"])
+
+
+def test_a_restart_gives_back_exactly_the_same_ledger(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.start().quoting("one")
+    fleet.until(lambda: fleet.bot("one")["fills"] > 0)
+    fleet.run("bot", "stop", "one")
+    keys = ("fills", "position", "realised_pnl", "fees")
+    before = fleet.until(lambda: (row := fleet.bot("one"))["state"] == "STOPPED" and row)
+    fleet.run("stop")
+    fleet.start()
+    fleet.until(lambda: fleet.bot("one")["state"] == "RUNNING")
+    first = fleet.bot("one")
+    assert first["fills"] - before["fills"] in (0, 1)  # it may have filled again within these milliseconds
+    if first["fills"] == before["fills"]:
+        assert {key: first[key] for key in keys} == {key: before[key] for key in keys}
+
+
+def test_a_killed_supervisor_takes_its_workers_along_and_leaves_no_order(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.add("two", exchange_config={"seed": 2})
+    fleet.start().quoting("one", "two")
+    everybody = set(fleet.remember())
+    os.kill(fleet.daemon_pid(), signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while any(is_living(pid) for pid in everybody) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [pid for pid in everybody if is_living(pid)] == []
+    assert fleet.open_paper_orders() == []
+
+
+def test_after_everything_was_killed_the_next_start_sweeps_first(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.start().quoting("one")
+    row = fleet.bot("one")
+    everybody = set(fleet.remember())
+    for pid in (row["pid"], fleet.zygote_pid(), fleet.daemon_pid()):
+        os.kill(pid, signal.SIGSTOP)  # nobody can react to the others' end
+    for pid in everybody:
+        os.kill(pid, signal.SIGKILL)
+    fleet.until(lambda: not any(is_living(pid) for pid in everybody))
+    left = set(fleet.open_paper_orders())
+    assert left
+    fleet.start()
+    fleet.quoting("one")
+    fleet.run("stop")
+    assert fleet.open_paper_orders() == []
+    log = (fleet.home.log / "one.log").read_text()
+    swept = [json.loads(line) for line in log.splitlines() if '"sweep_ended"' in line]
+    assert swept[-1]["confirmed"] is True
+    assert swept[-1]["cancelled"] == len(left)
+
+
+def test_what_a_bot_without_a_config_left_is_swept_too(fleet: Fleet) -> None:
+    path = fleet.add("gone")
+    fleet.add("other", exchange_config={"seed": 2})
+    fleet.start().quoting("gone", "other")
+    row = fleet.bot("gone")
+    everybody = set(fleet.remember())
+    for pid in (row["pid"], fleet.daemon_pid()):
+        os.kill(pid, signal.SIGSTOP)
+    for pid in everybody:
+        os.kill(pid, signal.SIGKILL)
+    fleet.until(lambda: not any(is_living(pid) for pid in everybody))
+    path.unlink()
+    fleet.start().quoting("other")
+    fleet.until(lambda: "gone" not in {row["name"] for row in fleet.status()["bots"]})
+    fleet.run("stop")
+    assert fleet.open_paper_orders() == []
+
+
+def test_a_stopped_worker_is_noticed_killed_swept_and_replaced(fleet: Fleet) -> None:
+    fleet.add("one", daemon_config={"heartbeat_timeout_s": 2})
+    fleet.add("two", exchange_config={"seed": 2})
+    fleet.start().quoting("one", "two")
+    frozen, other = fleet.bot("one")["pid"], fleet.bot("two")["pid"]
+    os.kill(frozen, signal.SIGSTOP)
+    fleet.until(lambda: fleet.bot("one")["restarts"] == 1)
+    fleet.quoting("one")
+    assert "heartbeat" in fleet.bot("one")["last_exit"]["reason"]
+    assert fleet.bot("two")["pid"] == other
+
+
+def test_a_second_start_is_refused_with_the_pid_that_holds_the_lock(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.start()
+    done = fleet.run("start", "--daemon")
+    assert done.returncode == 1
+    assert str(fleet.daemon_pid()) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_dead_zygote_is_replaced_and_no_worker_notices(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.start().quoting("one")
+    worker, zygote = fleet.bot("one")["pid"], fleet.zygote_pid()
+    os.kill(zygote, signal.SIGKILL)
+    assert fleet.until(lambda: (new := _zygote(fleet)) != zygote and new)
+    assert fleet.bot("one")["pid"] == worker
+    os.kill(worker, signal.SIGKILL)
+    fleet.until(lambda: fleet.bot("one")["restarts"] == 1)
+    fleet.quoting("one")
+
+
+def _zygote(fleet: Fleet) -> int | None:
+    try:
+        return fleet.zygote_pid()
+    except (StopIteration, psutil.Error):
+        return None
+
+
+def test_a_crash_loop_ends_fatal_and_leaves_the_others_alone(fleet: Fleet) -> None:
+    fleet.add("bad", daemon_config={"max_restarts": 2, "min_uptime_s": 60, "backoff_initial_s": 0.1})
+    fleet.add("good", exchange_config={"seed": 2})
+    fleet.start().quoting("bad", "good")
+    good = fleet.bot("good")["pid"]
+    for _ in range(3):
+        pid = fleet.until(lambda: (row := fleet.bot("bad"))["state"] == "RUNNING" and row["pid"])
+        os.kill(pid, signal.SIGKILL)
+        fleet.until(lambda pid=pid: fleet.bot("bad")["pid"] != pid)
+    fleet.until(lambda: fleet.bot("bad")["state"] == "FATAL")
+    assert fleet.bot("good")["pid"] == good
+    fleet.run("bot", "start", "bad")
+    fleet.quoting("bad")
+
+
+def test_a_tripped_loss_latch_survives_restarts_until_it_is_reset(fleet: Fleet) -> None:
+    path = fleet.add("one", risk_config={"max_loss": 1e-9})
+    fleet.start()
+    row = fleet.until(lambda: (row := fleet.bot("one"))["state"] == "HALTED" and row, 40)
+    assert row["last_exit"]["status"] == 77
+    fleet.run("bot", "start", "one")
+    assert fleet.bot("one")["state"] == "HALTED"
+    fleet.run("stop")
+    assert fleet.open_paper_orders() == []
+    path.write_text(path.read_text().replace("1e-09", "1000"))
+    fleet.start()
+    fleet.until(lambda: fleet.bot("one")["state"] == "HALTED")
+    fleet.run("bot", "reset", "one")
+    fleet.quoting("one")
+
+
+def test_sigterm_to_the_daemon_stops_everything_cleanly(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.start().quoting("one")
+    everybody = set(fleet.remember())
+    os.kill(fleet.daemon_pid(), signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    while any(is_living(pid) for pid in everybody) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert fleet.open_paper_orders() == []
+    assert [pid for pid in everybody if is_living(pid)] == []
+
+
+def test_a_stop_signal_to_a_worker_alone_is_a_stop_not_a_crash(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.start().quoting("one")
+    os.kill(fleet.bot("one")["pid"], signal.SIGTERM)
+    row = fleet.until(lambda: (row := fleet.bot("one"))["state"] == "STOPPED" and row)
+    assert (row["last_exit"]["status"], row["restarts"]) == (0, 0)
+
+
+def test_a_broken_file_leaves_the_running_fleet_alone(fleet: Fleet) -> None:
+    path = fleet.add("one")
+    fleet.start().quoting("one")
+    pid = fleet.bot("one")["pid"]
+    path.write_text(path.read_text()[:-20])
+    fleet.add("two", exchange_config={"seed": 2, "sede": 3})
+    fleet.run("reload")
+    status = fleet.until(lambda: len((found := fleet.status())["invalid"]) == 2 and found)
+    assert [row["name"] for row in status["bots"]] == ["one"]
+    assert fleet.bot("one")["pid"] == pid
+    said = " ".join(line for entry in status["invalid"] for line in entry["complaints"])
+    assert "sede" in said
+    assert "seed" in said
+
+
+def test_a_reload_starts_what_is_new_restarts_what_changed_and_stops_what_is_gone(fleet: Fleet) -> None:
+    fleet.add("same")
+    fleet.add("changed", exchange_config={"seed": 2})
+    gone = fleet.add("gone", exchange_config={"seed": 3})
+    fleet.start().quoting("same", "changed", "gone")
+    before = {row["name"]: row["pid"] for row in fleet.status()["bots"]}
+    fleet.add("changed", exchange_config={"seed": 2}, strategy_config={"layers": 2})
+    fleet.add("new", exchange_config={"seed": 4})
+    gone.unlink()
+    fleet.run("reload")
+    fleet.until(lambda: {row["name"] for row in fleet.status()["bots"]} == {"same", "changed", "new"})
+    fleet.until(lambda: fleet.bot("changed")["pid"] not in (None, before["changed"]))
+    fleet.quoting("same", "changed", "new")
+    assert fleet.bot("same")["pid"] == before["same"]
+
+
+def test_a_stale_pid_file_is_replaced(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.home.run.mkdir(parents=True)
+    (fleet.home.run / "makerd.pid").write_text(json.dumps({"pid": 1, "start_ticks": 1, "boot_id": "old"}))
+    fleet.start().quoting("one")

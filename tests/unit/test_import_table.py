@@ -1,0 +1,164 @@
+"""Which room may import which: the table in code is the rule (docs/system/rooms.md explains it)."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("utils", "core", "strategies", "api", "cli", "web", "config")
+
+MARKET, CONFIG = "core.market", "core.bot_config"
+PARENT_SIDE = (
+    "supervisor",
+    "worker_states",
+    "worker_process",
+    "children",
+    "channel",
+    "fleet",
+    "zygote_link",
+    "config_child",
+    "operator_verbs",
+    "control",
+    "pid_file",
+    "identity",
+    "health",
+    "log_tail",
+    "launcher",
+    "daemon",
+    "child_setup",
+    "claims",
+    "run_record",
+)
+# module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
+TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "utils": (("utils",), ()),
+    "core.market": (("utils", MARKET), ("numpy",)),
+    "core.bot_config": (("utils",), ()),
+    "strategies": (("strategies", MARKET, "utils.errors"), ("numpy",)),
+    "api": (("api", MARKET, "utils"), ("numpy", "requests", "websocket", "cryptography")),
+    "core.trading": (
+        ("core.trading", MARKET, CONFIG, "utils", "api.base_client", "strategies.base"),
+        (),
+    ),
+    "core.registry": (("core.registry", CONFIG, "utils"), ("jsonschema", "dotenv", "referencing")),
+    "core.process": (("core", "api", "strategies", "utils"), ("setproctitle",)),
+    **{f"core.process.{name}": (("core.process", CONFIG, "utils"), ("psutil", "setproctitle")) for name in PARENT_SIDE},
+    "core.process.daemon": (("core.process", CONFIG, "utils", "core.logger"), ()),
+    "core.logger": (("core.log_manager", "core.log_files", "utils"), ()),
+    "core.log_manager": (("core.log_files", "utils"), ()),
+    "core.log_files": (("utils",), ()),
+    "core.daemon_manager": (("core", "cli", "utils", "api", "strategies"), ("click",)),
+    "cli": (("cli", "core.registry", "core.process.control", CONFIG, "utils"), ("click", "rich", "questionary")),
+    "web": (("web", "core.registry", "core.process.control", CONFIG, "utils"), ("flask",)),
+    "run": (("core", "cli", "utils", "api", "strategies"), ("click",)),
+}
+CHILD_SIDE = ("core.process.zygote", "core.process.worker", "core.process.sweep", "core.process.build")
+MAX_DEPTH = 8
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources() -> dict[str, Path]:
+    found = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    return {module_name(path): path for path in [*found, ROOT / "run.py"]}
+
+
+@cache
+def imports_of(path: Path, top_level_only: bool = False) -> frozenset[str]:
+    """Every module that a file names in an import, in functions too; `from a import b` counts as a.b when that is one."""
+    names: set[str] = set()
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(names)
+
+
+def edges() -> dict[str, set[str]]:
+    modules = sources()
+    graph: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        graph[name] = set()
+        for imported in imports_of(path):
+            target = imported if imported in modules else imported.rpartition(".")[0]
+            if target in modules and target != name and (ROOT / target.replace(".", "/")).is_dir() is False:
+                graph[name].add(target)
+    return graph
+
+
+def rule_for(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    prefix = max((key for key in TABLE if module == key or module.startswith(key + ".")), key=len)
+    return TABLE[prefix]
+
+
+def is_within(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
+
+
+def test_every_import_is_in_the_table() -> None:
+    forbidden = []
+    for module, path in sources().items():
+        if path.name == "__init__.py" and not path.read_text().strip():
+            continue
+        ours, packages = rule_for(module)
+        for imported in imports_of(path):
+            top = imported.partition(".")[0]
+            if top in sys.stdlib_module_names or top == "__future__":
+                continue
+            allowed = is_within(imported, ours) if top in (*ROOMS, "run") else is_within(imported, packages)
+            if not allowed:
+                forbidden.append(f"{module} imports {imported}")
+    assert forbidden == []
+
+
+def test_the_parent_side_never_imports_the_child_side() -> None:
+    graph = edges()
+    reached: set[str] = set()
+    frontier = ["core.process.daemon"]
+    while frontier:
+        for target in graph[frontier.pop()]:
+            if target not in reached:
+                reached.add(target)
+                frontier.append(target)
+    assert reached.isdisjoint(CHILD_SIDE)
+    assert not [module for module in reached if module.startswith(("api", "strategies", "core.market", "core.trading"))]
+
+
+def test_there_is_no_import_cycle_and_no_chain_longer_than_eight() -> None:
+    graph = edges()
+    depth: dict[str, int] = {}
+
+    def measure(module: str, path: tuple[str, ...]) -> int:
+        assert module not in path, f"cycle: {' -> '.join((*path, module))}"
+        if module not in depth:
+            targets = [target for target in graph[module] if target != "utils.errors"]
+            depth[module] = max((1 + measure(target, (*path, module)) for target in targets), default=0)
+        return depth[module]
+
+    deepest = max(graph, key=lambda module: measure(module, ()))
+    assert depth[deepest] <= MAX_DEPTH, f"{deepest} is {depth[deepest]} imports deep"
+
+
+def test_no_file_is_named_like_a_standard_module() -> None:
+    clashes = [name for name in sources() if name.rpartition(".")[2] in sys.stdlib_module_names]
+    assert clashes == []
+
+
+def test_pure_rooms_use_no_clock_file_socket_thread_or_global_randomness() -> None:
+    impure = {"time", "random", "socket", "threading", "os", "io", "logging", "subprocess", "datetime", "pathlib"}
+    used = [
+        f"{module} imports {imported}"
+        for module, path in sources().items()
+        if is_within(module, ("core.market", "strategies"))
+        for imported in imports_of(path)
+        if imported.partition(".")[0] in impure
+    ]
+    assert used == []

@@ -1,0 +1,248 @@
+"""Our ledger against a venue's report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.market.order import Fill, Order, OrderEvent, OrderState, Side, next_state
+from core.market.reconcile import Reconciliation, reconcile
+from core.market.reports import VenueReport
+from tests.market_parts import LIVE_STATES, NOW, SECOND, fill, order
+
+WINDOW = 2 * SECOND
+
+
+def owns(client_order_id: str) -> bool:
+    return client_order_id.startswith("mk")
+
+
+def report(**changes: Any) -> VenueReport:
+    values: dict[str, Any] = {"leg": "main", "request_id": 1, "complete": True, "as_of_ns": NOW}
+    return VenueReport(**(values | changes))
+
+
+@dataclass
+class Books:
+    """A ledger small enough to see through: applies reconciliations as the real one does."""
+
+    orders: dict[str, Order] = field(default_factory=dict)
+    trades: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, orders: Iterable[Order], trades: Iterable[str] = ()) -> Books:
+        return cls({one.client_order_id: one for one in orders}, set(trades))
+
+    def known(self) -> list[Order]:
+        return [one for one in self.orders.values() if not one.is_closed]
+
+    def ask(self, answer: VenueReport) -> Reconciliation:
+        return reconcile(self.known(), self.trades.__contains__, answer, owns, WINDOW, NOW)
+
+    def apply(self, result: Reconciliation) -> None:
+        for one in result.new_fills:
+            self.trades.add(one.trade_id)
+            if one.client_order_id in self.orders:
+                self._book(one)
+        for update in result.updates:
+            before = self.orders[update.client_order_id]
+            self.orders[update.client_order_id] = replace(
+                before,
+                state=next_state(before.state, update.event),
+                venue_order_id=update.venue_order_id or before.venue_order_id,
+            )
+        self.orders |= {one.client_order_id: one for one in result.adopted}
+
+    def _book(self, one: Fill) -> None:
+        before = self.orders[one.client_order_id]
+        filled = before.filled_lots + one.size_lots
+        event = OrderEvent.FULL_FILL if filled >= before.size_lots else OrderEvent.PARTIAL_FILL
+        self.orders[one.client_order_id] = replace(before, filled_lots=filled, state=next_state(before.state, event))
+
+
+def ours(number: int, **changes: Any) -> Order:
+    values: dict[str, Any] = {"client_order_id": f"mk{number}", "venue_order_id": f"v{number}"}
+    return order(Side.BUY, 1500, 10, f"buy.{number}", **(values | changes))
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[Books, VenueReport]:
+    """Draw a ledger and a report that agree in part, with foreign orders, late fills and repeated trade ids."""
+    orders = []
+    for number in range(draw(st.integers(0, 6))):
+        state = draw(st.sampled_from([*LIVE_STATES, OrderState.CANCELED]))
+        filled = draw(st.integers(1, 9)) if state is OrderState.PARTIALLY_FILLED else 0
+        acked = state not in (OrderState.PENDING_NEW, OrderState.UNKNOWN) or draw(st.booleans())
+        orders.append(
+            ours(
+                number,
+                state=state,
+                filled_lots=filled,
+                venue_order_id=f"v{number}" if acked else None,
+                sent_ns=NOW - draw(st.integers(0, 5)) * SECOND,
+            )
+        )
+    keys = st.sampled_from(["mk0", "mk1", "mk2", "mk7", "mk8", "web1", "web2"])
+    listed = [
+        replace(ours(0), client_order_id=key, venue_order_id=f"v{key[2:]}", slot="")
+        for key in draw(st.lists(keys, unique=True))
+    ]
+    traded = draw(st.lists(st.tuples(st.integers(0, 8), keys, st.integers(1, 4)), max_size=6))
+    fills = tuple(fill(Side.BUY, 1500, size, trade_id=f"t{t}", client_order_id=key) for t, key, size in traded)
+    booked = draw(st.sets(st.sampled_from([f"t{t}" for t in range(9)])))
+    answer = report(complete=draw(st.booleans()), open_orders=tuple(listed), fills=fills)
+    return Books.of(orders, booked), answer
+
+
+@given(situations())
+def test_reconciling_the_same_report_twice_changes_nothing_more(situation: tuple[Books, VenueReport]) -> None:
+    books, answer = situation
+    books.apply(books.ask(answer))
+    again = books.ask(answer)
+    assert again.new_fills == again.updates == again.adopted == ()
+
+
+@given(situations())
+def test_incomplete_report_never_ends_an_order_that_was_not_filled(situation: tuple[Books, VenueReport]) -> None:
+    books, answer = situation
+    result = books.ask(replace(answer, complete=False))
+    assert not result.complete
+    assert all(
+        update.event in (OrderEvent.ACCEPTED, OrderEvent.PARTIAL_FILL, OrderEvent.FULL_FILL)
+        for update in result.updates
+    )
+    for update in result.updates:
+        if update.event is OrderEvent.FULL_FILL:
+            known = books.orders[update.client_order_id]
+            got = sum(one.size_lots for one in result.new_fills if one.client_order_id == update.client_order_id)
+            assert known.filled_lots + got >= known.size_lots
+
+
+@given(situations())
+def test_incomplete_report_tells_a_part_of_what_a_complete_one_tells(situation: tuple[Books, VenueReport]) -> None:
+    books, answer = situation
+    part = books.ask(replace(answer, complete=False))
+    whole = books.ask(replace(answer, complete=True))
+    assert part.new_fills == whole.new_fills
+    assert part.adopted == whole.adopted
+    assert part.foreign == whole.foreign
+    assert set(part.updates) <= set(whole.updates)
+
+
+@given(situations())
+def test_each_unbooked_fill_of_ours_comes_exactly_once(situation: tuple[Books, VenueReport]) -> None:
+    books, answer = situation
+    result = books.ask(answer)
+    trades = [one.trade_id for one in result.new_fills]
+    assert len(set(trades)) == len(trades)
+    first_owner: dict[str, str] = {}
+    for one in answer.fills:
+        first_owner.setdefault(one.trade_id, one.client_order_id)
+    expected = {trade for trade, key in first_owner.items() if owns(key) and trade not in books.trades}
+    assert set(trades) == expected
+
+
+@given(situations())
+def test_recently_sent_order_is_never_called_absent(situation: tuple[Books, VenueReport]) -> None:
+    books, answer = situation
+    result = books.ask(answer)
+    ended = {update.client_order_id for update in result.updates if update.event is not OrderEvent.FULL_FILL}
+    listed = {one.client_order_id for one in answer.open_orders}
+    for key in ended - listed:
+        assert answer.complete
+        assert NOW - books.orders[key].sent_ns >= WINDOW
+
+
+@given(situations())
+def test_listed_orders_are_known_adopted_or_foreign(situation: tuple[Books, VenueReport]) -> None:
+    books, answer = situation
+    result = books.ask(answer)
+    known = {one.client_order_id for one in books.known()}
+    told = {one.client_order_id for one in (*result.adopted, *result.foreign)}
+    assert {one.client_order_id for one in answer.open_orders} == told | (
+        known & {one.client_order_id for one in answer.open_orders}
+    )
+    assert told.isdisjoint(known)
+    assert all(owns(one.client_order_id) for one in result.adopted)
+    assert not any(owns(one.client_order_id) for one in result.foreign)
+
+
+@pytest.mark.parametrize("state", [OrderState.PENDING_NEW, OrderState.UNKNOWN])
+def test_doubtful_order_that_is_listed_was_accepted(state: OrderState) -> None:
+    books = Books.of([ours(1, state=state, venue_order_id=None)])
+    (update,) = books.ask(report(open_orders=(ours(1),))).updates
+    assert (update.event, update.venue_order_id) == (OrderEvent.ACCEPTED, "v1")
+
+
+def test_doubtful_order_with_fills_is_partly_filled() -> None:
+    books = Books.of([ours(1, state=OrderState.UNKNOWN)])
+    one = fill(Side.BUY, 1500, 4, client_order_id="mk1")
+    result = books.ask(report(open_orders=(ours(1, filled_lots=4),), fills=(one,)))
+    assert [update.event for update in result.updates] == [OrderEvent.PARTIAL_FILL]
+    assert result.short_of_fills == ()
+
+
+def test_listed_order_that_we_are_cancelling_is_left_to_its_answer() -> None:
+    books = Books.of([ours(1, state=OrderState.PENDING_CANCEL)])
+    assert books.ask(report(open_orders=(ours(1),))).updates == ()
+
+
+def test_order_that_vanished_was_cancelled() -> None:
+    (update,) = Books.of([ours(1)]).ask(report()).updates
+    assert update.event is OrderEvent.CANCELED
+    assert update.reason == "not listed by the venue"
+
+
+def test_order_that_vanished_with_all_its_fills_was_filled() -> None:
+    one = fill(Side.BUY, 1500, 10, client_order_id="mk1")
+    result = Books.of([ours(1)]).ask(report(fills=(one,)))
+    assert result.new_fills == (one,)
+    assert [update.event for update in result.updates] == [OrderEvent.FULL_FILL]
+
+
+@pytest.mark.parametrize(("age_s", "waits"), [(1, True), (2, False)])
+def test_order_that_never_arrived_is_settled_only_after_the_acceptance_window(age_s: int, waits: bool) -> None:
+    late = ours(1, state=OrderState.UNKNOWN, venue_order_id=None, sent_ns=NOW - age_s * SECOND)
+    result = Books.of([late]).ask(report())
+    assert result.waiting == (("mk1",) if waits else ())
+    assert [update.event for update in result.updates] == ([] if waits else [OrderEvent.REJECTED])
+
+
+def test_order_sent_after_the_report_was_made_is_not_judged_by_it() -> None:
+    young = ours(1, sent_ns=NOW - 60 * SECOND)
+    assert Books.of([young]).ask(report(as_of_ns=NOW - 61 * SECOND)).waiting == ("mk1",)
+
+
+def test_report_without_a_time_is_taken_as_made_now() -> None:
+    assert Books.of([ours(1)]).ask(report(as_of_ns=0)).waiting == ()
+
+
+def test_fill_of_a_closed_order_is_still_booked() -> None:
+    late = fill(Side.BUY, 1500, 4, client_order_id="mk99")
+    assert Books().ask(report(fills=(late,))).new_fills == (late,)
+
+
+def test_fill_is_matched_by_the_venues_order_id() -> None:
+    nameless = fill(Side.BUY, 1500, 4, client_order_id="", venue_order_id="v1")
+    (booked,) = Books.of([ours(1)]).ask(report(open_orders=(ours(1),), fills=(nameless,))).new_fills
+    assert booked.client_order_id == "mk1"
+
+
+def test_listed_order_is_matched_by_the_venues_order_id() -> None:
+    result = Books.of([ours(1)]).ask(report(open_orders=(ours(1, client_order_id=""),)))
+    assert result.updates == result.foreign == ()
+
+
+def test_somebody_elses_fill_is_not_ours() -> None:
+    foreign = fill(Side.BUY, 1500, 4, client_order_id="web1", venue_order_id="v77")
+    assert Books.of([ours(1)]).ask(report(open_orders=(ours(1),), fills=(foreign,))).new_fills == ()
+
+
+def test_filled_size_without_its_fills_asks_for_a_backfill() -> None:
+    result = Books.of([ours(1)]).ask(report(open_orders=(ours(1, filled_lots=4),)))
+    assert result.short_of_fills == ("mk1",)

@@ -1,0 +1,108 @@
+"""What only several keys together can get wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.registry.config_manager import InvalidConfig, load_plain
+from tests.registry_parts import complaints_of, config_with, make_home
+from utils.home import Home
+from utils.input_validation import bot_name_problem, printable, symbol_key, symbol_problem
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return make_home(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "path"),
+    [
+        ({"order_size_quote": 10}, "order_size_quote"),
+        ({"order_size": ...}, "order_size"),
+        ({"layer_mode": "list"}, "layer_spreads_pct"),
+        ({"layer_spreads_pct": [0.1, 0.2, 0.3]}, "layer_spreads_pct"),
+        ({"layer_sizes": [1, 1, 1]}, "layer_sizes"),
+        ({"layer_mode": "list", "layer_spreads_pct": [0.1, 0.2]}, "layer_spreads_pct"),
+        ({"layer_mode": "list", "layer_spreads_pct": [0.1, 0.2, 0.3], "layer_sizes": [1]}, "layer_sizes"),
+        ({"layer_mode": "list", "layer_spreads_pct": [0.1, 0.3, 0.2]}, "layer_spreads_pct[2]"),
+        ({"min_cycle_s": 5, "interval_s": 1}, "min_cycle_s"),
+    ],
+)
+def test_strategy_keys_that_contradict_each_other(home: Home, strategy: dict[str, Any], path: str) -> None:
+    (said,) = complaints_of(home, config_with(strategy_config=strategy))
+    assert f"strategy_config.{path}: " in said
+
+
+def test_explicit_sizes_of_all_layers_need_no_order_size(home: Home) -> None:
+    lists = {"layer_mode": "list", "layer_spreads_pct": [0.1, 0.2, 0.3], "layer_sizes": [1, 1, 2]}
+    assert complaints_of(home, config_with(strategy_config={**lists, "order_size": ...})) == []
+
+
+def test_a_size_in_quote_alone_is_sound(home: Home) -> None:
+    assert complaints_of(home, config_with(strategy_config={"order_size": ..., "order_size_quote": 50})) == []
+
+
+def test_a_wrongly_typed_key_is_not_complained_of_twice(home: Home) -> None:
+    (said,) = complaints_of(home, config_with(strategy_config={"order_size": "x", "order_size_quote": 50}))
+    assert "order_size: " in said
+
+
+def test_a_price_floor_above_the_ceiling(home: Home) -> None:
+    (said,) = complaints_of(home, config_with(risk_config={"price_floor": 2, "price_ceiling": 1}))
+    assert "risk_config.price_floor" in said
+
+
+def test_a_first_backoff_above_the_longest(home: Home) -> None:
+    (said,) = complaints_of(home, config_with(daemon_config={"backoff_initial_s": 90}))
+    assert "daemon_config.backoff_initial_s: found 90.0, expected at most backoff_max_s, which is 60.0" in said
+
+
+@pytest.mark.parametrize("symbol", ["BTC-PERP", "btc-perp"])
+def test_a_perpetual_needs_a_position_limit(home: Home, symbol: str) -> None:
+    (said,) = complaints_of(home, config_with(strategy_config={"symbol": symbol}))
+    assert "risk_config.max_position: found nothing" in said
+
+
+@pytest.mark.parametrize("key", ["max_position", "max_position_usd"])
+def test_either_position_limit_will_do(home: Home, key: str) -> None:
+    assert complaints_of(home, config_with(strategy_config={"symbol": "BTC-PERP"}, risk_config={key: 1})) == []
+
+
+def test_who_knows_a_symbols_kind_can_say_so(home: Home) -> None:
+    asked = []
+
+    def kind_of(exchange: str, symbol: str) -> str:
+        asked.append((exchange, symbol))
+        return "perp"
+
+    with pytest.raises(InvalidConfig, match="max_position"):
+        load_plain(config_with(strategy_config={"symbol": "BTCUSDT"}), "given", home, {}, kind_of)
+    assert asked == [("paper", "BTCUSDT")]
+
+
+@pytest.mark.parametrize("name", ["sol-mm", "A", "_x", "1", "x" * 64])
+def test_names_that_are_bots(name: str) -> None:
+    assert bot_name_problem(name) is None
+
+
+@pytest.mark.parametrize("symbol", ["SOL-USDC", "BTC-PERP", "BTCUSDT", "SOL_USDC_PERP", "1000PEPE"])
+def test_symbols_of_ours_and_of_venues(symbol: str) -> None:
+    assert symbol_problem(symbol) is None
+
+
+@pytest.mark.parametrize("symbol", ["", "-A", "a b", "../x", "BTC-USDT\n", "x" * 49])
+def test_texts_that_are_no_symbols(symbol: str) -> None:
+    assert symbol_problem(symbol) is not None
+
+
+def test_spellings_of_one_symbol_have_one_key() -> None:
+    assert {symbol_key(symbol) for symbol in ("BTC-USDT", "btc_usdt", "BTCUSDT")} == {"BTCUSDT"}
+
+
+def test_printable_text_is_cut_and_without_control_characters() -> None:
+    assert printable("a\x1b[0m\n" + "x" * 100, 12).isprintable()
+    assert len(printable("x" * 100, 12)) == 12

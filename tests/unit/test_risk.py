@@ -1,0 +1,386 @@
+"""Gates and the two questions asked of every wanted order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.market.book import OrderBook
+from core.market.commands import Quote
+from core.market.order import Order, OrderState, Side
+from core.market.position import Position
+from core.market.risk import (
+    BALANCE_RESERVE,
+    Gate,
+    RiskLimits,
+    RiskState,
+    Verdict,
+    allow_places,
+    drawdown,
+    trim_quotes,
+    tripped_gates,
+)
+from tests.market_parts import SECOND, book, instrument, live_orders, order, quote, risk_state, sides
+from utils.errors import ConfigError
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "quant" / "risk.json"
+PERP = instrument(kind="perp", symbol="SOL-PERP", min_notional=Decimal(0))
+FREE = RiskLimits()
+
+
+def perp_state(**changes: Any) -> RiskState:
+    return risk_state(**({"instrument": PERP, "available": {}} | changes))
+
+
+def holding(size_lots: int) -> Position:
+    return Position("main", size_lots=size_lots)
+
+
+def sizes(verdict: Verdict) -> list[int]:
+    return [one.size_lots for one in verdict.allowed]
+
+
+def reasons(verdict: Verdict) -> list[str]:
+    return [one.reason for one in verdict.denied]
+
+
+def names(gates: list[Gate]) -> list[str]:
+    return [gate.name for gate in gates]
+
+
+@st.composite
+def quote_lists(draw: st.DrawFn) -> list[Quote]:
+    return [
+        quote(draw(sides), draw(st.integers(-2, 1600)), draw(st.integers(0, 500)), level)
+        for level in range(draw(st.integers(0, 8)))
+    ]
+
+
+limits = st.builds(
+    RiskLimits,
+    max_position_lots=st.none() | st.integers(1, 2000),
+    max_position_quote=st.none() | st.decimals(1, 400, places=2),
+    max_order_lots=st.none() | st.integers(1, 400),
+    max_open_orders=st.integers(1, 12),
+    price_floor_ticks=st.none() | st.integers(1300, 1600),
+    price_ceiling_ticks=st.none() | st.integers(1300, 1600),
+)
+
+
+def limit_lots(asked: RiskLimits, state: RiskState) -> int | None:
+    """Return the position limit in lots, worked out from its definition."""
+    candidates = [] if asked.max_position_lots is None else [asked.max_position_lots]
+    if asked.max_position_quote is not None:
+        lot_value = state.instrument.to_price(1501) * state.instrument.lot_size
+        candidates.append(int(asked.max_position_quote / lot_value))
+    return min(candidates) if candidates else None
+
+
+def worst_cases(position_lots: int, live: Sequence[Order], placed: Sequence[Quote]) -> tuple[int, int]:
+    """Return the position if everything on the buy side, and if everything on the sell side filled."""
+    added = {side: sum(one.remaining_lots for one in live if one.side is side) for side in Side}
+    for one in placed:
+        added[one.side] += one.size_lots
+    return position_lots + added[Side.BUY], position_lots - added[Side.SELL]
+
+
+@given(quote_lists(), limits, live_orders(), st.integers(-2500, 2500))
+def test_worst_case_after_allow_places_is_inside_the_limit_for_any_live_set(
+    places: list[Quote], asked: RiskLimits, live: list[Order], held: int
+) -> None:
+    state = perp_state(position=holding(held), live_orders=live)
+    limit = limit_lots(asked, state)
+    verdict = allow_places(places, asked, state)
+    before, after = worst_cases(held, live, ()), worst_cases(held, live, verdict.allowed)
+    if limit is not None:  # what was beyond the limit before must not grow
+        assert after[0] <= max(limit, before[0])
+        assert after[1] >= min(-limit, before[1])
+
+
+@given(quote_lists(), limits, live_orders(), st.integers(-2500, 2500), st.booleans())
+def test_orders_are_cut_or_dropped_but_never_made_larger_or_moved(
+    wanted: list[Quote], asked: RiskLimits, live: list[Order], held: int, last_word: bool
+) -> None:
+    state = perp_state(position=holding(held), live_orders=live)
+    verdict = (allow_places if last_word else trim_quotes)(wanted, asked, state)
+    by_level = {one.level: one for one in wanted}
+    for one in verdict.allowed:
+        assert 0 < one.size_lots <= by_level[one.level].size_lots
+        assert replace(one, size_lots=by_level[one.level].size_lots) == by_level[one.level]
+    fates = [one.level for one in verdict.allowed] + [one.quote.level for one in verdict.denied]
+    assert sorted(fates) == sorted(by_level)
+
+
+@given(quote_lists(), limits, live_orders(), st.integers(-2500, 2500))
+def test_allowed_orders_are_placeable_few_enough_and_inside_the_price_band(
+    wanted: list[Quote], asked: RiskLimits, live: list[Order], held: int
+) -> None:
+    state = risk_state(position=holding(held), live_orders=live)
+    verdict = allow_places(wanted, asked, state)
+    assert len(verdict.allowed) + len(live) <= max(asked.max_open_orders, len(live))
+    for one in verdict.allowed:
+        assert state.instrument.unplaceable_reason(one.price_ticks, one.size_lots) is None
+        assert asked.max_order_lots is None or one.size_lots <= asked.max_order_lots
+        if one.side is Side.BUY:
+            assert asked.price_ceiling_ticks is None or one.price_ticks <= asked.price_ceiling_ticks
+        else:
+            assert asked.price_floor_ticks is None or one.price_ticks >= asked.price_floor_ticks
+
+
+@given(quote_lists(), live_orders(), st.decimals(0, 300, places=3), st.decimals(0, 3, places=3), st.booleans())
+def test_spot_orders_never_cost_more_than_the_balances(
+    wanted: list[Quote], live: list[Order], quote_free: Decimal, base_free: Decimal, last_word: bool
+) -> None:
+    traded = instrument(maker_fee_bps=Decimal(-1), taker_fee_bps=Decimal(10))
+    state = risk_state(available={"USDC": quote_free, "SOL": base_free}, live_orders=live, instrument=traded)
+    counted = live if last_word else []
+    verdict = (allow_places if last_word else trim_quotes)(wanted, FREE, state)
+    cost = sum(traded.notional_quote(one.price_ticks, one.remaining_lots) for one in counted if one.side is Side.BUY)
+    sold = sum(traded.to_size(one.remaining_lots) for one in counted if one.side is Side.SELL)
+    bids = [one for one in verdict.allowed if one.side is Side.BUY]
+    asks = [one for one in verdict.allowed if one.side is Side.SELL]
+    cost += sum(traded.notional_quote(one.price_ticks, one.size_lots) for one in bids)
+    sold += sum(traded.to_size(one.size_lots) for one in asks)
+    share = 1 if last_word else 1 - BALANCE_RESERVE
+    assert not bids or cost * Decimal("1.001") <= quote_free * share
+    assert not asks or sold <= base_free * share
+
+
+@given(quote_lists(), limits, st.integers(-2500, 2500))
+def test_trimmed_set_is_not_trimmed_again(wanted: list[Quote], asked: RiskLimits, held: int) -> None:
+    state = perp_state(position=holding(held))
+    once = trim_quotes(wanted, asked, state)
+    again = trim_quotes(once.allowed, asked, state)
+    assert again.denied == ()
+    assert sorted(again.allowed, key=repr) == sorted(once.allowed, key=repr)
+
+
+def test_side_is_cut_at_the_limit_and_the_farthest_goes_first() -> None:
+    wanted = [quote(Side.BUY, 1500 - level, 100, level) for level in range(4)]
+    verdict = trim_quotes(wanted, RiskLimits(max_position_lots=350), perp_state(position=holding(100)))
+    assert sizes(verdict) == [100, 100, 50]
+    assert [one.quote.level for one in verdict.denied] == [3]
+    assert reasons(verdict) == ["max_position"]
+
+
+def test_side_that_reduces_the_position_stays_open_beyond_the_limit() -> None:
+    wanted = [quote(Side.BUY, 1500, 100), quote(Side.SELL, 1501, 100)]
+    verdict = trim_quotes(wanted, RiskLimits(max_position_lots=200), perp_state(position=holding(500)))
+    assert [one.side for one in verdict.allowed] == [Side.SELL]
+
+
+def test_live_orders_are_ignored_by_the_trim_and_counted_before_sending() -> None:
+    live = [order(Side.BUY, 1499, 150, state=OrderState.PENDING_CANCEL, filled_lots=50)]
+    state, asked = perp_state(live_orders=live), RiskLimits(max_position_lots=150)
+    wanted = [quote(Side.BUY, 1500, 150)]
+    assert sizes(trim_quotes(wanted, asked, state)) == [150]
+    assert sizes(allow_places(wanted, asked, state)) == [50]
+
+
+def test_closed_order_in_the_live_set_reserves_nothing() -> None:
+    state = perp_state(live_orders=[order(Side.BUY, 1499, 150, state=OrderState.CANCELED)])
+    assert sizes(allow_places([quote(Side.BUY, 1500, 150)], RiskLimits(max_position_lots=150), state)) == [150]
+
+
+def test_tighter_of_both_position_limits_counts() -> None:
+    asked = RiskLimits(max_position_lots=500, max_position_quote=Decimal("30.02"))  # 200 lots at the ask of 150.1
+    assert sizes(trim_quotes([quote(Side.BUY, 1500, 400)], asked, perp_state())) == [200]
+
+
+@pytest.mark.parametrize("picture", [None, OrderBook((), ())])
+def test_limit_in_quote_without_a_price_only_lets_the_position_shrink(picture: OrderBook | None) -> None:
+    wanted = [quote(Side.BUY, 1500, 100), quote(Side.SELL, 1501, 100)]
+    state = perp_state(book=picture, position=holding(30))
+    verdict = trim_quotes(wanted, RiskLimits(max_position_quote=Decimal(1000)), state)
+    assert [(one.side, one.size_lots) for one in verdict.allowed] == [(Side.SELL, 30)]
+    assert reasons(verdict) == ["no_mark"]
+
+
+def test_order_above_the_largest_size_is_cut_and_too_many_are_dropped_from_outside() -> None:
+    wanted = [quote(side, price, 100, level) for level in range(3) for side, price in
+              ((Side.BUY, 1500 - level), (Side.SELL, 1501 + level))]  # fmt: skip
+    verdict = trim_quotes(wanted[::-1], RiskLimits(max_order_lots=60, max_open_orders=4), perp_state())
+    assert sizes(verdict) == [60] * 4
+    assert [one.level for one in verdict.allowed] == [0, 0, 1, 1]
+    assert reasons(verdict) == ["max_open_orders"] * 2
+
+
+def test_budget_is_laid_out_from_the_touch_and_the_last_order_cut() -> None:
+    wanted = [quote(Side.BUY, 1500 - level, 100, level) for level in range(3)]  # about 15 quote each
+    state = risk_state(available={"USDC": Decimal(25), "SOL": Decimal(0)})
+    verdict = trim_quotes(wanted, FREE, state)
+    assert sizes(verdict) == [100, 65]  # 25 less 0.5 % is 24.875; 9.875 are left for the second at 149.9
+    assert reasons(verdict) == ["balance"]
+
+
+def test_remainder_below_the_least_notional_is_dropped_not_bumped() -> None:
+    wanted = [quote(Side.BUY, 1500 - level, 100, level) for level in range(2)]
+    verdict = trim_quotes(wanted, FREE, risk_state(available={"USDC": Decimal(19), "SOL": Decimal(0)}))
+    assert sizes(verdict) == [100]
+    assert reasons(verdict) == ["balance"]
+
+
+@pytest.mark.parametrize(("missing", "left"), [("USDC", Side.SELL), ("SOL", Side.BUY)])
+def test_side_whose_balance_is_unknown_gets_no_order(missing: str, left: Side) -> None:
+    state = risk_state(available={asset: Decimal(1000) for asset in ("USDC", "SOL") if asset != missing})
+    verdict = trim_quotes([quote(Side.BUY, 1500, 100), quote(Side.SELL, 1501, 100)], FREE, state)
+    assert [one.side for one in verdict.allowed] == [left]
+    assert reasons(verdict) == ["balance_unknown"]
+
+
+def test_perpetual_has_no_spot_budget() -> None:
+    assert sizes(allow_places([quote(Side.BUY, 1500, 10**6)], FREE, perp_state())) == [10**6]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        (quote(Side.BUY, 0, 100), "price"),
+        (quote(Side.BUY, 1500, 0), "min_size"),
+        (quote(Side.BUY, 1500, 10), "min_notional"),
+        (quote(Side.BUY, 1500, 100), "price_ceiling"),
+        (quote(Side.SELL, 1300, 100), "price_floor"),
+    ],
+)
+def test_unplaceable_order_is_denied_with_its_reason(wanted: Quote, reason: str) -> None:
+    asked = RiskLimits(price_ceiling_ticks=1499, price_floor_ticks=1301)
+    assert reasons(trim_quotes([wanted], asked, risk_state())) == [reason]
+
+
+def test_nothing_trips_when_all_is_known_and_fine() -> None:
+    asked = RiskLimits(
+        max_loss_quote=Decimal(10), max_profit_quote=Decimal(10), max_drawdown_pct=5.0, max_spread_bps=50.0
+    )
+    assert tripped_gates(asked, risk_state()) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"book": None},
+        {"book_age_ns": None},
+        {"book_age_ns": 5 * SECOND + 1},
+        {"position_age_ns": None},
+        {"position_age_ns": 30 * SECOND + 1},
+    ],
+)
+def test_what_is_old_or_not_known_pauses_without_a_latch(change: dict[str, Any]) -> None:
+    (gate,) = tripped_gates(FREE, risk_state(**change))
+    assert (gate.name, gate.action, gate.latched) == ("stale", "pause", False)
+
+
+def test_age_at_its_limit_is_not_stale() -> None:
+    assert tripped_gates(FREE, risk_state(book_age_ns=5 * SECOND, position_age_ns=30 * SECOND)) == []
+
+
+@pytest.mark.parametrize(("net", "trips"), [("-9.99", False), ("-10", True), ("-11", True), ("50", False)])
+def test_loss_trips_at_its_limit_with_a_latch(net: str, trips: bool) -> None:
+    gates = tripped_gates(RiskLimits(max_loss_quote=Decimal(10)), risk_state(session_net_quote=Decimal(net)))
+    assert [(gate.name, gate.action, gate.latched) for gate in gates] == [("max_loss", "cancel", True)] * trips
+
+
+@pytest.mark.parametrize(("net", "trips"), [("9.99", False), ("10", True)])
+def test_profit_trips_at_its_goal_with_a_latch(net: str, trips: bool) -> None:
+    gates = tripped_gates(RiskLimits(max_profit_quote=Decimal(10)), risk_state(session_net_quote=Decimal(net)))
+    assert [(gate.name, gate.action, gate.latched) for gate in gates] == [
+        ("max_profit", "close_and_stop", True)
+    ] * trips
+
+
+@pytest.mark.parametrize(
+    ("net", "peak", "trips"), [("-49", "0", False), ("-50", "0", True), ("40", "100", True), ("46", "100", False)]
+)
+def test_drawdown_from_the_peak_trips_inclusively(net: str, peak: str, trips: bool) -> None:
+    state = risk_state(session_net_quote=Decimal(net), session_peak_quote=Decimal(peak))
+    gates = tripped_gates(RiskLimits(max_drawdown_pct=5.0), state)
+    assert names(gates) == ["max_drawdown"] * trips
+    assert all(gate.latched for gate in gates)
+
+
+def test_drawdown_of_a_peak_that_is_not_positive_halts() -> None:
+    (gate,) = tripped_gates(RiskLimits(max_drawdown_pct=5.0), risk_state(start_equity_quote=Decimal(0)))
+    assert (gate.name, gate.latched) == ("max_drawdown", True)
+
+
+def test_peak_that_was_not_updated_yet_is_at_least_the_net_of_now() -> None:
+    state = risk_state(session_net_quote=Decimal(70), session_peak_quote=None)
+    assert tripped_gates(RiskLimits(max_drawdown_pct=5.0), state) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "change"),
+    [
+        (RiskLimits(max_loss_quote=Decimal(1)), {"session_net_quote": None}),
+        (RiskLimits(max_profit_quote=Decimal(1)), {"session_net_quote": None}),
+        (RiskLimits(max_drawdown_pct=5.0), {"session_net_quote": None}),
+        (RiskLimits(max_drawdown_pct=5.0), {"start_equity_quote": None}),
+        (RiskLimits(max_spread_bps=5.0), {"book": book(1501, 1500)}),
+    ],
+)
+def test_gate_that_cannot_be_judged_pauses_without_a_latch(asked: RiskLimits, change: dict[str, Any]) -> None:
+    (gate,) = tripped_gates(asked, risk_state(**change))
+    assert (gate.action, gate.latched) == ("pause", False)
+
+
+@pytest.mark.parametrize(("ask", "trips"), [(10020, False), (10021, True)])
+def test_spread_wider_than_allowed_pauses(ask: int, trips: bool) -> None:
+    state = risk_state(book=book(10000, ask))  # 20 ticks at a mid of 10010 are 19.98 bps
+    assert names(tripped_gates(RiskLimits(max_spread_bps=20.0), state)) == ["spread"] * trips
+
+
+def test_several_gates_are_told_together() -> None:
+    asked = RiskLimits(max_loss_quote=Decimal(1), max_spread_bps=1.0)
+    state = risk_state(book_age_ns=None, session_net_quote=Decimal(-2))
+    assert names(tripped_gates(asked, state)) == ["stale", "spread", "max_loss"]
+
+
+def test_golden_drawdowns_are_met() -> None:
+    for row in json.loads(GOLDEN.read_text())["drawdown"]:
+        fallen = drawdown(Decimal(str(row["equity"])), Decimal(str(row["peak"])))
+        assert float(fallen) == pytest.approx(row["drawdown"], abs=1e-12)
+
+
+def test_config_becomes_lots_and_ticks() -> None:
+    made = RiskLimits.from_config(
+        {
+            "max_position": 1.2345,
+            "max_position_usd": 100,
+            "max_order_size": "0.5",
+            "max_open_orders": 7,
+            "max_loss": 12.5,
+            "max_loss_action": "close",
+            "max_drawdown_pct": 3,
+            "max_drawdown_action": "cancel",
+            "max_profit": 9,
+            "max_profit_action": "close",
+            "max_book_age_s": 2.5,
+            "max_position_age_s": 10,
+            "max_spread_bps": 15,
+            "price_floor": 100.01,
+            "price_ceiling": 200.09,
+        },
+        instrument(),
+    )
+    assert made == RiskLimits(
+        1234, Decimal(100), 500, 7, Decimal("12.5"), "close", 3, "cancel", Decimal(9), "close",
+        2_500_000_000, 10 * SECOND, 15, 1001, 2000,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("section", [{}, dict.fromkeys(["max_position", "max_loss", "max_open_orders"])])
+def test_missing_and_null_keys_are_the_defaults(section: dict[str, Any]) -> None:
+    assert RiskLimits.from_config(section, instrument()) == RiskLimits()
+
+
+@pytest.mark.parametrize("key", ["max_position", "max_order_size"])
+def test_limit_below_a_lot_is_refused_not_rounded_to_nothing(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"risk_config\.{key}: 0\.0001 is less than one lot"):
+        RiskLimits.from_config({key: 0.0001}, instrument())

@@ -1,0 +1,92 @@
+"""Where everything that changes lives: one root, `MAKERD_HOME`, by default the checkout."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths below one home."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, given: str | None = None) -> Home:
+        """Return the home of `--home`, else of `MAKERD_HOME`, else the checkout."""
+        chosen = given or os.environ.get("MAKERD_HOME") or CHECKOUT
+        return cls(Path(chosen).expanduser().resolve())
+
+    @property
+    def active(self) -> Path:
+        """Return the folder of the configs that the daemon runs."""
+        return self.root / "config" / "active"
+
+    @property
+    def archived(self) -> Path:
+        """Return the folder of configs put away."""
+        return self.root / "config" / "archived"
+
+    @property
+    def templates(self) -> Path:
+        """Return the folder of templates: the home's own, else the shipped ones."""
+        own = self.root / "config" / "templates"
+        return own if own.is_dir() else CHECKOUT / "config" / "templates"
+
+    @property
+    def env_file(self) -> Path:
+        """Return the file that secrets come from."""
+        return self.root / ".env"
+
+    @property
+    def run(self) -> Path:
+        """Return the folder of pid file and control socket."""
+        return self.root / "var" / "run"
+
+    @property
+    def log(self) -> Path:
+        """Return the folder of logs."""
+        return self.root / "var" / "log"
+
+    @property
+    def state(self) -> Path:
+        """Return the folder of ledgers, latches and fences."""
+        return self.root / "var" / "state"
+
+    @property
+    def data(self) -> Path:
+        """Return the folder of the user's recordings and parameter files."""
+        return self.root / "var" / "data"
+
+    @property
+    def data_dirs(self) -> tuple[str, ...]:
+        """Return where a recording is looked up, in order."""
+        return (str(self.data), str(CHECKOUT / "data" / "recordings"))
+
+    def bot_state(self, name: str) -> Path:
+        """Return the folder of one bot's ledger, latches, fence and run record."""
+        return self.state / name
+
+    def make_folders(self) -> None:
+        """Create what is missing, closed to other users. Raises OSError."""
+        for folder in (self.run, self.log, self.state, self.data):
+            folder.mkdir(parents=True, exist_ok=True)
+            os.chmod(folder, 0o700)
+
+    def identity(self) -> str:
+        """Return this home's random id, made once; part of every client order id."""
+        path = self.state / "home_id"
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            return path.read_text().strip()
+        with os.fdopen(fd, "w") as file:
+            file.write(secrets.token_hex(8) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return path.read_text().strip()

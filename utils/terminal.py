@@ -1,0 +1,19 @@
+"""What a terminal can show: colours only where they are wanted."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Tell whether `stream` is a terminal that understands cursor movement."""
+    try:
+        return stream.isatty() and os.environ.get("TERM") != "dumb"
+    except ValueError:  # closed
+        return False
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Tell whether to colour what goes to `stream` (https://no-color.org)."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
