@@ -33,6 +33,8 @@ Arrive = Callable[[PaperVenue, int], None]  # what a message does at the venue, 
 class PaperClient(ExchangeClient):
     """One paper account on one symbol."""
 
+    per_home = True
+
     def __init__(self, config: Mapping[str, Any], context: ClientContext) -> None:
         super().__init__(config, context)
         self._settings = PaperSettings.from_config(config)

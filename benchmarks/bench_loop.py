@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,8 @@ def _decisions(result: Result, home: Home, passes: int) -> None:
     """Time decision, diff and the limits' last word on each book of the slice."""
     say("decide and diff")
     config = _config(home, "parts", {})
-    desk, times = _Desk.of(config, home), {name: [] for name in ("decide", "same", "cancel", "place", "allow")}
+    desk = _Desk.of(config, home)
+    times: dict[str, list[int]] = {name: [] for name in ("decide", "same", "cancel", "place", "allow")}
     for _ in range(passes):
         for number, book in enumerate(_books(home)):
             _decide_once(desk, book, number * INTERVAL_NS, times)
@@ -221,14 +223,14 @@ def _decisions(result: Result, home: Home, passes: int) -> None:
 def _decide_once(desk: _Desk, book: OrderBook, now_ns: int, times: dict[str, list[int]]) -> None:
     desk.look(book)
     desk.live = ()
-    wanted = _timed(times["decide"], lambda: desk.decide(now_ns))
+    wanted = _timed(times["decide"], partial(desk.decide, now_ns))
     resting = tuple(_resting(quote, number, 0) for number, quote in enumerate(wanted))
     astray = tuple(_resting(quote, number, int(quote.price_ticks * AWAY)) for number, quote in enumerate(wanted))
     for name, live in (("same", resting), ("cancel", astray), ("place", ())):
         desk.live = live
-        _timed(times[name], lambda live=live: diff_orders(wanted, live, desk.tolerance, now_ns))
+        _timed(times[name], partial(diff_orders, wanted, live, desk.tolerance, now_ns))
     state = desk.risk_state(now_ns)
-    _timed(times["allow"], lambda: allow_places(wanted, desk.limits, state))
+    _timed(times["allow"], partial(allow_places, wanted, desk.limits, state))
     desk.live = resting
 
 
@@ -288,7 +290,14 @@ class _CountedStrategy(MarketMaker):
 class _CountedClient(PaperClient):
     """The paper venue's client; counts what is sent."""
 
-    placed = cancelled = 0
+    placed = cancelled = venue_ns = 0
+
+    def poll(self, now_ns: int) -> int | None:
+        """Time what the venue itself does: its market, its matching, its file."""
+        began_ns = time.perf_counter_ns()
+        due_ns = super().poll(now_ns)
+        self.venue_ns += time.perf_counter_ns() - began_ns
+        return due_ns
 
     def submit(self, orders: Sequence[Order]) -> None:
         """Count the orders and send them."""
@@ -370,6 +379,8 @@ def _tell_loop(
     add(Figure(f"loop, {name}: decisions per second", tidy(strategy.decisions / took_s), "1/s", note=note))
     faster = tidy(passes * SLICE_NS / NS_PER_S / took_s)
     add(Figure(f"loop, {name}: faster than time", faster, "x", note=f"{strategy.books / took_s:.0f} books per second"))
+    venue_pct = tidy(100 * client.venue_ns / NS_PER_S / took_s)
+    add(Figure("  of that time, inside the paper venue", venue_pct, "%"))
     add(distribution("  step with a book, whatever else is in it", steps.with_book))
     add(distribution("  step with a book and no decision", steps.book))
     add(distribution("  step with a decision, nothing to change", steps.idle))

@@ -169,28 +169,36 @@ def run_bench(name: str, measure: Callable[[bool], Result], arguments: Sequence[
     load, began_s = os.getloadavg()[0], time.monotonic()
     result = measure(given.quick)
     command = f"python benchmarks/bench_{name}.py" + (" --quick" if given.quick else "")
-    about = {
-        "name": name,
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "command": command,
-        "quick": given.quick,
-        "revision": revision(),
-        "took_s": round(time.monotonic() - began_s, 1),
-        "machine": {**machine_facts(), "load_average_before": round(load, 2)},
-    }
-    write_result(given.results / f"{name}.json", about, result)
+    write_result(given.results / f"{name}.json", describe(name, command, given.quick, load, began_s), result)
     print(table(name, result))
     return 0
 
 
+def describe(name: str, command: str, quick: bool, load_before: float, began_s: float) -> dict[str, Any]:
+    """Return what a result file says about its making; `began_s` is of the monotonic clock."""
+    return {
+        "name": name,
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "command": command,
+        "quick": quick,
+        "revision": revision(),
+        "took_s": round(time.monotonic() - began_s, 1),
+        "machine": {**machine_facts(), "load_average_before": round(load_before, 2)},
+    }
+
+
 def write_result(path: Path, about: dict[str, Any], result: Result) -> None:
     """Write a result as JSON: what it is about, its figures, its raw readings."""
-    figures = [{key: value for key, value in asdict(one).items() if value not in (None, "")} for one in result.figures]
-    for plain, figure in zip(figures, result.figures, strict=True):
-        plain["value"] = figure.value  # null when it could not be measured, never left out
+    figures = [_plain(figure) for figure in result.figures]
     content = {**about, "skipped": result.skipped, "figures": figures, "details": result.details}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _plain(figure: Figure) -> dict[str, Any]:
+    """Return a figure without the fields that say nothing; a value that could not be measured stays, as null."""
+    kept = ("name", "value", "unit")
+    return {key: value for key, value in asdict(figure).items() if key in kept or value not in (None, "")}
 
 
 def read_result(path: Path) -> Result:

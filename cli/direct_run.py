@@ -17,7 +17,7 @@ from core.process.control import ControlRefused, DaemonDown, call
 from utils.exit_statuses import CRASH, DONE, REFUSED
 from utils.home import Home
 from utils.input_validation import printable
-from utils.terminal import is_terminal
+from utils.terminal import forget_stdout, is_terminal
 
 LINE_S = 1.0
 POLL_S = 0.1
@@ -105,6 +105,7 @@ class DirectRun:
             sys.stdout.write(text)
             sys.stdout.flush()
         except BrokenPipeError:
+            forget_stdout()
             self._asked += 1
 
     def _close(self, supervisor_status: int) -> int:

@@ -32,7 +32,6 @@ def console(stream: TextIO | None = None) -> Console:
     return Console(
         file=target,
         width=width,
-        no_color=not colour,
         force_terminal=None if colour else False,
         highlight=False,
         markup=False,

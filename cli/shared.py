@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -120,14 +119,13 @@ def as_json(command: Decorated) -> Decorated:
 
 
 def guarded(command: click.Command, app: App, arguments: Sequence[str], prog: str) -> int:
-    """Run a command; return its exit status. Every error is one line on stderr, unless `--debug` asks for more."""
+    """Run a command; return its exit status. Every error is one line on stderr, unless `--debug` asks for more.
+
+    A reader of our output that went away is click's affair: it ends the process quietly, with status 1.
+    """
     try:
         result = command.main(list(arguments), prog, standalone_mode=False, obj=app)
-        sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except BrokenPipeError:
-        _forget_stdout()
-        return REFUSED
     except click.exceptions.NoArgsIsHelpError as exc:
         exc.show()
         return _usage_status(command)
@@ -173,13 +171,6 @@ def explain_error(exc: Exception) -> str:
 def complaints_of(invalid: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the complaints of every file that starts no bot, as printable lines."""
     return [printable(str(line), MAX_LINE) for entry in invalid for line in entry["complaints"]]
-
-
-def _forget_stdout() -> None:
-    """Keep the interpreter from complaining at its end about a reader that is gone."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)
 
 
 class DoorCommand(click.Command):

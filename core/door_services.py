@@ -6,18 +6,21 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.errors import MakerdError
+from utils.exit_statuses import DONE, REFUSED
 from utils.home import CHECKOUT, Home
-from utils.terminal import wants_colour
+from utils.input_validation import printable
+from utils.terminal import forget_stdout, wants_colour
 
 if TYPE_CHECKING:
     from core.process.launcher import SupervisorHandle
 
 VALIDATE_S = 120.0
+MAX_COMPLAINT = 4000  # characters
 POLL_S = 0.2
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -38,7 +41,8 @@ class DoorServices:
         from core.process.launcher import start_supervisor
 
         handle = start_supervisor(home, home.active, home.run, names=names)
-        print(f"makerd is running: pid {handle.pid}, {handle.ready['bots']} bots; Ctrl-C stops it", flush=True)
+        print(f"makerd is running in the foreground: pid {handle.pid}; Ctrl-C stops it", flush=True)
+        _warn(handle.ready.get("invalid", ()))
         return _Foreground(handle, home.log / "daemon.log").run()
 
     def start_direct(self, home: Home, config_dir: Path, run_dir: Path) -> SupervisorHandle:
@@ -101,6 +105,19 @@ class DoorServices:
         return render_line(line, colour)
 
 
+def _warn(invalid: Iterable[Mapping[str, Any]]) -> None:
+    for entry in invalid:
+        for complaint in entry["complaints"]:
+            print(printable(str(complaint), MAX_COMPLAINT), file=sys.stderr, flush=True)
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        forget_stdout()
+
+
 class _Ended(Exception):
     """The supervisor has ended."""
 
@@ -123,13 +140,13 @@ class _Foreground:
         before = {number: signal.signal(number, self._remember) for number in _STOP_SIGNALS}
         try:
             for line in follow(self._log, wait=self._wait):
-                print(render_line(line, wants_colour(sys.stdout)), flush=True)
+                _say(render_line(line, wants_colour(sys.stdout)))
         except _Ended:
             pass
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        return self._handle.wait() or 0
+        return DONE if self._handle.wait() == DONE else REFUSED
 
     def _remember(self, _number: int, _frame: object) -> None:
         self._asked += 1
@@ -139,6 +156,6 @@ class _Foreground:
             raise _Ended
         if self._asked and not self._passed_on:
             self._passed_on = True
-            print("stopping: every bot cancels its orders ...", flush=True)
+            _say("stopping: every bot cancels its orders ...")
             self._handle.terminate()
         self._ended = self._handle.wait(POLL_S) is not None  # the last lines of the log are read once more

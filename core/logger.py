@@ -210,8 +210,9 @@ def _one_line(text: str) -> str:
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if _BARE.fullmatch(text) else _one_line(json.dumps(text, ensure_ascii=False))
+    if not isinstance(value, str):
+        return _one_line(json.dumps(value, ensure_ascii=False, default=str))
+    return value if _BARE.fullmatch(value) else _one_line(json.dumps(value, ensure_ascii=False))
 
 
 def _paint(text: str, code: str, colour: bool) -> str:

@@ -61,17 +61,20 @@ def row(**changes: Any) -> dict[str, Any]:
 class Daemon:
     """Holds the lock of a home, listens on its control socket and answers what it is told to answer."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, run_dir: Path | None = None) -> None:
         self.bots = [row()]
         self.invalid: list[dict[str, Any]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Any] = {}  # verb -> data; text is a refusal
+        self.linger_s = 0.0  # between the answer to a stop and the end
         self.home = home
+        self.run_dir = run_dir or home.run
         home.make_folders()
-        self.pid_file = PidFile(home.run)
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        self.pid_file = PidFile(self.run_dir)
         assert self.pid_file.acquire()
         self._listener = socket.socket(socket.AF_UNIX)
-        folder = os.open(home.run, os.O_RDONLY)
+        folder = os.open(self.run_dir, os.O_RDONLY)
         self._listener.bind(f"/proc/self/fd/{folder}/{NAME}")
         os.close(folder)
         self._listener.listen()
@@ -95,18 +98,18 @@ class Daemon:
 
     def _reply(self, verb: str) -> dict[str, Any]:
         if verb == "stop":
-            self.pid_file.release()
+            threading.Timer(self.linger_s, self.pid_file.release).start()
         answer = self.answers.get(verb, self.status() if verb == "status" else {})
         return {"ok": False, "error": answer} if isinstance(answer, str) else {"ok": True, "data": answer}
 
     def close(self) -> None:
         with socket.socket(socket.AF_UNIX) as last:
-            folder = os.open(self.home.run, os.O_RDONLY)
+            folder = os.open(self.run_dir, os.O_RDONLY)
             last.connect(f"/proc/self/fd/{folder}/{NAME}")
             os.close(folder)
         self._thread.join()
         self._listener.close()
-        (self.home.run / NAME).unlink()
+        (self.run_dir / NAME).unlink()
         self.pid_file.release()
 
 

@@ -17,3 +17,10 @@ def is_terminal(stream: TextIO) -> bool:
 def wants_colour(stream: TextIO) -> bool:
     """Tell whether to colour what goes to `stream` (https://no-color.org)."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def forget_stdout() -> None:
+    """Write to nowhere from now on: the reader of our output is gone, what we do goes on."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)

@@ -16,6 +16,7 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 ADOPTION_S = 5.0
+SPEC_TIMEOUT_S = 10.0  # how long a child waits to be told what it is
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -82,8 +83,8 @@ def become_child(title: str, supervisor_pid: int, output: Path) -> SignalFlags:
     os.setpgid(0, 0)
     gc.enable()
     random.seed()
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
+    if "numpy.random" in sys.modules:  # asking numpy for it would import it, in every worker
+        sys.modules["numpy.random"].seed()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     set_title(title)
     redirect_output(output)
@@ -92,6 +93,17 @@ def become_child(title: str, supervisor_pid: int, output: Path) -> SignalFlags:
     if not die_with_parent(supervisor_pid):
         os._exit(0)
     return signals
+
+
+def supervisor_environ(pid: int) -> dict[str, str]:
+    """Return the environment that the supervisor was started with.
+
+    The zygote's environment is stripped and the supervisor never looks at a secret, so the worker reads the names
+    it needs where the kernel keeps them, after its fork.
+    """
+    content = Path(f"/proc/{pid}/environ").read_bytes()
+    pairs = (entry.partition(b"=") for entry in content.split(b"\0") if entry)
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
 def redirect_output(path: Path) -> None:
@@ -114,7 +126,10 @@ def redirect_output(path: Path) -> None:
 
 
 def set_title(title: str) -> None:
-    """Name this process for `ps`; names only, never a value of a config."""
+    """Name this process for `ps`; names only, never a value of a config.
+
+    Not for the supervisor: the title is written over the environment that workers read secrets from.
+    """
     try:
         from setproctitle import setproctitle
     except ModuleNotFoundError:

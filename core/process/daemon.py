@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from core.logger import setup_daemon_logging
-from core.process.child_setup import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, prctl, set_title
+from core.process.child_setup import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, prctl
 from core.process.control import ControlServer
 from core.process.operator_verbs import OperatorVerbs
 from core.process.pid_file import PidFile, holder
@@ -31,6 +31,7 @@ def main(arguments: dict[str, Any]) -> int:
     home = Home(Path(arguments["home"]))
     paths = Paths(home, Path(arguments["configs"]), Path(arguments["run_dir"]))
     ready_fd = int(arguments["ready_fd"])
+    os.set_inheritable(ready_fd, False)  # no child may hold it open, or the caller waits for ever
 
     def say(answer: dict[str, Any]) -> None:
         os.write(ready_fd, json.dumps(answer).encode() + b"\n")
@@ -72,7 +73,6 @@ def become_supervisor(foreground: bool, parent_pid: int) -> None:
     """Adopt every descendant, dump no core, and in the foreground end with whoever started us."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    set_title("makerd: supervisor")
     if foreground:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent_pid:

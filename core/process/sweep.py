@@ -17,10 +17,9 @@ from core.market.client_ids import ClientOrderIds
 from core.market.order import Order
 from core.process import channel
 from core.process.build import LEDGER_NAME, build_client, claims_of
-from core.process.child_setup import become_child, leave
+from core.process.child_setup import SPEC_TIMEOUT_S, become_child, leave, supervisor_environ
 from core.process.claims import Claims, ClaimTaken
 from core.process.run_record import RunRecord, next_fence
-from core.process.worker import SPEC_TIMEOUT_S, supervisor_environ
 from core.registry.config_manager import resolve_secrets
 from core.trading.clock import SystemClock
 from core.trading.ledger import Ledger

@@ -16,7 +16,7 @@ from core.logger import setup_worker_logging
 from core.market.client_ids import ClientOrderIds
 from core.process import channel
 from core.process.build import Bot, build_bot, claims_of
-from core.process.child_setup import SignalFlags, become_child, leave
+from core.process.child_setup import SPEC_TIMEOUT_S, SignalFlags, become_child, leave, supervisor_environ
 from core.process.claims import Claims, ClaimTaken
 from core.process.run_record import RunRecord, next_fence
 from core.registry.config_manager import resolve_secrets
@@ -36,7 +36,6 @@ from utils.errors import (
 from utils.home import Home
 
 BEAT_NS = 1_000_000_000
-SPEC_TIMEOUT_S = 10.0
 log = logging.getLogger("makerd.process")
 
 # Which status an error that ends a worker becomes; the first match counts, anything else is a crash.
@@ -67,17 +66,6 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
     os.nice(config.daemon.nice)
     worker = Worker(end, signals, home, config, bool(spec.get("reset")))
     leave(worker.run(supervisor_environ(supervisor_pid)))
-
-
-def supervisor_environ(pid: int) -> dict[str, str]:
-    """Return the environment that the supervisor was started with.
-
-    The zygote's environment is stripped and the supervisor never looks at a secret, so the worker reads the names
-    it needs where the kernel keeps them, after its fork.
-    """
-    content = Path(f"/proc/{pid}/environ").read_bytes()
-    pairs = (entry.partition(b"=") for entry in content.split(b"\0") if entry)
-    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
 class Worker:

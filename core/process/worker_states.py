@@ -447,9 +447,8 @@ def _sweep_fork_failed(record: WorkerRecord, event: ForkFailed, now_ns: int, jit
 
 
 def _sweep_again(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> Decision:
-    waits_for_retry = record.pid is None and (record.sweep_attempt or record.held_since_ns is not None)
-    if not waits_for_retry or (record.due_ns is not None and now_ns < record.due_ns):
-        return record, []
+    if record.pid is not None or record.due_ns is None or now_ns < record.due_ns:
+        return record, []  # one is under way, or it is not time yet
     return replace(record, due_ns=None), [Action.SWEEP]
 
 

@@ -9,7 +9,6 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.market.client_ids import fence_of
 from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, TradePrint
 from core.market.order import Fill, Order, OrderEvent, Side
 from core.market.reconcile import reconcile
@@ -88,8 +87,8 @@ class Intake:
         self._bot.events.append(LinkUp(leg.name))
         self._bot.timer.hurry(OWN)
 
-    def on_update(self, leg: LegState, update: OrderUpdate, now_ns: int) -> None:
-        """Apply an order update, from the stream, from a report or of our own making."""
+    def on_update(self, leg: LegState, update: OrderUpdate, now_ns: int, inferred: bool = False) -> None:
+        """Apply an order update, from the stream or of our own making; `inferred`: concluded from a report."""
         bot, event = self._bot, update.event
         before = leg.tracker.get(update.client_order_id)
         order = leg.tracker.apply_update(update, now_ns, bot.clock.utc_ns())
@@ -108,17 +107,17 @@ class Intake:
         if event is OrderEvent.ACCEPTED:
             bot.breaker.accepted()
         if order.is_closed and not before.is_closed:
-            self._closed(leg, order, event, now_ns)
+            self._closed(leg, order, event, None if inferred else now_ns)
         bot.events.append(update)
 
-    def _closed(self, leg: LegState, order: Order, event: OrderEvent, now_ns: int) -> None:
+    def _closed(self, leg: LegState, order: Order, event: OrderEvent, refused_ns: int | None) -> None:
         if event in _OWN:
             self._bot.timer.hurry(OWN)
             self._bot.counters[_COUNTERS[event]] += 1
         if event is not OrderEvent.REJECTED:
             return
-        if fence_of(order.client_order_id) == self._bot.ids.fence:  # what an earlier life lost is no refusal of ours
-            self._bot.breaker.rejected(now_ns)
+        if refused_ns is not None:  # an order that never arrived, in this life or an earlier one, was not refused
+            self._bot.breaker.rejected(refused_ns)
         price = leg.instrument.to_price(order.price_ticks)
         told = fields(id=order.client_order_id, side=order.side.value, price=str(price), reason=order.reason)
         _log.warning("order_rejected", extra=told)
@@ -195,7 +194,7 @@ class Intake:
             self.on_fill(leg, fill, now_ns)
         for update in found.updates:
             if update.client_order_id in judged:
-                self.on_update(leg, update, now_ns)
+                self.on_update(leg, update, now_ns, inferred=True)
         for key in found.short_of_fills:
             if key in judged:
                 leg.tracker.suspect(key)

@@ -55,6 +55,9 @@ class LoopSettings:
                 max_order_age_ns=shared.duration("max_order_age_s", defaults.tolerance.max_order_age_ns),
             ),
             risk_config=dict(risk_config),
+            max_consecutive_rejects=int(risk.get("max_consecutive_rejects", defaults.max_consecutive_rejects)),
+            reject_window_ns=risk.duration("reject_window_s", defaults.reject_window_ns),
+            breaker_cooldown_ns=risk.duration("breaker_cooldown_s", defaults.breaker_cooldown_ns),
             reports=_report_timing(risk),
         )
 

@@ -79,7 +79,7 @@ class OrderSweep:
         self._deadline_ns = deadline_ns
         # Counted from now: whatever was sent, was sent before. The UTC time of sending could be off.
         self._absent_after_ns = clock.now_ns() + seconds(late_arrival_s)
-        self._judge_after_ns = clock.now_ns()  # an older listing proves nothing
+        self._judge_after_ns = clock.now_ns() - 1  # a listing asked for until then proves nothing
         self._since = since
         self._desk = desk or ReportDesk(client)
         self._desk.use(_TIMING)
@@ -179,7 +179,7 @@ class OrderSweep:
         self._open |= listed
         for fill in report.fills:  # a venue may read its orders before its fills: those need another listing
             self._on_fill(fill.client_order_id)
-        if not report.complete or asked_ns < self._judge_after_ns:
+        if not report.complete or asked_ns <= self._judge_after_ns:
             return
         self._cancelled |= {key for key in self._open - listed if key in self._cancel_sent_ns}
         self._open = listed

@@ -200,6 +200,15 @@ def test_stop_reports_what_is_left(run: Run, daemon: Daemon) -> None:
     assert (done.exit_code, done.stdout) == (0, "stopped: 1 clean, 1 swept; no order is left\n")
 
 
+def test_stop_returns_when_the_daemon_is_gone(run: Run, daemon: Daemon) -> None:
+    from core.process.pid_file import holder
+
+    daemon.answers["stop"] = {"bots": []}
+    daemon.linger_s = 0.3
+    assert run("stop").exit_code == 0
+    assert holder(daemon.home.run) is None
+
+
 def test_stop_fails_when_an_order_may_be_left(run: Run, daemon: Daemon) -> None:
     daemon.answers["stop"] = {"bots": [{"name": "a", "how": "killed", "left_orders": ["x1", "x2"]}]}
     done = run("stop")
@@ -377,6 +386,14 @@ def test_validate_of_one_file_sees_its_neighbours_but_not_their_faults(run: Run,
     assert "c.json" not in done.stderr
 
 
+def test_what_an_earlier_run_left_damaged_is_not_the_fault_of_one_config(run: Run, home: Home) -> None:
+    write_config(home, config())
+    home.bot_state("old").mkdir(parents=True)
+    (home.bot_state("old") / "run.json").write_text("{")
+    assert run("config", "validate", "sol-mm").exit_code == 0
+    assert run("config", "validate").exit_code == 1
+
+
 def test_validate_of_nothing_says_so(run: Run, home: Home) -> None:
     assert "no config in" in run("config", "validate").stdout
     assert run("config", "validate", "nobody").exit_code == 1
@@ -518,3 +535,49 @@ def test_what_runs_before_the_refusal_can_be_read_by_an_old_python(file: str) ->
     import ast
 
     ast.parse((ROOT / file).read_text(), feature_version=(3, 5))
+
+
+# With everything real
+
+
+def test_in_the_foreground_the_log_is_shown_until_ctrl_c_and_everything_is_stopped(home: Home) -> None:
+    write_config(home, config())
+    command = [sys.executable, str(DOOR), "--home", str(home.root), "start"]
+    environ = {**os.environ, "MAKERD_CLAIMS_DIR": str(home.root / "claims")}
+    with subprocess.Popen(
+        command, cwd="/", env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("makerd is running in the foreground: pid ")
+        assert json.loads(door("status", "--json").stdout)["daemon"]["state"] == "running"
+        process.send_signal(signal.SIGINT)
+        shown, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert "stopping: every bot cancels its orders" in shown
+    assert "daemon process stopped" in shown
+    assert json.loads(door("status", "--json").stdout)["daemon"]["state"] == "stopped"
+
+
+def test_without_a_daemon_the_figures_are_those_of_the_ledger(run: Run, home: Home) -> None:
+    from core.market.order import Fill, Side
+    from core.market.position import Position
+    from core.trading.ledger import Ledger, LedgerBatch
+    from tests.market_parts import fill, instrument
+
+    write_config(home, config())
+    ledger = Ledger.open(home.bot_state("sol-mm") / "ledger.db")
+    ledger.use_instrument("main", instrument())
+    booked: Fill = fill(Side.BUY, 100, 3)
+    after = Position("main").after_fill(booked, instrument())
+    ledger.write(LedgerBatch(fills=[(booked, after)]))
+    ledger.close()
+    bot = json.loads(run("status", "--json").stdout)["bots"][0]
+    assert (bot["fills"], bot["fees"]) == (1, format(after.fees_paid, "f"))
+    assert bot["position"] == bot["legs"][0]["position"] == str(instrument().to_size(3))
+
+
+def test_a_damaged_ledger_costs_the_status_only_its_figures(run: Run, home: Home) -> None:
+    write_config(home, config())
+    home.bot_state("sol-mm").mkdir(parents=True)
+    (home.bot_state("sol-mm") / "ledger.db").write_bytes(b"no database" * 100)
+    assert json.loads(run("status", "--json").stdout)["bots"][0]["fills"] == 0

@@ -18,9 +18,7 @@ from strategies.base import Strategy, View
 from tests.trading.scripted_venue import ScriptedVenue
 
 BOTH = (Quote(Side.BUY, 9_990, 10), Quote(Side.SELL, 10_010, 10))
-BOTH_SIX = tuple(
-    Quote(side, 10_000 - side.sign * 10 * (level + 1), 10, level) for side in Side for level in range(3)
-)
+BOTH_SIX = tuple(Quote(side, 10_000 - side.sign * 10 * (level + 1), 10, level) for side in Side for level in range(3))
 
 
 class Wisher(Strategy):

@@ -147,10 +147,8 @@ class ScriptedVenue(ExchangeClient):
         order = self.open_orders.get(key)
         if order is not None and self.script.before_cancel:
             self.script.before_cancel(order)
-        if self.open_orders.pop(key, None) is not None:
-            event = OrderEvent.CANCELED
-        else:
-            event = OrderEvent.CANCEL_REJECTED
+        rested = self.open_orders.pop(key, None) is not None
+        event = OrderEvent.CANCELED if rested else OrderEvent.CANCEL_REJECTED
         if self.script.cancel == ANSWER:
             self.tell(key, event)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.market.commands import Halt, Take
-from core.market.order import Side
+from core.market.order import OrderEvent, Side
 from core.trading.latches import Latches
 from tests.trading.bench import BOTH, Bench
 from tests.trading.scripted_venue import LOSE, LOSE_ANSWER, PERP, ScriptedVenue
@@ -219,8 +219,6 @@ def test_closing_sells_the_position_until_flat_and_ends_with_77(tmp_path: Path, 
         if order.time_in_force == "IOC":  # fills 6 of 10 lots, the rest expires
             venue.fill(order.client_order_id, min(6, order.size_lots), price_ticks=9_499)
             if venue.open_orders.pop(order.client_order_id, None):
-                from core.market.order import OrderEvent
-
                 venue.tell(order.client_order_id, OrderEvent.EXPIRED)
 
     venue.rest = taking  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""An order's outcome is accepted, rejected or unknown; each fill counts once. Scenarios 1, 2 and 3 of the strategies."""
+"""An order's outcome is accepted, rejected or unknown; each fill counts once. Strategy scenarios 1, 2 and 3."""
 
 from __future__ import annotations
 

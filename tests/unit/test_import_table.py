@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -51,9 +52,10 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "core.log_manager": (("core.log_files", "utils"), ()),
     "core.log_files": (("utils",), ()),
     "core.daemon_manager": (("core", "cli", "utils", "api", "strategies"), ("click",)),
+    "core.door_services": (("core", "utils"), ()),
     "cli": (("cli", "core.registry", "core.process.control", CONFIG, "utils"), ("click", "rich", "questionary")),
     "web": (("web", "core.registry", "core.process.control", CONFIG, "utils"), ("flask",)),
-    "run": (("core", "cli", "utils", "api", "strategies"), ("click",)),
+    "run": (("run", "core", "cli", "utils", "api", "strategies"), ("click",)),
 }
 CHILD_SIDE = ("core.process.zygote", "core.process.worker", "core.process.sweep", "core.process.build")
 MAX_DEPTH = 8
@@ -70,11 +72,10 @@ def sources() -> dict[str, Path]:
 
 
 @cache
-def imports_of(path: Path, top_level_only: bool = False) -> frozenset[str]:
-    """Every module that a file names in an import, in functions too; `from a import b` counts as a.b when that is one."""
+def imports_of(path: Path, with_types: bool = True) -> frozenset[str]:
+    """Every module that a file names in an import, in functions too; those for the type checker only on request."""
     names: set[str] = set()
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
+    for node in _statements(ast.parse(path.read_text()), with_types):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -82,12 +83,20 @@ def imports_of(path: Path, top_level_only: bool = False) -> frozenset[str]:
     return frozenset(names)
 
 
+def _statements(tree: ast.AST, with_types: bool) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) and not with_types:
+            continue
+        yield node
+        yield from _statements(node, with_types)
+
+
 def edges() -> dict[str, set[str]]:
     modules = sources()
     graph: dict[str, set[str]] = {}
     for name, path in modules.items():
         graph[name] = set()
-        for imported in imports_of(path):
+        for imported in imports_of(path, with_types=False):
             target = imported if imported in modules else imported.rpartition(".")[0]
             if target in modules and target != name and (ROOT / target.replace(".", "/")).is_dir() is False:
                 graph[name].add(target)
@@ -95,8 +104,9 @@ def edges() -> dict[str, set[str]]:
 
 
 def rule_for(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    prefix = max((key for key in TABLE if module == key or module.startswith(key + ".")), key=len)
-    return TABLE[prefix]
+    prefixes = [key for key in TABLE if module == key or module.startswith(key + ".")]
+    assert prefixes, f"{module} is in no room of the table"
+    return TABLE[max(prefixes, key=len)]
 
 
 def is_within(name: str, prefixes: tuple[str, ...]) -> bool:

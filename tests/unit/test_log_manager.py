@@ -96,6 +96,17 @@ def test_the_writer_goes_on_after_somebody_moved_the_file(
     assert (tmp_path / "bot.log.1").read_text() == "before\n"
 
 
+def test_the_writer_goes_on_in_the_file_that_somebody_put_there_instead(
+    tmp_path: Path, open_log: Callable[..., RotatingFile]
+) -> None:
+    file = open_log()
+    write(file, "before")
+    (tmp_path / "bot.log").rename(tmp_path / "bot.log.1")
+    (tmp_path / "bot.log").touch()
+    write(file, "after")
+    assert (tmp_path / "bot.log").read_text() == "after\n"
+
+
 def test_the_writer_goes_on_after_the_whole_folder_was_deleted(
     tmp_path: Path, open_log: Callable[..., RotatingFile]
 ) -> None:

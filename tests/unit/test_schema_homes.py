@@ -155,11 +155,17 @@ _OTHER_VALUES = {"max_loss_action": "close", "max_drawdown_action": "cancel", "m
 
 
 @pytest.mark.parametrize("key", load_schema("risk")["properties"])
-def test_every_risk_key_changes_a_limit(key: str) -> None:
+def test_every_risk_key_changes_a_limit_or_the_loop(key: str) -> None:
     defaults = with_defaults(load_schema("risk"), {})
     changed = {**defaults, key: _OTHER_VALUES.get(key, 7)}
     assert not list(validator_of("risk").iter_errors(changed))
-    assert RiskLimits.from_config(changed, INSTRUMENT) != RiskLimits.from_config(defaults, INSTRUMENT)
+    assert _effect(changed) != _effect(defaults)
+
+
+def _effect(risk_config: dict[str, Any]) -> tuple[RiskLimits, int, int, int]:
+    loop = LoopSettings.from_config({}, risk_config)
+    breaker = (loop.max_consecutive_rejects, loop.reject_window_ns, loop.breaker_cooldown_ns)
+    return RiskLimits.from_config(risk_config, INSTRUMENT), *breaker
 
 
 def test_names_and_symbols_follow_one_pattern() -> None:

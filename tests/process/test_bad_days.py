@@ -1,0 +1,180 @@
+"""Full disks, missing folders, wrong symbols: one clear line, the right status, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import time
+
+import psutil
+import pytest
+
+from tests.process.fleet_parts import Fleet
+
+
+def one_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    assert len(lines) == 1, text
+    assert "Traceback" not in text
+    return lines[0]
+
+
+def test_a_full_disk_stops_new_orders_not_the_worker_and_nothing_is_lost(fleet: Fleet) -> None:
+    """Every write of the worker to a file fails for a while, as on a full disk; its ledger goes on afterwards."""
+    fleet.add("one", risk_config={"breaker_cooldown_s": 1})  # the paper venue lies on the same disk and refuses
+    fleet.start().quoting("one")
+    fleet.until(lambda: fleet.bot("one")["fills"] > 0)
+    worker = psutil.Process(fleet.bot("one")["pid"])
+    before = fleet.bot("one")
+    worker.rlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    row = fleet.until(lambda: "ledger" in (row := fleet.bot("one"))["gates"] and row["open_orders"] == 0 and row)
+    assert row["state"] == "RUNNING"
+    time.sleep(1.0)
+    assert fleet.bot("one")["pid"] == worker.pid
+    worker.rlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    fleet.quoting("one", seconds=30)
+    after = fleet.bot("one")
+    assert (after["pid"], after["restarts"]) == (worker.pid, 0)
+    assert after["fills"] >= before["fills"]
+    fleet.run("stop")
+    assert fleet.open_paper_orders() == []
+    assert _paper_fills(fleet) == _ledger_fills(fleet)
+
+
+def _rows(path: os.PathLike[str], table: str) -> set[str]:
+    import sqlite3
+
+    db = sqlite3.connect(path)
+    try:
+        return {row[0] for row in db.execute(f"SELECT trade_id FROM {table}")}
+    finally:
+        db.close()
+
+
+def _paper_fills(fleet: Fleet) -> set[str]:
+    (path,) = (fleet.home.state / "paper").glob("*.db")
+    return _rows(path, "fills")
+
+
+def _ledger_fills(fleet: Fleet) -> set[str]:
+    return _rows(fleet.home.bot_state("one") / "ledger.db", "fills")
+
+
+def test_after_many_kills_the_ledger_has_every_fill_of_the_venue_exactly_once(fleet: Fleet) -> None:
+    fleet.add("one", daemon_config={"max_restarts": 100})
+    fleet.start().quoting("one")
+    for _ in range(6):
+        pid = fleet.until(lambda: fleet.is_quoting("one") and fleet.bot("one")["pid"])
+        time.sleep(0.7)
+        os.kill(pid, 9)
+        fleet.until(lambda pid=pid: fleet.bot("one")["pid"] not in (None, pid))
+    fleet.quoting("one")
+    fleet.run("stop")
+    assert len(_paper_fills(fleet)) > 0
+    assert _paper_fills(fleet) == _ledger_fills(fleet)
+
+
+def test_an_empty_folder_is_refused_with_what_to_do(fleet: Fleet) -> None:
+    done = fleet.run("start", "--daemon")
+    assert done.returncode == 1
+    assert "config/templates" in one_line(done.stderr)
+
+
+def test_a_home_that_cannot_be_written_is_refused(fleet: Fleet) -> None:
+    fleet.add("one")
+    (fleet.home.root / "var").write_text("a file where a folder should be")
+    done = fleet.run("start", "--daemon")
+    assert done.returncode == 1
+    assert "var" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"strategy_config": {"symbol": "NO-SUCH"}}, ["NO-SUCH", "BTC-USDT"]),
+        ({"metadata": {"exchange": "nowhere"}}, ["nowhere", "paper"]),
+        ({"metadata": {"strategy": "market_makr"}}, ["market_makr", "market_maker"]),
+        ({"exchange_config": {"feed": "replay:missing.csv.gz"}}, ["missing.csv.gz"]),
+        ({"exchange_config": {"api_key": "literal"}}, ["api_key"]),
+        ({"exchange_config": {"api_key": "${NOT_SET}"}}, ["NOT_SET"]),
+        ({"strategy_config": {"layers": "many"}}, ["layers", "many"]),
+    ],
+)
+def test_a_wrong_config_is_refused_naming_what_and_what_else(
+    fleet: Fleet, sections: dict[str, dict[str, object]], words: list[str]
+) -> None:
+    fleet.add("one", **sections)
+    done = fleet.run("start", "--daemon")
+    assert done.returncode == 1
+    said = done.stderr
+    assert "Traceback" not in said
+    assert [word for word in words if word not in said] == []
+
+
+def test_a_truncated_recording_is_refused_before_a_worker_starts(fleet: Fleet) -> None:
+    from utils.home import CHECKOUT
+
+    shipped = CHECKOUT / "data" / "recordings" / "slice60s_binance_spot_btcusdt_20240808.csv.gz"
+    fleet.home.data.mkdir(parents=True)
+    (fleet.home.data / "cut.csv.gz").write_bytes(shipped.read_bytes()[:100_000])
+    sidecar = shipped.with_name("slice60s_binance_spot_btcusdt_20240808.json")
+    (fleet.home.data / "cut.json").write_text(sidecar.read_text())
+    fleet.add("one", exchange_config={"feed": "replay:cut.csv.gz"})
+    done = fleet.run("start", "--daemon")
+    assert done.returncode == 1
+    assert "cut.csv.gz" in done.stderr
+
+
+def test_a_bot_of_a_second_home_on_another_paper_venue_does_not_conflict(fleet: Fleet, tmp_path: object) -> None:
+    from pathlib import Path
+
+    assert isinstance(tmp_path, Path)
+    other = Fleet(tmp_path / "second")
+    other.environ["MAKERD_CLAIMS_DIR"] = fleet.environ["MAKERD_CLAIMS_DIR"]
+    try:
+        fleet.add("one")
+        other.add("one")
+        fleet.start().quoting("one")
+        other.start().quoting("one")
+    finally:
+        other.end()
+
+
+def test_two_bots_on_one_account_and_symbol_are_refused_together(fleet: Fleet) -> None:
+    fleet.add("one", exchange_config={"account": "shared"})
+    fleet.add("two", exchange_config={"account": "shared"})
+    done = fleet.run("start", "--daemon")
+    assert done.returncode == 1
+    assert "one" in done.stderr
+    assert "two" in done.stderr
+
+
+def test_a_direct_run_on_a_symbol_that_the_daemon_owns_is_refused(fleet: Fleet) -> None:
+    import subprocess
+    import sys
+
+    from utils.home import CHECKOUT
+
+    fleet.add("one", exchange_config={"account": "shared"})
+    fleet.start().quoting("one")
+    done = subprocess.run(
+        [sys.executable, str(CHECKOUT / "run.py"), "--exchange", "paper", "--symbol", "BTC-USDT", "--duration", "5",
+         "--set", "exchange_config.account=shared"],
+        cwd="/", env=fleet.environ, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 78
+    assert "'one'" in done.stdout + done.stderr
+    assert fleet.is_quoting("one")
+
+
+def test_a_fleets_last_exit_tells_the_traceback_of_a_crash(fleet: Fleet) -> None:
+    """A ledger of another version stops a worker with a reason, not a riddle."""
+    fleet.add("one", daemon_config={"max_restarts": 1})
+    folder = fleet.home.bot_state("one")
+    folder.mkdir(parents=True)
+    (folder / "ledger.db").write_bytes(b"this is not a database" * 100)
+    fleet.start()
+    row = fleet.until(lambda: (row := fleet.bot("one"))["last_exit"] and row)
+    assert "ledger" in row["last_exit"]["reason"]
+    assert any("ledger" in json.loads(line).get("reason", "") for line in row["last_exit"]["log_tail"])

@@ -1,0 +1,151 @@
+"""Whatever a venue and a host do: limits hold at every moment, in the end each fill is booked once and orders match."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.market.events import FillEvent
+from core.market.order import Side
+from tests.trading.bench import BOTH_SIX, Bench
+from tests.trading.scripted_venue import ANSWER, LOSE, LOSE_ANSWER, ScriptedVenue
+
+LIMIT_LOTS = 45
+ACTIONS = (
+    "submit answers are lost",
+    "submits are lost",
+    "submits work",
+    "cancel answers are lost",
+    "cancels are lost",
+    "cancels work",
+    "fill",
+    "silent fill",
+    "repeat fill",
+    "late arrival",
+    "incomplete reports",
+    "unanswered reports",
+    "link down",
+    "link up",
+    "move",
+    "kill",
+    "ledger fails",
+    "ledger works",
+)
+
+
+class Chaos:
+    """One bot and everything that goes wrong for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bench = Bench(folder, ScriptedVenue(late_arrival_s=3), risk={"max_position": LIMIT_LOTS / 10})
+        self.bench.strategy.wanted = BOTH_SIX
+        self.shift = 0
+        self.broken = False
+
+    def check_limit(self) -> None:
+        """The position with every resting order filled stays inside the limit, both ways."""
+        venue = self.bench.venue
+        held = sum(fill.side.sign * fill.size_lots for fill in venue.fills)
+        for side in Side:
+            resting = sum(order.remaining_lots for order in venue.open_orders.values() if order.side is side)
+            late = sum(order.size_lots for order in venue.unsent if order.side is side)
+            assert held * side.sign + resting + late <= LIMIT_LOTS
+
+    def run(self, duration_s: float) -> None:
+        for _ in range(round(duration_s / 0.1)):
+            self.bench.run(0.1)
+            self.expire_late()
+            self.check_limit()
+
+    def expire_late(self) -> None:
+        """After the acceptance window the venue takes no late order any more."""
+        utc_ns = self.bench.clock.utc_ns()
+        self.bench.venue.unsent = [order for order in self.bench.venue.unsent if utc_ns - order.sent_ns < 3 * 10**9]
+
+    def do(self, action: str, number: int) -> None:
+        venue, script = self.bench.venue, self.bench.venue.script
+        modes = {"answers are lost": LOSE_ANSWER, "are lost": LOSE, "work": ANSWER}
+        for words, mode in modes.items():
+            if action in (f"submit {words}", f"submits {words}"):
+                script.submit = mode
+            elif action in (f"cancel {words}", f"cancels {words}"):
+                script.cancel = mode
+        if action in ("fill", "silent fill") and venue.open_orders:
+            key = sorted(venue.open_orders)[number % len(venue.open_orders)]
+            venue.fill(key, min(1 + number % 7, venue.open_orders[key].remaining_lots), stream=action == "fill")
+        elif action == "repeat fill" and venue.fills:
+            venue.inbox.put(FillEvent("main", venue.fills[number % len(venue.fills)]))
+        elif action == "late arrival" and venue.unsent:
+            venue.rest(venue.unsent.pop(number % len(venue.unsent)), tell=bool(number % 2))
+        elif action == "incomplete reports":
+            script.reports.extend(["incomplete"] * (1 + number % 3))
+        elif action == "unanswered reports":
+            script.reports.extend(["none"] * (1 + number % 2))
+        elif action == "link down":
+            venue.link_down()
+        elif action == "link up":
+            venue.link_up()
+        elif action == "move":
+            self.shift += number % 41 - 20
+            moved = (replace(quote, price_ticks=quote.price_ticks + self.shift) for quote in BOTH_SIX)
+            self.bench.strategy.wanted = tuple(moved)
+        elif action == "kill":
+            self.bench.die()
+            self.bench.begin()
+            self.broken = False
+        elif action in ("ledger fails", "ledger works"):
+            self.bench.ledger._connection.execute(f"PRAGMA query_only = {int(action == 'ledger fails')}")
+
+    def heal(self) -> None:
+        for action in ("submits work", "cancels work", "ledger works", "link up"):
+            self.do(action, 0)
+        self.bench.venue.script.reports.clear()
+        self.run(45)
+
+    def check_end(self) -> None:
+        bench = self.bench
+        assert bench.phase == "QUOTING"
+        booked = [fill.trade_id for fill in bench.ledger.fills("main")]
+        assert sorted(booked) == sorted(fill.trade_id for fill in bench.venue.fills)
+        assert bench.ledger.replay("main") == bench.ledger.position("main")
+        assert {o.client_order_id for o in bench.ledger.open_orders()} == set(bench.venue.open_orders)
+        slots = [order.slot for order in bench.venue.open_orders.values()]
+        assert len(slots) == len(set(slots))
+        bench.stop()
+        assert bench.loop.finished is not None
+        assert (bench.loop.finished.clean, bench.venue.open_orders) == (True, {})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(ACTIONS), st.integers(0, 1000), st.sampled_from([0.0, 0.1, 0.7, 2.5, 11.0])),
+        max_size=25,
+    )
+)
+def test_limits_hold_throughout_and_the_books_agree_in_the_end(actions: list[tuple[str, int, float]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        chaos = Chaos(Path(folder))
+        chaos.run(1)
+        for action, number, pause_s in actions:
+            chaos.do(action, number)
+            chaos.run(pause_s)
+        chaos.heal()
+        chaos.check_end()
+        chaos.bench.die()
+
+
+def test_the_check_itself_sees_a_limit_that_is_broken() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        chaos = Chaos(Path(folder))
+        chaos.run(1)
+        order = next(iter(chaos.bench.venue.open_orders.values()))
+        for number in range(4):
+            chaos.bench.venue.rest(replace(order, client_order_id=f"more{number}"), tell=False)
+        with pytest.raises(AssertionError):
+            chaos.check_limit()

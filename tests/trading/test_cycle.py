@@ -1,0 +1,173 @@
+"""When a decision is made, what goes into it, and what the bot tells about itself."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from core.market.commands import Quotes
+from core.market.events import FillEvent, Timer
+from core.trading.clock import seconds
+from tests.trading.bench import BOTH, Bench
+from tests.trading.scripted_venue import ScriptedVenue
+from utils.errors import ConfigError
+
+SNAPSHOT_KEYS = {
+    "phase", "open_orders", "position", "mid", "realised_pnl", "unrealised_pnl", "fees", "fills", "quote_uptime_pct",
+    "gates", "legs", "book_age_s", "last_ack_age_s", "loop_lag_ms", "stats",
+}  # fmt: skip
+
+
+def causes(bench: Bench) -> list[str]:
+    return [event.reason for event in bench.strategy.heard if isinstance(event, Timer)]
+
+
+def test_decisions_are_made_once_an_interval(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, interval_s=10.0)
+    bench.run(1)
+    bench.strategy.heard.clear()
+    bench.run(30)
+    assert causes(bench) == ["interval"] * 3
+
+
+def test_a_move_of_the_mid_makes_a_decision_due(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, interval_s=60.0, requote_bps=5.0)
+    bench.run(2)
+    bench.strategy.heard.clear()
+    bench.feed = (10_003, 10_005)  # 4 bps
+    bench.run(2)
+    assert causes(bench) == []
+    bench.feed = (10_004, 10_006)  # 5 bps
+    bench.run(2)
+    assert causes(bench) == ["move"]
+
+
+def test_a_fill_makes_a_decision_due_at_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, interval_s=60.0)
+    bench.run(2)
+    bench.strategy.heard.clear()
+    bench.venue.fill(bench.order_id("buy.0"), 10)
+    bench.run(0.2)
+    assert causes(bench) == ["own"]
+    assert len(bench.resting) == 2  # the slot is filled again
+
+
+def test_decisions_are_never_closer_than_min_cycle(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, interval_s=60.0, min_cycle_s=0.5, requote_bps=0.0001)
+    bench.run(1)
+    bench.strategy.heard.clear()
+    bench.feed = None
+    for number in range(100):
+        bench.venue.book(9_990 + number % 5, 10_001)
+        bench.run(0.02)
+    assert 3 <= len(causes(bench)) <= 5
+
+
+def test_a_decision_of_a_changing_strategy_does_not_cause_the_next_one(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, interval_s=5.0)
+    bench.venue.script.cancel = "lose"
+    bench.run(1)
+    bench.strategy.heard.clear()
+    for number in range(40):
+        bench.strategy.wanted = BOTH[: number % 2]
+        bench.run(0.25)
+    assert len(causes(bench)) == 2
+
+
+def test_a_strategy_that_speaks_on_its_own_is_followed_soon(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, interval_s=60.0)
+    bench.strategy.wanted = None
+    bench.run(1)
+    bench.strategy.says = [Quotes(BOTH)]
+    bench.run(0.7)
+    assert len(bench.resting) == 2
+
+
+def test_a_bot_without_a_book_is_warming_up_and_sends_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.feed = None
+    bench.run(3)
+    assert (bench.phase, bench.venue.submitted, bench.gates) == ("WARMUP", [], ["stale"])
+    assert bench.loop.snapshot()["mid"] is None
+
+
+def test_the_snapshot_has_exactly_the_keys_of_the_contract(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for _ in range(2):
+        shot = bench.loop.snapshot()
+        assert shot.keys() == SNAPSHOT_KEYS
+        assert shot["legs"][0].keys() == {
+            "leg", "exchange", "account", "symbol", "position", "open_orders", "dead_man",
+        }  # fmt: skip
+        bench.run(1)
+    bench.venue.fill(bench.order_id("buy.0"), 10)
+    bench.run(0.6)
+    shot = bench.loop.snapshot()
+    told = {key: shot[key] for key in ("position", "mid", "realised_pnl", "unrealised_pnl", "fees", "fills")}
+    assert told == {
+        "position": "1.0",
+        "mid": "100.00",
+        "realised_pnl": "0",
+        "unrealised_pnl": "0.1",
+        "fees": "0.01",
+        "fills": 1,
+    }
+
+
+def test_quote_uptime_counts_the_time_with_both_sides_since_ready(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, min_cycle_s=0.1)
+    bench.run(50)
+    bench.strategy.wanted = BOTH[:1]
+    bench.run(50)
+    assert 49.0 < bench.loop.snapshot()["quote_uptime_pct"] < 52.0
+
+
+def test_balances_of_the_view_follow_fills_before_the_next_report(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run(1)
+    asked = len(bench.venue.reports_asked)
+    bench.venue.fill(bench.order_id("buy.0"), 10)
+    bench.run(0.3)
+    balances = bench.loop._bot.view.balances["main"]
+    assert len(bench.venue.reports_asked) == asked
+    assert balances["SOL"].total == Decimal(1001)
+    assert balances["USDC"].total == Decimal(100_000) - Decimal("99.90") - Decimal("0.01")
+
+
+def test_a_report_that_knows_a_fill_before_the_stream_does_not_count_it_twice(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run(9.9)
+    made = bench.venue.fill(bench.order_id("buy.0"), 10, stream=False)
+    bench.run(1)
+    bench.venue.inbox.put(FillEvent("main", made))
+    bench.run(1)
+    assert bench.loop._bot.view.balances["main"]["SOL"].total == Decimal(1001)
+
+
+def test_old_closed_orders_leave_the_ledger_and_fills_stay(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run(1)
+    first = bench.order_id("buy.0")
+    bench.venue.fill(first, 10)
+    bench.run(1)
+    bench.clock.advance(seconds(86_400))
+    bench.run(5)
+    assert bench.ledger.order(first) is None
+    assert bench.booked() == 1
+
+
+def test_a_machine_that_slept_finds_its_book_stale_before_it_decides(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run(2)
+    bench.feed = None
+    sent = len(bench.venue.submitted)
+    bench.clock.advance(seconds(3_600))
+    bench.run(0.2)
+    assert (bench.gates, bench.resting, len(bench.venue.submitted)) == (["stale"], {}, sent)
+
+
+def test_a_limit_below_one_lot_is_a_config_error_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="max_position"):
+        Bench(tmp_path, ScriptedVenue(), risk={"max_position": 0.01})

@@ -1,0 +1,311 @@
+"""The small parts of the trading loop, each alone."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.base_client import Inbox
+from core.market.events import OrderUpdate
+from core.market.order import CLOSED, Fill, Order, OrderEvent, OrderState, Side
+from core.market.reports import Balance, VenueReport
+from core.trading.balance_sheet import BalanceSheet
+from core.trading.clock import SimulatedClock, SystemClock, seconds
+from core.trading.cycle_timer import CycleTimer
+from core.trading.loop_lag import LoopLag
+from core.trading.loop_settings import LoopSettings
+from core.trading.order_tracker import OrderTracker
+from core.trading.quote_uptime import QuoteUptime
+from core.trading.reject_breaker import RejectBreaker
+from core.trading.report_desk import ReportDesk, ReportTiming
+from tests.market_parts import instrument
+from tests.trading.scripted_venue import ScriptedVenue
+
+
+def test_the_simulated_clock_moves_when_waited_on_and_never_back() -> None:
+    clock = SimulatedClock(100, 1_000)
+    assert clock.wait(150, [3]) == []
+    clock.wait(120, [])
+    assert (clock.now_ns(), clock.utc_ns()) == (150, 1_050)
+
+
+def test_the_system_clock_wakes_for_a_descriptor_and_for_the_time() -> None:
+    clock = SystemClock()
+    reader, writer = os.pipe()
+    try:
+        began = clock.now_ns()
+        assert clock.wait(began + seconds(0.01), [reader]) == []
+        assert clock.now_ns() - began >= seconds(0.01)
+        os.write(writer, b"x")
+        assert clock.wait(clock.now_ns() + seconds(60), [reader]) == [reader]
+        assert clock.now_ns() - began < seconds(30)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert abs(clock.utc_ns() - time.time_ns()) < seconds(5)
+
+
+def test_uptime_is_the_share_since_the_begin() -> None:
+    uptime = QuoteUptime()
+    uptime.update(0, True)
+    assert uptime.pct(50) == 0.0
+    uptime.begin(100)
+    uptime.update(150, False)
+    assert uptime.pct(200) == 50.0
+    uptime.update(200, True)
+    assert uptime.pct(300) == 75.0
+
+
+def test_the_breaker_opens_only_for_rejects_in_a_row_inside_the_window() -> None:
+    breaker = RejectBreaker(3, 100, 50)
+    for now in (0, 60, 120):
+        breaker.rejected(now)
+    assert not breaker.is_open(120)
+    breaker.accepted()
+    breaker.rejected(130)
+    breaker.rejected(131)
+    assert not breaker.is_open(131)
+    breaker.rejected(132)
+    assert breaker.is_open(132)
+
+
+def test_the_breaker_probes_once_after_the_cooldown() -> None:
+    breaker = RejectBreaker(2, 100, 50)
+    breaker.rejected(0)
+    breaker.rejected(1)
+    assert breaker.is_open(50)
+    assert not breaker.is_open(51)
+    breaker.rejected(52)
+    assert breaker.is_open(53)
+    assert not breaker.is_open(102)
+    breaker.accepted()
+    breaker.rejected(103)
+    assert not breaker.is_open(103)
+
+
+def test_the_timer_prefers_an_own_event_over_a_move_and_forgets_both_once_decided() -> None:
+    timer = CycleTimer(1_000, 100)
+    assert timer.take(0) == "interval"
+    timer.hurry("own")
+    timer.hurry("move")
+    assert timer.take(99) is None
+    assert timer.take(100) == "own"
+    assert timer.due_ns() == 1_100
+
+
+def test_lag_is_the_worst_of_this_second_and_the_one_before() -> None:
+    lag = LoopLag()
+    lag.called(0)
+    lag.promised(100)
+    lag.called(400)
+    assert lag.worst_ns() == 300
+    lag.promised(10**9)
+    lag.called(10**9 + 5)
+    assert lag.worst_ns() == 300
+    lag.promised(2 * 10**9 + 5)
+    lag.called(2 * 10**9 + 5)
+    assert lag.worst_ns() == 5
+
+
+def test_settings_read_the_loops_keys_and_keep_defaults_for_what_is_missing_or_null() -> None:
+    read = LoopSettings.from_config(
+        {"interval_s": 0.5, "price_tolerance_pct": -1, "max_order_age_s": 0, "duration_s": None}, {}
+    )
+    assert (read.interval_ns, read.duration_ns) == (seconds(0.5), 0)
+    assert (read.tolerance.price_pct, read.tolerance.size_pct, read.tolerance.max_order_age_ns) == (-1, 10, 0)
+    assert read.reports.interval_ns == seconds(10)
+
+
+def test_reports_are_asked_for_often_enough_for_a_short_position_age() -> None:
+    read = LoopSettings.from_config({}, {"max_position_age_s": 6})
+    assert read.reports.interval_ns == seconds(2)
+    assert read.reports.timeout_ns <= seconds(2)
+
+
+# The report desk
+
+
+def desk(**timing: int) -> tuple[ScriptedVenue, ReportDesk]:
+    venue = ScriptedVenue()
+    venue.open(Inbox(), "main")
+    return venue, ReportDesk(venue, ReportTiming(**timing))
+
+
+def test_an_urgent_question_is_asked_at_once_and_only_one_at_a_time() -> None:
+    venue, asking = desk()
+    venue.script.reports.extend(["none"] * 9)
+    due = asking.step(100, True, "m")
+    asking.step(due, True, "m")
+    assert venue.reports_asked == ["m"]
+
+
+def test_an_unanswered_question_is_asked_again_after_the_time_out() -> None:
+    venue, asking = desk(timeout_ns=1_000, first_backoff_ns=10, max_backoff_ns=20, gap_ns=1)
+    venue.script.reports.extend(["none"] * 9)
+    asking.step(0, True, None)
+    assert asking.step(999, True, None) == 1_000
+    asking.step(1_000, True, None)
+    assert len(venue.reports_asked) == 2
+
+
+def test_a_late_answer_to_an_older_question_still_counts_until_a_newer_one_was_answered() -> None:
+    venue, asking = desk(timeout_ns=1_000, first_backoff_ns=1, max_backoff_ns=1, gap_ns=1)
+    venue.script.reports.extend(["none"] * 9)
+    asking.step(5, True, None)
+    asking.step(2_000, True, None)
+    assert asking.take(VenueReport("main", 1, True)) == 5
+    assert asking.take(VenueReport("main", 2, True)) == 2_000
+    assert asking.take(VenueReport("main", 1, True)) is None
+
+
+def test_nothing_is_asked_between_intervals_when_nothing_is_urgent() -> None:
+    venue, asking = desk(interval_ns=1_000)
+    asking.step(0, True, None)
+    asking.take(VenueReport("main", 1, True))
+    assert asking.step(500, False, None) == 1_000
+    asking.step(1_000, False, None)
+    assert len(venue.reports_asked) == 2
+
+
+# The tracker
+
+
+def made(key: str = "a", **changes: object) -> Order:
+    return replace(Order(key, "main", Side.BUY, 100, 10), **changes)  # type: ignore[arg-type]
+
+
+def fill(lots: int, key: str = "a") -> Fill:
+    return Fill(f"t{lots}", key, "main", Side.BUY, 100, lots, "maker", Decimal(0), "USDC", 0, "v")
+
+
+def tell(tracker: OrderTracker, event: OrderEvent, now: int = 5, key: str = "a") -> Order | None:
+    return tracker.apply_update(OrderUpdate("main", key, event), now, 77)
+
+
+def test_an_event_that_the_state_cannot_have_makes_the_order_unknown() -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made(state=OrderState.NEW), 0)
+    after = tell(tracker, OrderEvent.CANCEL_REJECTED)
+    assert after is not None
+    assert after.state is OrderState.UNKNOWN
+
+
+def test_an_unknown_order_found_with_fills_is_partially_filled() -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made(state=OrderState.UNKNOWN, filled_lots=3), 0)
+    after = tell(tracker, OrderEvent.ACCEPTED)
+    assert after is not None
+    assert (after.state, after.acked_ns) == (OrderState.PARTIALLY_FILLED, 77)
+
+
+def test_a_fill_after_the_end_is_added_and_the_order_stays_closed() -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made(), 0)
+    tell(tracker, OrderEvent.CANCELED)
+    after = tracker.apply_fill(fill(4), 6)
+    assert after is not None
+    assert (after.state, after.filled_lots) == (OrderState.CANCELED, 4)
+    assert tracker.live() == ()
+
+
+def test_more_filled_than_ordered_is_suspicious() -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made(), 0)
+    tracker.apply_fill(fill(11), 5)
+    assert tracker.has_suspects
+    assert tracker.count_report(2) == []
+    assert tracker.count_report(2) == ["a"]
+    assert not tracker.has_suspects
+
+
+def test_a_report_judges_only_what_was_settled_when_it_was_asked_for() -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made("old"), 10)
+    tracker.add(made("new"), 20)
+    tracker.add(made("heard"), 10)
+    tell(tracker, OrderEvent.ACCEPTED, 21, "heard")
+    assert [order.client_order_id for order in tracker.settled_before(20)] == ["old"]
+
+
+def test_only_submits_and_cancels_without_an_answer_are_overdue() -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made("a"), 10)
+    tracker.add(made("b"), 30)
+    tracker.add(made("c", state=OrderState.NEW), 0)
+    assert [order.client_order_id for order in tracker.overdue(20)] == ["a"]
+    tracker.mark_cancel_sent("c", 15)
+    assert [order.client_order_id for order in tracker.overdue(20)] == ["a", "c"]
+    assert tracker.oldest_request_ns() == 10
+
+
+EVENTS = [event for event in OrderEvent if event is not OrderEvent.CANCEL_SENT]
+
+
+@given(st.lists(st.one_of(st.sampled_from(EVENTS), st.integers(1, 5)), max_size=20))
+def test_no_sequence_of_words_and_fills_breaks_the_tracker_or_reopens_an_order(steps: list[object]) -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made(), 0)
+    closed, filled = False, 0
+    for now, step in enumerate(steps):
+        if isinstance(step, int):
+            filled += step
+            after = tracker.apply_fill(fill(step), now)
+        else:
+            assert isinstance(step, OrderEvent)
+            after = tell(tracker, step, now)
+        assert after is not None
+        assert after.filled_lots == filled
+        assert not closed or after.state in CLOSED
+        closed = after.state in CLOSED
+        assert bool(tracker.live()) == (not closed)
+
+
+# The balance sheet
+
+
+def balances(base: str, quote: str, free_quote: str | None = None) -> tuple[Balance, ...]:
+    return (
+        Balance("SOL", Decimal(base), Decimal(base)),
+        Balance("USDC", Decimal(quote), Decimal(free_quote or quote)),
+    )
+
+
+def test_what_our_own_orders_reserve_is_usable_and_what_others_reserve_is_not() -> None:
+    sheet = BalanceSheet(instrument())
+    own = made(price_ticks=1_000, size_lots=2_000, state=OrderState.NEW)  # 100 x 2 = 200
+    sheet.rebase(balances("1", "1000", "500"), [own], 0, frozenset())
+    assert sheet.usable == {"SOL": Decimal(1), "USDC": Decimal(700)}
+    assert sheet.view([own])["USDC"].available == Decimal(500)
+
+
+def test_fills_move_the_balances_until_a_report_has_them() -> None:
+    sheet = BalanceSheet(instrument())
+    sheet.rebase(balances("1", "1000"), [], 0, frozenset())
+    bought = Fill("t1", "a", "main", Side.BUY, 1_000, 2_000, "maker", Decimal("0.002"), "SOL", 0)
+    sheet.book_fill(bought, 10)
+    assert sheet.totals == {"SOL": Decimal("2.998"), "USDC": Decimal(800)}
+    sheet.rebase(balances("1", "1000"), [], 5, frozenset())  # asked before the fill, made before it
+    assert sheet.totals == {"SOL": Decimal("2.998"), "USDC": Decimal(800)}
+    sheet.rebase(balances("2.998", "800"), [], 5, frozenset({"t1"}))  # asked before it, made after it
+    assert sheet.totals == {"SOL": Decimal("2.998"), "USDC": Decimal(800)}
+
+
+def test_nothing_is_known_before_the_first_report_and_a_missing_asset_is_zero_after_it() -> None:
+    sheet = BalanceSheet(instrument())
+    sheet.book_fill(Fill("t1", "a", "main", Side.BUY, 1_000, 1, "maker", Decimal(0), "USDC", 0), 1)
+    assert sheet.totals == {}
+    sheet.rebase((), [], 2, frozenset())
+    assert sheet.totals == {"SOL": Decimal(0), "USDC": Decimal(0)}
+
+
+@pytest.mark.parametrize("kind", ["perp", "future"])
+def test_orders_on_a_margin_venue_reserve_nothing_by_our_account(kind: str) -> None:
+    sheet = BalanceSheet(instrument(kind=kind))
+    sheet.rebase(balances("0", "1000", "400"), [made(price_ticks=1_000, size_lots=2_000)], 0, frozenset())
+    assert sheet.usable["USDC"] == Decimal(400)
