@@ -14,13 +14,15 @@ def main(arguments: "list[str] | None" = None) -> int:
     """Run the command; return its exit status."""
     refuse_unsupported()
     try:
+        from cli.commands import cli
         from cli.direct import direct
         from cli.shared import App, guarded
         from core.door_services import DoorServices
     except ModuleNotFoundError as exc:
         sys.stderr.write("makerd: " + missing_module(str(exc.name)) + "\n")
         return 1
-    return guarded(direct, App(DoorServices()), sys.argv[1:] if arguments is None else arguments, "run.py")
+    app = App(DoorServices(), commands=cli)
+    return guarded(direct, app, sys.argv[1:] if arguments is None else arguments, "run.py")
 
 
 if __name__ == "__main__":

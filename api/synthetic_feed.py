@@ -13,6 +13,7 @@ import zlib
 from decimal import Decimal
 
 import numpy as np
+import numpy.random  # numpy loads it on first use: each forked worker would then have its own copy
 
 from api.feed import PRINT_COLUMNS, BlockFeed, Ints, Levels
 from api.market_facts import Market

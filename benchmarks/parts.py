@@ -214,7 +214,7 @@ def table(name: str, result: Result) -> str:
     lines = [f"{name}"]
     for figure in result.figures:
         value = "-" if figure.value is None else str(figure.value)
-        lines.append(f"  {figure.name:<58} {value:>10} {figure.unit:<8} {_spread_text(figure)}".rstrip())
+        lines.append(f"  {figure.name:<72} {value:>8} {figure.unit:<8} {_spread_text(figure)}".rstrip())
     return "\n".join(lines)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from cli.commands import cli
 from cli.offline import status_while_down
 from cli.shared import App, guarded
 from core.process.control import DaemonDown, call
@@ -104,8 +103,9 @@ class Menu:
 
     def _run(self, *arguments: str) -> None:
         """Run a command; its errors are shown by itself, and the menu goes on."""
-        app = App(self._app.services, self._app.home_given, self._app.debug)
-        guarded(cli, app, arguments, "makerd")
+        commands = self._app.commands
+        assert commands is not None  # the door sets it
+        guarded(commands, App(self._app.services, self._app.home_given, self._app.debug), arguments, "makerd")
 
     def _status(self) -> dict[str, Any]:
         try:

@@ -80,6 +80,7 @@ class App:
     services: Services
     home_given: str | None = None
     debug: bool = False
+    commands: click.Command | None = None  # what the menu runs
 
     @property
     def home(self) -> Home:

@@ -40,7 +40,7 @@ class DoorServices:
         """Run the daemon with its log on the terminal until it ends; a first Ctrl-C or TERM stops it."""
         from core.process.launcher import start_supervisor
 
-        handle = start_supervisor(home, home.active, home.run, names=names)
+        handle = start_supervisor(home, home.active, home.run, tied=True, names=names)
         print(f"makerd is running in the foreground: pid {handle.pid}; Ctrl-C stops it", flush=True)
         _warn(handle.ready.get("invalid", ()))
         return _Foreground(handle, home.log / "daemon.log").run()
@@ -49,7 +49,7 @@ class DoorServices:
         """Start a supervisor of its own that ends with its bot. Raises MakerdError."""
         from core.process.launcher import start_supervisor
 
-        return start_supervisor(home, config_dir, run_dir, foreground=True)
+        return start_supervisor(home, config_dir, run_dir, direct=True, tied=True)
 
     def daemon_pid(self, home: Home) -> int | None:
         """Return the pid that holds the lock of the home, None when nobody does."""

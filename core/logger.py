@@ -226,6 +226,14 @@ class ConsoleHandler(logging.StreamHandler[Any]):
         """Forget the line."""
 
 
+_current = [Redactor()]  # this process's, once its logging is set up
+
+
+def redacted(text: str) -> str:
+    """Return `text` without the secrets that this process's logging was told of."""
+    return _current[0].text(text)
+
+
 def setup_worker_logging(
     path: Path, bot: str, redact: Iterable[object] = (), level: str = "INFO", console: bool = False
 ) -> RotatingFile:
@@ -239,6 +247,7 @@ def setup_daemon_logging(path: Path, console: bool = False, level: str = "INFO")
 
 
 def _setup(path: Path, bot: str | None, redactor: Redactor, level: str, console: bool) -> RotatingFile:
+    _current[0] = redactor
     root = logging.getLogger()
     for inherited in root.handlers[:]:  # after a fork: the parent's, which must not be written to
         root.removeHandler(inherited)

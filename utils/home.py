@@ -7,6 +7,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from utils.files import write_atomic
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -81,12 +83,12 @@ class Home:
     def identity(self) -> str:
         """Return this home's random id, made once; part of every client order id."""
         path = self.state / "home_id"
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError:
-            return path.read_text().strip()
-        with os.fdopen(fd, "w") as file:
-            file.write(secrets.token_hex(8) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        if not path.exists():
+            draft = path.with_name(f".home_id.{os.getpid()}")
+            write_atomic(draft, (secrets.token_hex(8) + "\n").encode())
+            try:
+                os.link(draft, path)  # whole or not at all, and never over an id that somebody else made meanwhile
+            except FileExistsError:
+                pass
+            draft.unlink()
         return path.read_text().strip()

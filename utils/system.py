@@ -6,6 +6,7 @@ import sys
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OLDEST = (3, 11)
 NEWEST = (3, 13)
+OLDEST_KERNEL = (5, 4)  # pidfd_open and pidfd_send_signal
 
 
 def unsupported(platform: str, version: "tuple[int, ...]") -> str:
@@ -20,6 +21,14 @@ def unsupported(platform: str, version: "tuple[int, ...]") -> str:
     return ""
 
 
+def old_kernel(release: str) -> str:
+    """Return why this kernel is refused, in one line; empty when it is not."""
+    numbers = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdigit())
+    if numbers < OLDEST_KERNEL:
+        return "makerd needs Linux %d.%d or newer (this is %s)" % (*OLDEST_KERNEL, release)  # noqa: UP031
+    return ""
+
+
 def missing_module(name: str) -> str:
     """Return what to do when the module `name` of a dependency cannot be imported, in one line."""
     python = os.path.join(CHECKOUT, ".venv", "bin", "python")
@@ -30,7 +39,7 @@ def missing_module(name: str) -> str:
 
 def refuse_unsupported() -> None:
     """End the process with one line and status 1 where makerd cannot run."""
-    reason = unsupported(sys.platform, sys.version_info[:2])
+    reason = unsupported(sys.platform, sys.version_info[:2]) or old_kernel(os.uname().release)
     if reason:
         sys.stderr.write(reason + "\n")
         raise SystemExit(1)

@@ -46,7 +46,7 @@ class OrderBook:
         return (self.bids[0][0] + self.asks[0][0]) / 2
 
     def microprice_ticks(self) -> float:
-        """Return the weighted mid of the best level, the mid when both sizes are zero (maths.md 5.2)."""
+        """Return the weighted mid of the best level, the mid when both sizes are zero."""
         (bid, bid_lots), (ask, ask_lots) = self.bids[0], self.asks[0]
         total = bid_lots + ask_lots
         return (bid * ask_lots + ask * bid_lots) / total if total else (bid + ask) / 2
@@ -59,7 +59,7 @@ class OrderBook:
         return (bid_lots - ask_lots) / total if total else 0.0
 
     def depth_mid_ticks(self, depth: int) -> float:
-        """Return the mid weighted by the first `depth` levels (`depth_mid` of maths.md 5.2)."""
+        """Return the mid weighted by the first `depth` levels, each side's average price by the other's size."""
         bid_lots = sum(level[1] for level in self.bids[:depth])
         ask_lots = sum(level[1] for level in self.asks[:depth])
         if not bid_lots or not ask_lots:

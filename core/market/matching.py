@@ -38,7 +38,7 @@ class Standing(str, Enum):
 
 
 def standing(side: Side, price_ticks: int, best_bid_ticks: int | None, best_ask_ticks: int | None) -> Standing:
-    """Return where a price stands; None is an empty side (maths.md 7.2: half-tick tolerances are exact in ticks)."""
+    """Return where a price stands; None is an empty side (half-tick tolerances are exact in ticks)."""
     own, opposite = (best_bid_ticks, best_ask_ticks) if side is Side.BUY else (best_ask_ticks, best_bid_ticks)
     if opposite is not None and side.sign * (price_ticks - opposite) >= 0:
         return Standing.CROSS

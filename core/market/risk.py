@@ -204,7 +204,7 @@ def _drawdown_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
 
 
 def drawdown(equity: Decimal, peak: Decimal) -> Decimal | None:
-    """Return the fall from the peak as a share of it, None when the peak is not positive (maths.md 8)."""
+    """Return the fall from the peak as a share of it, None when the peak is not positive."""
     return (peak - equity) / peak if peak > 0 else None
 
 

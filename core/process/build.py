@@ -39,7 +39,7 @@ class Bot:
 
 
 def claims_of(config: BotConfig, home_id: str) -> list[Claim]:
-    """Return what a worker or sweeper of this bot must own: the bot, each leg, and each leg's key."""
+    """Return what a worker or sweeper of this bot must own: the bot and each of its legs."""
     shared = bool(config.exchange_config.get("allow_shared_symbol", False))
     claims = [Claim(f"bot\0{home_id}\0{config.name}", f"bot {config.name!r}")]
     for leg in config.legs:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.process.identity import Identity, identity_of
+from core.process.identity import Identity, identity_of, is_alive
 from utils.errors import ClaimHeld, ConfigError
 from utils.files import open_locked
 
@@ -40,6 +40,12 @@ class Holder:
     bot: str
     home: str
     identity: Identity
+    supervisor: Identity | None  # whose child it was when it took the claim
+
+    @property
+    def is_supervised(self) -> bool:
+        """Tell whether the supervisor of that process still lives: then it is nobody's left-over."""
+        return self.supervisor is not None and is_alive(self.supervisor)
 
 
 class ClaimTaken(ClaimHeld):
@@ -76,6 +82,12 @@ def _machine_id() -> str:
         return os.uname().nodename
 
 
+def is_left_over(taken: ClaimTaken, bot: str, home: str) -> bool:
+    """Tell whether the holder is an earlier self of the same bot whose supervisor is dead: it has to go."""
+    holder = taken.holder
+    return holder is not None and (holder.bot, holder.home) == (bot, home) and not holder.is_supervised
+
+
 class Claims:
     """The claims that this process holds."""
 
@@ -84,9 +96,11 @@ class Claims:
 
     def take(self, claims: Iterable[Claim], bot: str, home: str) -> None:
         """Take all or none, in sorted order. Raises ClaimTaken."""
-        me = identity_of(os.getpid())
+        me, parent = identity_of(os.getpid()), identity_of(os.getppid())
         assert me is not None
-        content = json.dumps({"bot": bot, "home": home, "identity": me.to_plain()}).encode()
+        supervisor = parent.to_plain() if parent else None
+        who = {"bot": bot, "home": home, "identity": me.to_plain(), "supervisor": supervisor}
+        content = json.dumps(who).encode()
         folder = claims_folder()
         try:
             for claim in sorted(claims, key=lambda claim: claim.file_name):
@@ -111,6 +125,8 @@ class Claims:
 def _read_holder(path: Path) -> Holder | None:
     try:
         plain = json.loads(path.read_text())
-        return Holder(str(plain["bot"]), str(plain["home"]), Identity.from_plain(plain["identity"]))
+        parent = plain.get("supervisor")
+        supervisor = Identity.from_plain(parent) if parent else None
+        return Holder(str(plain["bot"]), str(plain["home"]), Identity.from_plain(plain["identity"]), supervisor)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -40,6 +40,7 @@ def main(arguments: dict[str, Any]) -> int:
     try:
         home.make_folders()
         paths.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths.configs.mkdir(parents=True, exist_ok=True)
         pid_file = PidFile(paths.run_dir)
         if not pid_file.acquire():
             other = holder(paths.run_dir)
@@ -55,9 +56,8 @@ def main(arguments: dict[str, Any]) -> int:
 
 
 def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Any) -> int:
-    foreground = bool(arguments.get("foreground"))
-    become_supervisor(foreground, int(arguments.get("parent_pid", 0)))
-    supervisor = Supervisor(paths, frozenset(arguments.get("only", ())), foreground, output_fd=2)
+    become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
+    supervisor = Supervisor(paths, frozenset(arguments["only"]), bool(arguments["direct"]), output_fd=2)
     supervisor.on_ready = say
     try:
         supervisor.control = ControlServer(paths.run_dir, supervisor.selector, OperatorVerbs(supervisor))
@@ -69,11 +69,11 @@ def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Any)
     return status
 
 
-def become_supervisor(foreground: bool, parent_pid: int) -> None:
-    """Adopt every descendant, dump no core, and in the foreground end with whoever started us."""
+def become_supervisor(parent_pid: int | None) -> None:
+    """Adopt every descendant, dump no core, and end with whoever started us when `parent_pid` says who that is."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if foreground:
+    if parent_pid is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent_pid:
             os.kill(os.getpid(), signal.SIGTERM)

@@ -91,6 +91,11 @@ class BotEntry:
         self.extra = {key: value for key, value in snapshot.items() if key not in NO_SNAPSHOT}
 
 
+def last_known(figures: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what is shown of a bot that has not spoken yet: what its ledger says."""
+    return {key: (figures or {}).get(key, default) for key, default in NO_SNAPSHOT.items()}
+
+
 def exit_entry(status: int | None, signal: int | None, reason: str, log_tail: list[str]) -> dict[str, Any]:
     """Return the `last_exit` of a row."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

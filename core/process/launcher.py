@@ -56,15 +56,24 @@ class SupervisorHandle:
         self.process.send_signal(signal.SIGTERM)
 
     def final(self) -> dict[str, Any] | None:
-        """Return the last status of a foreground supervisor that has ended."""
+        """Return the last status of a direct supervisor that has ended."""
         found: dict[str, Any] | None = read_json(self.run_dir / "final.json")
         return found
 
 
 def start_supervisor(
-    home: Home, config_dir: Path, run_dir: Path, foreground: bool = False, names: Sequence[str] = ()
+    home: Home,
+    config_dir: Path,
+    run_dir: Path,
+    direct: bool = False,
+    tied: bool = False,
+    names: Sequence[str] = (),
 ) -> SupervisorHandle:
-    """Start a supervisor and wait until it is ready. Raises StartRefused with one line that says why not."""
+    """Start a supervisor and wait until it is ready. Raises StartRefused with one line that says why not.
+
+    `direct`: it looks after its own folder of configs only and ends with its bots. `tied`: it stops when the
+    calling process dies.
+    """
     try:
         home.log.mkdir(parents=True, exist_ok=True, mode=0o700)
         output = (home.log / "daemon.out").open("ab")
@@ -77,7 +86,8 @@ def start_supervisor(
         "configs": str(config_dir),
         "run_dir": str(run_dir),
         "only": list(names),
-        "foreground": foreground,
+        "direct": direct,
+        "tied": tied,
         "parent_pid": os.getpid(),
         "ready_fd": writer,
     }
@@ -96,7 +106,10 @@ def start_supervisor(
         output.close()
     answer = _await_ready(reader, process)
     if not answer.get("ready"):
-        process.wait(10)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            pass  # it is still sweeping what an earlier daemon left; its reason stands all the same
         raise StartRefused(str(answer["error"]), answer.get("invalid", ()))
     return SupervisorHandle(process, answer, run_dir)
 

@@ -59,6 +59,9 @@ class OperatorVerbs:
         action = request.args.get("action")
         if names is None:
             return
+        if action not in ("start", "stop", "reset"):
+            request.refuse("action is start, stop or reset")
+            return
         for name in names:
             self._supervisor.bots[name].held_down = action == "stop"
         settled = {State.STOPPED, State.FATAL, State.HALTED}
@@ -66,10 +69,8 @@ class OperatorVerbs:
             self._tell(request, names, Start(), {State.RUNNING, *settled})
         elif action == "reset":
             self._tell(request, names, Start(reset=True), {State.RUNNING, *settled})
-        elif action == "stop":
-            self._tell(request, names, Stop(), settled)
         else:
-            request.refuse("action is start, stop or reset")
+            self._tell(request, names, Stop(), settled)
 
     def _names(self, request: Request) -> list[str] | None:
         known = self._supervisor.bots

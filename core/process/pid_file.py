@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 from core.process.identity import Identity, identity_of
 from utils.files import open_locked
 
 NAME = "makerd.pid"
+GLANCE_S = 0.2
 
 
 class PidFile:
@@ -21,9 +23,11 @@ class PidFile:
 
     def acquire(self) -> bool:
         """Take the lock and write who we are; False when another process holds it. Raises OSError."""
-        fd = open_locked(self.path)
-        if fd is None:
-            return False
+        deadline = time.monotonic() + GLANCE_S
+        while (fd := open_locked(self.path)) is None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)  # perhaps only somebody's glance at it, see holder()
         self._fd = fd
         me = identity_of(os.getpid())
         assert me is not None

@@ -23,8 +23,11 @@ class RunRecord:
 
     def write(self, folder: Path) -> None:
         """Replace the record in a bot's state folder, durably. Raises OSError."""
-        plain = {"config": self.config.to_plain(), "fence": self.fence, "clean": self.clean}
-        write_json_atomic(folder / NAME, plain)
+        write_json_atomic(folder / NAME, self.to_plain())
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        return {"config": self.config.to_plain(), "fence": self.fence, "clean": self.clean}
 
     @classmethod
     def read(cls, folder: Path) -> RunRecord | None:
@@ -33,8 +36,8 @@ class RunRecord:
         if plain is None:
             return None
         try:
-            return cls(BotConfig.from_plain(plain["config"]), int(plain["fence"]), bool(plain["clean"]))
-        except (KeyError, TypeError) as exc:
+            return cls(BotConfig.from_plain(plain["config"]), int(plain["fence"]), plain["clean"] is True)
+        except (AttributeError, KeyError, TypeError) as exc:
             raise ValueError(f"{folder / NAME} is not a run record: {exc!r}") from exc
 
 

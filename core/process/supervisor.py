@@ -23,7 +23,7 @@ from core.process import channel
 from core.process.children import Children
 from core.process.config_child import ConfigChild
 from core.process.control import ControlServer
-from core.process.fleet import BotEntry, exit_entry
+from core.process.fleet import BotEntry, exit_entry, last_known
 from core.process.health import Health
 from core.process.identity import signal_exactly
 from core.process.log_tail import log_tail
@@ -70,9 +70,9 @@ class Paths:
 class Supervisor:
     """The daemon's only thread."""
 
-    def __init__(self, paths: Paths, only: frozenset[str], foreground: bool, output_fd: int) -> None:
+    def __init__(self, paths: Paths, only: frozenset[str], direct: bool, output_fd: int) -> None:
         self.paths = paths
-        self.foreground = foreground
+        self.direct = direct
         self.only = only
         self.selector = selectors.DefaultSelector()
         self.bots: dict[str, BotEntry] = {}
@@ -176,6 +176,9 @@ class Supervisor:
     def _sample(self, name: str, health: Health, now_ns: int) -> None:
         health.sample(now_ns)
         limit_mb = self.bots[name].config.daemon.memory_limit_mb
+        cpu_limit = self.bots[name].config.daemon.cpu_limit_pct
+        if cpu_limit is not None and health.cpu_pct is not None and health.cpu_pct > cpu_limit:
+            log.warning("cpu_over_limit", extra={"fields": {"bot": name, "pct": health.cpu_pct, "limit": cpu_limit}})
         if health.pss_mb is not None and health.pss_mb > limit_mb and self.bots[name].record.state is State.RUNNING:
             self.happened(name, Overweight(f"uses {health.pss_mb:.0f} MB, memory_limit_mb is {limit_mb:.0f}"))
 
@@ -393,14 +396,15 @@ class Supervisor:
             old = self.bots.get(name)
             if old is None:
                 record = WorkerRecord(name, config.daemon, dirty=name in unclean)
-                self.bots[name] = BotEntry(config, record)
+                self.bots[name] = BotEntry(config, record, snapshot=last_known(answer["figures"].get(name)))
                 changed.append(name)
             elif old.config.digest != config.digest or not old.in_registry:
                 old.config, old.in_registry = config, True
                 old.record = replace(old.record, config=config.daemon)
                 changed.append(name)
         self._warm()
-        self._leave_out(configs, unclean if first else {})
+        # A direct run looks after its own bot: what others left, or still run, is the daemon's.
+        self._leave_out(configs, unclean if first and not self.direct else {})
         for name in changed:
             self._begin(name, first)
 
@@ -428,7 +432,7 @@ class Supervisor:
             bot.in_registry = False
             self.happened(name, Stop())
         for name, run in unclean.items():
-            if name not in self.bots:
+            if name not in self.bots and run is not None:
                 config = BotConfig.from_plain(run["config"])
                 self.bots[name] = BotEntry(config, WorkerRecord(name, config.daemon, dirty=True), in_registry=False)
                 self.happened(name, TidyUp())
@@ -451,7 +455,7 @@ class Supervisor:
     def _finished(self) -> bool:
         busy = len(self._children) or any(not bot.record.settled or bot.record.dirty for bot in self.bots.values())
         if self.stopping_since_ns is None:
-            return self.foreground and self.on_ready is None and not busy and bool(self.bots)
+            return self.direct and self.on_ready is None and not busy and bool(self.bots)
         if not busy:
             return True
         timeouts = [bot.config.daemon.stop_timeout_s for bot in self.bots.values()]
@@ -471,6 +475,12 @@ class Supervisor:
         rows = [bot.row(now_ns) for _, bot in sorted(self.bots.items())]
         return {"daemon": daemon, "bots": rows, "invalid": self.invalid}
 
+    def _leave_final_status(self) -> None:
+        try:
+            write_json_atomic(self.paths.run_dir / "final.json", self.status())
+        except OSError as exc:
+            log.warning("final_status_not_written", extra={"fields": {"reason": str(exc)}})
+
     def _shut_down(self) -> int:
         for name, bot in self.bots.items():
             if not bot.record.settled:
@@ -482,8 +492,8 @@ class Supervisor:
             ]
         }
         log.info("stopped", extra={"fields": report})
-        if self.foreground:
-            write_json_atomic(self.paths.run_dir / "final.json", self.status())
+        if self.direct:
+            self._leave_final_status()
         for callback in self.on_stopped:
             callback(report)
         if self.control is not None:

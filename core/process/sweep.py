@@ -12,14 +12,15 @@ from pathlib import Path
 
 from api.base_client import ExchangeClient, Inbox
 from core.bot_config import BotConfig, Leg
-from core.logger import setup_worker_logging
+from core.logger import redacted, setup_worker_logging
 from core.market.client_ids import ClientOrderIds
 from core.market.order import Order
 from core.process import channel
 from core.process.build import LEDGER_NAME, build_client, claims_of
 from core.process.child_setup import SPEC_TIMEOUT_S, become_child, leave, supervisor_environ
-from core.process.claims import Claims, ClaimTaken
+from core.process.claims import Claims, ClaimTaken, is_left_over
 from core.process.run_record import RunRecord, next_fence
+from core.process.secrets_of import secrets_in
 from core.registry.config_manager import resolve_secrets
 from core.trading.clock import SystemClock
 from core.trading.ledger import Ledger
@@ -48,11 +49,11 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
         answer["reason"] = result.reason
     except ClaimTaken as exc:
         answer = {"confirmed": False, "reason": str(exc)}
-        if exc.holder is not None:
+        if exc.holder is not None and is_left_over(exc, config.name, str(home.root)):
             answer["held_by"] = exc.holder.identity.to_plain()
     except Exception as exc:
         log.exception("sweep_failed")
-        answer = {"confirmed": False, "reason": f"{type(exc).__name__}: {exc}"}
+        answer = {"confirmed": False, "reason": redacted(f"{type(exc).__name__}: {exc}")}
     log.info("sweep_ended", extra={"fields": answer})
     channel.send(end, {"t": "sweep", **answer})
     logging.shutdown()
@@ -65,17 +66,21 @@ def sweep(home: Home, config: BotConfig, environ: dict[str, str]) -> SweepResult
     What is swept is the run record's config (what really ran), not today's. Raises ClaimTaken, MakerdError, OSError.
     """
     folder = home.bot_state(config.name)
-    record = RunRecord.read(folder)
-    ran = record.config if record is not None else config
-    setup_worker_logging(home.log / f"{config.name}.log", config.name, redact=[])
+    try:
+        record = RunRecord.read(folder)
+    except ValueError as exc:  # damaged: today's config is the best that is known of what ran
+        log.warning("run_record_damaged", extra={"fields": {"reason": str(exc)}})
+        record = RunRecord(config, 0, clean=False)
+    if record is None or record.clean:
+        return SweepResult(True, 0, (), "nothing was left")
+    ran = record.config
+    resolved = resolve_secrets(ran, environ, home.env_file)
+    setup_worker_logging(home.log / f"{config.name}.log", config.name, redact=secrets_in(resolved))
     claims = Claims()
     home_id = home.identity()
     claims.take(claims_of(ran, home_id), config.name, str(home.root))
     try:
-        if record is None or record.clean:
-            return SweepResult(True, 0, (), "nothing was left")
         ids = ClientOrderIds(home_id, ran.name, next_fence(folder))
-        resolved = resolve_secrets(ran, environ, home.env_file)
         results = [_sweep_leg(home, resolved, leg, ids) for leg in ran.legs]
         result = SweepResult(
             all(one.confirmed for one in results),

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
+from core.process.run_record import RunRecord
 from core.process.venue_checks import venue_complaints
 from core.registry.config_manager import InvalidConfig, InvalidFile, LoadResult, load_file, load_folder
 from core.registry.document import shown_path
+from core.trading.ledger_figures import recorded_figures
 from utils.errors import ConfigError
 from utils.exit_statuses import DONE, REFUSED
-from utils.files import read_json
 from utils.home import Home
 
 WALL_S = 55  # the supervisor waits a minute
@@ -99,6 +100,7 @@ def _answer(home: Home, loaded: LoadResult) -> dict[str, Any]:
         ],
         "unclean": unclean,
         "secret_names": list(loaded.secret_names),
+        "figures": {config.name: recorded_figures(home.bot_state(config.name)) for config in loaded.configs},
     }
 
 
@@ -112,22 +114,24 @@ def _refused(config: BotConfig, home: Home, complaints: list[str]) -> dict[str, 
 
 
 def unclean_runs(home: Home) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return every run record that is not marked clean, and a complaint for each that cannot be read."""
+    """Return every run record that is not marked clean, and a complaint for each that cannot be read.
+
+    A damaged record counts as unclean with `run` None: its bot is swept as today's config says, if there is one.
+    """
     unclean: list[dict[str, Any]] = []
     damaged: list[dict[str, Any]] = []
     for path in sorted(home.state.glob("*/run.json")):
         name = path.parent.name
         try:
-            run = read_json(path)
-            if not isinstance(run, dict):
-                raise ValueError("not an object")
+            run = RunRecord.read(path.parent)
         except (OSError, ValueError) as exc:
+            unclean.append({"name": name, "run": None})
             file = shown_path(path, home)
             advice = f"orders of {name} may rest at its venue: look there, then remove the file"
             damaged.append(_invalid(file, name, [f"{file}: cannot be read ({exc}); {advice}"]))
         else:
-            if run.get("clean") is not True:
-                unclean.append({"name": name, "run": run})
+            if run is not None and not run.clean:
+                unclean.append({"name": name, "run": run.to_plain()})
     return unclean, damaged
 
 

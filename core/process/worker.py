@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
-from core.logger import setup_worker_logging
+from core.logger import redacted, setup_worker_logging
 from core.market.client_ids import ClientOrderIds
 from core.process import channel
 from core.process.build import Bot, build_bot, claims_of
 from core.process.child_setup import SPEC_TIMEOUT_S, SignalFlags, become_child, leave, supervisor_environ
-from core.process.claims import Claims, ClaimTaken
+from core.process.claims import Claims, ClaimTaken, is_left_over
 from core.process.run_record import RunRecord, next_fence
+from core.process.secrets_of import secrets_in
 from core.registry.config_manager import resolve_secrets
 from core.trading.clock import SystemClock
 from core.trading.trading_loop import LoopExit
 from utils import exit_statuses
-from utils.env import Secret
 from utils.errors import (
     ConfigError,
     LedgerError,
@@ -63,7 +63,10 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
     end.setblocking(False)
     home, config = Home(Path(spec["home"])), BotConfig.from_plain(spec["config"])
     signals = become_child(f"makerd: {config.name}", supervisor_pid, home.log / f"{config.name}.out")
-    os.nice(config.daemon.nice)
+    try:
+        os.nice(config.daemon.nice)
+    except PermissionError:  # a negative one is for root; the bot runs as well without it
+        pass
     worker = Worker(end, signals, home, config, bool(spec.get("reset")))
     leave(worker.run(supervisor_environ(supervisor_pid)))
 
@@ -97,8 +100,9 @@ class Worker:
     def _live(self, environ: dict[str, str]) -> LoopExit:
         try:
             resolved = resolve_secrets(self.config, environ, self.home.env_file)
-            secrets = [value.reveal() for value in _secrets_in(resolved)]
-            setup_worker_logging(self.home.log / f"{self.config.name}.log", self.config.name, redact=secrets)
+            setup_worker_logging(
+                self.home.log / f"{self.config.name}.log", self.config.name, redact=secrets_in(resolved)
+            )
             return self._own_and_trade(resolved)
         except ClaimTaken as exc:
             return self._claim_refused(exc)
@@ -176,10 +180,9 @@ class Worker:
             self.supervised = False
 
     def _claim_refused(self, exc: ClaimTaken) -> LoopExit:
-        """Tell the supervisor who owns us: an own earlier self leaves soon, a stranger's bot does not."""
-        own = exc.holder is not None and exc.holder.bot == self.config.name and exc.holder.home == str(self.home.root)
+        """Tell the supervisor who owns us: an own earlier self leaves soon, a bot that is supervised does not."""
         log.warning("claim_refused", extra={"fields": {"reason": str(exc)}})
-        if own and exc.holder is not None:
+        if exc.holder is not None and is_left_over(exc, self.config.name, str(self.home.root)):
             self._say({"t": "held", "held_by": exc.holder.identity.to_plain()})
             return LoopExit(exit_statuses.VENUE_UNREACHABLE, str(exc), True, ())
         return LoopExit(exit_statuses.CONFIG, str(exc), True, ())
@@ -190,7 +193,7 @@ class Worker:
         shown = trace if not isinstance(exc, MakerdError) or status == exit_statuses.CRASH else None
         log.error("worker_failed", extra={"fields": {"reason": str(exc), "status": status, "traceback": shown}})
         reason = str(exc) if isinstance(exc, MakerdError) else f"{type(exc).__name__}: {exc}"
-        return LoopExit(status, reason, self.record is None, ())
+        return LoopExit(status, redacted(reason), self.record is None, ())
 
     def _mark_clean(self) -> None:
         assert self.record is not None
@@ -198,8 +201,3 @@ class Worker:
             dataclasses.replace(self.record, clean=True).write(self.folder)
         except OSError as exc:  # the next start sweeps once more, which is harmless
             log.warning("run_record_not_written", extra={"fields": {"reason": str(exc)}})
-
-
-def _secrets_in(config: BotConfig) -> list[Secret]:
-    sections = (config.exchange_config, config.strategy_config, config.risk_config)
-    return [value for section in sections for value in section.values() if isinstance(value, Secret)]

@@ -378,7 +378,8 @@ def _by_cause(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -
         crashes = record.crashes_ns  # the venue's fault is not counted against the bot
     else:
         window_ns = int(record.config.restart_window_s * _s)
-        crashes = (*(at for at in record.crashes_ns if now_ns - at < window_ns), now_ns)
+        before = () if healthy else record.crashes_ns
+        crashes = (*(at for at in before if now_ns - at < window_ns), now_ns)
         if len(crashes) > record.config.max_restarts:
             record = replace(record, reason=f"{record.reason} ({len(crashes)} crashes in {window_ns / _s:.0f} s)")
             return _settle(replace(record, crashes_ns=crashes), State.FATAL, now_ns)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from cli.commands import cli
 from cli.menu import Menu, choose_by_number
 from cli.shared import App
 from tests.console_parts import Daemon, Services, config, row, write_config
@@ -182,7 +183,7 @@ class Script:
 
 def play(home: Home, services: Services, *answers: str) -> Script:
     script = Script(*answers, "quit")
-    assert Menu(App(services), script).run() == 0
+    assert Menu(App(services, commands=cli), script).run() == 0
     return script
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import os
 import resource
+import sqlite3
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.process.fleet_parts import Fleet
+from utils.home import CHECKOUT
 
 
 def one_line(text: str) -> str:
@@ -43,8 +48,6 @@ def test_a_full_disk_stops_new_orders_not_the_worker_and_nothing_is_lost(fleet: 
 
 
 def _rows(path: os.PathLike[str], table: str) -> set[str]:
-    import sqlite3
-
     db = sqlite3.connect(path)
     try:
         return {row[0] for row in db.execute(f"SELECT trade_id FROM {table}")}
@@ -113,8 +116,6 @@ def test_a_wrong_config_is_refused_naming_what_and_what_else(
 
 
 def test_a_truncated_recording_is_refused_before_a_worker_starts(fleet: Fleet) -> None:
-    from utils.home import CHECKOUT
-
     shipped = CHECKOUT / "data" / "recordings" / "slice60s_binance_spot_btcusdt_20240808.csv.gz"
     fleet.home.data.mkdir(parents=True)
     (fleet.home.data / "cut.csv.gz").write_bytes(shipped.read_bytes()[:100_000])
@@ -126,10 +127,7 @@ def test_a_truncated_recording_is_refused_before_a_worker_starts(fleet: Fleet) -
     assert "cut.csv.gz" in done.stderr
 
 
-def test_a_bot_of_a_second_home_on_another_paper_venue_does_not_conflict(fleet: Fleet, tmp_path: object) -> None:
-    from pathlib import Path
-
-    assert isinstance(tmp_path, Path)
+def test_a_bot_of_a_second_home_on_another_paper_venue_does_not_conflict(fleet: Fleet, tmp_path: Path) -> None:
     other = Fleet(tmp_path / "second")
     other.environ["MAKERD_CLAIMS_DIR"] = fleet.environ["MAKERD_CLAIMS_DIR"]
     try:
@@ -150,22 +148,54 @@ def test_two_bots_on_one_account_and_symbol_are_refused_together(fleet: Fleet) -
     assert "two" in done.stderr
 
 
+def _direct(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(CHECKOUT / "run.py"), "--exchange", "paper", *arguments],
+        cwd="/",
+        env=fleet.environ,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
 def test_a_direct_run_on_a_symbol_that_the_daemon_owns_is_refused(fleet: Fleet) -> None:
-    import subprocess
-    import sys
-
-    from utils.home import CHECKOUT
-
     fleet.add("one", exchange_config={"account": "shared"})
     fleet.start().quoting("one")
-    done = subprocess.run(
-        [sys.executable, str(CHECKOUT / "run.py"), "--exchange", "paper", "--symbol", "BTC-USDT", "--duration", "5",
-         "--set", "exchange_config.account=shared"],
-        cwd="/", env=fleet.environ, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = _direct(fleet, "--symbol", "BTC-USDT", "--duration", "5", "--set", "exchange_config.account=shared")
     assert done.returncode == 78
     assert "'one'" in done.stdout + done.stderr
     assert fleet.is_quoting("one")
+
+
+def test_a_direct_run_beside_the_daemon_leaves_its_bots_alone(fleet: Fleet) -> None:
+    fleet.add("one", daemon_config={"stop_timeout_s": 1})
+    fleet.start().quoting("one")
+    pid = fleet.bot("one")["pid"]
+    done = _direct(fleet, "--symbol", "SOL-USDC", "--duration", "6", "--set", "daemon_config.stop_timeout_s=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (fleet.bot("one")["pid"], fleet.bot("one")["restarts"]) == (pid, 0)
+
+
+def test_a_direct_run_whose_name_the_daemon_runs_is_refused_and_harms_nobody(fleet: Fleet) -> None:
+    fleet.add("one", daemon_config={"stop_timeout_s": 1})
+    fleet.start().quoting("one")
+    pid = fleet.bot("one")["pid"]
+    done = _direct(fleet, "--symbol", "SOL-USDC", "--name", "one", "--duration", "6")
+    assert done.returncode == 78
+    assert (fleet.bot("one")["pid"], fleet.bot("one")["restarts"]) == (pid, 0)
+
+
+@pytest.mark.parametrize("content", ['{"clean": false}', "[]", "garbage"])
+def test_a_damaged_run_record_is_named_and_its_bot_swept_before_it_starts(fleet: Fleet, content: str) -> None:
+    fleet.add("one")
+    folder = fleet.home.bot_state("one")
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(content)
+    fleet.start().quoting("one")
+    assert "run.json" in fleet.status()["invalid"][0]["file"]
+    assert '"sweep_ended"' in (fleet.home.log / "one.log").read_text()
 
 
 def test_a_fleets_last_exit_tells_the_traceback_of_a_crash(fleet: Fleet) -> None:

@@ -196,13 +196,16 @@ def test_a_loss_adds_up_over_restarts(tmp_path: Path) -> None:
     assert bench.loop.finished.status == 77
 
 
-def test_a_frozen_price_trips_no_loss_gate(tmp_path: Path) -> None:
+def test_a_loss_at_a_mark_that_is_old_trips_no_gate(tmp_path: Path) -> None:
     bench = Bench(tmp_path, risk={"max_loss": 3})
-    lose_money(bench)
-    bench.venue.script.reports.extend(["none"] * 100)
+    bench.run(1)
+    buy = bench.order_id("buy.0")
     bench.feed = None
-    bench.run(20)
+    bench.run(7)
+    bench.venue.fill(buy, 10, price_ticks=10_400)  # the market has gone there, and nobody told us
+    bench.run(3)
     assert bench.gates == ["stale"]
+    assert bench.loop.snapshot()["stats"]["session_net"] == "-4.01"
     assert not (tmp_path / "latches.json").exists()
 
 

@@ -203,21 +203,21 @@ def test_after_a_gap_the_link_is_good_only_once_it_is_reconciled(tmp_path: Path)
     assert links == [LinkUp, LinkDown, LinkUp]
 
 
-def test_an_answer_older_than_the_last_word_of_an_order_does_not_judge_it(tmp_path: Path) -> None:
+def test_an_answer_asked_for_before_an_order_was_sent_does_not_judge_that_order(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.run(1)
-    stale = bench.venue.report(0, None)
+    before = bench.venue.report(2, None)
     bench.venue.script.reports.append("none")
-    bench.run(9.7)  # the periodic question is out, unanswered
-    asked = len(bench.venue.reports_asked)
-    bench.run(0.3)
+    bench.run(10)
+    assert len(bench.venue.reports_asked) == 2  # the periodic question is out
     bench.strategy.wanted = tuple(replace(quote, price_ticks=quote.price_ticks + 100) for quote in BOTH)
-    bench.run(1.5)
-    moved = dict(bench.resting)
-    bench.venue.inbox.put(replace(stale, request_id=asked))
+    bench.run(2.5)
+    moved = set(bench.venue.open_orders)
+    assert moved.isdisjoint(order.client_order_id for order in before.open_orders)
+    bench.venue.inbox.put(before)
     bench.run(1)
-    assert bench.resting == moved
-    assert bench.loop.snapshot()["open_orders"] == 2
+    assert set(bench.venue.open_orders) == moved
+    assert {order.client_order_id for order in bench.ledger.open_orders()} == moved
 
 
 def test_a_position_that_the_venue_keeps_seeing_differently_becomes_an_adjustment(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which room may import which: the table in code is the rule (docs/system/rooms.md explains it)."""
+"""Which room may import which: the table in code is the rule (docs/code-map.md explains it)."""
 
 from __future__ import annotations
 

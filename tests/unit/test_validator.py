@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from core.bot_config import BotConfig
+from core.process.run_record import RunRecord
 from core.process.validator import ADDRESS_SPACE, CPU_S
 from core.process.venue_checks import venue_complaints
 from core.registry.config_manager import load_plain
@@ -53,7 +55,7 @@ def answer(home: Home, *arguments: str, **environ: str) -> dict[str, Any]:
 def test_valid_bots_come_back_as_plain_configs(home: Home) -> None:
     put(home, "a.json", config_with())
     said = answer(home)
-    assert set(said) == {"bots", "invalid", "unclean", "secret_names"}
+    assert set(said) == {"bots", "invalid", "unclean", "secret_names", "figures"}
     assert BotConfig.from_plain(said["bots"][0]).name == "sol-mm"
     assert said["invalid"] == []
 
@@ -119,15 +121,23 @@ def test_no_value_of_a_secret_is_printed(home: Home) -> None:
 
 
 def test_bots_that_left_no_clean_mark_are_listed_with_or_without_a_config(home: Home) -> None:
-    for name, text in (("gone", '{"clean": false}'), ("tidy", '{"clean": true}'), ("odd", '{"clean": 1}')):
+    put(home, "a.json", config_with())
+    config = BotConfig.from_plain(answer(home)["bots"][0])
+    for name, clean in (("gone", False), ("tidy", True)):
         home.bot_state(name).mkdir()
-        (home.bot_state(name) / "run.json").write_text(text)
+        RunRecord(replace(config, name=name), 3, clean).write(home.bot_state(name))
     home.bot_state("new").mkdir()
     said = answer(home)
-    assert said["unclean"] == [
-        {"name": "gone", "run": {"clean": False}},
-        {"name": "odd", "run": {"clean": 1}},
-    ]
+    assert [entry["name"] for entry in said["unclean"]] == ["gone"]
+    assert said["unclean"][0]["run"]["fence"] == 3
+
+
+def test_a_damaged_run_record_counts_as_unclean(home: Home) -> None:
+    home.bot_state("odd").mkdir()
+    (home.bot_state("odd") / "run.json").write_text('{"clean": true}')
+    said = answer(home)
+    assert said["unclean"] == [{"name": "odd", "run": None}]
+    assert "run.json" in said["invalid"][0]["file"]
 
 
 def test_a_run_record_that_cannot_be_read_is_told(home: Home) -> None:
