@@ -49,7 +49,7 @@ class Intake:
         elif isinstance(item, TradePrint):
             self._bot.events.append(item)
         elif isinstance(item, FillEvent):
-            self.on_fill(leg, item.fill, now_ns)
+            self._on_streamed_fill(leg, item.fill, now_ns)
         elif isinstance(item, OrderUpdate):
             self.on_update(leg, item, now_ns)
         elif isinstance(item, VenueReport):
@@ -121,6 +121,13 @@ class Intake:
         price = leg.instrument.to_price(order.price_ticks)
         told = fields(id=order.client_order_id, side=order.side.value, price=str(price), reason=order.reason)
         _log.warning("order_rejected", extra=told)
+
+    def _on_streamed_fill(self, leg: LegState, fill: Fill, now_ns: int) -> None:
+        try:
+            self.on_fill(leg, fill, now_ns)
+        except LedgerError as exc:  # whether it is booked cannot be told now; the mark stays, a report brings it again
+            self._bot.journal.fail(now_ns, exc)
+            leg.want_report(now_ns)
 
     def on_fill(self, leg: LegState, fill: Fill, now_ns: int) -> None:
         """Book a fill of ours once, whatever the state of its order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
@@ -10,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,13 @@ class Fleet:
         if holder(self.home.run) is not None:
             self.run("stop", timeout=60)
         for pid in self.living():
+            os.kill(pid, signal.SIGKILL)
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """Kill processes at once; one that has left by itself meanwhile is as good."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from tests.process.fleet_parts import Fleet, is_living
+from tests.process.fleet_parts import Fleet, is_living, kill_all
 
 ROW_KEYS = {
     "name", "state", "pid", "uptime_s", "restarts", "last_exit", "exchange", "symbol", "strategy", "mode", "network",
@@ -103,8 +103,7 @@ def test_after_everything_was_killed_the_next_start_sweeps_first(fleet: Fleet) -
     everybody = set(fleet.remember())
     for pid in (row["pid"], fleet.zygote_pid(), fleet.daemon_pid()):
         os.kill(pid, signal.SIGSTOP)  # nobody can react to the others' end
-    for pid in everybody:
-        os.kill(pid, signal.SIGKILL)
+    kill_all(everybody)
     fleet.until(lambda: not any(is_living(pid) for pid in everybody))
     left = set(fleet.open_paper_orders())
     assert left
@@ -126,8 +125,7 @@ def test_what_a_bot_without_a_config_left_is_swept_too(fleet: Fleet) -> None:
     everybody = set(fleet.remember())
     for pid in (row["pid"], fleet.daemon_pid()):
         os.kill(pid, signal.SIGSTOP)
-    for pid in everybody:
-        os.kill(pid, signal.SIGKILL)
+    kill_all(everybody)
     fleet.until(lambda: not any(is_living(pid) for pid in everybody))
     path.unlink()
     fleet.start().quoting("other")

@@ -158,6 +158,19 @@ def test_old_closed_orders_leave_the_ledger_and_fills_stay(tmp_path: Path) -> No
     assert bench.booked() == 1
 
 
+def test_a_loop_with_nothing_to_do_asks_to_be_left_alone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, interval_s=60.0)
+    for pause in (False, True):
+        if pause:
+            bench.loop.pause()
+        bench.run(2)
+        steps, end_ns = 0, bench.clock.now_ns() + seconds(60)
+        while bench.clock.now_ns() < end_ns:
+            bench.clock.wait(bench.loop.step(), ())
+            steps += 1
+        assert steps <= 60 * 3
+
+
 def test_a_machine_that_slept_finds_its_book_stale_before_it_decides(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.run(2)

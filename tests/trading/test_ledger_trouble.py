@@ -98,6 +98,22 @@ def test_orders_that_were_not_sent_for_want_of_a_ledger_are_closed_in_it_later(t
     assert {order.state for order in bench.ledger.open_orders()} == {OrderState.NEW}
 
 
+def test_a_ledger_that_cannot_even_be_read_stops_quoting_but_not_the_loop(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run(1)
+    buy = bench.order_id("buy.0")
+    bench.ledger.close()
+    bench.venue.fill(buy, 4)
+    bench.strategy.wanted = ()
+    bench.run(30)
+    assert "ledger" in bench.gates
+    assert bench.resting == {}
+    bench.die()
+    bench.begin()
+    bench.run(1)
+    assert bench.loop.snapshot()["position"] == "0.4"
+
+
 def test_a_latch_that_cannot_be_written_keeps_quotes_off_and_is_written_later(tmp_path: Path) -> None:
     bench = Bench(tmp_path, risk={"max_loss": 3})
     bench.run(1)
