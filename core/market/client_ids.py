@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _HEAD = "mk"
@@ -25,6 +26,7 @@ def _encode(number: int, width: int) -> str:
     return "".join(reversed(digits))
 
 
+@lru_cache(maxsize=64)
 def bot_part(home_id: str, bot_name: str) -> str:
     """Return the 8 digits that mark every order of a bot of this home."""
     digest = hashlib.sha256(f"{home_id}\0{bot_name}".encode()).digest()

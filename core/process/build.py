@@ -22,7 +22,7 @@ from strategies.base import strategy_class
 from utils.home import Home
 
 LEDGER_NAME = "ledger.db"
-WARM_STEPS = 400
+WARM_STEPS = 120
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ class ConfigChild:
         self._selector = selector
         self._on_done = on_done
         self._said = b""
-        self._reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._reader, writer = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._reader, False)  # ours alone: the child's answer is larger than a pipe
         arguments = ["--home", str(home), "--configs", str(configs)]
         self.deadline_ns = now_ns + DEADLINE_NS
         try:

@@ -52,10 +52,10 @@ def main(arguments: dict[str, Any]) -> int:
     except OSError as exc:
         say(_refusal(f"cannot use {exc.filename or home.root}: {exc.strerror}; choose another --home or its rights"))
         return exit_statuses.REFUSED
-    return _serve(paths, arguments, pid_file, say)
+    return _serve(paths, arguments, say)
 
 
-def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Any) -> int:
+def _serve(paths: Paths, arguments: dict[str, Any], say: Any) -> int:
     become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
     supervisor = Supervisor(paths, frozenset(arguments["only"]), bool(arguments["direct"]), output_fd=2)
     supervisor.on_ready = say
@@ -64,9 +64,7 @@ def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Any)
     except OSError as exc:
         say(_refusal(f"cannot listen in {paths.run_dir}: {exc.strerror}"))
         return exit_statuses.REFUSED
-    status = supervisor.run()
-    pid_file.release()
-    return status
+    return supervisor.run()  # the lock goes with this process: whoever waits for it waits for our very end
 
 
 def become_supervisor(parent_pid: int | None) -> None:

@@ -291,6 +291,7 @@ class Supervisor:
 
     def _zygote_said(self, message: dict[str, Any]) -> None:
         op = message.get("op")
+        self._zygote.answered_ns = time.monotonic_ns()
         if op == "forked":
             self._children.answered(message["id"], int(message["pid"]))
         elif op == "failed":
@@ -491,6 +492,8 @@ class Supervisor:
                 {"name": name, "how": bot.ended_by, "left_orders": bot.left_orders} for name, bot in self.bots.items()
             ]
         }
+        self._zygote.kill()
+        self._reap()
         log.info("stopped", extra={"fields": report})
         if self.direct:
             self._leave_final_status()
@@ -499,7 +502,6 @@ class Supervisor:
         if self.control is not None:
             self.control.flush(2.0)
             self.control.close()
-        self._zygote.kill()
         return 1 if any(bot.left_orders for bot in self.bots.values()) else 0
 
 

@@ -103,7 +103,8 @@ def _sweep_leg(home: Home, config: BotConfig, leg: Leg, ids: ClientOrderIds) -> 
     try:
         deadline_ns = clock.now_ns() + int(DEADLINE_S * 1e9)
         late_s = client.capabilities.late_arrival_s
-        job = OrderSweep(client, inbox, ids, _in_flight(home, config, leg, client), clock, late_s, deadline_ns)
+        orders, mark = _left_in_ledger(home, config, leg, client)
+        job = OrderSweep(client, inbox, ids, orders, clock, late_s, deadline_ns, since=mark)
         while job.done is None:
             clock.wait(job.step(), (inbox.fileno(),))
         return job.done
@@ -112,21 +113,23 @@ def _sweep_leg(home: Home, config: BotConfig, leg: Leg, ids: ClientOrderIds) -> 
         inbox.close()
 
 
-def _in_flight(home: Home, config: BotConfig, leg: Leg, client: ExchangeClient) -> Sequence[Order]:
-    """Return the orders that may still arrive or rest, as far as the ledger knows."""
+def _left_in_ledger(
+    home: Home, config: BotConfig, leg: Leg, client: ExchangeClient
+) -> tuple[Sequence[Order], str | None]:
+    """Return the orders that may still arrive or rest, as far as the ledger knows, and its fill mark."""
     path = home.bot_state(config.name) / LEDGER_NAME
     if not path.exists():
-        return ()
+        return (), None
     try:
         ledger = Ledger.open(path)
+        try:
+            ledger.use_instrument(leg.leg, client.instrument)
+            return tuple(ledger.open_orders(leg.leg)), ledger.mark(leg.leg)
+        finally:
+            ledger.close()
     except LedgerError as exc:  # the venue's own listing decides then
         log.warning("ledger_not_readable", extra={"fields": {"reason": str(exc)}})
-        return ()
-    try:
-        ledger.use_instrument(leg.leg, client.instrument)
-        return tuple(ledger.open_orders(leg.leg))
-    finally:
-        ledger.close()
+        return (), None
 
 
 if __name__ == "__main__":  # without a zygote: python -m core.process.sweep FD SUPERVISOR_PID

@@ -76,6 +76,7 @@ class ZygoteLink:
     warm_kinds: set[str] = field(default_factory=set)
     waiting: list[ForkRequest] = field(default_factory=list)
     open: dict[int, ForkRequest] = field(default_factory=dict)
+    answered_ns: int = 0  # when it last answered anything
 
     def start(self, output_fd: int) -> None:
         """Exec a zygote. Raises OSError."""
@@ -125,8 +126,9 @@ class ZygoteLink:
         return sent
 
     def overdue(self, now_ns: int) -> bool:
-        """Tell whether a fork request is unanswered for too long."""
-        return any(now_ns - (request.sent_ns or now_ns) > ANSWER_NS for request in self.open.values())
+        """Tell whether it has been silent for too long although a fork request is open."""
+        sent = [request.sent_ns for request in self.open.values() if request.sent_ns is not None]
+        return bool(sent) and now_ns - max(min(sent), self.answered_ns) > ANSWER_NS
 
     def kill(self) -> None:
         """End this zygote; it has no state worth a goodbye, and workers are not its children."""

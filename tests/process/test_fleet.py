@@ -46,6 +46,9 @@ def test_stop_leaves_no_process_and_no_open_order(fleet: Fleet) -> None:
     done = fleet.run("stop")
     assert done.returncode == 0, done.stderr
     assert fleet.open_paper_orders() == []
+    deadline = time.monotonic() + 1  # the daemon's own last instructions
+    while any(is_living(pid) for pid in everybody) and time.monotonic() < deadline:
+        time.sleep(0.005)
     assert [pid for pid in everybody if is_living(pid)] == []
     down = json.loads(fleet.run("status", "--json").stdout)
     assert down["daemon"]["state"] == "stopped"

@@ -1,0 +1,16 @@
+"""Many bots at once."""
+
+from __future__ import annotations
+
+from tests.process.fleet_parts import Fleet
+
+
+def test_fifty_bots_start_quote_and_stop_without_a_restart(fleet: Fleet) -> None:
+    names = [f"bot-{number:02d}" for number in range(50)]
+    for number, name in enumerate(names):
+        fleet.add(name, exchange_config={"seed": number})
+    fleet.start().quoting(*names, seconds=60)
+    assert {row["restarts"] for row in fleet.status()["bots"]} == {0}
+    done = fleet.run("stop")
+    assert done.returncode == 0, done.stderr
+    assert fleet.open_paper_orders() == []
