@@ -18,7 +18,7 @@ if str(ROOT) not in sys.path:
 from core.bot_config import DaemonConfig
 from core.process import worker_states as states
 from core.process.identity import Identity
-from core.process.worker_states import State, WorkerRecord
+from core.process.worker_record import State, WorkerRecord
 from core.registry.schema import expectation, known_exchanges, known_strategies, load_schema
 from utils import exit_statuses
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from core.process import channel
 from core.process.identity import Identity
-from core.process.worker_states import Exited, Forked, ForkFailed, Happening, SweepEnded
+from core.process.worker_record import Exited, Forked, ForkFailed, Happening, SweepEnded
 from core.process.zygote_link import ForkRequest, ZygoteLink, environ_without_secrets, spawn_module
 
 MAX_PACKETS = 32  # read from one child before the others get their turn

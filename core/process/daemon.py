@@ -21,7 +21,8 @@ from core.process.child_setup import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, p
 from core.process.control import ControlServer
 from core.process.operator_verbs import OperatorVerbs
 from core.process.pid_file import PidFile, holder
-from core.process.supervisor import Paths, Supervisor
+from core.process.registry_sync import Paths
+from core.process.supervisor import Supervisor
 from utils import exit_statuses
 from utils.home import Home
 

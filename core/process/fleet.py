@@ -8,7 +8,7 @@ from typing import Any
 
 from core.bot_config import BotConfig
 from core.process.health import Health
-from core.process.worker_states import State, WorkerRecord
+from core.process.worker_record import State, WorkerRecord
 
 NO_SNAPSHOT: dict[str, Any] = {
     "phase": None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.process.control import Request
 from core.process.supervisor import Supervisor
-from core.process.worker_states import Happening, Restart, Start, State, Stop
+from core.process.worker_record import Happening, Restart, Start, State, Stop
 
 ANSWER_NS = 8_000_000_000  # a command that takes longer is answered with the state so far
 
@@ -46,8 +46,8 @@ class OperatorVerbs:
             else:
                 request.answer({"bots": len(answer["bots"]), "invalid": answer["invalid"]})
 
-        self._supervisor.on_reloaded.append(done)
-        self._supervisor.load_configs()
+        self._supervisor.registry.on_read.append(done)
+        self._supervisor.reload()
 
     def _restart(self, request: Request) -> None:
         names = self._names(request)

@@ -14,57 +14,40 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from core.bot_config import BotConfig
-from core.process import channel
 from core.process.children import Children
-from core.process.config_child import ConfigChild
 from core.process.control import ControlServer
-from core.process.fleet import BotEntry, exit_entry, last_known
+from core.process.fleet import BotEntry, exit_entry
 from core.process.health import Health
 from core.process.identity import signal_exactly
 from core.process.log_tail import log_tail
-from core.process.worker_states import (
+from core.process.registry_sync import Paths, RegistrySync
+from core.process.worker_record import (
     Action,
     Exited,
     Happening,
     Overweight,
     Ready,
-    Restart,
-    Start,
     State,
     Stop,
     SweepEnded,
     Tick,
-    TidyUp,
     Unusable,
-    WorkerRecord,
-    decide,
-    next_due_ns,
 )
+from core.process.worker_states import decide, next_due_ns
+from core.process.zygote_keeper import ZygoteKeeper, kind_of
 from core.process.zygote_link import ZygoteLink, spawn_module
+from utils import exit_statuses
 from utils.files import write_json_atomic
-from utils.home import Home
 from utils.version import __version__
 
 IDLE_NS = 1_000_000_000
 PAUSE_NS = 2_000_000_000  # a loop gap beyond this is a paused machine, not silent workers
-ZYGOTE_RETRY_NS = 500_000_000
 SHUTDOWN_EXTRA_NS = 15_000_000_000
 COMPRESS_NS = 300_000_000_000
 log = logging.getLogger("makerd.process")
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """Where one supervisor works: a home, and for a foreground run folders of its own inside it."""
-
-    home: Home
-    configs: Path
-    run_dir: Path
 
 
 class Supervisor:
@@ -73,25 +56,23 @@ class Supervisor:
     def __init__(self, paths: Paths, only: frozenset[str], direct: bool, output_fd: int) -> None:
         self.paths = paths
         self.direct = direct
-        self.only = only
         self.selector = selectors.DefaultSelector()
         self.bots: dict[str, BotEntry] = {}
-        self.invalid: list[dict[str, Any]] = []
         self.started_ns = time.monotonic_ns()
         self.last_loop_ns = self.started_ns
         self.stopping_since_ns: int | None = None
         self.control: ControlServer | None = None
         self.on_ready: Callable[[dict[str, Any]], None] | None = None
-        self.on_reloaded: list[Callable[[dict[str, Any] | str], None]] = []
         self.on_stopped: list[Callable[[dict[str, Any]], None]] = []
         self.waiters: list[Callable[[int], bool]] = []  # each is called until it says that it is done
         self._output_fd = output_fd
-        self._zygote = ZygoteLink()
-        self._zygote_due_ns: int | None = None
-        self._warming: set[str] = set()  # kinds whose warming is under way
-        self._unusable: dict[str, str] = {}  # kind -> why it cannot be used
-        self._children = Children(self.selector, self._zygote, self.happened, self._beat)
-        self._config_child: ConfigChild | None = None
+        link = ZygoteLink()
+        self._children = Children(self.selector, link, self.happened, self._beat)
+        data_dirs = paths.home.data_dirs
+        self._zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self._withdrawn)
+        self.registry = RegistrySync(paths, only, direct, self.selector, output_fd, self.bots, self.happened)
+        self.registry.before_begin = self._warm
+        self._read_once = False  # the configs, successfully or not
         self._compress_due_ns = self.started_ns + COMPRESS_NS
 
     # ------------------------------------------------------------ the loop
@@ -99,8 +80,9 @@ class Supervisor:
     def run(self) -> int:
         """Serve until stopped; return the exit status."""
         wake = self._catch_signals()
-        self._start_zygote()
-        self.load_configs()
+        self._zygote.start()
+        self.registry.on_read.append(self._first_read)
+        self.registry.load()
         while not self._finished():
             ready = self.selector.select(self._timeout_s())
             try:
@@ -128,7 +110,7 @@ class Supervisor:
             if numbers & {signal.SIGTERM, signal.SIGINT}:
                 self.stop_all()
             if signal.SIGHUP in numbers:
-                self.load_configs()
+                self.reload()
             if signal.SIGCHLD in numbers:
                 self._reap()
 
@@ -138,7 +120,7 @@ class Supervisor:
     def _timeout_s(self) -> float:
         now_ns = time.monotonic_ns()
         due = [next_due_ns(bot.record) for bot in self.bots.values()]
-        times = [time_ns for time_ns in (*due, self._zygote_due_ns) if time_ns is not None]
+        times = [time_ns for time_ns in (*due, self._zygote.due_ns) if time_ns is not None]
         return max(0, min([now_ns + IDLE_NS, *times]) - now_ns) / 1e9
 
     def _credit_pause(self) -> None:
@@ -160,9 +142,9 @@ class Supervisor:
                 self.happened(name, Tick())
             if bot.health is not None and bot.health.is_due(now_ns):
                 self._sample(name, bot.health, now_ns)
-        self._tend_zygote(now_ns)
-        if self._config_child is not None and now_ns > self._config_child.deadline_ns:
-            self._config_child.expire()
+        self._zygote.tend(now_ns)
+        self.registry.tend(now_ns)
+        self._say_ready()
         if self.control is not None:
             self.control.drop_idle(now_ns / 1e9)
         if now_ns > self._compress_due_ns:
@@ -216,8 +198,8 @@ class Supervisor:
         name, now_ns = bot.config.name, time.monotonic_ns()
         if action is Action.SPAWN:
             kind = kind_of(bot.config)
-            if kind in self._unusable:
-                self.happened(name, Unusable(self._unusable[kind]))
+            if kind in self._zygote.unusable:
+                self.happened(name, Unusable(self._zygote.unusable[kind]))
             else:
                 self._children.ask("worker", name, kind, self._spec(bot), now_ns)
         elif action is Action.SWEEP:
@@ -238,7 +220,7 @@ class Supervisor:
 
     def _sweep(self, bot: BotEntry, now_ns: int) -> None:
         name, kind = bot.config.name, kind_of(bot.config)
-        if kind in self._unusable or not self._zygote.end:
+        if kind in self._zygote.unusable or not self._zygote.lives:
             self._children.exec_sweep(name, self._spec(bot), self._output_fd)
         else:
             self._children.ask("sweep", name, kind, self._spec(bot), now_ns)
@@ -262,186 +244,44 @@ class Supervisor:
     def _reap(self) -> None:
         for pid in self._children.reap():
             if pid == self._zygote.pid:
-                self._zygote_ended()
+                self._zygote.ended()
 
-    def _start_zygote(self) -> None:
-        self._zygote_due_ns = None
-        try:
-            self._zygote.start(self._output_fd)
-        except OSError as exc:
-            log.error("zygote_not_started", extra={"fields": {"reason": str(exc)}})
-            self._zygote_due_ns = time.monotonic_ns() + ZYGOTE_RETRY_NS
-            return
-        assert self._zygote.end is not None
-        self.selector.register(self._zygote.end, selectors.EVENT_READ, self._hear_zygote)
-
-    def _hear_zygote(self, _mask: int) -> None:
-        end = self._zygote.end
-        while end is not None and self._zygote.end is end:
-            try:
-                message = channel.receive(end)
-            except BlockingIOError:
-                return
-            except (channel.BadPacket, OSError):
-                message = None
-            if message is None:
-                self._zygote_ended()
-            else:
-                self._zygote_said(message)
-
-    def _zygote_said(self, message: dict[str, Any]) -> None:
-        op = message.get("op")
-        self._zygote.answered_ns = time.monotonic_ns()
-        if op == "forked":
-            self._children.answered(message["id"], int(message["pid"]))
-        elif op == "failed":
-            self._children.answered(message["id"], None, str(message["error"]))
-        elif op == "warmed":
-            self._kind_settled(str(message["kind"]), message["failed"])
-        self._zygote.pump(time.monotonic_ns())
-
-    def _kind_settled(self, kind: str, failure: str | None) -> None:
-        self._warming.discard(kind)
-        if failure is None:
-            self._zygote.warm_kinds.add(kind)
+    def _withdrawn(self, name: str, reason: str) -> None:
+        """A kind of bot cannot be used: what was asked of the zygote is done without it, or not at all."""
+        bot = self.bots[name]
+        if bot.record.state is State.SWEEPING:
+            self._sweep(bot, time.monotonic_ns())
         else:
-            log.error("kind_unusable", extra={"fields": {"kind": kind, "reason": failure}})
-            self._unusable[kind] = failure
-            for name in self._children.give_up(kind):
-                bot = self.bots[name]
-                if bot.record.state is State.SWEEPING:
-                    self._sweep(bot, time.monotonic_ns())
-                else:
-                    self.happened(name, Unusable(failure))
-        if not self._warming:
-            self._say_ready()
-
-    def _zygote_ended(self) -> None:
-        """Replace the zygote; running workers are not its children and go on."""
-        if self._zygote.end is None:
-            return
-        log.warning("zygote_ended", extra={"fields": {"pid": self._zygote.pid}})
-        self.selector.unregister(self._zygote.end)
-        self._zygote.kill()
-        self._children.zygote_lost()
-        self._warming.clear()
-        self._zygote_due_ns = time.monotonic_ns() + ZYGOTE_RETRY_NS
-
-    def _tend_zygote(self, now_ns: int) -> None:
-        if self._zygote.end is not None and self._zygote.overdue(now_ns):
-            log.warning("zygote_silent", extra={"fields": {"pid": self._zygote.pid}})
-            self._zygote_ended()
-        if self._zygote_due_ns is not None and now_ns >= self._zygote_due_ns and self.stopping_since_ns is None:
-            self._start_zygote()
-            self._warm()
-        self._zygote.pump(now_ns)
+            self.happened(name, Unusable(reason))
 
     def _warm(self) -> None:
-        """Send an example of each kind of bot that is not warm yet to the zygote."""
-        if self._zygote.end is None:
-            return
-        data_dirs = list(self.paths.home.data_dirs)
-        for config in [bot.config for bot in self.bots.values()]:
-            kind = kind_of(config)
-            if kind not in self._zygote.warm_kinds and kind not in self._warming:
-                self._warming.add(kind)
-                self._unusable.pop(kind, None)
-                self._zygote.warm({"kind": kind, "config": config.to_plain(), "data_dirs": data_dirs})
+        self._zygote.warm({kind_of(bot.config): bot.config for bot in self.bots.values()})
+
+    # ------------------------------------------------------------ readiness and configs
+
+    def reload(self) -> None:
+        """Read the folder of configs again."""
+        if self.stopping_since_ns is None:
+            self.registry.load()
+
+    def _first_read(self, answer: dict[str, Any] | str) -> None:
+        error = self.registry.why_nothing_runs(answer)
+        if error is not None and self.on_ready is not None:
+            say, self.on_ready = self.on_ready, None
+            say({"ready": False, "status": exit_statuses.REFUSED, "error": error, "invalid": self.registry.invalid})
+            self.stop_all()
+        self._read_once = True
+
+    def _say_ready(self) -> None:
+        if self.on_ready is not None and self._read_once and not self._zygote.warming and self._zygote.lives:
+            say, self.on_ready = self.on_ready, None
+            say({"ready": True, "pid": os.getpid(), "bots": len(self.bots), "invalid": self.registry.invalid})
 
     def _one_shot(self, module: str, arguments: list[str]) -> None:
         try:
             spawn_module(module, arguments, dict(os.environ), self._output_fd, self._output_fd)
         except OSError as exc:
             log.warning("one_shot_failed", extra={"fields": {"module": module, "reason": str(exc)}})
-
-    # ------------------------------------------------------------ configs
-
-    def load_configs(self) -> None:
-        """Have the configs validated in a child; what it says is applied when it has ended."""
-        if self._config_child is not None or self.stopping_since_ns is not None:
-            return
-        home, configs = self.paths.home.root, self.paths.configs
-        now_ns = time.monotonic_ns()
-        try:
-            self._config_child = ConfigChild(home, configs, self._output_fd, self.selector, now_ns, self._configs_read)
-        except OSError as exc:
-            self._configs_read(f"the configs could not be validated: {exc.strerror}")
-
-    def _configs_read(self, answer: dict[str, Any] | str) -> None:
-        self._config_child = None
-        if isinstance(answer, str):
-            log.error("configs_not_read", extra={"fields": {"reason": answer}})
-        else:
-            self._apply(answer)
-        waiting, self.on_reloaded = self.on_reloaded, []
-        for callback in waiting:
-            callback(answer)
-        if self.on_ready is not None and (isinstance(answer, str) or not self.bots):
-            self._refuse_start(answer)
-
-    def _refuse_start(self, answer: dict[str, Any] | str) -> None:
-        assert self.on_ready is not None
-        error = answer if isinstance(answer, str) else _nothing_to_run(answer, self.paths.configs, self.only)
-        say, self.on_ready = self.on_ready, None
-        say({"ready": False, "status": 1, "error": error, "invalid": self.invalid})
-        self.stop_all()
-
-    def _apply(self, answer: dict[str, Any]) -> None:
-        """Take over a validated registry: new bots start, changed ones restart, gone ones stop, the rest goes on."""
-        self.invalid = answer["invalid"]
-        unclean = {entry["name"]: entry["run"] for entry in answer["unclean"]}
-        configs = {plain["name"]: BotConfig.from_plain(plain) for plain in answer["bots"]}
-        first = not self.bots
-        changed: list[str] = []
-        for name, config in configs.items():
-            old = self.bots.get(name)
-            if old is None:
-                record = WorkerRecord(name, config.daemon, dirty=name in unclean)
-                self.bots[name] = BotEntry(config, record, snapshot=last_known(answer["figures"].get(name)))
-                changed.append(name)
-            elif old.config.digest != config.digest or not old.in_registry:
-                old.config, old.in_registry = config, True
-                old.record = replace(old.record, config=config.daemon)
-                changed.append(name)
-        self._warm()
-        # A direct run looks after its own bot: what others left, or still run, is the daemon's.
-        self._leave_out(configs, unclean if first and not self.direct else {})
-        for name in changed:
-            self._begin(name, first)
-
-    def _begin(self, name: str, first: bool) -> None:
-        bot = self.bots[name]
-        if bot.record.wanted:
-            bot.record = replace(bot.record, reason="config changed")
-            self.happened(name, Restart())
-        elif self._autostarts(bot) and (first or bot.record.settled):
-            self.happened(name, Start())
-        elif bot.record.dirty and bot.record.settled:
-            self.happened(name, TidyUp())
-
-    def _autostarts(self, bot: BotEntry) -> bool:
-        if bot.held_down:
-            return False
-        return bot.config.name in self.only if self.only else bot.config.daemon.autostart
-
-    def _leave_out(self, configs: dict[str, BotConfig], unclean: dict[str, Any]) -> None:
-        """Stop bots whose file is gone or invalid-named no more, and sweep what runs without a config left."""
-        broken = {entry.get("name") for entry in self.invalid} | {Path(entry["file"]).stem for entry in self.invalid}
-        for name, bot in list(self.bots.items()):
-            if name in configs or not broken.isdisjoint((name, Path(bot.config.source_path).stem)):
-                continue  # an invalid file never disturbs the running bot
-            bot.in_registry = False
-            self.happened(name, Stop())
-        for name, run in unclean.items():
-            if name not in self.bots and run is not None:
-                config = BotConfig.from_plain(run["config"])
-                self.bots[name] = BotEntry(config, WorkerRecord(name, config.daemon, dirty=True), in_registry=False)
-                self.happened(name, TidyUp())
-
-    def _say_ready(self) -> None:
-        if self.on_ready is not None and self.bots:
-            say, self.on_ready = self.on_ready, None
-            say({"ready": True, "pid": os.getpid(), "bots": len(self.bots), "invalid": self.invalid})
 
     # ------------------------------------------------------------ the end
 
@@ -474,7 +314,7 @@ class Supervisor:
             "home": str(self.paths.home.root),
         }
         rows = [bot.row(now_ns) for _, bot in sorted(self.bots.items())]
-        return {"daemon": daemon, "bots": rows, "invalid": self.invalid}
+        return {"daemon": daemon, "bots": rows, "invalid": self.registry.invalid}
 
     def _leave_final_status(self) -> None:
         try:
@@ -492,7 +332,7 @@ class Supervisor:
                 {"name": name, "how": bot.ended_by, "left_orders": bot.left_orders} for name, bot in self.bots.items()
             ]
         }
-        self._zygote.kill()
+        self._zygote.stop()
         self._reap()
         log.info("stopped", extra={"fields": report})
         if self.direct:
@@ -503,16 +343,3 @@ class Supervisor:
             self.control.flush(2.0)
             self.control.close()
         return 1 if any(bot.left_orders for bot in self.bots.values()) else 0
-
-
-def kind_of(config: BotConfig) -> str:
-    """Return what the zygote warms once for all bots of a kind: venue and strategy."""
-    return f"{config.exchange.partition(':')[0]}/{config.strategy}"
-
-
-def _nothing_to_run(answer: dict[str, Any], configs: Path, only: frozenset[str]) -> str:
-    if answer["invalid"]:
-        first = answer["invalid"][0]["complaints"][0]
-        count = sum(len(entry["complaints"]) for entry in answer["invalid"])
-        return f"no valid config: {first}" + (f" (and {count - 1} more complaints)" if count > 1 else "")
-    return f"no config in {configs}; copy one there from config/templates and start again"

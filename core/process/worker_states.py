@@ -11,12 +11,29 @@ nothing else happens for that bot until the sweep is confirmed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import replace
 from typing import Any
 
 from core.bot_config import DaemonConfig
 from core.process.identity import Identity
+from core.process.worker_record import (
+    Action,
+    Exited,
+    Forked,
+    ForkFailed,
+    Happening,
+    Overweight,
+    Ready,
+    Restart,
+    Start,
+    State,
+    Stop,
+    SweepEnded,
+    Tick,
+    TidyUp,
+    Unusable,
+    WorkerRecord,
+)
 from utils import exit_statuses
 
 DUMP_NS = 1_000_000_000  # how long a stuck worker may take to write its stacks
@@ -24,151 +41,6 @@ KILL_MARGIN_NS = 2_000_000_000  # beyond the worker's own stop time-out
 CLAIM_RETRY_NS = 250_000_000
 SWEEP_RETRY_FIRST_NS = 500_000_000
 SWEEP_RETRY_MAX_NS = 30_000_000_000
-
-
-class State(str, Enum):
-    """The states of a bot, as shown in the status."""
-
-    STOPPED = "STOPPED"
-    STARTING = "STARTING"
-    RUNNING = "RUNNING"
-    STOPPING = "STOPPING"
-    BACKOFF = "BACKOFF"
-    SWEEPING = "SWEEPING"
-    FATAL = "FATAL"
-    HALTED = "HALTED"
-
-
-class Action(str, Enum):
-    """What the shell shall do."""
-
-    SPAWN = "spawn"  # fork a worker
-    SWEEP = "sweep"  # fork a sweeper
-    ASK_STOP = "ask_stop"  # the stop command on the pipe, and TERM
-    DUMP = "dump"  # have the worker write its stacks
-    KILL = "kill"  # KILL to the whole group
-    KILL_HOLDER = "kill_holder"  # KILL to the process that holds this bot's claim
-    ALERT = "alert"  # a person should know
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """An operator or the daemon wants the bot up; `reset` clears a risk latch."""
-
-    reset: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """An operator or the daemon wants the bot down."""
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """Stop, then start again: a changed config, or a schedule."""
-
-
-@dataclass(frozen=True, slots=True)
-class Forked:
-    """The worker or sweeper exists."""
-
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class ForkFailed:
-    """The worker or sweeper could not be made."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The worker has reconciled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """The worker ended. `clean`: it proved that no order of its own rests. `held_by`: its claim was refused."""
-
-    status: int | None
-    signal: int | None = None
-    clean: bool = False
-    reason: str = ""
-    held_by: Identity | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SweepEnded:
-    """The sweeper ended; unless `confirmed`, orders may still rest."""
-
-    confirmed: bool
-    reason: str = ""
-    held_by: Identity | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TidyUp:
-    """Orders may be left from an earlier life, and nobody wants the bot up: sweep it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unusable:
-    """The bot cannot run at all (its imports fail); other bots are not concerned."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Overweight:
-    """The worker is past its memory limit."""
-
-    reason: str
-
-
-Happening = (
-    Start | Stop | Restart | Forked | ForkFailed | Ready | Exited | SweepEnded | TidyUp | Unusable | Tick | Overweight
-)
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerRecord:
-    """All that the supervisor knows and decides about one bot. Times are monotonic."""
-
-    name: str
-    config: DaemonConfig = field(default_factory=DaemonConfig)
-    state: State = State.STOPPED
-    wanted: bool = False  # somebody wants it up
-    restarting: bool = False  # a planned stop that is followed by a start
-    reset: bool = False  # the next worker clears the risk latch
-    dirty: bool = False  # may have left orders on the venue
-    then: State = State.STOPPED  # where a confirmed sweep leads
-    pid: int | None = None  # worker, or sweeper while SWEEPING
-    started_ns: int = 0
-    ready_ns: int | None = None
-    heartbeat_ns: int = 0
-    dumped_ns: int | None = None
-    killed: bool = False
-    due_ns: int | None = None  # a deadline or retry within the present state
-    restart_ns: int | None = None  # when a backoff ends; runs on through a sweep
-    restarts: int = 0
-    attempt: int = 0  # failures since the last healthy period
-    sweep_attempt: int = 0
-    crashes_ns: tuple[int, ...] = ()
-    held_by: Identity | None = None
-    held_since_ns: int | None = None
-    reason: str = ""
-
-    @property
-    def settled(self) -> bool:
-        """Tell whether nothing will happen any more unless somebody asks."""
-        return self.state in (State.STOPPED, State.FATAL, State.HALTED)
-
 
 Decision = tuple[WorkerRecord, list[Action]]
 _s = 1_000_000_000

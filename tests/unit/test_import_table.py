@@ -15,7 +15,9 @@ MARKET, CONFIG = "core.market", "core.bot_config"
 PARENT_SIDE = (
     "supervisor",
     "worker_states",
-    "worker_process",
+    "worker_record",
+    "registry_sync",
+    "zygote_keeper",
     "children",
     "channel",
     "fleet",

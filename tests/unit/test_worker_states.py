@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 
 from core.bot_config import DaemonConfig
 from core.process.identity import Identity
-from core.process.worker_states import (
-    CLAIM_RETRY_NS,
-    DUMP_NS,
-    TABLE,
+from core.process.worker_record import (
     Action,
     Exited,
     Forked,
@@ -27,10 +24,8 @@ from core.process.worker_states import (
     TidyUp,
     Unusable,
     WorkerRecord,
-    backoff_ns,
-    decide,
-    next_due_ns,
 )
+from core.process.worker_states import CLAIM_RETRY_NS, DUMP_NS, TABLE, backoff_ns, decide, next_due_ns
 
 S = 1_000_000_000
 HOLDER = Identity(99, 7, "boot")

@@ -1,0 +1,156 @@
+"""Holds the fleet to its folder of configs: validated in a child, then started, restarted, stopped or left alone."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.bot_config import BotConfig
+from core.process.config_child import ConfigChild
+from core.process.fleet import BotEntry, last_known
+from core.process.worker_record import Happening, Restart, Start, Stop, TidyUp, WorkerRecord
+from utils.home import Home
+
+log = logging.getLogger("makerd.process")
+Answer = dict[str, Any] | str  # the validator's, or why there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where one supervisor works: a home, and for a direct run folders of its own inside it."""
+
+    home: Home
+    configs: Path
+    run_dir: Path
+
+
+class RegistrySync:
+    """Applies what the folder of configs says to the supervisor's bots."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        only: frozenset[str],
+        direct: bool,
+        selector: selectors.BaseSelector,
+        output_fd: int,
+        bots: dict[str, BotEntry],
+        happened: Callable[[str, Happening], None],
+    ) -> None:
+        self.invalid: list[dict[str, Any]] = []
+        self.on_read: list[Callable[[Answer], None]] = []  # called once, after the answer is applied
+        self.before_begin: Callable[[], None] = lambda: None
+        self._paths = paths
+        self._only = only  # at the start: these bots and no others; empty is "as their configs say"
+        self._direct = direct
+        self._selector = selector
+        self._output_fd = output_fd
+        self._bots = bots
+        self._happened = happened
+        self._child: ConfigChild | None = None
+        self._first = True
+
+    def load(self) -> None:
+        """Have the folder validated in a child; one that is under way already is the answer to this call, too."""
+        if self._child is not None:
+            return
+        home, configs = self._paths.home.root, self._paths.configs
+        now_ns = time.monotonic_ns()
+        try:
+            self._child = ConfigChild(home, configs, self._output_fd, self._selector, now_ns, self._read)
+        except OSError as exc:
+            self._read(f"the configs could not be validated: {exc.strerror}")
+
+    def tend(self, now_ns: int) -> None:
+        """End a validation that takes too long."""
+        if self._child is not None and now_ns > self._child.deadline_ns:
+            self._child.expire()
+
+    def why_nothing_runs(self, answer: Answer) -> str | None:
+        """Return why a first start must be refused, None when there is something to run."""
+        if isinstance(answer, str):
+            return answer
+        unknown = self._only - self._bots.keys()
+        if self._bots and not unknown:
+            return None
+        concerned = [entry for entry in self.invalid if not unknown or entry.get("name") in unknown]
+        if concerned:
+            first = concerned[0]["complaints"][0]
+            more = sum(len(entry["complaints"]) for entry in concerned) - 1
+            return f"no valid config: {first}" + (f" (and {more} more complaints)" if more else "")
+        if unknown:
+            return f"no config is named {', '.join(sorted(unknown))}; known: {', '.join(sorted(self._bots)) or 'none'}"
+        return f"no config in {self._paths.configs}; copy one there from config/templates and start again"
+
+    def _read(self, answer: Answer) -> None:
+        self._child = None
+        if isinstance(answer, str):
+            log.error("configs_not_read", extra={"fields": {"reason": answer}})
+        else:
+            self._apply(answer)
+        waiting, self.on_read = self.on_read, []
+        for callback in waiting:
+            callback(answer)
+
+    def _apply(self, answer: dict[str, Any]) -> None:
+        """New bots start, changed ones restart, gone ones stop, an invalid file disturbs nobody."""
+        first, self._first = self._first, False
+        self.invalid = answer["invalid"]
+        unclean = {entry["name"]: entry["run"] for entry in answer["unclean"]}
+        configs = {plain["name"]: BotConfig.from_plain(plain) for plain in answer["bots"]}
+        changed = [name for name, config in configs.items() if self._take(config, name in unclean, answer["figures"])]
+        self.before_begin()
+        self._drop_missing(configs)
+        if first and not self._direct:  # what others left, or still run, is not a direct run's
+            self._adopt_left_overs(unclean)
+        for name in changed:
+            self._begin(name)
+
+    def _take(self, config: BotConfig, unclean: bool, figures: dict[str, Any]) -> bool:
+        """Take over one config; return whether it is new or changed."""
+        old = self._bots.get(config.name)
+        if old is None:
+            record = WorkerRecord(config.name, config.daemon, dirty=unclean)
+            self._bots[config.name] = BotEntry(config, record, snapshot=last_known(figures.get(config.name)))
+            return True
+        if old.config.digest == config.digest and old.in_registry:
+            return False
+        old.config, old.in_registry = config, True
+        old.record = replace(old.record, config=config.daemon)
+        return True
+
+    def _begin(self, name: str) -> None:
+        bot = self._bots[name]
+        if bot.record.wanted:
+            bot.record = replace(bot.record, reason="config changed")
+            self._happened(name, Restart())
+        elif self._autostarts(bot):
+            self._happened(name, Start())
+        elif bot.record.dirty and bot.record.settled:
+            self._happened(name, TidyUp())
+
+    def _autostarts(self, bot: BotEntry) -> bool:
+        if bot.held_down:
+            return False
+        return bot.config.name in self._only if self._only else bot.config.daemon.autostart
+
+    def _drop_missing(self, configs: dict[str, BotConfig]) -> None:
+        broken = {entry.get("name") for entry in self.invalid} | {Path(entry["file"]).stem for entry in self.invalid}
+        for name, bot in list(self._bots.items()):
+            kept = name in configs or not broken.isdisjoint((name, Path(bot.config.source_path).stem))
+            if not kept:
+                bot.in_registry = False
+                self._happened(name, Stop())
+
+    def _adopt_left_overs(self, unclean: dict[str, Any]) -> None:
+        """Sweep what ran without leaving a config behind; it is forgotten once it is clean."""
+        for name, run in unclean.items():
+            if name not in self._bots and run is not None:
+                config = BotConfig.from_plain(run["config"])
+                self._bots[name] = BotEntry(config, WorkerRecord(name, config.daemon, dirty=True), in_registry=False)
+                self._happened(name, TidyUp())

@@ -1,0 +1,143 @@
+"""Keeps a warm zygote at hand: starts it, warms one example of each kind of bot, replaces it when it fails."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import time
+from collections.abc import Callable
+from typing import Any
+
+from core.bot_config import BotConfig
+from core.process import channel
+from core.process.children import Children
+from core.process.zygote_link import ZygoteLink
+
+RETRY_NS = 500_000_000
+log = logging.getLogger("makerd.process")
+
+
+def kind_of(config: BotConfig) -> str:
+    """Return what the zygote warms once for all bots of a kind: venue and strategy."""
+    return f"{config.exchange.partition(':')[0]}/{config.strategy}"
+
+
+class ZygoteKeeper:
+    """The supervisor's care for its zygote. Running workers are not the zygote's children: they survive it."""
+
+    def __init__(
+        self,
+        link: ZygoteLink,
+        children: Children,
+        selector: selectors.BaseSelector,
+        output_fd: int,
+        data_dirs: tuple[str, ...],
+        on_withdrawn: Callable[[str, str], None],
+    ) -> None:
+        self._link = link
+        self._children = children
+        self._selector = selector
+        self._output_fd = output_fd
+        self._data_dirs = list(data_dirs)
+        self._on_withdrawn = on_withdrawn  # (bot, reason): its request was taken back
+        self._examples: dict[str, BotConfig] = {}
+        self.warming: set[str] = set()
+        self.unusable: dict[str, str] = {}  # kind -> why
+        self.due_ns: int | None = None  # when the next one is started
+
+    @property
+    def pid(self) -> int:
+        """Return the pid of the present zygote, 0 before the first one."""
+        return self._link.pid
+
+    @property
+    def lives(self) -> bool:
+        """Tell whether there is a zygote to ask."""
+        return self._link.end is not None
+
+    def start(self) -> None:
+        """Exec a zygote and warm it; when that fails it is tried again later."""
+        self.due_ns = None
+        try:
+            self._link.start(self._output_fd)
+        except OSError as exc:
+            log.error("zygote_not_started", extra={"fields": {"reason": str(exc)}})
+            self.due_ns = time.monotonic_ns() + RETRY_NS
+            return
+        assert self._link.end is not None
+        self._selector.register(self._link.end, selectors.EVENT_READ, self._hear)
+        self.warm(self._examples)
+
+    def warm(self, examples: dict[str, BotConfig]) -> None:
+        """Have an example of each kind that is not warm yet imported and tried."""
+        self._examples = dict(examples)
+        if self._link.end is None:
+            return
+        for kind, config in examples.items():
+            if kind not in self._link.warm_kinds and kind not in self.warming:
+                self.warming.add(kind)
+                self.unusable.pop(kind, None)
+                self._link.warm({"kind": kind, "config": config.to_plain(), "data_dirs": self._data_dirs})
+
+    def tend(self, now_ns: int) -> None:
+        """Send what waits, replace a silent zygote, start the next one when it is due."""
+        if self._link.end is not None and self._link.overdue(now_ns):
+            log.warning("zygote_silent", extra={"fields": {"pid": self._link.pid}})
+            self.ended()
+        if self.due_ns is not None and now_ns >= self.due_ns:
+            self.start()
+        self._link.pump(now_ns)
+
+    def ended(self) -> None:
+        """Take note that the zygote is gone, or make it so; another one follows."""
+        if self._link.end is None:
+            return
+        log.warning("zygote_ended", extra={"fields": {"pid": self._link.pid}})
+        self._selector.unregister(self._link.end)
+        self._link.kill()
+        self._children.zygote_lost()
+        self.warming.clear()
+        self.due_ns = time.monotonic_ns() + RETRY_NS
+
+    def stop(self) -> None:
+        """End the zygote for good."""
+        self.due_ns = None
+        if self._link.end is not None:
+            self._selector.unregister(self._link.end)
+        self._link.kill()
+
+    def _hear(self, _mask: int) -> None:
+        end = self._link.end
+        while end is not None and self._link.end is end:
+            try:
+                message = channel.receive(end)
+            except BlockingIOError:
+                return
+            except (channel.BadPacket, OSError):
+                message = None
+            if message is None:
+                self.ended()
+            else:
+                self._said(message)
+
+    def _said(self, message: dict[str, Any]) -> None:
+        op = message.get("op")
+        now_ns = time.monotonic_ns()
+        self._link.answered_ns = now_ns
+        if op == "forked":
+            self._children.answered(message["id"], int(message["pid"]))
+        elif op == "failed":
+            self._children.answered(message["id"], None, str(message["error"]))
+        elif op == "warmed":
+            self._settled(str(message["kind"]), message["failed"])
+        self._link.pump(now_ns)
+
+    def _settled(self, kind: str, failure: str | None) -> None:
+        self.warming.discard(kind)
+        if failure is None:
+            self._link.warm_kinds.add(kind)
+            return
+        log.error("kind_unusable", extra={"fields": {"kind": kind, "reason": failure}})
+        self.unusable[kind] = failure
+        for name in self._children.give_up(kind):
+            self._on_withdrawn(name, failure)
