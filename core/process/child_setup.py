@@ -9,9 +9,14 @@ import os
 import random
 import resource
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+from core.process import channel
+from utils import exit_statuses
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -70,6 +75,17 @@ class SignalFlags:
                 pass
         except BlockingIOError:
             pass
+
+
+def take_orders(end: socket.socket) -> dict[str, Any]:
+    """Return what the supervisor says this child is, and answer it; a supervisor that is gone ends the child."""
+    end.settimeout(SPEC_TIMEOUT_S)
+    spec = channel.receive(end)
+    if spec is None:
+        os._exit(exit_statuses.DONE)
+    channel.send(end, {"t": "hello", "pid": os.getpid()})
+    end.setblocking(False)
+    return spec
 
 
 def become_child(title: str, supervisor_pid: int, output: Path) -> SignalFlags:

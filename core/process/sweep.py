@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from core.market.client_ids import ClientOrderIds
 from core.market.order import Order
 from core.process import channel
 from core.process.build import LEDGER_NAME, build_client, claims_of
-from core.process.child_setup import SPEC_TIMEOUT_S, become_child, leave, supervisor_environ
+from core.process.child_setup import become_child, leave, supervisor_environ, take_orders
 from core.process.claims import Claims, ClaimTaken, is_left_over
 from core.process.run_record import RunRecord, next_fence
 from core.process.secrets_of import secrets_in
@@ -35,11 +35,7 @@ log = logging.getLogger("makerd.process")
 
 def main(end: socket.socket, supervisor_pid: int) -> None:
     """Sweep one bot as its supervisor says; never returns."""
-    end.settimeout(SPEC_TIMEOUT_S)
-    spec = channel.receive(end)
-    if spec is None:
-        os._exit(exit_statuses.DONE)
-    channel.send(end, {"t": "hello", "pid": os.getpid()})
+    spec = take_orders(end)
     home, config = Home(Path(spec["home"])), BotConfig.from_plain(spec["config"])
     become_child(f"makerd: sweep {config.name}", supervisor_pid, home.log / f"{config.name}.out")
     answer: dict[str, object]
@@ -55,7 +51,8 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
         log.exception("sweep_failed")
         answer = {"confirmed": False, "reason": redacted(f"{type(exc).__name__}: {exc}")}
     log.info("sweep_ended", extra={"fields": answer})
-    channel.send(end, {"t": "sweep", **answer})
+    with contextlib.suppress(OSError):  # nobody listens any more; the run record says the same
+        channel.send(end, {"t": "sweep", **answer})
     logging.shutdown()
     leave(exit_statuses.DONE if answer["confirmed"] else exit_statuses.VENUE_UNREACHABLE)
 

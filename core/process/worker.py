@@ -16,7 +16,7 @@ from core.logger import redacted, setup_worker_logging
 from core.market.client_ids import ClientOrderIds
 from core.process import channel
 from core.process.build import Bot, build_bot, claims_of
-from core.process.child_setup import SPEC_TIMEOUT_S, SignalFlags, become_child, leave, supervisor_environ
+from core.process.child_setup import SignalFlags, become_child, leave, supervisor_environ, take_orders
 from core.process.claims import Claims, ClaimTaken, is_left_over
 from core.process.run_record import RunRecord, next_fence
 from core.process.secrets_of import secrets_in
@@ -55,12 +55,7 @@ def status_of(error: BaseException) -> int:
 
 def main(end: socket.socket, supervisor_pid: int) -> None:
     """Run one bot as its supervisor says; never returns."""
-    end.settimeout(SPEC_TIMEOUT_S)
-    spec = channel.receive(end)
-    if spec is None:
-        os._exit(exit_statuses.DONE)
-    channel.send(end, {"t": "hello", "pid": os.getpid()})
-    end.setblocking(False)
+    spec = take_orders(end)
     home, config = Home(Path(spec["home"])), BotConfig.from_plain(spec["config"])
     signals = become_child(f"makerd: {config.name}", supervisor_pid, home.log / f"{config.name}.out")
     try:
