@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from core.market.book import Level
-from core.market.order import Fill, Order, OrderState, Side
+from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderState, Side
 from core.market.sim_account import SimAccount
 
 FILL_MODELS = ("cross", "touch")
@@ -223,7 +223,7 @@ class MatchingEngine:
         if order.post_only and order.time_in_force == "IOC":
             return "post_only_cannot_be_ioc"
         if order.post_only and self._standing(order) is Standing.CROSS:
-            return "post_only_would_cross"
+            return POST_ONLY_WOULD_CROSS
         return self.account.refusal(order, self.orders.values(), self.mid_ticks())
 
     def _end_reason(self, order: Order) -> str:

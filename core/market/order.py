@@ -52,6 +52,9 @@ class OrderEvent(str, Enum):
     OUTCOME_UNKNOWN = "outcome_unknown"
 
 
+# The one reject reason that every client spells alike: the market moved, nothing is wrong with us or the venue.
+POST_ONLY_WOULD_CROSS = "post_only_would_cross"
+
 CLOSED = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED})
 
 _S, _E = OrderState, OrderEvent

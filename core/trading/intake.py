@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, TradePrint
-from core.market.order import Fill, Order, OrderEvent, Side
+from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderEvent, Side
 from core.market.reconcile import reconcile
 from core.market.reports import VenueReport
 from core.trading.clock import seconds
@@ -116,8 +116,10 @@ class Intake:
             self._bot.counters[_COUNTERS[event]] += 1
         if event is not OrderEvent.REJECTED:
             return
-        if refused_ns is not None:  # an order that never arrived, in this life or an earlier one, was not refused
-            self._bot.breaker.rejected(refused_ns)
+        # An order that never arrived, in this life or an earlier one, was not refused; one that the market overtook
+        # says nothing about us. What was sent together fails together: a whole ladder is one reject.
+        if refused_ns is not None and order.reason != POST_ONLY_WOULD_CROSS:
+            self._bot.breaker.rejected(refused_ns, group=order.sent_ns)
         price = leg.instrument.to_price(order.price_ticks)
         told = fields(id=order.client_order_id, side=order.side.value, price=str(price), reason=order.reason)
         _log.warning("order_rejected", extra=told)

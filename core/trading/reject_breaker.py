@@ -16,6 +16,7 @@ class RejectBreaker:
         self._rejects: deque[int] = deque(maxlen=limit)
         self._open_until_ns: int | None = None
         self._probing = False
+        self._last_group: int | None = None
 
     def accepted(self) -> None:
         """Note that the venue accepted an order."""
@@ -23,8 +24,11 @@ class RejectBreaker:
             self._rejects.clear()
             self._probing = False
 
-    def rejected(self, now_ns: int) -> None:
-        """Note that the venue refused an order."""
+    def rejected(self, now_ns: int, group: int) -> None:
+        """Note that the venue refused an order; several of one group count once."""
+        if group == self._last_group:
+            return
+        self._last_group = group
         self._rejects.append(now_ns)
         full = len(self._rejects) == self._limit and now_ns - self._rejects[0] <= self._window_ns
         if full or self._probing:

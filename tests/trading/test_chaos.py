@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from core.market.events import FillEvent
 from core.market.order import Side
-from tests.trading.bench import BOTH_SIX, Bench
 from tests.trading.scripted_venue import ANSWER, LOSE, LOSE_ANSWER, ScriptedVenue
+from tests.trading.workbench import BOTH_SIX, Bench
 
 LIMIT_LOTS = 45
 ACTIONS = (

@@ -10,8 +10,8 @@ import pytest
 from core.market.commands import Quotes
 from core.market.events import FillEvent, Timer
 from core.trading.clock import seconds
-from tests.trading.bench import BOTH, Bench
 from tests.trading.scripted_venue import ScriptedVenue
+from tests.trading.workbench import BOTH, Bench
 from utils.errors import ConfigError
 
 SNAPSHOT_KEYS = {

@@ -10,8 +10,8 @@ import pytest
 from core.market.commands import Halt, Take
 from core.market.order import OrderEvent, Side
 from core.trading.latches import Latches
-from tests.trading.bench import BOTH, Bench
 from tests.trading.scripted_venue import LOSE, LOSE_ANSWER, PERP, ScriptedVenue
+from tests.trading.workbench import BOTH, Bench
 from utils.errors import StrategyBug, VenueUnreachable
 
 

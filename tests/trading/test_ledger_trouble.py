@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.market.order import OrderState
 from core.trading.latches import Latches
-from tests.trading.bench import BOTH, Bench
+from tests.trading.workbench import BOTH, Bench
 
 
 def limit_pages(bench: Bench) -> None:

@@ -11,10 +11,10 @@ import pytest
 from core.market.client_ids import fence_of
 from core.market.commands import CancelAll, Quote, Take
 from core.market.events import FillEvent, OrderUpdate
-from core.market.order import Order, OrderEvent, OrderState, Side
+from core.market.order import POST_ONLY_WOULD_CROSS, Order, OrderEvent, OrderState, Side
 from core.trading.ledger import Ledger
-from tests.trading.bench import BOTH, Bench
 from tests.trading.scripted_venue import LOSE, LOSE_ANSWER, ScriptedVenue
+from tests.trading.workbench import BOTH, Bench
 from utils.errors import OutcomeUnknown, VenueAuthError, VenueRefused, VenueUnreachable
 
 
@@ -329,3 +329,12 @@ def test_an_update_about_an_order_of_ours_that_we_do_not_know_asks_for_a_report(
     bench.venue.inbox.put(OrderUpdate("main", bench.ids.prefix + "0" * 12, OrderEvent.ACCEPTED))
     bench.run(0.3)
     assert len(bench.venue.reports_asked) == asked + 1
+
+
+def test_a_ladder_that_the_market_overtook_does_not_open_the_breaker(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.venue.script.refuse = POST_ONLY_WOULD_CROSS
+    bench.strategy.wanted = BOTH
+    bench.run(10)
+    assert len(bench.venue.submitted) > 10
+    assert bench.gates == []

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from core.market.events import LinkDown, LinkUp
 from core.market.order import Order, OrderState, Side
-from tests.trading.bench import BOTH, BOTH_SIX, Bench
 from tests.trading.scripted_venue import LOSE, LOSE_ANSWER, PERP, ScriptedVenue
+from tests.trading.workbench import BOTH, BOTH_SIX, Bench
 from utils.errors import VenueUnreachable
 
 

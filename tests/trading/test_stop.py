@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.trading.clock import seconds
-from tests.trading.bench import BOTH_SIX, Bench
 from tests.trading.scripted_venue import LOSE, ScriptedVenue
+from tests.trading.workbench import BOTH_SIX, Bench
 from utils.errors import VenueUnreachable
 
 

@@ -65,27 +65,34 @@ def test_uptime_is_the_share_since_the_begin() -> None:
 def test_the_breaker_opens_only_for_rejects_in_a_row_inside_the_window() -> None:
     breaker = RejectBreaker(3, 100, 50)
     for now in (0, 60, 120):
-        breaker.rejected(now)
+        breaker.rejected(now, group=now)
     assert not breaker.is_open(120)
     breaker.accepted()
-    breaker.rejected(130)
-    breaker.rejected(131)
+    breaker.rejected(130, group=130)
+    breaker.rejected(131, group=131)
     assert not breaker.is_open(131)
-    breaker.rejected(132)
+    breaker.rejected(132, group=132)
     assert breaker.is_open(132)
+
+
+def test_a_whole_ladder_refused_together_is_one_reject() -> None:
+    breaker = RejectBreaker(3, 100, 50)
+    for _ in range(10):
+        breaker.rejected(5, group=1)
+    assert not breaker.is_open(5)
 
 
 def test_the_breaker_probes_once_after_the_cooldown() -> None:
     breaker = RejectBreaker(2, 100, 50)
-    breaker.rejected(0)
-    breaker.rejected(1)
+    breaker.rejected(0, group=0)
+    breaker.rejected(1, group=1)
     assert breaker.is_open(50)
     assert not breaker.is_open(51)
-    breaker.rejected(52)
+    breaker.rejected(52, group=52)
     assert breaker.is_open(53)
     assert not breaker.is_open(102)
     breaker.accepted()
-    breaker.rejected(103)
+    breaker.rejected(103, group=103)
     assert not breaker.is_open(103)
 
 
