@@ -46,6 +46,8 @@ from utils.version import __version__
 IDLE_NS = 1_000_000_000
 PAUSE_NS = 2_000_000_000  # a loop gap beyond this is a paused machine, not silent workers
 SHUTDOWN_EXTRA_NS = 15_000_000_000
+SAMPLE_GAP_NS = 100_000_000
+SAMPLES_AT_ONCE = 4
 COMPRESS_NS = 300_000_000_000
 log = logging.getLogger("makerd.process")
 
@@ -72,6 +74,8 @@ class Supervisor:
         self._zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self._withdrawn)
         self.registry = RegistrySync(paths, only, direct, self.selector, output_fd, self.bots, self.happened)
         self.registry.before_begin = self._warm
+        self._due_ns: int | None = None  # no bot wants a Tick before; None: look
+        self._sample_due_ns = 0
         self._read_once = False  # the configs, successfully or not
         self._compress_due_ns = self.started_ns + COMPRESS_NS
 
@@ -119,9 +123,15 @@ class Supervisor:
 
     def _timeout_s(self) -> float:
         now_ns = time.monotonic_ns()
-        due = [next_due_ns(bot.record) for bot in self.bots.values()]
-        times = [time_ns for time_ns in (*due, self._zygote.due_ns) if time_ns is not None]
-        return max(0, min([now_ns + IDLE_NS, *times]) - now_ns) / 1e9
+        due_ns = min(self._next_due_ns(now_ns), self._zygote.due_ns or now_ns + IDLE_NS, now_ns + IDLE_NS)
+        return max(0, due_ns - now_ns) / 1e9
+
+    def _next_due_ns(self, now_ns: int) -> int:
+        """Return when the first bot wants a Tick, or sooner: a heartbeat only moves it back, a decision resets it."""
+        if self._due_ns is None or self._due_ns <= now_ns:
+            due = [time_ns for bot in self.bots.values() if (time_ns := next_due_ns(bot.record)) is not None]
+            self._due_ns = min(due, default=now_ns + IDLE_NS)
+        return self._due_ns
 
     def _credit_pause(self) -> None:
         """After a paused machine nobody's silence counts: the gap is given to every heartbeat."""
@@ -134,14 +144,16 @@ class Supervisor:
                 bot.record = replace(bot.record, heartbeat_ns=bot.record.heartbeat_ns + gap_ns)
 
     def _tick(self, now_ns: int) -> None:
-        if any((due := next_due_ns(bot.record)) is not None and due <= now_ns for bot in self.bots.values()):
+        self._reap()  # a wake-up byte may have been lost with an error
+        if self._next_due_ns(now_ns) <= now_ns:
             self._children.drain()  # heartbeats that wait in a pipe count
-        for name, bot in list(self.bots.items()):
-            due = next_due_ns(bot.record)
-            if due is not None and due <= now_ns:
-                self.happened(name, Tick())
-            if bot.health is not None and bot.health.is_due(now_ns):
-                self._sample(name, bot.health, now_ns)
+            for name, bot in list(self.bots.items()):
+                due = next_due_ns(bot.record)
+                if due is not None and due <= now_ns:
+                    self.happened(name, Tick())
+        if now_ns >= self._sample_due_ns:
+            self._sample_due_ns = now_ns + SAMPLE_GAP_NS
+            self._sample_some(now_ns)
         self._zygote.tend(now_ns)
         self.registry.tend(now_ns)
         self._say_ready()
@@ -154,6 +166,14 @@ class Supervisor:
     def _answer_waiters(self) -> None:
         now_ns = time.monotonic_ns()
         self.waiters = [waiter for waiter in self.waiters if not waiter(now_ns)]
+
+    def _sample_some(self, now_ns: int) -> None:
+        """Read the health of a few bots; the kernel walks a process's pages for it, so never of all at once."""
+        due = [name for name, bot in self.bots.items() if bot.health is not None and bot.health.is_due(now_ns)]
+        for name in due[:SAMPLES_AT_ONCE]:
+            health = self.bots[name].health
+            assert health is not None
+            self._sample(name, health, now_ns)
 
     def _sample(self, name: str, health: Health, now_ns: int) -> None:
         health.sample(now_ns)
@@ -172,6 +192,7 @@ class Supervisor:
         if bot is None:
             return
         before = bot.record
+        self._due_ns = None
         if isinstance(event, Exited):
             self._note_exit(bot, event)
         bot.record, actions = decide(before, event, time.monotonic_ns(), random.random())

@@ -39,6 +39,7 @@ from utils import exit_statuses
 DUMP_NS = 1_000_000_000  # how long a stuck worker may take to write its stacks
 KILL_MARGIN_NS = 2_000_000_000  # beyond the worker's own stop time-out
 CLAIM_RETRY_NS = 250_000_000
+SWEEP_LIMIT_NS = 20_000_000_000  # a sweeper gives up by itself before that
 SWEEP_RETRY_FIRST_NS = 500_000_000
 SWEEP_RETRY_MAX_NS = 30_000_000_000
 
@@ -56,7 +57,9 @@ def decide(record: WorkerRecord, happening: Happening, now_ns: int, jitter: floa
 
 
 def next_due_ns(record: WorkerRecord) -> int | None:
-    """Return when the record next wants a Tick."""
+    """Return when the record next wants a Tick; a child that is killed is only waited for."""
+    if record.killed:
+        return None
     times = [record.due_ns]
     if record.state in (State.STARTING, State.RUNNING) and record.pid is not None:
         times.append(
@@ -172,8 +175,8 @@ def _forked_stopping(record: WorkerRecord, event: Forked, now_ns: int, jitter: f
     return _forked(record, event, now_ns, jitter)[0], [Action.ASK_STOP]
 
 
-def _sweeper_forked(record: WorkerRecord, event: Forked, _now_ns: int, _jitter: float) -> Decision:
-    return replace(record, pid=event.pid, due_ns=record.due_ns), []
+def _sweeper_forked(record: WorkerRecord, event: Forked, now_ns: int, _jitter: float) -> Decision:
+    return replace(record, pid=event.pid, due_ns=now_ns + SWEEP_LIMIT_NS), []
 
 
 def _ready(record: WorkerRecord, _event: Ready, now_ns: int, _jitter: float) -> Decision:
@@ -303,7 +306,7 @@ def _unusable(record: WorkerRecord, event: Unusable, now_ns: int, _jitter: float
 
 
 def _sweep_ended(record: WorkerRecord, event: SweepEnded, now_ns: int, _jitter: float) -> Decision:
-    record = replace(record, pid=None)
+    record = replace(record, pid=None, due_ns=None, killed=False)
     if event.confirmed:
         return _enter(replace(record, dirty=False, held_by=None, held_since_ns=None), record.then, now_ns)
     if event.held_by is not None:
@@ -320,8 +323,10 @@ def _sweep_fork_failed(record: WorkerRecord, event: ForkFailed, now_ns: int, jit
 
 
 def _sweep_again(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> Decision:
-    if record.pid is not None or record.due_ns is None or now_ns < record.due_ns:
-        return record, []  # one is under way, or it is not time yet
+    if record.due_ns is None or now_ns < record.due_ns or record.killed:
+        return record, []  # one is asked for, or it is not time yet
+    if record.pid is not None:
+        return replace(record, killed=True), [Action.KILL]  # it hangs; its end is followed by another one
     return replace(record, due_ns=None), [Action.SWEEP]
 
 

@@ -211,6 +211,15 @@ def test_an_unconfirmed_sweep_is_repeated_and_alerts() -> None:
     assert history.record.reason == "venue down"
 
 
+def test_a_sweeper_that_hangs_is_killed_and_followed_by_another() -> None:
+    history = History().running().play(Exited(None, 9), Forked(12))
+    assert history.after(19).actions == []
+    assert history.after(2).actions == [Action.KILL]
+    assert next_due_ns(history.record) is None
+    history.play(SweepEnded(False, "killed")).after(31)
+    assert history.actions == [Action.SWEEP]
+
+
 def test_a_worker_refused_by_an_earlier_self_waits_then_ends_it() -> None:
     history = History(stop_timeout_s=2.0).play(Start(), Forked(10), Exited(75, held_by=HOLDER))
     assert history.record.state is State.SWEEPING
