@@ -22,6 +22,7 @@ from core.market.order import Order, Side
 from core.market.position import Position
 from utils.errors import ConfigError
 
+CLOSING_ACTIONS = frozenset({"close", "close_and_stop"})  # gates that demand a flat position
 BALANCE_RESERVE = Decimal("0.005")  # share of a balance that quotes leave alone, for fees and rounding
 _NS = 1_000_000_000
 _NO_LIMIT = 1 << 100

@@ -19,9 +19,12 @@ from core.trading.ledger import Ledger
 from core.trading.loop_settings import LoopSettings
 from core.trading.trading_loop import LegRuntime, TradingLoop
 from strategies.base import strategy_class
+from utils.errors import ConfigError, LedgerError
+from utils.files import read_json, write_json_atomic
 from utils.home import Home
 
 LEDGER_NAME = "ledger.db"
+LEGS_NAME = "legs.json"
 WARM_STEPS = 120
 
 
@@ -76,11 +79,32 @@ def build_bot(config: BotConfig, state: Path, data_dirs: tuple[str, ...], ids: C
     settings = LoopSettings.from_config(config.strategy_config, config.risk_config)
     folder = state / config.name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    hold_to_legs(config, folder)
     ledger = Ledger.open(folder / LEDGER_NAME)
     clients = tuple(build_client(config, leg, state, data_dirs, clock) for leg in config.legs)
     legs = [LegRuntime(leg, client) for leg, client in zip(config.legs, clients, strict=True)]
     loop = TradingLoop(legs, strategy, settings, ledger, ids, clock, config.daemon.stop_timeout_s)
     return Bot(loop, ledger)
+
+
+def hold_to_legs(config: BotConfig, folder: Path) -> None:
+    """Make sure that a bot's ledger is of the legs that it trades now; a first start writes down which they are.
+
+    A position in one instrument means nothing in another. Raises ConfigError, LedgerError.
+    """
+    path = folder / LEGS_NAME
+    mine = {leg.leg: [leg.exchange, leg.account, leg.symbol, config.mode, config.network] for leg in config.legs}
+    try:
+        found = read_json(path)
+        if found is None:
+            write_json_atomic(path, mine)
+    except (OSError, ValueError) as exc:
+        raise LedgerError(f"{path} cannot be used: {exc}") from exc
+    if found is not None and found != mine:
+        was = "; ".join(" ".join(str(part) for part in leg if part) for leg in found.values())
+        raise ConfigError(
+            f"the ledger of bot {config.name!r} is of {was}; give the changed bot another name, or move {folder} away"
+        )
 
 
 def warm_up(plain: Mapping[str, Any]) -> None:

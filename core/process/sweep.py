@@ -22,7 +22,7 @@ from core.process.claims import Claims, ClaimTaken, is_left_over
 from core.process.run_record import RunRecord, next_fence
 from core.process.secrets_of import secrets_in
 from core.registry.config_manager import resolve_secrets
-from core.trading.clock import SystemClock
+from core.trading.clock import SystemClock, seconds
 from core.trading.ledger import Ledger
 from core.trading.order_sweep import OrderSweep, SweepResult
 from utils import exit_statuses
@@ -98,9 +98,14 @@ def _sweep_leg(home: Home, config: BotConfig, leg: Leg, ids: ClientOrderIds) -> 
     client = build_client(config, leg, home.state, home.data_dirs, clock)
     client.open(inbox, leg.leg)
     try:
-        deadline_ns = clock.now_ns() + int(DEADLINE_S * 1e9)
         late_s = client.capabilities.late_arrival_s
-        orders, mark = _left_in_ledger(home, config, leg, client)
+        deadline_ns = clock.now_ns() + seconds(DEADLINE_S)
+        try:
+            orders, mark = _left_in_ledger(home, config, leg, client)
+        except LedgerError as exc:  # anything may be in flight: let it arrive, then the venue's own listing decides
+            log.warning("ledger_not_readable", extra={"fields": {"reason": str(exc)}})
+            orders, mark = (), None
+            clock.wait(clock.now_ns() + seconds(late_s), ())
         job = OrderSweep(client, inbox, ids, orders, clock, late_s, deadline_ns, since=mark)
         while job.done is None:
             clock.wait(job.step(), (inbox.fileno(),))
@@ -113,20 +118,16 @@ def _sweep_leg(home: Home, config: BotConfig, leg: Leg, ids: ClientOrderIds) -> 
 def _left_in_ledger(
     home: Home, config: BotConfig, leg: Leg, client: ExchangeClient
 ) -> tuple[Sequence[Order], str | None]:
-    """Return the orders that may still arrive or rest, as far as the ledger knows, and its fill mark."""
+    """Return the orders that may still arrive or rest, and the fill mark. Raises LedgerError."""
     path = home.bot_state(config.name) / LEDGER_NAME
     if not path.exists():
         return (), None
+    ledger = Ledger.open(path)
     try:
-        ledger = Ledger.open(path)
-        try:
-            ledger.use_instrument(leg.leg, client.instrument)
-            return tuple(ledger.open_orders(leg.leg)), ledger.mark(leg.leg)
-        finally:
-            ledger.close()
-    except LedgerError as exc:  # the venue's own listing decides then
-        log.warning("ledger_not_readable", extra={"fields": {"reason": str(exc)}})
-        return (), None
+        ledger.use_instrument(leg.leg, client.instrument)
+        return tuple(ledger.open_orders(leg.leg)), ledger.mark(leg.leg)
+    finally:
+        ledger.close()
 
 
 if __name__ == "__main__":  # without a zygote: python -m core.process.sweep FD SUPERVISOR_PID

@@ -128,6 +128,8 @@ class Worker:
         loop, clock = bot.loop, SystemClock()
         log.info("worker_started", extra={"fields": {"pid": os.getpid(), "strategy": self.config.strategy}})
         loop.start()
+        if loop.finished is not None:  # latched: it has not looked at its ledger, so it has nothing to say of it
+            return loop.finished
         next_beat_ns, said_phase = clock.now_ns(), ""
         while loop.finished is None:
             due_ns = loop.step()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.market.commands import Take
@@ -22,6 +21,8 @@ class Closing:
         self._outgoing = outgoing
         self._next_try_ns: dict[str, int] = {}
         self._flat_since_ns: dict[str, int] = {}
+        self._sent: set[str] = set()  # legs whose last closing order is not accounted for by a report yet
+        self._ended_ns: dict[str, int] = {}
 
     def step(self, now_ns: int) -> bool:
         """Do what is due; return whether every venue has confirmed that nothing is left."""
@@ -33,15 +34,30 @@ class Closing:
         if leg.tracker.live():
             self._flat_since_ns.pop(leg.name, None)
             return False  # what rests or is in flight could still change the position
+        if not self._is_accounted_for(leg, now_ns):
+            return False
         take = self._take(leg, now_ns)
         if take is None:
             return self._is_confirmed(leg, now_ns)
         self._flat_since_ns.pop(leg.name, None)
         if take.size_lots and now_ns >= self._next_try_ns.get(leg.name, 0):
             self._next_try_ns[leg.name] = now_ns + self._bot.settings.close_retry_ns
-            limits = replace(leg.limits, price_floor_ticks=None, price_ceiling_ticks=None)  # they are for quotes
-            self._outgoing.take(leg, take, now_ns, limits)
+            if self._outgoing.close(leg, take, now_ns):
+                self._sent.add(leg.name)
         return False
+
+    def _is_accounted_for(self, leg: LegState, now_ns: int) -> bool:
+        """Tell whether the fills of the last closing order are known; its end may be heard before them."""
+        if leg.name not in self._sent:
+            return True
+        if leg.name not in self._ended_ns:
+            self._ended_ns[leg.name] = now_ns
+            leg.want_report(now_ns)
+        if leg.confirmed_ns is None or leg.confirmed_ns < self._ended_ns[leg.name]:
+            return False
+        self._sent.discard(leg.name)
+        del self._ended_ns[leg.name]
+        return True
 
     def _is_confirmed(self, leg: LegState, now_ns: int) -> bool:
         since_ns = self._flat_since_ns.get(leg.name)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from core.market.commands import CancelAll, Halt, Quotes
 from core.market.events import Timer
-from core.market.risk import Gate
+from core.market.risk import CLOSING_ACTIONS, Gate
 from core.trading.closing import Closing
 from core.trading.cycle_timer import MOVE, OWN
-from utils.errors import StrategyBug
+from utils.errors import LedgerError, StrategyBug
 
 if TYPE_CHECKING:
     from core.market.commands import Command, Take
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from core.trading.leg_state import LegState
     from core.trading.outgoing import Outgoing
     from strategies.base import Strategy
-
-_CLOSING_ACTIONS = ("close", "close_and_stop")
 
 
 class Decider:
@@ -98,11 +96,20 @@ class Decider:
         self._guard.trip(gate, now_ns)
         if not self._guard.is_latched:
             return
-        if gate.action in _CLOSING_ACTIONS:
+        if gate.action in CLOSING_ACTIONS:
             self._closing = self._closing or Closing(self._bot, self._outgoing)
-            if not self._closing.step(now_ns):
+            if not self._closing.step(now_ns) or not self._note_closed(gate.name, now_ns):
                 return
         self.is_halted = True
+
+    def _note_closed(self, gate: str, now_ns: int) -> bool:
+        """Record that the position is closed, so that a later start does not close anything again."""
+        try:
+            self._bot.journal.ledger.latches.mark_done(gate)
+        except LedgerError as exc:
+            self._bot.journal.fail(now_ns, exc)
+            return False
+        return True
 
     # The strategy
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from core.market.risk import Gate, tripped_gates
+from core.market.risk import CLOSING_ACTIONS, Gate, tripped_gates
 from core.trading.log_fields import fields
 from utils.errors import LedgerError
 
 if TYPE_CHECKING:
     from core.trading.bot_state import BotState
+    from core.trading.latches import Latch
 
 _log = logging.getLogger("makerd.risk")
 STALE, LINK, LEDGER, BREAKER, OPERATOR = "stale", "link", "ledger", "breaker", "operator"
@@ -77,11 +78,18 @@ class Guard:
             return
         tripped = self.tripped
         try:
-            self._bot.journal.ledger.latches.set(tripped.name, tripped.action, tripped.reason, self._bot.clock.utc_ns())
+            latches, done = self._bot.journal.ledger.latches, tripped.action not in CLOSING_ACTIONS
+            latches.set(tripped.name, tripped.action, tripped.reason, self._bot.clock.utc_ns(), done)
             self.is_latched = True
         except LedgerError as exc:
             self._next_latch_try_ns = now_ns + self._bot.settings.ledger_retry_ns
             self._bot.journal.fail(now_ns, exc)
+
+    def resume(self, name: str, latch: Latch) -> None:
+        """Take up a latch of an earlier life whose demand is not met yet."""
+        self.tripped = Gate(name, latch.action, True, latch.reason)
+        self.gates[name] = self.tripped
+        self.is_latched = True
 
     def _tell(self, before: dict[str, Gate]) -> None:
         for name, gate in self.gates.items():

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, TradePrint
-from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderEvent, Side
+from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderEvent, OrderState, Side
 from core.market.reconcile import reconcile
 from core.market.reports import VenueReport
 from core.trading.clock import seconds
@@ -101,6 +101,8 @@ class Intake:
                 leg.want_report(now_ns)
         else:
             bot.last_ack_ns = now_ns
+        if before.is_closed and event is OrderEvent.ACCEPTED:
+            leg.want_report(now_ns)  # we had called it closed, and it rests: a report brings it back
         if order == before:
             return
         bot.journal.note_order(order)
@@ -143,6 +145,8 @@ class Intake:
         if bot.journal.has_fill(leg.name, fill.trade_id):
             bot.counters["fills_repeated"] += 1
             return
+        if known is not None and known.is_closed and known.state is not OrderState.FILLED:
+            leg.want_report(now_ns)  # it trades although we had called it closed
         order = leg.tracker.apply_fill(fill, now_ns)
         if order is None:
             leg.want_report(now_ns)  # whatever is left of it may still rest

@@ -8,7 +8,7 @@ that cannot be read counts as a latch of its own: nobody can say that no limit w
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class Latch:
     action: str
     reason: str
     at_utc_ns: int
+    done: bool = True  # False: it demands a flat position, and that is not confirmed yet
 
 
 class Latches:
@@ -60,12 +61,20 @@ class Latches:
         """Return the latch of a gate, None when it is not tripped."""
         return self._latches.get(name)
 
-    def set(self, name: str, action: str, reason: str, utc_ns: int) -> None:
+    def set(self, name: str, action: str, reason: str, utc_ns: int, done: bool = True) -> None:
         """Latch a gate durably; a latch that is already there stays as it is. Raises LedgerError."""
         if name not in self._latches:
-            wanted = {**self._latches, name: Latch(action, reason, utc_ns)}
-            self._write(wanted, self._reset_utc_ns)
-            self._latches = wanted
+            self._replace({**self._latches, name: Latch(action, reason, utc_ns, done)})
+
+    def mark_done(self, name: str) -> None:
+        """Note durably that what a latch demands is done. Raises LedgerError."""
+        latch = self._latches[name]
+        if not latch.done:
+            self._replace({**self._latches, name: replace(latch, done=True)})
+
+    def _replace(self, wanted: dict[str, Latch]) -> None:
+        self._write(wanted, self._reset_utc_ns)
+        self._latches = wanted
 
     def reset(self, utc_ns: int) -> None:
         """Clear all latches durably, for an operator. Raises LedgerError."""

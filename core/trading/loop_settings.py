@@ -33,7 +33,7 @@ class LoopSettings:
     guard_ns: int = seconds(0.5)  # how often the gates are looked at when nothing happens
     ledger_retry_ns: int = seconds(1)
     save_ns: int = seconds(5)  # counters and the session's peak; orders and fills are saved at once
-    keep_closed_orders_ns: int = seconds(86_400)
+    keep_closed_orders_ns: int = seconds(3_600)
     close_retry_ns: int = seconds(1)  # between two attempts to get flat
     close_slippage_bps: float = 50.0  # how far through the touch a closing order may trade
 

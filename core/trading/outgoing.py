@@ -58,8 +58,13 @@ class Outgoing:
         verdict = allow_places(quotes, limits, bot.risk_state(leg, now_ns, with_foreign=True))
         if verdict.denied:
             self._count_denials(verdict.denied)
+        return self._record_and_send(leg, verdict.allowed, now_ns, immediate)
+
+    def _record_and_send(self, leg: LegState, quotes: Sequence[Quote], now_ns: int, immediate: bool) -> bool:
+        """Ledger first, send second."""
+        bot = self._bot
         utc_ns = bot.clock.utc_ns()
-        orders = [leg.tracker.compose(quote, bot.ids.next(), utc_ns, immediate) for quote in verdict.allowed]
+        orders = [leg.tracker.compose(quote, bot.ids.next(), utc_ns, immediate) for quote in quotes]
         if not orders or not bot.journal.record_new(orders, now_ns):
             return False
         for order in orders:
@@ -68,10 +73,19 @@ class Outgoing:
         self._submit(leg, orders, now_ns)
         return True
 
-    def take(self, leg: LegState, take: Take, now_ns: int, limits: RiskLimits | None = None) -> bool:
-        """Send an immediate order that the limits (by default the leg's) allow; return whether it was sent."""
-        quote = Quote(take.side, take.price_ticks, take.size_lots, 0, leg.name, False, take.reduce_only, slot=TAKE_SLOT)
-        return self._place(leg, (quote,), now_ns, limits or leg.limits, True)
+    def take(self, leg: LegState, take: Take, now_ns: int) -> bool:
+        """Send an immediate order that the limits allow; return whether it was sent."""
+        return self._place(leg, (_immediate(leg, take),), now_ns, leg.limits, True)
+
+    def close(self, leg: LegState, take: Take, now_ns: int) -> bool:
+        """Send an immediate order that only reduces the position; return whether it was sent.
+
+        Limits, foreign orders and the breaker are there to keep exposure from growing: they never hold it open.
+        """
+        held = leg.position.size_lots
+        if not self._bot.journal.healthy or take.side.sign * held >= 0 or take.size_lots > abs(held):
+            return False
+        return self._record_and_send(leg, (_immediate(leg, take),), now_ns, True)
 
     def _submit(self, leg: LegState, orders: Sequence[Order], now_ns: int) -> None:
         self._bot.sent = True
@@ -146,3 +160,7 @@ class Outgoing:
     def _count_denials(self, denied: Sequence[Denial]) -> None:
         reasons = Counter(f"skipped.{denial.reason}" for denial in denied)
         self._bot.counters.update(reasons)
+
+
+def _immediate(leg: LegState, take: Take) -> Quote:
+    return Quote(take.side, take.price_ticks, take.size_lots, 0, leg.name, False, take.reduce_only, slot=TAKE_SLOT)

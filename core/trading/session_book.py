@@ -93,7 +93,9 @@ class SessionBook:
             equity = equity_quote(legs)
             if equity is None:
                 return
-            self._session = Session(utc_ns, net, equity, _ZERO)
+            # Never before the reset that asked for it, even when the clock was ahead then.
+            began_ns = max(utc_ns, self._journal.ledger.latches.reset_utc_ns + 1)
+            self._session = Session(began_ns, net, equity, _ZERO)
             self._journal.note_session(self._session)
         self.net = net - self._session.start_net
         if self.net > self._session.peak_net:

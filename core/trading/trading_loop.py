@@ -98,12 +98,18 @@ class TradingLoop:
     def start(self) -> None:
         """Open the clients and load the ledger. Raises VenueError, ConfigError and LedgerError.
 
-        A bot with a latched gate is finished at once, and no venue hears of it.
+        A bot with a latched gate is finished at once, and no venue hears of it; unless an earlier life ended before
+        it had closed what the gate demands: then this one closes it.
         """
         bot, ledger = self._bot, self._bot.journal.ledger
         for name, latch in ledger.latches.all().items():
-            self._guard.gates[name] = Gate(name, latch.action, True, latch.reason)
-            self.finished = LoopExit(RISK_HALT, f"gate {name} is latched: {latch.reason}", True, ())
+            if not latch.done:
+                self._guard.resume(name, latch)
+            elif self._guard.tripped is None:
+                self._guard.gates[name] = Gate(name, latch.action, True, latch.reason)
+                self.finished = LoopExit(RISK_HALT, f"gate {name} is latched: {latch.reason}", True, ())
+        if self._guard.tripped is not None:
+            self.finished = None
         if self.finished is not None:
             return
         for leg in bot.legs:
@@ -230,6 +236,8 @@ class TradingLoop:
     def _deliver(self, now_ns: int) -> None:
         """Let the strategy hear what happened, now that the ledger has it."""
         events = self._bot.events
+        if self._stopping is not None:
+            events.clear()  # an answer could only be an order that the sweep does not know of
         if not events:
             return
         self._refresh(now_ns)

@@ -208,3 +208,14 @@ def test_a_fleets_last_exit_tells_the_traceback_of_a_crash(fleet: Fleet) -> None
     row = fleet.until(lambda: (row := fleet.bot("one"))["last_exit"] and row)
     assert "ledger" in row["last_exit"]["reason"]
     assert any("ledger" in json.loads(line).get("reason", "") for line in row["last_exit"]["log_tail"])
+
+
+def test_a_changed_symbol_under_the_same_name_is_refused_instead_of_mixing_two_ledgers(fleet: Fleet) -> None:
+    feed = {"feed": "synthetic"}
+    fleet.add("one", exchange_config=feed, strategy_config={"symbol": "SOL-USDC"})
+    fleet.start().until(lambda: fleet.bot("one")["state"] == "RUNNING")
+    fleet.add("one", exchange_config=feed, strategy_config={"symbol": "ETH-USDT"})
+    fleet.run("reload")
+    row = fleet.until(lambda: (row := fleet.bot("one"))["state"] == "FATAL" and row)
+    assert row["last_exit"]["status"] == 78
+    assert "SOL-USDC" in row["last_exit"]["reason"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.market.commands import Take
+from core.market.order import Side
 from core.trading.clock import seconds
 from tests.trading.scripted_venue import LOSE, ScriptedVenue
-from tests.trading.workbench import BOTH_SIX, Bench
+from tests.trading.workbench import BOTH, BOTH_SIX, Bench
 from utils.errors import VenueUnreachable
 
 
@@ -144,3 +146,15 @@ def test_counters_are_saved_at_the_end_and_go_on_in_the_next_run(tmp_path: Path)
     bench.begin()
     bench.run(1)
     assert bench.loop.snapshot()["stats"]["orders_created"] == 12
+
+
+def test_nothing_is_sent_once_a_stop_has_begun_whatever_the_strategy_says(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.strategy.wanted = BOTH
+    bench.run(1)
+    sent = len(bench.venue.submitted)
+    bench.loop.begin_stop("asked")
+    bench.strategy.says = [Take(Side.BUY, 10_001, 10)]
+    bench.run(1)
+    assert bench.loop.finished is not None
+    assert len(bench.venue.submitted) == sent
