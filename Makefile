@@ -55,8 +55,8 @@ test: .venv/.test
 	@$(PY) tests/run_tests.py all
 
 lint: .venv/.test
-	@.venv/bin/ruff check .
-	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check --no-cache .
+	@.venv/bin/ruff format --no-cache --check .
 	@.venv/bin/mypy --strict core api strategies utils
 
 format: .venv/.test

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from core.market.position import Position
-
 from core.market.book import OrderBook
 from core.market.commands import Command
 from core.market.events import Event
 from core.market.instrument import Instrument
 from core.market.order import Order
+from core.market.position import Position
 from core.market.reports import Balance
 from utils.errors import ConfigError
 
