@@ -35,21 +35,21 @@ prerequisites:
 venv: .venv/.run-time
 
 demo: .venv/.run-time
-	@mkdir -p $(DEMO_HOME)/config/active && cp config/demo/*.json $(DEMO_HOME)/config/active/
-	@$(PY) core/daemon_manager.py --home $(DEMO_HOME) status --check >/dev/null 2>&1 \
-		|| $(PY) core/daemon_manager.py --home $(DEMO_HOME) start --daemon
+	@mkdir -p "$(DEMO_HOME)"/config/active && cp config/demo/*.json "$(DEMO_HOME)"/config/active/
+	@$(PY) core/daemon_manager.py --home "$(DEMO_HOME)" status --json | grep -q '"state": "running"' \
+		|| $(PY) core/daemon_manager.py --home "$(DEMO_HOME)" start --daemon
 	@echo "the bots trade a recorded minute of a real market; first fills come within seconds ..."; sleep 8
-	@$(PY) core/daemon_manager.py --home $(DEMO_HOME) status
+	@$(PY) core/daemon_manager.py --home "$(DEMO_HOME)" status
 	@echo
-	@echo "look further (export MAKERD_HOME=$(DEMO_HOME) first):"
-	@echo "  $(PY) core/daemon_manager.py status --watch       the same, live"
-	@echo "  $(PY) core/daemon_manager.py logs demo-tight -f   what a bot does"
-	@echo "  $(PY) run.py --cli                                the menu"
-	@echo "  kill -9 <pid of a bot>                            and see it come back with its ledger"
+	@echo "look further:"
+	@echo "  $(PY) core/daemon_manager.py --home .demo status --watch       the same, live"
+	@echo "  $(PY) core/daemon_manager.py --home .demo logs demo-tight -f   what a bot does"
+	@echo "  $(PY) run.py --home .demo --cli                                the menu"
+	@echo "  kill -9 PID                        (from status demo-tight) and see it come back with its ledger"
 	@echo "  make stop                                         cancel every order and end"
 
 stop: .venv/.run-time
-	@$(PY) core/daemon_manager.py --home $(DEMO_HOME) stop
+	@$(PY) core/daemon_manager.py --home "$(DEMO_HOME)" stop
 
 test: .venv/.test
 	@$(PY) tests/run_tests.py all

@@ -276,6 +276,8 @@ def _fault(row: Mapping[str, Any]) -> str | None:
     age = row["heartbeat_age_s"]
     if age is None or age > FRESH_S:
         return f"{row['name']}: no heartbeat for {'long' if age is None else f'{age:.0f} s'}"
+    if row["gates"]:
+        return f"{row['name']}: {row['phase']}, gates {', '.join(row['gates'])}"
     return None
 
 

@@ -125,8 +125,15 @@ class Menu:
             return
         name = self._choose("Start which bot?", [*_named(resting), BACK])
         state = next((bot["state"] for bot in resting if bot["name"] == name), None)
-        if state is not None:
-            self._run("bot", "start" if state == "STOPPED" else "reset", name)
+        if state == "HALTED":
+            reason = next((bot.get("reason") or "a limit" for bot in resting if bot["name"] == name), "")
+            sure = self._choose(
+                f"{name} was halted: {reason}. Clear the limit?", [BACK, ("yes", "yes, reset and start")]
+            )
+            if sure == "yes":
+                self._run("bot", "reset", name)
+        elif state is not None:
+            self._run("bot", "start", name)
 
     def _stop(self) -> None:
         found = self._status()
@@ -135,7 +142,7 @@ class Menu:
             return
         living = [bot for bot in found["bots"] if bot["state"] not in ("STOPPED", "FATAL", "HALTED")]
         name = self._choose("Stop what?", [*_named(living), (ALL, "everything: all bots and the daemon"), BACK])
-        if name == ALL and self._choose("Stop everything?", [("yes", "yes, stop everything"), BACK]):
+        if name == ALL and self._choose("Stop everything?", [BACK, ("yes", "yes, stop everything")]):
             self._run("stop")
         elif name not in ("", ALL):
             self._run("bot", "stop", name)

@@ -53,6 +53,8 @@ def bot_names(home: Home) -> list[str]:
 def _read(path: Path, home: Home) -> ConfigOnDisk:
     file = str(path.relative_to(home.root)) if path.is_relative_to(home.root) else str(path)
     try:
+        if not path.is_file():  # a pipe would wait for ever
+            return ConfigOnDisk(file, problem=f"{file}: not a regular file")
         with open(path, "rb") as content:
             tree = json.loads(content.read(MAX_BYTES))
         return _described(file, _resolved(tree, home))

@@ -57,7 +57,7 @@ def receive_with_fds(end: socket.socket, max_fds: int) -> tuple[dict[str, Any] |
         return None, list(fds)
     try:
         message = json.loads(packet)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise BadPacket(f"{len(packet)} bytes that are not JSON") from exc
     if not isinstance(message, dict):
         raise BadPacket("not a JSON object")

@@ -18,6 +18,7 @@ from core.process.zygote_link import ForkRequest, ZygoteLink, environ_without_se
 
 MAX_PACKETS = 32  # read from one child before the others get their turn
 MAX_UNKNOWN = 1024
+MAX_BAD_PACKETS = 100
 log = logging.getLogger("makerd.process")
 
 
@@ -165,9 +166,7 @@ class Children:
             except BlockingIOError:
                 return
             except channel.BadPacket as exc:
-                child.bad_packets += 1
-                if child.bad_packets == 1:
-                    log.warning("bad_packet", extra={"fields": {"bot": child.name, "reason": str(exc)}})
+                self._bad(child, str(exc))
                 continue
             except OSError:
                 message = None
@@ -187,9 +186,17 @@ class Children:
                 child.last_words = message
             if message.get("held_by") is not None:
                 child.held_by = Identity.from_plain(message["held_by"])
-        except (KeyError, TypeError, ValueError) as exc:
-            child.bad_packets += 1
-            log.warning("bad_packet", extra={"fields": {"bot": child.name, "reason": repr(exc)}})
+        except (KeyError, TypeError, ValueError, ArithmeticError) as exc:
+            self._bad(child, repr(exc))
+
+    def _bad(self, child: Child, reason: str) -> None:
+        """Count what makes no sense; who says too much of it is heard no more, and found silent then."""
+        child.bad_packets += 1
+        if child.bad_packets == 1:
+            log.warning("bad_packet", extra={"fields": {"bot": child.name, "reason": reason}})
+        if child.bad_packets == MAX_BAD_PACKETS:
+            log.error("cut_off", extra={"fields": {"bot": child.name, "bad_packets": child.bad_packets}})
+            self._deafen(child)
 
     def _deafen(self, child: Child) -> None:
         child.deaf = True

@@ -69,6 +69,9 @@ class ConfigChild:
 
     def expire(self) -> None:
         """End a validation that takes too long."""
-        os.kill(self.pid, signal.SIGKILL)
         self._end()
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         self._on_done("the configs could not be validated in time")

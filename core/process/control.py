@@ -61,6 +61,8 @@ def call(
             answer = connection.makefile("rb").readline(MAX_ANSWER)
         except TimeoutError as exc:
             raise ControlRefused(f"the daemon did not answer {verb!r} within {timeout_s:.0f} s") from exc
+        except BlockingIOError as exc:
+            raise ControlRefused("the daemon is busy with other clients; try again") from exc
         except (FileNotFoundError, NotADirectoryError, ConnectionError) as exc:
             raise DaemonDown() from exc
     if not answer.endswith(b"\n"):
@@ -105,7 +107,7 @@ class ControlServer:
                 self._listener.bind(address)
         finally:
             os.umask(old_mask)
-        self._listener.listen(16)
+        self._listener.listen(128)
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def _accept(self, _mask: int) -> None:

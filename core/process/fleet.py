@@ -87,8 +87,21 @@ class BotEntry:
 
     def hear(self, snapshot: dict[str, Any]) -> None:
         """Take over what the worker says of itself; unknown keys are kept apart."""
-        self.snapshot = {key: snapshot.get(key, default) for key, default in NO_SNAPSHOT.items()}
-        self.extra = {key: value for key, value in snapshot.items() if key not in NO_SNAPSHOT}
+        self.snapshot = {key: _shaped(snapshot.get(key), default) for key, default in NO_SNAPSHOT.items()}
+        legs = snapshot.get("legs")
+        known = [leg for leg in legs if isinstance(leg, dict) and "leg" in leg] if isinstance(legs, list) else []
+        self.extra = {"legs": known}
+
+
+def _shaped(value: Any, default: Any) -> Any:
+    """Return what a worker said when it has the shape that a row needs, else the default."""
+    if default is None:
+        return value if isinstance(value, str) else None
+    if isinstance(default, float):
+        return float(value) if isinstance(value, int | float) else default
+    if isinstance(default, list):
+        return [str(item) for item in value] if isinstance(value, list) else default
+    return value if type(value) is type(default) else default
 
 
 def last_known(figures: dict[str, Any] | None) -> dict[str, Any]:

@@ -30,7 +30,9 @@ class OperatorVerbs:
     def __call__(self, request: Request) -> None:
         """Carry out one request."""
         verb = self._verbs.get(request.verb)
-        if verb is None:
+        if self._supervisor.stopping_since_ns is not None and request.verb in ("restart", "bot", "reload"):
+            request.refuse("the daemon is stopping; start it again afterwards")
+        elif verb is None:
             request.refuse(f"unknown verb {request.verb[:40]!r}; known: {', '.join(sorted(self._verbs))}")
         else:
             verb(request)

@@ -54,10 +54,13 @@ class RegistrySync:
         self._happened = happened
         self._child: ConfigChild | None = None
         self._first = True
+        self._again = False
+        self.closed = False  # the daemon stops: nothing is started any more
 
     def load(self) -> None:
-        """Have the folder validated in a child; one that is under way already is the answer to this call, too."""
+        """Have the folder validated in a child; one that is under way may have read too early, so another follows."""
         if self._child is not None:
+            self._again = True
             return
         home, configs = self._paths.home.root, self._paths.configs
         now_ns = time.monotonic_ns()
@@ -89,6 +92,12 @@ class RegistrySync:
 
     def _read(self, answer: Answer) -> None:
         self._child = None
+        if self._again:
+            self._again = False
+            self.load()
+            return
+        if self.closed:
+            answer = "the daemon is stopping"
         if isinstance(answer, str):
             log.error("configs_not_read", extra={"fields": {"reason": answer}})
         else:
@@ -119,6 +128,7 @@ class RegistrySync:
             self._bots[config.name] = BotEntry(config, record, snapshot=last_known(figures.get(config.name)))
             return True
         if old.config.digest == config.digest and old.in_registry:
+            old.config = config  # the file may have another name by now
             return False
         old.config, old.in_registry = config, True
         old.record = replace(old.record, config=config.daemon)

@@ -41,9 +41,22 @@ class RunRecord:
             raise ValueError(f"{folder / NAME} is not a run record: {exc!r}") from exc
 
 
+def has_left_overs(folder: Path) -> bool:
+    """Tell whether the last run of a bot may have left orders: its record is not clean, or cannot be read."""
+    try:
+        record = RunRecord.read(folder)
+    except ValueError:
+        return True
+    return record is not None and not record.clean
+
+
 def next_fence(folder: Path) -> int:
     """Reserve and return the next fencing number, durably; only the holder of the bot's claim may call it."""
     path = folder / FENCE_NAME
-    last = int(path.read_text()) if path.exists() else 0
+    try:
+        last = int(path.read_text()) if path.exists() else 0
+    except ValueError:  # damaged: the last run knows its own
+        record = RunRecord.read(folder)
+        last = record.fence if record is not None else 0
     write_atomic(path, f"{last + 1}\n".encode())
     return last + 1

@@ -15,6 +15,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from core.process.children import Children
@@ -36,16 +37,16 @@ from core.process.worker_record import (
     Tick,
     Unusable,
 )
-from core.process.worker_states import decide, next_due_ns
+from core.process.worker_states import KILL_MARGIN_NS, SWEEP_LIMIT_NS, decide, next_due_ns
 from core.process.zygote_keeper import ZygoteKeeper, kind_of
-from core.process.zygote_link import ZygoteLink, spawn_module
+from core.process.zygote_link import ZygoteLink, environ_without_secrets, spawn_module
 from utils import exit_statuses
 from utils.files import write_json_atomic
 from utils.version import __version__
 
 IDLE_NS = 1_000_000_000
 PAUSE_NS = 2_000_000_000  # a loop gap beyond this is a paused machine, not silent workers
-SHUTDOWN_EXTRA_NS = 15_000_000_000
+SHUTDOWN_EXTRA_NS = KILL_MARGIN_NS + 2 * SWEEP_LIMIT_NS + 3_000_000_000
 SAMPLE_GAP_NS = 100_000_000
 SAMPLES_AT_ONCE = 4
 COMPRESS_NS = 300_000_000_000
@@ -88,19 +89,22 @@ class Supervisor:
         self.registry.on_read.append(self._first_read)
         self.registry.load()
         while not self._finished():
-            ready = self.selector.select(self._timeout_s())
-            try:
-                for key, mask in ready:
-                    if self.selector.get_map().get(key.fd) is key:  # an earlier callback may have closed it
-                        key.data(mask)
-                self._credit_pause()
-                self._tick(time.monotonic_ns())
-                self._answer_waiters()
-            except Exception:  # one of the two outermost loops: a bug in here must not take the fleet down
-                log.exception("supervisor_bug")
-                time.sleep(0.01)
+            for key, mask in self.selector.select(self._timeout_s()):
+                if self.selector.get_map().get(key.fd) is key:  # an earlier callback may have closed it
+                    self._guarded(partial(key.data, mask))
+            self._credit_pause()
+            self._guarded(lambda: self._tick(time.monotonic_ns()))
+            self._guarded(self._answer_waiters)
         self.selector.unregister(wake)
         return self._shut_down()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Do one thing of the loop; a bug in it must not take the fleet down, nor keep the others from their turn."""
+        try:
+            step()
+        except Exception:
+            log.exception("supervisor_bug")
+            time.sleep(0.01)
 
     def _catch_signals(self) -> int:
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -300,7 +304,7 @@ class Supervisor:
 
     def _one_shot(self, module: str, arguments: list[str]) -> None:
         try:
-            spawn_module(module, arguments, dict(os.environ), self._output_fd, self._output_fd)
+            spawn_module(module, arguments, environ_without_secrets(), self._output_fd, self._output_fd)
         except OSError as exc:
             log.warning("one_shot_failed", extra={"fields": {"module": module, "reason": str(exc)}})
 
@@ -310,6 +314,7 @@ class Supervisor:
         """Begin to stop: every bot in parallel, each with its own deadline."""
         if self.stopping_since_ns is None:
             self.stopping_since_ns = time.monotonic_ns()
+            self.registry.closed = True
             log.info("stopping")
             for name in list(self.bots):
                 self.happened(name, Stop())
@@ -344,10 +349,10 @@ class Supervisor:
             log.warning("final_status_not_written", extra={"fields": {"reason": str(exc)}})
 
     def _shut_down(self) -> int:
-        for name, bot in self.bots.items():
+        for bot in self.bots.values():
             if not bot.record.settled:
+                # Whoever still works on it goes on: with our end a worker is told to cancel and leave.
                 bot.left_orders = [f"not confirmed: {bot.record.reason}"]
-                self._children.signal(name, signal.SIGKILL, group=True)
         report = {
             "bots": [
                 {"name": name, "how": bot.ended_by, "left_orders": bot.left_orders} for name, bot in self.bots.items()

@@ -77,7 +77,7 @@ def sweep(home: Home, config: BotConfig, environ: dict[str, str]) -> SweepResult
     home_id = home.identity()
     claims.take(claims_of(ran, home_id), config.name, str(home.root))
     try:
-        ids = ClientOrderIds(home_id, ran.name, next_fence(folder))
+        ids = ClientOrderIds(home_id, ran.name, _fence_for_sweep(folder, record))
         results = [_sweep_leg(home, resolved, leg, ids) for leg in ran.legs]
         result = SweepResult(
             all(one.confirmed for one in results),
@@ -86,10 +86,26 @@ def sweep(home: Home, config: BotConfig, environ: dict[str, str]) -> SweepResult
             "; ".join(one.reason for one in results if one.reason),
         )
         if result.confirmed:
-            dataclasses.replace(record, clean=True, fence=ids.fence).write(folder)
+            _mark_clean(folder, dataclasses.replace(record, clean=True, fence=ids.fence))
         return result
     finally:
         claims.release()
+
+
+def _fence_for_sweep(folder: Path, record: RunRecord) -> int:
+    """Return a new fence; on a full disk one in memory does, for a sweep sends no orders."""
+    try:
+        return next_fence(folder)
+    except (OSError, ValueError) as exc:
+        log.warning("fence_not_written", extra={"fields": {"reason": str(exc)}})
+        return record.fence + 1
+
+
+def _mark_clean(folder: Path, record: RunRecord) -> None:
+    try:
+        record.write(folder)
+    except OSError as exc:  # the next start sweeps once more, which is harmless
+        log.warning("run_record_not_written", extra={"fields": {"reason": str(exc)}})
 
 
 def _sweep_leg(home: Home, config: BotConfig, leg: Leg, ids: ClientOrderIds) -> SweepResult:
@@ -99,13 +115,13 @@ def _sweep_leg(home: Home, config: BotConfig, leg: Leg, ids: ClientOrderIds) -> 
     client.open(inbox, leg.leg)
     try:
         late_s = client.capabilities.late_arrival_s
-        deadline_ns = clock.now_ns() + seconds(DEADLINE_S)
         try:
             orders, mark = _left_in_ledger(home, config, leg, client)
         except LedgerError as exc:  # anything may be in flight: let it arrive, then the venue's own listing decides
             log.warning("ledger_not_readable", extra={"fields": {"reason": str(exc)}})
             orders, mark = (), None
             clock.wait(clock.now_ns() + seconds(late_s), ())
+        deadline_ns = clock.now_ns() + seconds(DEADLINE_S + late_s)
         job = OrderSweep(client, inbox, ids, orders, clock, late_s, deadline_ns, since=mark)
         while job.done is None:
             clock.wait(job.step(), (inbox.fileno(),))

@@ -18,7 +18,7 @@ from core.process import channel
 from core.process.build import Bot, build_bot, claims_of
 from core.process.child_setup import SignalFlags, become_child, leave, supervisor_environ, take_orders
 from core.process.claims import Claims, ClaimTaken, is_left_over
-from core.process.run_record import RunRecord, next_fence
+from core.process.run_record import RunRecord, has_left_overs, next_fence
 from core.process.secrets_of import secrets_in
 from core.registry.config_manager import resolve_secrets
 from core.trading.clock import SystemClock
@@ -108,6 +108,9 @@ class Worker:
         home_id = self.home.identity()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.claims.take(claims_of(self.config, home_id), self.config.name, str(self.home.root))
+        if has_left_overs(self.folder):
+            reason = "an earlier run did not say that it left no order; it is swept first"
+            return LoopExit(exit_statuses.VENUE_UNREACHABLE, reason, False, ())
         try:
             ids = ClientOrderIds(home_id, self.config.name, next_fence(self.folder))
             record = RunRecord(self.config, ids.fence, clean=False)

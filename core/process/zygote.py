@@ -114,6 +114,7 @@ class Trial:
 
 def _trial_child(bot: dict[str, Any], reader: int, writer: int) -> None:
     try:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         os.close(reader)
         os.set_blocking(writer, False)
         build.warm_up(bot)

@@ -14,6 +14,7 @@ from core.process.children import Children
 from core.process.zygote_link import ZygoteLink
 
 RETRY_NS = 500_000_000
+WARM_NS = 15_000_000_000  # for one kind; the zygote itself gives its trial less
 log = logging.getLogger("makerd.process")
 
 
@@ -41,9 +42,11 @@ class ZygoteKeeper:
         self._data_dirs = list(data_dirs)
         self._on_withdrawn = on_withdrawn  # (bot, reason): its request was taken back
         self._examples: dict[str, BotConfig] = {}
-        self.warming: set[str] = set()
+        self.warming: dict[str, None] = {}  # in the order of their turn
+        self._hopeless: set[str] = set()  # kinds that hung the zygote itself
         self.unusable: dict[str, str] = {}  # kind -> why
         self.due_ns: int | None = None  # when the next one is started
+        self._warm_since_ns = 0  # when the kind at hand began
 
     @property
     def pid(self) -> int:
@@ -74,14 +77,21 @@ class ZygoteKeeper:
         if self._link.end is None:
             return
         for kind, config in examples.items():
-            if kind not in self._link.warm_kinds and kind not in self.warming:
-                self.warming.add(kind)
+            if kind not in self._link.warm_kinds and kind not in self.warming and kind not in self._hopeless:
+                if not self.warming:
+                    self._warm_since_ns = time.monotonic_ns()
+                self.warming[kind] = None
                 self.unusable.pop(kind, None)
                 self._link.warm({"kind": kind, "config": config.to_plain(), "data_dirs": self._data_dirs})
 
     def tend(self, now_ns: int) -> None:
         """Send what waits, replace a silent zygote, start the next one when it is due."""
-        if self._link.end is not None and self._link.overdue(now_ns):
+        if self.warming and now_ns - self._warm_since_ns > WARM_NS:
+            kind = next(iter(self.warming))
+            self._hopeless.add(kind)
+            self._settled(kind, "the zygote hung while it was warmed")
+            self.ended()
+        if self._link.end is not None and not self.warming and self._link.overdue(now_ns):
             log.warning("zygote_silent", extra={"fields": {"pid": self._link.pid}})
             self.ended()
         if self.due_ns is not None and now_ns >= self.due_ns:
@@ -133,7 +143,8 @@ class ZygoteKeeper:
         self._link.pump(now_ns)
 
     def _settled(self, kind: str, failure: str | None) -> None:
-        self.warming.discard(kind)
+        self.warming.pop(kind, None)
+        self._warm_since_ns = time.monotonic_ns()
         if failure is None:
             self._link.warm_kinds.add(kind)
             return

@@ -94,6 +94,8 @@ def check_layer_spreads_ascend(draft: Draft) -> Iterator[Problem]:
     if not draft.sound("strategy_config", "layer_spreads_pct"):
         return
     values = draft.strategy.get("layer_spreads_pct") or []
+    if not all(isinstance(value, int | float) for value in values):
+        return  # of an unknown strategy nothing is checked before
     for place, (inner, outer) in enumerate(pairwise(values), 1):
         if outer < inner:
             path = ("strategy_config", "layer_spreads_pct", place)

@@ -152,4 +152,7 @@ def find_config(name: str, home: Home, environ: Mapping[str, str]) -> Path:
     for path in files:
         if load_document(read_document(path, home), environment).name == name:
             return path
+    by_file = home.active / f"{name}.json"  # a broken file has no name to be found by
+    if by_file.is_file():
+        return by_file
     raise ConfigError(f"there is no bot and no file {name!r} in {shown_path(home.active, home)}")

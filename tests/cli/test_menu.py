@@ -192,13 +192,22 @@ def test_start_starts_the_daemon_when_it_is_down(home: Home, services: Services)
     assert services.started == [()]
 
 
-def test_start_offers_the_bots_at_rest_and_resets_those_that_failed(daemon: Daemon, services: Services) -> None:
+def test_a_halted_bot_is_reset_only_after_a_yes(daemon: Daemon, services: Services) -> None:
+    daemon.bots = [row(name="a", state="HALTED")]
+    daemon.answers["bot"] = {"bots": []}
+    play(daemon.home, services, "start", "a", "")
+    assert [args for verb, args in daemon.asked if verb == "bot"] == []
+    play(daemon.home, services, "start", "a", "yes")
+    assert [args for verb, args in daemon.asked if verb == "bot"] == [{"action": "reset", "names": ["a"]}]
+
+
+def test_start_offers_the_bots_at_rest(daemon: Daemon, services: Services) -> None:
     daemon.bots = [row(name="a", state="STOPPED"), row(name="b", state="FATAL"), row(name="c")]
     daemon.answers["bot"] = {"bots": []}
     script = play(daemon.home, services, "start", "a", "start", "b", "start", "")
     assert script.offered[1] == ["a", "b", ""]
     asked = [args for verb, args in daemon.asked if verb == "bot"]
-    assert asked == [{"action": "start", "names": ["a"]}, {"action": "reset", "names": ["b"]}]
+    assert asked == [{"action": "start", "names": ["a"]}, {"action": "start", "names": ["b"]}]
 
 
 def test_start_says_when_there_is_nothing_to_start(

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.process.fleet_parts import Fleet
+from tests.process.fleet_parts import DOOR, Fleet, kill_all
 from utils.home import CHECKOUT
 
 
@@ -219,3 +219,45 @@ def test_a_changed_symbol_under_the_same_name_is_refused_instead_of_mixing_two_l
     row = fleet.until(lambda: (row := fleet.bot("one"))["state"] == "FATAL" and row)
     assert row["last_exit"]["status"] == 78
     assert "SOL-USDC" in row["last_exit"]["reason"]
+
+
+def test_a_worker_never_writes_over_the_trace_of_orders_that_nobody_swept(fleet: Fleet) -> None:
+    """A direct run under a name that the daemon keeps idle is killed whole: the daemon sweeps before it starts it."""
+    feed = {"exchange_config": {"feed": "synthetic"}, "strategy_config": {"symbol": "SOL-USDC", "order_size": 1}}
+    limits = {"risk_config": {"max_position": 50}}
+    fleet.add("one", daemon_config={"autostart": False}, **feed, **limits)
+    fleet.add("two", exchange_config={"seed": 2})
+    fleet.start().quoting("two")
+    direct = subprocess.Popen(
+        [sys.executable, str(CHECKOUT / "run.py"), "--exchange", "paper", "--symbol", "SOL-USDC", "--name", "one"],
+        cwd="/",
+        env=fleet.environ,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    record = fleet.home.bot_state("one") / "run.json"
+    fleet.until(lambda: record.exists() and (fleet.home.bot_state("one") / "ledger.db").exists())
+    time.sleep(2)
+    family = [direct.pid, *(child.pid for child in psutil.Process(direct.pid).children(recursive=True))]
+    for pid in family:
+        os.kill(pid, 19)  # SIGSTOP: nobody can react to the others' end
+    kill_all(family)
+    direct.wait()
+    assert '"clean": false' in record.read_text()
+    fleet.run("bot", "start", "one")
+    fleet.until(lambda: fleet.bot("one")["state"] == "RUNNING")
+    assert '"sweep_ended"' in (fleet.home.log / "one.log").read_text()
+
+
+def test_a_stopping_daemon_starts_nothing(fleet: Fleet) -> None:
+    fleet.add("slow", daemon_config={"stop_timeout_s": 4, "heartbeat_timeout_s": 60})
+    fleet.add("two", exchange_config={"seed": 2})
+    fleet.start().quoting("slow", "two")
+    os.kill(fleet.bot("slow")["pid"], 19)
+    stopping = subprocess.Popen([sys.executable, DOOR, "stop"], env=fleet.environ, stdout=subprocess.DEVNULL)
+    fleet.until(lambda: fleet.status()["daemon"]["state"] == "stopping")
+    done = fleet.run("restart", "two")
+    assert done.returncode == 1
+    assert "stopping" in done.stderr
+    assert stopping.wait(60) == 0
+    assert fleet.open_paper_orders() == []
