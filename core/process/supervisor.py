@@ -146,6 +146,7 @@ class Supervisor:
             log.warning("loop_gap", extra={"fields": {"gap_s": round(gap_ns / 1e9, 2)}})
             for bot in self.bots.values():
                 bot.record = replace(bot.record, heartbeat_ns=bot.record.heartbeat_ns + gap_ns)
+            self._zygote.credit(gap_ns)
 
     def _tick(self, now_ns: int) -> None:
         self._reap()  # a wake-up byte may have been lost with an error

@@ -98,6 +98,11 @@ class ZygoteKeeper:
             self.start()
         self._link.pump(now_ns)
 
+    def credit(self, gap_ns: int) -> None:
+        """Leave a pause of the whole machine out of every judgement of the zygote."""
+        self._warm_since_ns += gap_ns
+        self._link.answered_ns += gap_ns
+
     def ended(self) -> None:
         """Take note that the zygote is gone, or make it so; another one follows."""
         if self._link.end is None:

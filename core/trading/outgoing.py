@@ -17,7 +17,7 @@ from utils.errors import VenueAuthError, VenueError, VenueRefused
 
 if TYPE_CHECKING:
     from core.market.commands import Take
-    from core.market.risk import Denial, RiskLimits
+    from core.market.risk import Denial
     from core.trading.bot_state import BotState
     from core.trading.intake import Intake
     from core.trading.leg_state import LegState
@@ -49,13 +49,13 @@ class Outgoing:
 
     def place(self, leg: LegState, quotes: Sequence[Quote], now_ns: int) -> bool:
         """Send quotes that the limits allow now; return whether any was sent."""
-        return self._place(leg, quotes, now_ns, leg.limits, False)
+        return self._place(leg, quotes, now_ns, False)
 
-    def _place(self, leg: LegState, quotes: Sequence[Quote], now_ns: int, limits: RiskLimits, immediate: bool) -> bool:
+    def _place(self, leg: LegState, quotes: Sequence[Quote], now_ns: int, immediate: bool) -> bool:
         bot = self._bot
         if not bot.journal.healthy or bot.breaker.is_open(now_ns):
             return False
-        verdict = allow_places(quotes, limits, bot.risk_state(leg, now_ns, with_foreign=True))
+        verdict = allow_places(quotes, leg.limits, bot.risk_state(leg, now_ns, with_foreign=True))
         if verdict.denied:
             self._count_denials(verdict.denied)
         return self._record_and_send(leg, verdict.allowed, now_ns, immediate)
@@ -75,7 +75,7 @@ class Outgoing:
 
     def take(self, leg: LegState, take: Take, now_ns: int) -> bool:
         """Send an immediate order that the limits allow; return whether it was sent."""
-        return self._place(leg, (_immediate(leg, take),), now_ns, leg.limits, True)
+        return self._place(leg, (_immediate(leg, take),), now_ns, True)
 
     def close(self, leg: LegState, take: Take, now_ns: int) -> bool:
         """Send an immediate order that only reduces the position; return whether it was sent.

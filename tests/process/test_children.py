@@ -15,7 +15,7 @@ from core.process.zygote_link import ZygoteLink
 
 
 @pytest.mark.parametrize(
-    "packet", [b"garbage", b"[" * 100_000, b"[]", b'{"t": "hello", "pid": 1e999}', b'{"t": "beat"}', b'{"t": []}']
+    "packet", [b"garbage", b"[" * 100_000, b"[]", b'{"t": "hello", "pid": 1e999}', b'{"t": "beat"}']
 )
 def test_a_child_that_floods_garbage_is_cut_off_and_nothing_is_raised(packet: bytes) -> None:
     link, heard = ZygoteLink(), []
@@ -27,13 +27,11 @@ def test_a_child_that_floods_garbage_is_cut_off_and_nothing_is_raised(packet: by
     assert child is not None
     child.pid = 4_000_000  # it exists, as far as anybody here knows
     for _ in range(MAX_BAD_PACKETS + 10):
-        try:
+        if not child.deaf:
             request.theirs.send(packet)
-        except OSError:
-            break
         children.drain()
-    assert child.bad_packets in (0, MAX_BAD_PACKETS)
-    assert child.deaf == (child.bad_packets == MAX_BAD_PACKETS)
+    assert child.bad_packets == MAX_BAD_PACKETS
+    assert child.deaf
     assert heard == []
     request.theirs.close()
     child.end.close()
