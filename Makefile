@@ -3,12 +3,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 PY := .venv/bin/python
 DEMO_HOME := $(CURDIR)/.demo
 
-.PHONY: help demo stop venv test lint format bench clean prerequisites
+.PHONY: help demo stop venv test witness lint format bench clean prerequisites
 
 help:
 	@echo "make demo    start four paper bots in a home of their own (.demo) and show them"
 	@echo "make stop    stop them"
 	@echo "make test    run all tests"
+	@echo "make witness let foreign clients check the venue simulators"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure; figures go to benchmarks/results/"
 	@echo "make venv    only make the environment (.venv)"
@@ -27,7 +28,7 @@ prerequisites:
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/.test: requirements-test.txt .venv/.run-time
+.venv/.test: requirements-test.txt requirements-simulator.txt .venv/.run-time
 	@echo "installing pinned test requirements into .venv"
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@
@@ -53,6 +54,9 @@ stop: .venv/.run-time
 
 test: .venv/.test
 	@$(PY) tests/run_tests.py all
+
+witness: .venv/.test
+	@$(PY) tests/witness/run_witness.py all
 
 lint: .venv/.test
 	@.venv/bin/ruff check --no-cache .

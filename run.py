@@ -1,4 +1,4 @@
-"""The other door: the menu (--cli), or one bot run directly in the foreground."""
+"""The other door: the menu (--cli), one bot run directly in the foreground, or a trial of one (smoke)."""
 
 import os
 import sys
@@ -17,12 +17,16 @@ def main(arguments: "list[str] | None" = None) -> int:
         from cli.commands import cli
         from cli.direct import direct
         from cli.shared import App, guarded
+        from cli.smoke import smoke
         from core.door_services import DoorServices
     except ModuleNotFoundError as exc:
         sys.stderr.write("makerd: " + missing_module(str(exc.name)) + "\n")
         return 1
     app = App(DoorServices(), commands=cli)
-    return guarded(direct, app, sys.argv[1:] if arguments is None else arguments, "run.py")
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["smoke"]:
+        return guarded(smoke, app, given[1:], "run.py smoke")
+    return guarded(direct, app, given, "run.py")
 
 
 if __name__ == "__main__":

@@ -9,22 +9,30 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, TradePrint
-from core.market.instrument import Instrument
-from core.market.order import Order
 from core.market.reports import Balance, VenuePosition, VenueReport
+from utils.errors import VenueRefused
+
+if TYPE_CHECKING:
+    from core.market.client_ids import OrderIds
+    from core.market.instrument import Instrument
+    from core.market.order import Order
 
 __all__ = [
     "Balance",
+    "Candle",
     "Capabilities",
     "ClientContext",
     "DeadManScope",
     "ExchangeClient",
     "Inbox",
     "InboxItem",
+    "KeyReport",
+    "RateScope",
     "VenuePosition",
     "VenueReport",
 ]
@@ -50,13 +58,44 @@ class Capabilities:
     reduce_only: bool = False
     amend: bool = False
     batch_cancel: bool = False
-    cancel_all_by_prefix: bool = False
+    cancel_all_at_once: bool = False  # `cancel_all` reaches the venue as fast as a single cancel
     dead_man_scope: DeadManScope = DeadManScope.NONE
     dead_man_min_s: float | None = None
     late_arrival_s: float = 0.0  # how long after sending a submit can still be accepted
     max_open_orders: int = 500
-    client_id_format: str = "text36"
     funding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RateScope:
+    """A budget of requests that a venue counts, shared by every process that uses the same key, address or host.
+
+    `key` is the same text in each of them and says nothing secret: venue, kind of scope, a hash.
+    """
+
+    key: str
+    per_s: float
+    burst: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """One candle of a venue's own history, oldest first in lists; prices and volume in the venue's decimals."""
+
+    start_ns: int  # UTC
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal | None  # base; None where the venue's candles are of the mark price
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReport:
+    """What a venue says of our key. `refused`: why it must not be used; `warnings`: what a person should know."""
+
+    refused: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Inbox:
@@ -87,14 +126,22 @@ class Inbox:
             else:
                 self._items.append(item)
         if wake:
+            self.wake()
+
+    def wake(self) -> None:
+        """Make the descriptor readable, from any thread."""
+        if self._wake >= 0:
             os.eventfd_write(self._wake, 1)
 
-    def drain(self) -> list[InboxItem]:
-        """Return and forget everything: orders, fills, links and reports first, then prints, then newest books."""
+    def hush(self) -> None:
+        """Make the descriptor unreadable. Called before the client is polled: what comes from then on wakes again."""
         try:
             os.eventfd_read(self._wake)
         except BlockingIOError:
             pass
+
+    def drain(self) -> list[InboxItem]:
+        """Return and forget everything: orders, fills, links and reports first, then prints, then newest books."""
         with self._lock:
             items: list[InboxItem] = [*self._items, *self._prints, *self._books.values()]
             self._items.clear()
@@ -121,6 +168,8 @@ class ClientContext:
     data_dirs: tuple[str, ...]  # where a `replay:FILE` is looked up, in order
     now_ns: Callable[[], int] = time.monotonic_ns  # the loop's clock, as given to poll()
     utc_ns: Callable[[], int] = time.time_ns
+    ids: OrderIds | None = None  # how our orders are named; None for a client that only reads
+    public_only: bool = False  # market data without a key: open, start_market_data, poll, close and candles only
 
 
 class ExchangeClient(ABC):
@@ -132,6 +181,8 @@ class ExchangeClient(ABC):
     """
 
     per_home: ClassVar[bool] = False  # an embedded venue: it exists once per home, not once for everybody
+    embedded: ClassVar[bool] = False  # needs no network at all: may be run for a moment to load its code
+    client_id_format: ClassVar[str] = "text"  # text | uint32: which of `core/market/client_ids.py` fits the venue
     capabilities: Capabilities
     instrument: Instrument  # set by open()
 
@@ -144,9 +195,36 @@ class ExchangeClient(ABC):
         """Return what is wrong with a config that can be told without an account or a network; one line each."""
         return []
 
+    @classmethod
+    def key_id(cls, exchange_config: Mapping[str, Any]) -> str | None:
+        """Return what tells one API key from another (never the secret part), None where there are no keys.
+
+        The config's secrets are resolved. Two bots with one key id trade one account, whatever label they give it.
+        """
+        return None
+
     @abstractmethod
     def open(self, inbox: Inbox, leg: str) -> None:
         """Connect and set `instrument`. Raises VenueRefused (unknown symbol), VenueUnreachable, VenueAuthError."""
+
+    def check_key(self) -> KeyReport:
+        """Return what the venue tells of our key, as far as it does; called once, after `open`. Waits for the venue."""
+        return KeyReport()
+
+    def rate_scopes(self) -> tuple[RateScope, ...]:
+        """Return the budgets that this client draws on; known after `open`."""
+        return ()
+
+    def lease(self, key: str, per_s: float, burst: float, until_ns: int) -> None:  # noqa: B027  # most have none
+        """Take a share of a budget until a monotonic time; without one the client keeps to a small share of its own."""
+
+    def candles(self, interval_s: int, limit: int) -> list[Candle]:
+        """Return the newest candles, oldest first; waits for the venue. Raises VenueError."""
+        raise VenueRefused("this venue has no candles")
+
+    def set_leverage(self, leverage: Decimal) -> None:
+        """Set the leverage of account or symbol, as the venue has it; waits for it. Raises VenueError."""
+        raise VenueRefused("this venue has no leverage to set")
 
     @abstractmethod
     def start_market_data(self) -> None:
@@ -161,8 +239,8 @@ class ExchangeClient(ABC):
         """Send cancels; each is answered by CANCELED, or CANCEL_REJECTED when the venue has no such open order."""
 
     @abstractmethod
-    def cancel_all(self, prefix: str) -> None:
-        """Cancel every open order whose client order id begins with `prefix`; a CANCELED for each."""
+    def cancel_all(self, owns: Callable[[str], bool]) -> None:
+        """Cancel every open order whose client order id `owns` says yes to, no other; a CANCELED for each."""
 
     @abstractmethod
     def request_report(self, request_id: int, since: str | None) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 
 from api.base_client import ExchangeClient
 from utils.errors import ConfigError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_EMBEDDED = "paper"
+_PAPER_ON_FEED = "api.paper_on_feed"
 
 
 def venue_of(exchange: str) -> str:
@@ -16,16 +19,26 @@ def venue_of(exchange: str) -> str:
     return exchange.partition(":")[0]
 
 
-def client_class(exchange: str) -> type[ExchangeClient]:
-    """Return the client class of an exchange. Raises ConfigError when there is none."""
+def client_class(exchange: str, mode: str = "live") -> type[ExchangeClient]:
+    """Return the client class of an exchange. Raises ConfigError when there is none.
+
+    In mode `paper` a live venue's public feed is joined to simulated fills; the embedded venue is paper in any mode.
+    """
     venue = venue_of(exchange)
     if not _NAME.fullmatch(venue):
         raise ConfigError(f"exchange {exchange!r} is not a venue's name")
+    if mode == "paper" and venue != _EMBEDDED:
+        if importlib.util.find_spec(f"api.{venue}_client") is None:
+            raise ConfigError(f"exchange {exchange!r} is not known")
+        return _client_in(_PAPER_ON_FEED)
     try:
-        module = importlib.import_module(f"api.{venue}_client")
+        return _client_in(f"api.{venue}_client")
     except ModuleNotFoundError as exc:
         if exc.name == f"api.{venue}_client":
             raise ConfigError(f"exchange {exchange!r} is not known") from exc
         raise
-    found: type[ExchangeClient] = module.CLIENT
+
+
+def _client_in(module: str) -> type[ExchangeClient]:
+    found: type[ExchangeClient] = importlib.import_module(module).CLIENT
     return found

@@ -30,6 +30,7 @@ class Market:
     min_notional: Decimal
     initial_balances: Mapping[str, Decimal]  # what a new account starts with, by asset
     max_leverage: int = 10  # perpetuals and futures only
+    min_lots: int = 1
     source: str = ""
     licence: str = ""
 
@@ -52,6 +53,7 @@ class Market:
             quote=self.quote,
             tick_size=self.tick_size,
             lot_size=self.lot_size,
+            min_lots=self.min_lots,
             min_notional=self.min_notional,
             maker_fee_bps=maker_fee_bps,
             taker_fee_bps=taker_fee_bps,
@@ -109,9 +111,13 @@ def _market_from(plain: Mapping[str, Any], path: Path) -> Market:
     kind = text("kind")
     if kind not in KINDS:
         raise ConfigError(f"{path}: kind is {kind!r}, expected one of {', '.join(KINDS)}")
-    leverage = plain.get("max_leverage", 10)
-    if not isinstance(leverage, int) or isinstance(leverage, bool) or leverage < 1:
-        raise ConfigError(f"{path}: max_leverage is {leverage!r}, expected a whole number of 1 or more")
+
+    def count(key: str, default: int) -> int:
+        value = plain.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(f"{path}: {key} is {value!r}, expected a whole number of 1 or more")
+        return value
+
     return Market(
         symbol=text("symbol"),
         venue_symbol=text("venue_symbol"),
@@ -122,7 +128,8 @@ def _market_from(plain: Mapping[str, Any], path: Path) -> Market:
         lot_size=amount("lot_size", True),
         min_notional=amount("min_notional", False),
         initial_balances=_balances(plain.get("initial_balances"), path),
-        max_leverage=leverage,
+        max_leverage=count("max_leverage", 10),
+        min_lots=count("min_lots", 1),
         source=str(plain.get("source", "")),
         licence=str(plain.get("licence", "")),
     )

@@ -21,7 +21,7 @@ from api.paper_store import PaperStore, store_path
 from api.paper_venue import PaperVenue
 from core.market.events import BookUpdate, LinkDown, LinkUp
 from core.market.order import Order
-from utils.errors import ConfigError, VenueRefused, VenueUnreachable
+from utils.errors import ConfigError, MakerdError, VenueUnreachable
 
 _MAX_EVENTS_PER_POLL = 5_000  # the loop gets its turn back even when there is much to catch up with
 _MAX_GAP_NS = 60 * 10**9  # after a longer pause of the process the venue counts as closed meanwhile
@@ -34,6 +34,7 @@ class PaperClient(ExchangeClient):
     """One paper account on one symbol."""
 
     per_home = True
+    embedded = True
 
     def __init__(self, config: Mapping[str, Any], context: ClientContext) -> None:
         super().__init__(config, context)
@@ -41,13 +42,13 @@ class PaperClient(ExchangeClient):
         self.capabilities = Capabilities(
             reduce_only=True,
             batch_cancel=True,
-            cancel_all_by_prefix=True,
+            cancel_all_at_once=True,
             late_arrival_s=self._settings.latency_ms / 1000 + _ARRIVAL_MARGIN_S,
             max_open_orders=self._settings.max_open_orders,
         )
         self._latency_ns = int(self._settings.latency_ms * 1_000_000)
         self._venue: PaperVenue | None = None
-        self._feed_problem: ConfigError | None = None
+        self._feed_problem: MakerdError | None = None
         self._on_the_way: deque[tuple[int, Arrive]] = deque()  # venue time of the arrival; the latency is constant
         self._asked: list[tuple[int, str | None]] = []  # reports to give at the end of this poll
         self._publishing = False
@@ -64,26 +65,34 @@ class PaperClient(ExchangeClient):
 
     def open(self, inbox: Inbox, leg: str) -> None:
         """Open the venue's file. Raises VenueRefused (unknown symbol), VenueUnreachable (file in use), ConfigError."""
-        settings, context = self._settings, self.context
+        context = self.context
+        self._inbox, self._leg = inbox, leg
         try:
-            market = settings.find_market(context.symbol, context.data_dirs)
-            feed, store = settings.open_feed(market, context.data_dirs), self._open_store(market.symbol)
-        except ConfigError as exc:
+            market, feed = self._find_feed()
+        except (ConfigError, VenueUnreachable) as exc:
             market, feed, store = self._open_without_feed(exc)
+        else:
+            store = self._open_store(market.symbol)
         try:
-            self._venue = PaperVenue(store, settings, market, feed, leg, inbox.put, context.utc_ns(), context.now_ns())
+            self._venue = PaperVenue(
+                store, self._settings, market, feed, leg, inbox.put, context.utc_ns(), context.now_ns()
+            )
         except BaseException:
             store.close()
             raise
         self.instrument = self._venue.instrument
-        self._inbox, self._leg = inbox, leg
+
+    def _find_feed(self) -> tuple[Market, Feed]:
+        """Return what is traded and where its prices come from. Raises VenueRefused, ConfigError, VenueUnreachable."""
+        market = self._settings.find_market(self.context.symbol, self.context.data_dirs)
+        return market, self._settings.open_feed(market, self.context.data_dirs)
 
     def _open_store(self, symbol: str) -> PaperStore:
         context = self.context
         path = store_path(context.state_dir, context.exchange, context.account, symbol)
         return PaperStore(path, f"process {os.getpid()} (bot {context.bot_name})")
 
-    def _open_without_feed(self, problem: ConfigError) -> tuple[Market, Feed, PaperStore]:
+    def _open_without_feed(self, problem: MakerdError) -> tuple[Market, Feed, PaperStore]:
         """Open an account that exists although its feed is gone, so that its orders can be listed and cancelled."""
         context, symbol = self.context, self.context.symbol
         if not store_path(context.state_dir, context.exchange, context.account, symbol).exists():
@@ -101,11 +110,14 @@ class PaperClient(ExchangeClient):
         return market, SilentFeed(), store
 
     def start_market_data(self) -> None:
-        """Begin to deliver LinkUp, books and trade prints. Raises ConfigError when the feed cannot be used."""
+        """Begin to deliver LinkUp, books and trade prints. Raises what `open` found wrong with the feed."""
         venue = self._opened()
         if self._feed_problem is not None:
             raise self._feed_problem
         self._publishing = venue.prints_wanted = True
+        self._begin(venue)
+
+    def _begin(self, venue: PaperVenue) -> None:
         self._inbox.put(LinkUp(self._leg))
         self._publish_book(venue, self.context.now_ns())
 
@@ -129,11 +141,9 @@ class PaperClient(ExchangeClient):
         if ids:
             self._send(lambda venue, _: venue.cancel(ids))
 
-    def cancel_all(self, prefix: str) -> None:
-        """Cancel every open order whose id begins with `prefix`. Raises VenueRefused for an empty one."""
-        if not prefix:
-            raise VenueRefused("cancel_all needs a prefix: it must not touch the orders of others")
-        self._send(lambda venue, _: venue.cancel_all(prefix))
+    def cancel_all(self, owns: Callable[[str], bool]) -> None:
+        """Cancel every open order whose client order id `owns` says yes to."""
+        self._send(lambda venue, _: venue.cancel_all(owns))
 
     def request_report(self, request_id: int, since: str | None) -> None:
         """Ask for open orders, fills after the mark `since`, positions and balances."""

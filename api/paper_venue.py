@@ -147,9 +147,9 @@ class PaperVenue:
             else:
                 self._answer(order_id, OrderEvent.CANCELED, order.venue_order_id)
 
-    def cancel_all(self, prefix: str) -> None:
-        """Cancel the open orders whose client order id begins with `prefix`."""
-        self.cancel([order_id for order_id in self._engine.orders if order_id.startswith(prefix)])
+    def cancel_all(self, owns: Callable[[str], bool]) -> None:
+        """Cancel the open orders whose client order id `owns` says yes to."""
+        self.cancel([order_id for order_id in self._engine.orders if owns(order_id)])
 
     def report(self, request_id: int, since: str | None) -> VenueReport:
         """Return everything there is to know, with the fills behind the mark `since`."""

@@ -125,7 +125,7 @@ def _loop(result: Result, home: Home, name: str, keys: dict[str, Any], passes: i
     ledger = Ledger.open(folder / "ledger.db")
     ids = ClientOrderIds(home.identity(), bot_name, 1)
     settings = LoopSettings.from_config(config.strategy_config, config.risk_config)
-    loop = TradingLoop([LegRuntime(config.legs[0], client)], strategy, settings, ledger, ids, clock, 20.0)
+    loop = TradingLoop([LegRuntime(config.legs[0], client, ids)], strategy, settings, ledger, clock, 20.0)
     loop.start()
     try:
         began_ns = time.perf_counter_ns()

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from cli.config_commands import config
+from cli.live import agree_to_live, live_option
 from cli.offline import bot_names, status_while_down
 from cli.shared import App, Door, Keep, as_json, complaints_of, everywhere, pass_app, unknown_name
 from core.process.control import ControlRefused, DaemonDown, call
@@ -45,15 +46,17 @@ cli.add_command(config)
 @cli.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--daemon", is_flag=True, help="Return when the daemon is ready; it goes on in the background.")
+@live_option
 @as_json
 @everywhere
 @pass_app
-def start(app: App, names: tuple[str, ...], daemon: bool, json_wanted: bool) -> int:
+def start(app: App, names: tuple[str, ...], daemon: bool, live: bool, json_wanted: bool) -> int:
     """Start the daemon with every active config, or with the named bots only."""
     known = bot_names(app.home)
     for name in names:
         if name not in known:
             raise unknown_name(name, known, "active bot")
+    agree_to_live(app.home, names, live)
     if not daemon:
         return app.services.run_foreground(app.home, names)
     _say_started(app.services.start_daemon(app.home, names), json_wanted)
@@ -138,11 +141,13 @@ def _say_stopped(report: Mapping[str, Any]) -> None:
 
 @cli.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@live_option
 @as_json
 @everywhere
 @pass_app
-def restart(app: App, names: tuple[str, ...], json_wanted: bool) -> int:
+def restart(app: App, names: tuple[str, ...], live: bool, json_wanted: bool) -> int:
     """Restart the named bots; without a name the whole daemon, which then runs in the background."""
+    agree_to_live(app.home, names, live)
     if names:
         return _say_bots(call(app.home, "restart", {"names": list(names)}, WORK_S), json_wanted)
     report = _stopped(app)
@@ -161,10 +166,13 @@ def bot() -> None:
 def _add_bot_command(action: str, text: str) -> None:
     @bot.command(action, help=text)
     @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+    @live_option
     @as_json
     @everywhere
     @pass_app
-    def command(app: App, names: tuple[str, ...], json_wanted: bool) -> int:
+    def command(app: App, names: tuple[str, ...], live: bool, json_wanted: bool) -> int:
+        if action != "stop":
+            agree_to_live(app.home, names, live)
         return _say_bots(call(app.home, "bot", {"action": action, "names": list(names)}, WORK_S), json_wanted)
 
 
@@ -184,11 +192,13 @@ def _say_bots(answer: Mapping[str, Any], json_wanted: bool) -> int:
 
 
 @cli.command()
+@live_option
 @as_json
 @everywhere
 @pass_app
-def reload(app: App, json_wanted: bool) -> int:
+def reload(app: App, live: bool, json_wanted: bool) -> int:
     """Read the configs again; only bots whose config has changed are restarted."""
+    agree_to_live(app.home, (), live)
     answer = call(app.home, "reload", timeout_s=WORK_S)
     if json_wanted:
         click.echo(json.dumps(answer))

@@ -10,8 +10,10 @@ import click
 
 from cli.direct_config import Wish, direct_config, meanings
 from cli.direct_run import AT_REST, DirectRun
+from cli.live import agree_to_one, live_option
 from cli.shared import App, DoorCommand, complaints_of, everywhere, pass_app
 from core.process.control import ControlRefused, DaemonDown, call
+from core.registry.live_consent import is_real_money
 from utils import exit_statuses
 from utils.errors import ConfigError, MakerdError, RiskHalt, VenueAuthError, VenueUnreachable
 from utils.files import open_locked, write_json_atomic
@@ -50,26 +52,35 @@ class DirectCommand(DoorCommand):
 )
 @click.option("--feed", help="Prices of the paper venue: synthetic, or replay:FILE.")
 @click.option("--name", help="The bot's name; default direct-<exchange>-<symbol>.")
+@live_option
 @everywhere
 @pass_app
-def direct(app: App, /, menu: bool, symbol: str | None, settings: tuple[str, ...], **options: Any) -> int:
-    """Open the menu (--cli), or run one bot in the foreground until it ends or Ctrl-C stops it."""
+def direct(app: App, /, menu: bool, symbol: str | None, settings: tuple[str, ...], live: bool, **options: Any) -> int:
+    """Open the menu (--cli), or run one bot in the foreground until it ends or Ctrl-C stops it.
+
+    `run.py smoke NAME` tries a bot's venue, key and config with the smallest orders, far from the touch.
+    """
     if menu:
         from cli.menu import run_menu
 
         return run_menu(app)
     if not symbol:
         raise click.UsageError("--symbol is needed for a direct run, such as --symbol BTC-USDT (or use --cli)")
-    return _run(app, Wish(symbol=symbol, settings=settings, **options))
+    plain = direct_config(Wish(symbol=symbol, settings=settings, **options), app.home)
+    if live:
+        plain["exchange_config"]["mode"] = "live"
+    return run_plain(app, plain, live)
 
 
-def _run(app: App, wish: Wish) -> int:
+def run_plain(app: App, plain: dict[str, Any], live: bool) -> int:
+    """Run one config in the foreground; return its exit status. Raises ConfigError and what a start raises."""
     from core.registry.config_manager import load_plain
 
-    plain = direct_config(wish, app.home)
     name = str(plain["metadata"]["name"])
     config = load_plain(plain, "the command line", app.home, os.environ)
     _refuse_owned(app, name)
+    if is_real_money(config.exchange_config):
+        agree_to_one(app.home, name, (config.exchange, config.account, config.symbol), live)
     folder = _folder(app.home, config.name)
     lock = open_locked(folder / "direct.lock")
     if lock is None:

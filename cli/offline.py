@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.registry.live_consent import is_real_money
 from utils.env import interpolate
 from utils.errors import ConfigError
 from utils.home import Home
@@ -33,6 +34,7 @@ class ConfigOnDisk:
     account: str = ""
     mode: str = ""
     network: str | None = None
+    real_money: bool = False
     problem: str = ""
 
 
@@ -66,7 +68,7 @@ def _read(path: Path, home: Home) -> ConfigOnDisk:
 
 def _resolved(tree: Any, home: Home) -> dict[str, dict[str, Any]]:
     """Return the sections with the few texts that we show, their variables put in."""
-    known = ("name", "exchange", "strategy", "symbol", "account", "mode", "network")
+    known = ("name", "exchange", "strategy", "symbol", "account", "mode", "network", "base_url", "ws_url")
     sections = {}
     for name in ("metadata", "exchange_config", "strategy_config"):
         section = tree.get(name) if isinstance(tree, dict) else None
@@ -95,6 +97,7 @@ def _described(file: str, sections: dict[str, dict[str, Any]]) -> ConfigOnDisk:
         account=exchange.get("account") or name,
         mode=exchange.get("mode", "paper"),
         network=exchange.get("network"),
+        real_money=is_real_money(exchange),
         problem="" if name else f"{file}: metadata.name is missing; `config validate {file}` tells more",
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from core.market.order import Side
+if TYPE_CHECKING:
+    from core.market.order import Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from core.market.book import OrderBook
-from core.market.order import Fill, OrderEvent, Side
+if TYPE_CHECKING:
+    from core.market.book import OrderBook
+    from core.market.order import Fill, OrderEvent, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class OrderUpdate:
     event: OrderEvent
     venue_order_id: str | None = None
     reason: str = ""
+    filled_lots: int | None = None  # all that has filled so far, where the venue tells; its fills may come later
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from core.market.book import Level
+from core.market.displayed import Displayed, Taken
 from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderState, Side
 from core.market.sim_account import SimAccount
 
@@ -55,6 +56,33 @@ class MatchingRules:
     touch_prob: float = 0.1
     print_band_pct: float = 1.0  # of mid, beyond the best prices
     max_open_orders: int = 200
+
+
+def standing_in(shown: Displayed, side: Side, price_ticks: int) -> Standing:
+    """Return where a price stands in what is displayed."""
+    bid = shown.bids[0].price_ticks if shown.bids else None
+    ask = shown.asks[0].price_ticks if shown.asks else None
+    return standing(side, price_ticks, bid, ask)
+
+
+def is_hit(
+    side: Side,
+    price_ticks: int,
+    print_ticks: int,
+    aggressor: Side,
+    where: Standing,
+    rules: MatchingRules,
+    draw: Callable[[], float],
+) -> bool:
+    """Tell whether a print fills a resting order; draws exactly once for one that is touched, never for others."""
+    beyond = side.sign * (price_ticks - print_ticks)
+    if beyond > 0:
+        return aggressor is side.opposite
+    if beyond < 0:
+        return False
+    if where is Standing.TOUCH and rules.fill_model == "touch":
+        return draw() < rules.touch_prob
+    return where is Standing.CROSS
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +119,7 @@ class EngineState:
     account: SimAccount
     last_order: int
     last_trade: int
-    taken: dict[tuple[Side, int], int]
+    taken: Taken
 
 
 class MatchingEngine:
@@ -113,45 +141,40 @@ class MatchingEngine:
         self.orders: dict[str, Order] = {order.client_order_id: order for order in orders}  # by arrival
         self.last_order, self.last_trade = last_order, last_trade
         self._draw, self._id_prefix = draw, id_prefix
-        self._bids: Sequence[Level] = ()
-        self._asks: Sequence[Level] = ()
-        self._taken: dict[tuple[Side, int], int] = {}  # (side of the book, price) -> lots that we took there
+        self._shown = Displayed()
 
     # -- state ------------------------------------------------------------------------------------------------------
     def state(self) -> EngineState:
         """Return a copy of everything that `restore` needs."""
-        return EngineState(dict(self.orders), self.account, self.last_order, self.last_trade, dict(self._taken))
+        return EngineState(dict(self.orders), self.account, self.last_order, self.last_trade, dict(self._shown.taken))
 
     def restore(self, state: EngineState) -> None:
         """Go back to `state`; the book and the generator stay where they are."""
         self.orders, self.account = dict(state.orders), state.account
-        self.last_order, self.last_trade, self._taken = state.last_order, state.last_trade, dict(state.taken)
+        self.last_order, self.last_trade, self._shown.taken = state.last_order, state.last_trade, dict(state.taken)
 
     def mid_ticks(self) -> float:
         """Return the mid of the newest picture, the side there is, or 0."""
-        best = [side[0].price_ticks for side in (self._bids, self._asks) if side]
-        return sum(best) / len(best) if best else 0.0
+        return self._shown.mid_ticks()
 
     # -- market data ------------------------------------------------------------------------------------------------
     def on_book(self, bids: Sequence[Level], asks: Sequence[Level], venue_ns: int) -> Matched:
         """Take a new picture of the book, best levels first, and fill the resting orders that it crosses."""
-        self._bids, self._asks = bids, asks
-        if self._taken:
-            self._keep_taken()
+        self._shown.show(bids, asks)
         if not self.orders:
             return NOTHING
         crossing = [order for order in self.orders.values() if self._standing(order) is Standing.CROSS]
         fills: list[Fill] = []
         for order in _by_priority(crossing):
             lots = 0
-            for level in self._marketable(order):
-                lots += self._take_level(order.side.opposite, level, self._fillable(order) - lots)
+            for level in self._shown.within(order.side, order.price_ticks):
+                lots += self._shown.take(order.side.opposite, level, self._fillable(order) - lots)
             self._fill(order.client_order_id, order.price_ticks, lots, "maker", venue_ns, fills)
         return self._matched(fills)
 
     def on_print(self, price_ticks: int, size_lots: int, aggressor: Side, venue_ns: int) -> Matched:
         """Take a trade print and fill the resting orders that it reaches."""
-        if not self.orders or not self._in_band(price_ticks):
+        if not self.orders or not self._shown.in_band(price_ticks, self.rules.print_band_pct):
             return NOTHING
         hit = [order for order in self.orders.values() if self._is_hit(order, price_ticks, aggressor)]
         fills: list[Fill] = []
@@ -161,22 +184,9 @@ class MatchingEngine:
 
     def _is_hit(self, order: Order, price_ticks: int, aggressor: Side) -> bool:
         """Tell whether a print fills an order; draws exactly once for an order that is touched, never for others."""
-        beyond = order.side.sign * (order.price_ticks - price_ticks)
-        if beyond > 0:
-            return aggressor is order.side.opposite
-        if beyond < 0:
-            return False
-        where = self._standing(order)
-        if where is Standing.TOUCH and self.rules.fill_model == "touch":
-            return self._draw() < self.rules.touch_prob
-        return where is Standing.CROSS
-
-    def _in_band(self, price_ticks: int) -> bool:
-        if not self._bids or not self._asks:
-            return False
-        bid, ask = self._bids[0].price_ticks, self._asks[0].price_ticks
-        band_ticks = (bid + ask) / 2 * self.rules.print_band_pct / 100
-        return bid - band_ticks <= price_ticks <= ask + band_ticks
+        return is_hit(
+            order.side, order.price_ticks, price_ticks, aggressor, self._standing(order), self.rules, self._draw
+        )
 
     # -- orders -----------------------------------------------------------------------------------------------------
     def submit(self, order: Order, venue_ns: int) -> Arrival:
@@ -218,7 +228,7 @@ class MatchingEngine:
             return unplaceable
         if len(self.orders) >= self.rules.max_open_orders:
             return "too_many_open_orders"
-        if not self._bids or not self._asks:
+        if not self._shown.bids or not self._shown.asks:
             return "no_market"
         if order.post_only and order.time_in_force == "IOC":
             return "post_only_cannot_be_ioc"
@@ -235,41 +245,18 @@ class MatchingEngine:
 
     def _walk_book(self, order: Order, venue_ns: int) -> tuple[Fill, ...]:
         fills: list[Fill] = []
-        for level in self._marketable(order):
+        for level in self._shown.within(order.side, order.price_ticks):
             left = self.orders.get(order.client_order_id)
             if left is None:
                 break
-            lots = self._take_level(order.side.opposite, level, self._fillable(left))
+            lots = self._shown.take(order.side.opposite, level, self._fillable(left))
             self._fill(order.client_order_id, level.price_ticks, lots, "taker", venue_ns, fills)
         return tuple(fills)
 
-    # -- volume -----------------------------------------------------------------------------------------------------
-    def _standing(self, order: Order) -> Standing:
-        bid = self._bids[0].price_ticks if self._bids else None
-        ask = self._asks[0].price_ticks if self._asks else None
-        return standing(order.side, order.price_ticks, bid, ask)
-
-    def _marketable(self, order: Order) -> list[Level]:
-        """Return the opposite levels within the order's price, best first."""
-        levels = self._asks if order.side is Side.BUY else self._bids
-        return [level for level in levels if order.side.sign * (order.price_ticks - level.price_ticks) >= 0]
-
-    def _take_level(self, book_side: Side, level: Level, wanted_lots: int) -> int:
-        """Take up to `wanted_lots` of what a displayed level still offers us; return how much."""
-        key = (book_side, level.price_ticks)
-        taken = self._taken.get(key, 0)
-        lots = max(0, min(wanted_lots, level.size_lots - taken))
-        if lots:
-            self._taken[key] = taken + lots
-        return lots
-
-    def _keep_taken(self) -> None:
-        """Forget what we took from levels that are gone; a level that shrank cannot have lost more than it shows."""
-        shown = {(Side.BUY, level.price_ticks): level.size_lots for level in self._bids}
-        shown |= {(Side.SELL, level.price_ticks): level.size_lots for level in self._asks}
-        self._taken = {key: min(lots, shown[key]) for key, lots in self._taken.items() if key in shown}
-
     # -- fills ------------------------------------------------------------------------------------------------------
+    def _standing(self, order: Order) -> Standing:
+        return standing_in(self._shown, order.side, order.price_ticks)
+
     def _fillable(self, order: Order) -> int:
         """Return how much of an order may fill now."""
         reducible = self.account.reducible_lots(order.side) if order.reduce_only else order.remaining_lots
@@ -284,6 +271,7 @@ class MatchingEngine:
         if lots <= 0:
             return 0
         self.last_trade += 1
+        fee, fee_asset = self.account.charge(order.side, price_ticks, lots, liquidity)
         fill = Fill(
             trade_id=f"{self._id_prefix}t{self.last_trade}",
             client_order_id=client_order_id,
@@ -292,8 +280,8 @@ class MatchingEngine:
             price_ticks=price_ticks,
             size_lots=lots,
             liquidity=liquidity,
-            fee=self.account.fee(price_ticks, lots, liquidity),
-            fee_asset=self.instrument.quote,
+            fee=fee,
+            fee_asset=fee_asset,
             venue_ns=venue_ns,
             venue_order_id=order.venue_order_id,
         )

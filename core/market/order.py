@@ -145,6 +145,20 @@ class Order:
         """Tell whether nothing more can happen to it but a late fill."""
         return self.state in CLOSED
 
+    @property
+    def was_answered(self) -> bool:
+        """Tell whether the venue has ever said anything of it: it cannot arrive late any more."""
+        return self.acked_ns is not None or self.venue_order_id is not None or self.filled_lots > 0
+
+
+@dataclass(frozen=True, slots=True)
+class MissingFills:
+    """What has filled of an order that is closed, by the venue's word, and whose fills are not booked yet."""
+
+    side: Side
+    price_ticks: int
+    size_lots: int
+
 
 @dataclass(frozen=True, slots=True)
 class Fill:

@@ -1,12 +1,12 @@
 """Our ledger against a venue's report: what happened that we did not hear of.
 
 Only positive facts are taken from an incomplete report. From a complete one an order's absence is taken too, but not
-when the order was sent so recently that the venue might have accepted it after the report was made.
+when the venue has never answered the order and might have accepted it after the report was made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.market.events import OrderUpdate
@@ -22,9 +22,10 @@ class Reconciliation:
     updates: tuple[OrderUpdate, ...]
     adopted: tuple[Order, ...]  # ours by id and open at the venue, but not among our open orders
     foreign: tuple[Order, ...]  # not ours: left alone, but they count toward exposure
-    waiting: tuple[str, ...]  # not listed, but sent too recently to be called absent
+    waiting: tuple[str, ...]  # not listed, but they may still arrive
     complete: bool
-    short_of_fills: tuple[str, ...] = ()  # the venue filled more of them than the fills we know of add up to
+    short_of_fills: tuple[tuple[str, int], ...] = ()  # filled lots at the venue that our fills do not add up to
+    unmatched: tuple[Fill, ...] = ()  # under a venue's order id that we do not know
 
 
 def reconcile(
@@ -32,18 +33,18 @@ def reconcile(
     has_fill: Callable[[str], bool],
     report: VenueReport,
     owns: Callable[[str], bool],
-    late_arrival_ns: int,
-    now_utc_ns: int,
+    may_arrive: Callable[[str], bool],
+    id_of: Callable[[str], str | None] = lambda venue_order_id: None,
 ) -> Reconciliation:
     """Return what a report adds to the ledger.
 
     `known` are the orders that our ledger does not call closed, `has_fill` knows the booked trade ids, `owns` the
-    client order ids of this bot. An order that is not listed is judged only when it was sent `late_arrival_ns` or
-    more before the report was made (`report.as_of_ns`, UTC; `now_utc_ns` when it does not tell).
+    client order ids of this bot, `id_of` tells which of our other orders has a venue's order id. `may_arrive` tells
+    of which orders a submit that was never answered may have been accepted after the report was made.
     """
     ours = {order.client_order_id: order for order in known}
     by_venue_id: dict[str | None, Order] = {order.venue_order_id: order for order in known if order.venue_order_id}
-    new_fills = tuple(_new_fills(report.fills, has_fill, ours, by_venue_id, owns))
+    new_fills, unmatched = _new_fills(report, has_fill, ours, owns, id_of)
     filled = _filled_after(known, new_fills)
     listed: dict[str, Order] = {}
     adopted: list[Order] = []
@@ -54,7 +55,6 @@ def reconcile(
             listed[match.client_order_id] = order
         else:
             (adopted if owns(order.client_order_id) else foreign).append(order)
-    made_ns = min(report.as_of_ns, now_utc_ns) if report.as_of_ns else now_utc_ns
     updates: list[OrderUpdate] = []
     waiting: list[str] = []
     for order in known:
@@ -65,38 +65,48 @@ def reconcile(
             updates.append(_update(order, OrderEvent.FULL_FILL, ""))
         elif not report.complete:
             continue
-        elif made_ns - order.sent_ns < late_arrival_ns:
+        elif not order.was_answered and not filled[key] and may_arrive(key):
             waiting.append(key)
         else:
             updates.append(_absence(order, filled[key]))
     return Reconciliation(
-        new_fills=new_fills,
+        new_fills=tuple(new_fills),
         updates=tuple(updates),
         adopted=tuple(adopted),
         foreign=tuple(foreign),
         waiting=tuple(waiting),
         complete=report.complete,
-        short_of_fills=tuple(key for key, order in listed.items() if order.filled_lots > filled[key]),
+        short_of_fills=tuple((k, order.filled_lots) for k, order in listed.items() if order.filled_lots > filled[k]),
+        unmatched=tuple(unmatched),
     )
 
 
 def _new_fills(
-    fills: Iterable[Fill],
+    report: VenueReport,
     has_fill: Callable[[str], bool],
-    ours: dict[str, Order],
-    by_venue_id: dict[str | None, Order],
+    ours: Mapping[str, Order],
     owns: Callable[[str], bool],
-) -> Iterable[Fill]:
-    """Return our fills that are not booked yet, each once, under our client order id."""
+    id_of: Callable[[str], str | None],
+) -> tuple[list[Fill], list[Fill]]:
+    """Return our fills that are not booked yet, each once, under our client order id; and those without a match."""
+    by_venue_id = {order.venue_order_id: order.client_order_id for order in report.open_orders}
+    by_venue_id = {venue_id: key for venue_id, key in by_venue_id.items() if key in ours or owns(key)}
+    by_venue_id |= {order.venue_order_id: key for key, order in ours.items()}
     seen: set[str] = set()
-    for fill in fills:
+    new: list[Fill] = []
+    unmatched: list[Fill] = []
+    for fill in report.fills:
         if fill.trade_id in seen or has_fill(fill.trade_id):
             continue
         seen.add(fill.trade_id)
+        venue_id = fill.venue_order_id
         if fill.client_order_id in ours or owns(fill.client_order_id):
-            yield fill
-        elif (match := by_venue_id.get(fill.venue_order_id)) is not None:
-            yield replace(fill, client_order_id=match.client_order_id)  # a venue that tells its own order id only
+            new.append(fill)
+        elif venue_id is not None and (key := by_venue_id.get(venue_id) or id_of(venue_id)):
+            new.append(replace(fill, client_order_id=key))  # a venue that tells its own order id only
+        elif not fill.client_order_id:
+            unmatched.append(fill)
+    return new, unmatched
 
 
 def _filled_after(known: Sequence[Order], new_fills: Iterable[Fill]) -> dict[str, int]:
@@ -119,8 +129,7 @@ def _news_of_listed(order: Order, listed: Order, filled_lots: int) -> list[Order
 
 def _absence(order: Order, filled_lots: int) -> OrderUpdate:
     """Return the end of an order that the venue does not list any more, or never had."""
-    was_there = order.acked_ns is not None or order.venue_order_id is not None or filled_lots
-    event = OrderEvent.CANCELED if was_there else OrderEvent.REJECTED
+    event = OrderEvent.CANCELED if order.was_answered or filled_lots else OrderEvent.REJECTED
     return _update(order, event, "not listed by the venue")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from core.market.order import Fill, Order
+if TYPE_CHECKING:
+    from core.market.order import Fill, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class VenueReport:
     """All that a venue knows of one leg. When `complete` is false nothing may be concluded from what is missing.
 
     `fills` are those after `since`, oldest first; `mark` is passed as `since` next time, once all of them are in
-    the ledger. `open_orders` holds every open order of the account on the symbol, foreign ones too.
+    the ledger; they are read after the open orders, so that an order that is not listed because it filled has its fills
+    here. `open_orders` holds every open order of the account on the symbol, foreign ones too.
     """
 
     leg: str

@@ -18,7 +18,7 @@ from typing import Any
 from core.market.book import OrderBook
 from core.market.commands import Quote
 from core.market.instrument import CEIL, FLOOR, Instrument
-from core.market.order import Order, Side
+from core.market.order import MissingFills, Order, Side
 from core.market.position import Position
 from utils.errors import ConfigError
 
@@ -116,6 +116,7 @@ class RiskState:
     start_equity_quote: Decimal | None
     available: Mapping[str, Decimal]
     instrument: Instrument
+    missing: Sequence[MissingFills] = ()  # they happened, so they use up room; they never make any
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +141,18 @@ def tripped_gates(limits: RiskLimits, state: RiskState) -> list[Gate]:
     return [gate for gate in gates if gate is not None]
 
 
-def _stale_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
+def stale_book(limits: RiskLimits, state: RiskState) -> str:
+    """Return why the book is no price to judge anything by, empty when it is one."""
     if state.book is None or state.book_age_ns is None:
-        return Gate("stale", "pause", False, "no book")
+        return "no book"
     if state.book_age_ns > limits.max_book_age_ns:
-        return Gate("stale", "pause", False, f"the book is {state.book_age_ns / _NS:.1f} s old")
+        return f"the book is {state.book_age_ns / _NS:.1f} s old"
+    return ""
+
+
+def _stale_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
+    if reason := stale_book(limits, state):
+        return Gate("stale", "pause", False, reason)
     if state.position_age_ns is None:
         return Gate("stale", "pause", False, "no position")
     if state.position_age_ns > limits.max_position_age_ns:
@@ -248,6 +256,8 @@ class _Room:
         self.buy_lots = _NO_LIMIT if limit is None else limit - held
         self.sell_lots = _NO_LIMIT if limit is None else limit + held
         self.quote_units, self.base_lots = _budgets(state, reserve)
+        for fills in state.missing:
+            self.take(fills.side, fills.price_ticks, fills.size_lots)
 
     def take(self, side: Side, price_ticks: int, size_lots: int) -> None:
         """Use up room for an order."""

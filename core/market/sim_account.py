@@ -1,7 +1,8 @@
 """The account of a simulated venue: balances and position, what an order may use, what a fill changes. Pure.
 
 Spot: orders reserve quote (buys, with the worst fee) or base (sells). Perpetuals and futures: one wallet in the quote
-asset, average-cost position, initial margin on the worst case of each side. All fees are charged in quote.
+asset, average-cost position, initial margin on the worst case of each side. Fees are charged in quote; with
+`fee_in_base` those of spot buys in base, out of what was bought.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class SimAccount:
     instrument: Instrument
     balances: Mapping[str, Decimal]
     position: Position = field(default_factory=lambda: Position("venue"))
-    max_leverage: int = 10
+    max_leverage: int | Decimal = 10
+    fee_in_base: bool = False
 
     @property
     def is_spot(self) -> bool:
@@ -39,10 +41,19 @@ class SimAccount:
         rate = instrument.maker_fee_bps if liquidity == "maker" else instrument.taker_fee_bps
         return instrument.notional_quote(price_ticks, size_lots) * rate / _BPS
 
+    def charge(self, side: Side, price_ticks: int, size_lots: int, liquidity: str) -> tuple[Decimal, str]:
+        """Return the fee of an execution and the asset that it is taken from."""
+        instrument = self.instrument
+        if not (self.fee_in_base and self.is_spot and side is Side.BUY):
+            return self.fee(price_ticks, size_lots, liquidity), instrument.quote
+        rate = instrument.maker_fee_bps if liquidity == "maker" else instrument.taker_fee_bps
+        return instrument.to_size(size_lots) * rate / _BPS, instrument.base
+
     def after_fill(self, fill: Fill) -> SimAccount:
         """Return the account with `fill` booked."""
         instrument, balances = self.instrument, dict(self.balances)
-        quote = balances.get(instrument.quote, _ZERO) - fill.fee
+        balances[fill.fee_asset] = balances.get(fill.fee_asset, _ZERO) - fill.fee
+        quote = balances.get(instrument.quote, _ZERO)
         if not self.is_spot:
             position = self.position.after_fill(fill, instrument)
             balances[instrument.quote] = quote + position.realised_pnl - self.position.realised_pnl
@@ -81,7 +92,8 @@ class SimAccount:
         if side is Side.SELL:
             return self.instrument.to_size(sum(order.remaining_lots for order in orders if order.side is side))
         value = sum(order.price_ticks * order.remaining_lots for order in orders if order.side is side)
-        worst_bps = max(self.instrument.maker_fee_bps, self.instrument.taker_fee_bps, _ZERO)
+        rates = (self.instrument.maker_fee_bps, self.instrument.taker_fee_bps, _ZERO)
+        worst_bps = _ZERO if self.fee_in_base else max(rates)
         return self.instrument.notional_quote(1, 1) * value * (1 + worst_bps / _BPS)
 
     def _worst_lots(self, side: Side, open_orders: Iterable[Order]) -> int:
@@ -98,18 +110,21 @@ class SimAccount:
         mark = self.instrument.tick_size * Decimal(str(mid_ticks))
         return self.balances.get(self.instrument.quote, _ZERO) + self.position.unrealised_pnl(mark, self.instrument)
 
-    def report_balances(self, open_orders: Iterable[Order], mid_ticks: float) -> tuple[Balance, ...]:
-        """Return all balances; available is what a new order could use, never negative."""
+    def reserved(self, open_orders: Iterable[Order], mid_ticks: float) -> dict[str, Decimal]:
+        """Return by asset what open orders, the position and its loss bind."""
         orders = tuple(open_orders)
         if self.is_spot:
-            reserved = {
+            return {
                 self.instrument.quote: self._reserved(orders, Side.BUY),
                 self.instrument.base: self._reserved(orders, Side.SELL),
             }
-        else:
-            worst = max(self._worst_lots(side, orders) for side in Side)
-            unrealised = self._equity(mid_ticks) - self.balances.get(self.instrument.quote, _ZERO)
-            reserved = {self.instrument.quote: self._margin(worst, mid_ticks) - min(unrealised, _ZERO)}
+        worst = max(self._worst_lots(side, orders) for side in Side)
+        unrealised = self._equity(mid_ticks) - self.balances.get(self.instrument.quote, _ZERO)
+        return {self.instrument.quote: self._margin(worst, mid_ticks) - min(unrealised, _ZERO)}
+
+    def report_balances(self, open_orders: Iterable[Order], mid_ticks: float) -> tuple[Balance, ...]:
+        """Return all balances; available is what a new order could use, never negative."""
+        reserved = self.reserved(open_orders, mid_ticks)
         return tuple(
             Balance(asset, total, max(_ZERO, total - reserved.get(asset, _ZERO)))
             for asset, total in sorted(self.balances.items())

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.base_client import ClientContext, ExchangeClient
-from api.client_registry import client_class, venue_of
+from api.base_client import ExchangeClient
+from api.client_registry import client_class
 from core.bot_config import BotConfig, Leg
-from core.market.client_ids import ClientOrderIds
-from core.process.claims import Claim
+from core.market.client_ids import ClientOrderIds, OrderIds
+from core.process.legs import LEDGER_NAME, build_client
 from core.trading.clock import Clock, SimulatedClock
 from core.trading.ledger import Ledger
 from core.trading.loop_settings import LoopSettings
@@ -23,17 +23,18 @@ from utils.errors import ConfigError, LedgerError
 from utils.files import read_json, write_json_atomic
 from utils.home import Home
 
-LEDGER_NAME = "ledger.db"
 LEGS_NAME = "legs.json"
 WARM_STEPS = 120
+WARM_SYMBOL = "SOL-USDC"
 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """One bot, ready to start."""
+    """One bot, ready to start; its clients in the order of its legs."""
 
     loop: TradingLoop
     ledger: Ledger
+    clients: tuple[ExchangeClient, ...]
 
     def close(self) -> None:
         """Close clients and ledger; orders stay as they are."""
@@ -41,39 +42,13 @@ class Bot:
         self.ledger.close()
 
 
-def claims_of(config: BotConfig, home_id: str) -> list[Claim]:
-    """Return what a worker or sweeper of this bot must own: the bot and each of its legs."""
-    shared = bool(config.exchange_config.get("allow_shared_symbol", False))
-    claims = [Claim(f"bot\0{home_id}\0{config.name}", f"bot {config.name!r}")]
-    for leg in config.legs:
-        venue = _venue_scope(leg, home_id)
-        text = f"{leg.symbol} on {leg.exchange} account {leg.account!r}"
-        claims.append(Claim(f"symbol\0{venue}\0{leg.account}\0{leg.symbol}", text, shared))
-    return claims
+def build_bot(
+    config: BotConfig, state: Path, data_dirs: tuple[str, ...], ids: Mapping[str, OrderIds], clock: Clock
+) -> Bot:
+    """Return the bot of a config whose secrets are resolved, with the ids of each leg. Raises ConfigError, LedgerError.
 
-
-def _venue_scope(leg: Leg, home_id: str) -> str:
-    """Return the venue as far as it is the same one for everybody; an embedded venue exists once per home."""
-    return f"{leg.exchange}@{home_id}" if client_class(leg.exchange).per_home else venue_of(leg.exchange)
-
-
-def build_client(config: BotConfig, leg: Leg, state: Path, data_dirs: tuple[str, ...], clock: Clock) -> ExchangeClient:
-    """Return the client of one leg, not yet open. Raises ConfigError for an unknown exchange."""
-    context = ClientContext(
-        exchange=leg.exchange,
-        symbol=leg.symbol,
-        account=leg.account,
-        bot_name=config.name,
-        state_dir=str(state),
-        data_dirs=data_dirs,
-        now_ns=clock.now_ns,
-        utc_ns=clock.utc_ns,
-    )
-    return client_class(leg.exchange)(config.exchange_config, context)
-
-
-def build_bot(config: BotConfig, state: Path, data_dirs: tuple[str, ...], ids: ClientOrderIds, clock: Clock) -> Bot:
-    """Return the bot of a config whose secrets are resolved. Raises ConfigError, LedgerError."""
+    Nothing is opened yet.
+    """
     kind = strategy_class(config.strategy)
     strategy = kind(kind.params_from(config.strategy_config))
     settings = LoopSettings.from_config(config.strategy_config, config.risk_config)
@@ -81,10 +56,10 @@ def build_bot(config: BotConfig, state: Path, data_dirs: tuple[str, ...], ids: C
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     hold_to_legs(config, folder)
     ledger = Ledger.open(folder / LEDGER_NAME)
-    clients = tuple(build_client(config, leg, state, data_dirs, clock) for leg in config.legs)
-    legs = [LegRuntime(leg, client) for leg, client in zip(config.legs, clients, strict=True)]
-    loop = TradingLoop(legs, strategy, settings, ledger, ids, clock, config.daemon.stop_timeout_s)
-    return Bot(loop, ledger)
+    clients = tuple(build_client(config, leg, state, data_dirs, clock, ids[leg.leg]) for leg in config.legs)
+    legs = [LegRuntime(leg, client, ids[leg.leg]) for leg, client in zip(config.legs, clients, strict=True)]
+    loop = TradingLoop(legs, strategy, settings, ledger, clock, config.daemon.stop_timeout_s)
+    return Bot(loop, ledger, clients)
 
 
 def hold_to_legs(config: BotConfig, folder: Path) -> None:
@@ -110,28 +85,42 @@ def hold_to_legs(config: BotConfig, folder: Path) -> None:
 def warm_up(plain: Mapping[str, Any]) -> None:
     """Run one bot of this kind for a moment of simulated time in a temporary folder, so that all its code is loaded.
 
-    No connection is made and nothing is kept: only bots of embedded venues are run, of others the modules are imported.
+    No connection is made and nothing is kept: a bot of a venue that needs the network has its modules imported, and its
+    strategy is run on the embedded venue.
     """
     config = BotConfig.from_plain(plain["config"])
-    if not client_class(config.exchange).per_home:
-        strategy_class(config.strategy)
-        return
     data_dirs = tuple(plain["data_dirs"])
+    if not client_class(config.exchange, config.mode).embedded:
+        client_class(config.exchange)
+        config, data_dirs = _on_embedded_venue(config), ()
     with tempfile.TemporaryDirectory(prefix="makerd-warm-") as folder:
         home = Home(Path(folder))
         home.make_folders()
-        clock = SimulatedClock()
-        ids = ClientOrderIds(home.identity(), config.name, 1)
-        bot = build_bot(dataclasses.replace(config, secret_names=()), home.state, data_dirs, ids, clock)
-        try:
-            bot.loop.start()
-            for _ in range(WARM_STEPS):
-                clock.wait(bot.loop.step(), ())
-                if bot.loop.finished:
-                    break
-                bot.loop.snapshot()
-            bot.loop.begin_stop("warm")
-            while bot.loop.finished is None:
-                clock.wait(bot.loop.step(), ())
-        finally:
-            bot.close()
+        _run_for_a_moment(dataclasses.replace(config, secret_names=()), home, data_dirs)
+
+
+def _on_embedded_venue(config: BotConfig) -> BotConfig:
+    """Return the same strategy on made-up prices; its sizes and limits may not fit them, its code is the same."""
+    legs = tuple(Leg(leg.leg, "paper", leg.account, WARM_SYMBOL) for leg in config.legs)
+    strategy = {**config.strategy_config, "symbol": WARM_SYMBOL}
+    return dataclasses.replace(
+        config, exchange="paper", legs=legs, exchange_config={}, strategy_config=strategy, risk_config={}
+    )
+
+
+def _run_for_a_moment(config: BotConfig, home: Home, data_dirs: tuple[str, ...]) -> None:
+    clock = SimulatedClock()
+    ids = ClientOrderIds(home.identity(), config.name, 1)
+    bot = build_bot(config, home.state, data_dirs, {leg.leg: ids for leg in config.legs}, clock)
+    try:
+        bot.loop.start()
+        for _ in range(WARM_STEPS):
+            clock.wait(bot.loop.step(), ())
+            if bot.loop.finished:
+                break
+            bot.loop.snapshot()
+        bot.loop.begin_stop("warm")
+        while bot.loop.finished is None:
+            clock.wait(bot.loop.step(), ())
+    finally:
+        bot.close()

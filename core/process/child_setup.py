@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import gc
@@ -12,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +50,16 @@ def die_with_parent(supervisor_pid: int) -> bool:
     return os.getppid() == supervisor_pid
 
 
+class StopAsked(BaseException):
+    """A stop was asked while the process waits for a venue that it has not opened yet."""
+
+
 class SignalFlags:
     """TERM and INT as data: the handler only remembers, the wake-up descriptor ends a wait."""
 
     def __init__(self) -> None:
         self.stop_asked = False
+        self._interrupts = False
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def install(self) -> None:
@@ -63,6 +70,19 @@ class SignalFlags:
 
     def _remember(self, _number: int, _frame: object) -> None:
         self.stop_asked = True
+        if self._interrupts:
+            raise StopAsked
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Have a stop end what the main thread waits for, with StopAsked: only where nothing can be left behind."""
+        self._interrupts = True
+        try:
+            if self.stop_asked:
+                raise StopAsked
+            yield
+        finally:
+            self._interrupts = False
 
     def fileno(self) -> int:
         """Return what becomes readable when a signal arrives."""

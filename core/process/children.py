@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import selectors
 import signal
@@ -13,12 +14,14 @@ from typing import Any
 
 from core.process import channel
 from core.process.identity import Identity
-from core.process.worker_record import Exited, Forked, ForkFailed, Happening, SweepEnded
+from core.process.worker_record import Exited, Forked, ForkFailed, Happening, Needs, SweepEnded
 from core.process.zygote_link import ForkRequest, ZygoteLink, environ_without_secrets, spawn_module
 
 MAX_PACKETS = 32  # read from one child before the others get their turn
 MAX_UNKNOWN = 1024
 MAX_BAD_PACKETS = 100
+MAX_NEEDS = 32  # how often one child may say what it needs
+MAX_NEEDS_S = 300.0
 log = logging.getLogger("makerd.process")
 
 
@@ -35,6 +38,7 @@ class Child:
     last_words: dict[str, Any] = field(default_factory=dict)
     held_by: Identity | None = None
     bad_packets: int = 0
+    needs_said: int = 0
 
 
 class Children:
@@ -46,11 +50,13 @@ class Children:
         zygote: ZygoteLink,
         on_happening: Callable[[str, Happening], None],
         on_beat: Callable[[str, dict[str, Any]], None],
+        on_lease: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         self._selector = selector
         self._zygote = zygote
         self._on_happening = on_happening
         self._on_beat = on_beat
+        self._on_lease = on_lease  # returns the answer; raises what garbage raises
         self._by_request: dict[int, Child] = {}
         self._unknown_exits: dict[int, int] = {}
         self._last_id = 0
@@ -182,12 +188,25 @@ class Children:
                 self._born(child, int(message["pid"]))
             elif kind == "beat" and isinstance(message["snapshot"], dict):
                 self._on_beat(child.name, message)
+            elif kind == "needs":
+                self._allow(child, message["seconds"])
+            elif kind == "lease" and child.kind == "worker" and self._on_lease is not None:
+                channel.send(child.end, self._on_lease(child.name, message))
             elif kind in ("exit", "sweep"):
                 child.last_words = message
             if message.get("held_by") is not None:
                 child.held_by = Identity.from_plain(message["held_by"])
         except (KeyError, TypeError, ValueError, ArithmeticError) as exc:
             self._bad(child, repr(exc))
+        except OSError:
+            pass  # it has closed its end: found by the next read
+
+    def _allow(self, child: Child, seconds: Any) -> None:
+        """Hand on how long a child may be silent, within bounds: no child excuses itself for ever."""
+        child.needs_said += 1
+        if child.needs_said > MAX_NEEDS or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+            raise ValueError("no number of seconds, or said too often")
+        self._on_happening(child.name, Needs(min(float(seconds), MAX_NEEDS_S)))
 
     def _bad(self, child: Child, reason: str) -> None:
         """Count what makes no sense; who says too much of it is heard no more, and found silent then."""
@@ -250,7 +269,8 @@ def _ending(child: Child, wait_status: int) -> Happening:
     said, by_signal = child.last_words, -code if code < 0 else None
     if child.kind == "sweep":
         reason = str(said.get("reason", "")) or (f"the sweeper ended with {code}" if not said else "")
-        return SweepEnded(bool(said.get("confirmed")) and code == 0, reason, child.held_by)
+        confirmed = bool(said.get("confirmed")) and code == 0
+        return SweepEnded(confirmed, reason, child.held_by, said.get("auth") is True)
     if by_signal is not None:
         return Exited(None, by_signal, False, f"killed by {signal.Signals(by_signal).name}")
     # Clean is believed only from a worker that said so and then left by itself.

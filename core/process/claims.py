@@ -92,34 +92,43 @@ class Claims:
     """The claims that this process holds."""
 
     def __init__(self) -> None:
-        self._fds: list[int] = []
+        self._held: dict[str, int] = {}  # file name -> descriptor
 
     def take(self, claims: Iterable[Claim], bot: str, home: str) -> None:
-        """Take all or none, in sorted order. Raises ClaimTaken."""
-        me, parent = identity_of(os.getpid()), identity_of(os.getppid())
-        assert me is not None
-        supervisor = parent.to_plain() if parent else None
-        who = {"bot": bot, "home": home, "identity": me.to_plain(), "supervisor": supervisor}
-        content = json.dumps(who).encode()
+        """Take all or none, in sorted order, beside what is held already. Raises ClaimTaken."""
+        content = _content(bot, home)
         folder = claims_folder()
+        new: dict[str, int] = {}
         try:
             for claim in sorted(claims, key=lambda claim: claim.file_name):
+                if claim.file_name in self._held:  # a second lock of our own would be refused
+                    continue
                 path = folder / claim.file_name
                 fd = open_locked(path, claim.shared)
                 if fd is None:
                     raise ClaimTaken(claim, _read_holder(path))
-                self._fds.append(fd)
+                new[claim.file_name] = fd
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, content, 0)
         except BaseException:
-            self.release()
+            for fd in new.values():
+                os.close(fd)
             raise
+        self._held |= new
 
     def release(self) -> None:
         """Let go of all of them."""
-        for fd in self._fds:
+        for fd in self._held.values():
             os.close(fd)
-        self._fds.clear()
+        self._held.clear()
+
+
+def _content(bot: str, home: str) -> bytes:
+    me, parent = identity_of(os.getpid()), identity_of(os.getppid())
+    assert me is not None
+    supervisor = parent.to_plain() if parent else None
+    who = {"bot": bot, "home": home, "identity": me.to_plain(), "supervisor": supervisor}
+    return json.dumps(who).encode()
 
 
 def _read_holder(path: Path) -> Holder | None:

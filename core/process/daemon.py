@@ -26,6 +26,8 @@ from core.process.supervisor import Supervisor
 from utils import exit_statuses
 from utils.home import Home
 
+MAX_FILES = 65_536
+
 
 def main(arguments: dict[str, Any]) -> int:
     """Run a supervisor as told; return the exit status."""
@@ -72,10 +74,19 @@ def become_supervisor(parent_pid: int | None) -> None:
     """Adopt every descendant, dump no core, and end with whoever started us when `parent_pid` says who that is."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _raise_file_limit()
     if parent_pid is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent_pid:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _raise_file_limit() -> None:
+    """Raise the soft limit of open files: the supervisor has a few for each bot, and its children inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _refusal(error: str) -> dict[str, Any]:

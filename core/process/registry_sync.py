@@ -117,6 +117,7 @@ class RegistrySync:
         self._drop_missing(configs)
         if first and not self._direct:  # what others left, or still run, is not a direct run's
             self._adopt_left_overs(unclean)
+            self.before_begin()  # theirs may be a kind that no valid config names
         for name in changed:
             self._begin(name)
 

@@ -24,6 +24,7 @@ from core.process.fleet import BotEntry, exit_entry
 from core.process.health import Health
 from core.process.identity import signal_exactly
 from core.process.log_tail import log_tail
+from core.process.rate_leases import RateLeases
 from core.process.registry_sync import Paths, RegistrySync
 from core.process.worker_record import (
     Action,
@@ -70,7 +71,8 @@ class Supervisor:
         self.waiters: list[Callable[[int], bool]] = []  # each is called until it says that it is done
         self._output_fd = output_fd
         link = ZygoteLink()
-        self._children = Children(self.selector, link, self.happened, self._beat)
+        self._leases = RateLeases()
+        self._children = Children(self.selector, link, self.happened, self._beat, self._lend)
         data_dirs = paths.home.data_dirs
         self._zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self._withdrawn)
         self.registry = RegistrySync(paths, only, direct, self.selector, output_fd, self.bots, self.happened)
@@ -217,6 +219,7 @@ class Supervisor:
             reason = bot.record.reason if bot.record.killed else event.reason
             bot.last_exit = exit_entry(event.status, event.signal, reason, lines)
             log.info("worker_exited", extra={"fields": {"bot": bot.config.name, "reason": reason}})
+        self._leases.drop(bot.config.name)
         bot.ended_by = "killed" if bot.record.killed else "clean" if event.clean else "swept"
         bot.health = None
 
@@ -264,6 +267,9 @@ class Supervisor:
         if message.get("ready") and bot.record.state is State.STARTING:
             bot.health = Health(bot.record.pid or 0)
             self.happened(name, Ready())
+
+    def _lend(self, name: str, message: dict[str, Any]) -> dict[str, Any]:
+        return self._leases.answer(name, message, time.monotonic_ns())
 
     # ------------------------------------------------------------ children
 
@@ -328,7 +334,9 @@ class Supervisor:
             return True
         timeouts = [bot.config.daemon.stop_timeout_s for bot in self.bots.values()]
         limit_ns = int(max(timeouts, default=0) * 1e9) + SHUTDOWN_EXTRA_NS
-        return time.monotonic_ns() - self.stopping_since_ns > limit_ns
+        sweeping = [bot.record for bot in self.bots.values() if bot.record.state is State.SWEEPING and bot.record.pid]
+        ends_ns = max((record.due_ns or 0 for record in sweeping if not record.sweep_attempt), default=0)
+        return time.monotonic_ns() > max(self.stopping_since_ns + limit_ns, ends_ns + KILL_MARGIN_NS)
 
     def status(self) -> dict[str, Any]:
         """Return the `status --json` object."""

@@ -7,29 +7,26 @@ import dataclasses
 import logging
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from api.base_client import ExchangeClient, Inbox
-from core.bot_config import BotConfig, Leg
+from core.bot_config import BotConfig
 from core.logger import redacted, setup_worker_logging
-from core.market.client_ids import ClientOrderIds
-from core.market.order import Order
 from core.process import channel
-from core.process.build import LEDGER_NAME, build_client, claims_of
 from core.process.child_setup import become_child, leave, supervisor_environ, take_orders
 from core.process.claims import Claims, ClaimTaken, is_left_over
+from core.process.leg_sweeps import LegSweeps
+from core.process.legs import claims_of
+from core.process.order_ids import sweep_ids_of_legs
 from core.process.run_record import RunRecord, next_fence
 from core.process.secrets_of import secrets_in
+from core.process.venue_keys import key_claims
 from core.registry.config_manager import resolve_secrets
-from core.trading.clock import SystemClock, seconds
-from core.trading.ledger import Ledger
-from core.trading.order_sweep import OrderSweep, SweepResult
+from core.trading.order_sweep import SweepResult
 from utils import exit_statuses
-from utils.errors import LedgerError
+from utils.errors import MakerdError
 from utils.home import Home
 
-DEADLINE_S = 10.0  # the supervisor starts another sweeper after that
 log = logging.getLogger("makerd.process")
 
 
@@ -39,25 +36,37 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
     home, config = Home(Path(spec["home"])), BotConfig.from_plain(spec["config"])
     become_child(f"makerd: sweep {config.name}", supervisor_pid, home.log / f"{config.name}.out")
     answer: dict[str, object]
+
+    def needs(seconds: float) -> None:
+        _say(end, {"t": "needs", "seconds": seconds})
+
     try:
-        result = sweep(home, config, supervisor_environ(supervisor_pid))
+        result = sweep(home, config, supervisor_environ(supervisor_pid), needs)
         answer = {"confirmed": result.confirmed, "cancelled": result.cancelled, "left": list(result.left)}
-        answer["reason"] = result.reason
+        answer |= {"reason": result.reason, "auth": result.auth}
     except ClaimTaken as exc:
         answer = {"confirmed": False, "reason": str(exc)}
         if exc.holder is not None and is_left_over(exc, config.name, str(home.root)):
             answer["held_by"] = exc.holder.identity.to_plain()
+    except MakerdError as exc:  # a secret that is missing by now, ids that cannot be read: the message says it all
+        answer = {"confirmed": False, "reason": redacted(str(exc))}
     except Exception as exc:
         log.exception("sweep_failed")
         answer = {"confirmed": False, "reason": redacted(f"{type(exc).__name__}: {exc}")}
     log.info("sweep_ended", extra={"fields": answer})
-    with contextlib.suppress(OSError):  # nobody listens any more; the run record says the same
-        channel.send(end, {"t": "sweep", **answer})
+    _say(end, {"t": "sweep", **answer})
     logging.shutdown()
     leave(exit_statuses.DONE if answer["confirmed"] else exit_statuses.VENUE_UNREACHABLE)
 
 
-def sweep(home: Home, config: BotConfig, environ: dict[str, str]) -> SweepResult:
+def _say(end: socket.socket, message: dict[str, object]) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more; the run record says the same
+        channel.send(end, message)
+
+
+def sweep(
+    home: Home, config: BotConfig, environ: dict[str, str], needs: Callable[[float], None] = lambda _seconds: None
+) -> SweepResult:
     """Own the bot, cancel its orders on every leg, confirm, and mark its run record clean.
 
     What is swept is the run record's config (what really ran), not today's. Raises ClaimTaken, MakerdError, OSError.
@@ -75,18 +84,12 @@ def sweep(home: Home, config: BotConfig, environ: dict[str, str]) -> SweepResult
     setup_worker_logging(home.log / f"{config.name}.log", config.name, redact=secrets_in(resolved))
     claims = Claims()
     home_id = home.identity()
-    claims.take(claims_of(ran, home_id), config.name, str(home.root))
+    claims.take([*claims_of(ran, home_id), *key_claims(resolved)], config.name, str(home.root))
     try:
-        ids = ClientOrderIds(home_id, ran.name, _fence_for_sweep(folder, record))
-        results = [_sweep_leg(home, resolved, leg, ids) for leg in ran.legs]
-        result = SweepResult(
-            all(one.confirmed for one in results),
-            sum(one.cancelled for one in results),
-            tuple(order for one in results for order in one.left),
-            "; ".join(one.reason for one in results if one.reason),
-        )
+        fence = _fence_for_sweep(folder, record)
+        result = LegSweeps(home, resolved, sweep_ids_of_legs(ran, home, fence), needs).run()
         if result.confirmed:
-            _mark_clean(folder, dataclasses.replace(record, clean=True, fence=ids.fence))
+            _mark_clean(folder, dataclasses.replace(record, clean=True, fence=fence))
         return result
     finally:
         claims.release()
@@ -106,44 +109,6 @@ def _mark_clean(folder: Path, record: RunRecord) -> None:
         record.write(folder)
     except OSError as exc:  # the next start sweeps once more, which is harmless
         log.warning("run_record_not_written", extra={"fields": {"reason": str(exc)}})
-
-
-def _sweep_leg(home: Home, config: BotConfig, leg: Leg, ids: ClientOrderIds) -> SweepResult:
-    clock = SystemClock()
-    inbox = Inbox()
-    client = build_client(config, leg, home.state, home.data_dirs, clock)
-    client.open(inbox, leg.leg)
-    try:
-        late_s = client.capabilities.late_arrival_s
-        try:
-            orders, mark = _left_in_ledger(home, config, leg, client)
-        except LedgerError as exc:  # anything may be in flight: let it arrive, then the venue's own listing decides
-            log.warning("ledger_not_readable", extra={"fields": {"reason": str(exc)}})
-            orders, mark = (), None
-            clock.wait(clock.now_ns() + seconds(late_s), ())
-        deadline_ns = clock.now_ns() + seconds(DEADLINE_S + late_s)
-        job = OrderSweep(client, inbox, ids, orders, clock, late_s, deadline_ns, since=mark)
-        while job.done is None:
-            clock.wait(job.step(), (inbox.fileno(),))
-        return job.done
-    finally:
-        client.close()
-        inbox.close()
-
-
-def _left_in_ledger(
-    home: Home, config: BotConfig, leg: Leg, client: ExchangeClient
-) -> tuple[Sequence[Order], str | None]:
-    """Return the orders that may still arrive or rest, and the fill mark. Raises LedgerError."""
-    path = home.bot_state(config.name) / LEDGER_NAME
-    if not path.exists():
-        return (), None
-    ledger = Ledger.open(path)
-    try:
-        ledger.use_instrument(leg.leg, client.instrument)
-        return tuple(ledger.open_orders(leg.leg)), ledger.mark(leg.leg)
-    finally:
-        ledger.close()
 
 
 if __name__ == "__main__":  # without a zygote: python -m core.process.sweep FD SUPERVISOR_PID

@@ -22,7 +22,9 @@ Check = Callable[[BotConfig, Sequence[str]], list[str]]
 
 def ask_venue(config: BotConfig, data_dirs: Sequence[str]) -> list[str]:
     """Return what the client of a config's venue has against it; never needs an account or a network."""
-    return client_class(config.exchange).config_complaints(config.exchange_config, config.symbol, data_dirs)
+    return client_class(config.exchange, config.mode).config_complaints(
+        config.exchange_config, config.symbol, data_dirs
+    )
 
 
 def venue_complaints(

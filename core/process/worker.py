@@ -13,14 +13,18 @@ from typing import Any
 
 from core.bot_config import BotConfig
 from core.logger import redacted, setup_worker_logging
-from core.market.client_ids import ClientOrderIds
 from core.process import channel
-from core.process.build import Bot, build_bot, claims_of
-from core.process.child_setup import SignalFlags, become_child, leave, supervisor_environ, take_orders
-from core.process.claims import Claims, ClaimTaken, is_left_over
+from core.process.build import Bot, build_bot
+from core.process.child_setup import SignalFlags, StopAsked, become_child, leave, supervisor_environ, take_orders
+from core.process.claims import Claim, Claims, ClaimTaken, is_left_over
+from core.process.lease_keeper import LeaseKeeper
+from core.process.legs import claims_of
+from core.process.order_ids import ids_of_legs
 from core.process.run_record import RunRecord, has_left_overs, next_fence
 from core.process.secrets_of import secrets_in
+from core.process.venue_keys import check_keys, key_claims, venue_symbols
 from core.registry.config_manager import resolve_secrets
+from core.registry.live_consent import hold_to_consent
 from core.trading.clock import SystemClock
 from core.trading.trading_loop import LoopExit
 from utils import exit_statuses
@@ -36,6 +40,7 @@ from utils.errors import (
 from utils.home import Home
 
 BEAT_NS = 1_000_000_000
+OPEN_S = 60.0  # how long one venue may take until it is open; no heartbeat is sent meanwhile
 log = logging.getLogger("makerd.process")
 
 # Which status an error that ends a worker becomes; the first match counts, anything else is a crash.
@@ -107,32 +112,59 @@ class Worker:
     def _own_and_trade(self, resolved: BotConfig) -> LoopExit:
         home_id = self.home.identity()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.claims.take(claims_of(self.config, home_id), self.config.name, str(self.home.root))
+        hold_to_consent(self.folder, self.config)
+        self._claim([*claims_of(self.config, home_id), *key_claims(resolved)])
         if has_left_overs(self.folder):
             reason = "an earlier run did not say that it left no order; it is swept first"
             return LoopExit(exit_statuses.VENUE_UNREACHABLE, reason, False, ())
         try:
-            ids = ClientOrderIds(home_id, self.config.name, next_fence(self.folder))
-            record = RunRecord(self.config, ids.fence, clean=False)
-            record.write(self.folder)
+            fence = next_fence(self.folder)
         except OSError as exc:
-            raise LedgerError(f"cannot write {self.folder}: {exc.strerror}; free some disk space") from exc
+            raise self._cannot_write(exc) from exc
+        ids = ids_of_legs(self.config, self.home, fence)
         bot = build_bot(resolved, self.home.state, self.home.data_dirs, ids, SystemClock())
-        self.record = record
         try:
             if self.reset:
                 bot.ledger.reset(time.time_ns())
+            with self.signals.interrupting():
+                self._open(bot, resolved)
+            if bot.loop.finished is not None:  # latched: it has not looked at its ledger and has nothing to say of it
+                return bot.loop.finished
+            self._write_record(fence)
             return self._drive(bot)
+        except StopAsked:
+            return LoopExit(exit_statuses.DONE, "asked to stop before the venue was open", True, ())
         finally:
             bot.close()
 
+    def _claim(self, claims: list[Claim]) -> None:
+        self.claims.take(claims, self.config.name, str(self.home.root))
+
+    def _open(self, bot: Bot, resolved: BotConfig) -> None:
+        """Open the venues and look at the keys; no order can be sent yet, so whatever fails leaves nothing behind."""
+        log.info("worker_started", extra={"fields": {"pid": os.getpid(), "strategy": self.config.strategy}})
+        if not all(client.embedded for client in bot.clients):
+            self._say({"t": "needs", "seconds": OPEN_S * len(bot.clients)})
+        bot.loop.start()
+        if bot.loop.finished is None:
+            self._claim(key_claims(resolved, venue_symbols(bot.clients, resolved.legs)))
+            check_keys(resolved, bot.clients)
+
+    def _write_record(self, fence: int) -> None:
+        """Write down what runs, before the first order; from here on an end that proves nothing is swept."""
+        record = RunRecord(self.config, fence, clean=False)
+        try:
+            record.write(self.folder)
+        except OSError as exc:
+            raise self._cannot_write(exc) from exc
+        self.record = record
+
+    def _cannot_write(self, exc: OSError) -> LedgerError:
+        return LedgerError(f"cannot write {self.folder}: {exc.strerror}; free some disk space")
+
     def _drive(self, bot: Bot) -> LoopExit:
         """Turn the trading loop until it has finished, beating once a second from between its steps."""
-        loop, clock = bot.loop, SystemClock()
-        log.info("worker_started", extra={"fields": {"pid": os.getpid(), "strategy": self.config.strategy}})
-        loop.start()
-        if loop.finished is not None:  # latched: it has not looked at its ledger, so it has nothing to say of it
-            return loop.finished
+        loop, clock, leases = bot.loop, SystemClock(), LeaseKeeper(bot.clients)
         next_beat_ns, said_phase = clock.now_ns(), ""
         while loop.finished is None:
             due_ns = loop.step()
@@ -141,6 +173,8 @@ class Worker:
                 said_phase = loop.phase
                 self._say({"t": "beat", "ready": loop.reconciled, "snapshot": loop.snapshot()})
                 next_beat_ns = now_ns + BEAT_NS
+                if (asks := leases.request(now_ns)) is not None:
+                    self._say(asks)
             if loop.finished is not None:
                 break
             fds = [self.signals.fileno(), *([self.end.fileno()] if self.supervised else []), *loop.filenos()]
@@ -148,13 +182,13 @@ class Worker:
             if self.signals.fileno() in readable:
                 self.signals.drain()
             if self.end.fileno() in readable:
-                self._hear(bot)
+                self._hear(bot, leases)
             if self.signals.stop_asked:
                 loop.begin_stop("asked to stop")
         self._say({"t": "beat", "ready": loop.reconciled, "snapshot": loop.snapshot()})
         return loop.finished
 
-    def _hear(self, bot: Bot) -> None:
+    def _hear(self, bot: Bot, leases: LeaseKeeper) -> None:
         try:
             message = channel.receive(self.end)
         except BlockingIOError:
@@ -172,6 +206,8 @@ class Worker:
             bot.loop.pause()
         elif verb == "resume":
             bot.loop.resume()
+        elif verb == "lease":
+            leases.hear(message)
 
     def _say(self, message: dict[str, Any]) -> None:
         try:

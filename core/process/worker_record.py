@@ -83,11 +83,19 @@ class Exited:
 
 @dataclass(frozen=True, slots=True)
 class SweepEnded:
-    """The sweeper ended; unless `confirmed`, orders may still rest."""
+    """The sweeper ended; unless `confirmed`, orders may still rest. `auth`: the venue does not accept the key."""
 
     confirmed: bool
     reason: str = ""
     held_by: Identity | None = None
+    auth: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """A child says how long it may be silent from now on: a worker that opens its venues, a sweeper at its work."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +123,19 @@ class Overweight:
 
 
 Happening = (
-    Start | Stop | Restart | Forked | ForkFailed | Ready | Exited | SweepEnded | TidyUp | Unusable | Tick | Overweight
+    Start
+    | Stop
+    | Restart
+    | Forked
+    | ForkFailed
+    | Ready
+    | Exited
+    | SweepEnded
+    | Needs
+    | TidyUp
+    | Unusable
+    | Tick
+    | Overweight
 )
 
 
@@ -128,6 +148,7 @@ class WorkerRecord:
     state: State = State.STOPPED
     wanted: bool = False  # somebody wants it up
     restarting: bool = False  # a planned stop that is followed by a start
+    overweight: bool = False  # asked to stop for its memory
     reset: bool = False  # the next worker clears the risk latch
     dirty: bool = False  # may have left orders on the venue
     then: State = State.STOPPED  # where a confirmed sweep leads

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from core.bot_config import DaemonConfig
-from core.process.identity import Identity
+from core.process.worker_policy import Decision, enter, exited, fork_failed, start_again, unusable, wait_for_holder
 from core.process.worker_record import (
     Action,
     Exited,
     Forked,
     ForkFailed,
     Happening,
+    Needs,
     Overweight,
     Ready,
     Restart,
@@ -34,16 +34,14 @@ from core.process.worker_record import (
     Unusable,
     WorkerRecord,
 )
-from utils import exit_statuses
 
 DUMP_NS = 1_000_000_000  # how long a stuck worker may take to write its stacks
 KILL_MARGIN_NS = 2_000_000_000  # beyond the worker's own stop time-out
-CLAIM_RETRY_NS = 250_000_000
-SWEEP_LIMIT_NS = 20_000_000_000  # a sweeper gives up by itself before that
+SWEEP_LIMIT_NS = 20_000_000_000  # for a sweeper that says nothing of what it needs
 SWEEP_RETRY_FIRST_NS = 500_000_000
 SWEEP_RETRY_MAX_NS = 30_000_000_000
+SWEEP_RETRY_AUTH_NS = 60_000_000_000  # a key that is not accepted is not tried in a loop
 
-Decision = tuple[WorkerRecord, list[Action]]
 _s = 1_000_000_000
 
 
@@ -73,38 +71,9 @@ def next_due_ns(record: WorkerRecord) -> int | None:
     return min(known) if known else None
 
 
-def backoff_ns(config: DaemonConfig, attempt: int, jitter: float) -> int:
-    """Return the pause before restart number `attempt` (1 is the first): exponential, capped, +-20 % jitter."""
-    base = min(config.backoff_max_s, config.backoff_initial_s * 2 ** min(attempt - 1, 30))
-    return int(base * (0.8 + 0.4 * jitter) * _s)
-
-
-# ---------------------------------------------------------------- entering states
-
-
-def _enter(record: WorkerRecord, target: State, now_ns: int) -> Decision:
-    """Go to `target`, by way of a sweep when orders may be left."""
-    record = replace(record, pid=None, dumped_ns=None, killed=False, ready_ns=None)
-    if record.dirty:
-        sweeping = replace(record, state=State.SWEEPING, then=target, sweep_attempt=0, held_since_ns=None, due_ns=None)
-        return sweeping, [Action.SWEEP]
-    if target is State.STARTING:
-        starting = replace(record, state=target, due_ns=None, started_ns=now_ns, heartbeat_ns=now_ns, restarting=False)
-        return starting, [Action.SPAWN]
-    if target is State.BACKOFF:
-        if record.restart_ns is None or record.restart_ns <= now_ns:
-            return _restart(record, now_ns)
-        return replace(record, state=target, due_ns=record.restart_ns), []
-    return replace(record, state=target, due_ns=None, restarting=False), []
-
-
-def _restart(record: WorkerRecord, now_ns: int) -> Decision:
-    return _enter(replace(record, restarts=record.restarts + 1), State.STARTING, now_ns)
-
-
 def _start(record: WorkerRecord, event: Start, now_ns: int, _jitter: float) -> Decision:
     fresh = replace(record, wanted=True, reset=event.reset, attempt=0, crashes_ns=(), reason="")
-    return _enter(fresh, State.STARTING, now_ns)
+    return enter(fresh, State.STARTING, now_ns)
 
 
 def _start_halted(record: WorkerRecord, event: Start, now_ns: int, jitter: float) -> Decision:
@@ -114,7 +83,7 @@ def _start_halted(record: WorkerRecord, event: Start, now_ns: int, jitter: float
 
 
 def _tidy_up(record: WorkerRecord, _event: TidyUp, now_ns: int, _jitter: float) -> Decision:
-    return _enter(record, record.state, now_ns)
+    return enter(record, record.state, now_ns)
 
 
 def _want(record: WorkerRecord, _event: Start, _now_ns: int, _jitter: float) -> Decision:
@@ -125,7 +94,13 @@ def _want_after_stop(record: WorkerRecord, event: Start, _now_ns: int, _jitter: 
     return replace(record, wanted=True, restarting=True, reset=event.reset), []
 
 
-def _want_after_sweep(record: WorkerRecord, event: Start, _now_ns: int, _jitter: float) -> Decision:
+def _soon(record: WorkerRecord, now_ns: int) -> WorkerRecord:
+    """Have a sweep that waits for its turn begin: somebody asks, perhaps because the cause is mended."""
+    return replace(record, due_ns=now_ns) if record.pid is None and record.due_ns is not None else record
+
+
+def _want_after_sweep(record: WorkerRecord, event: Start, now_ns: int, _jitter: float) -> Decision:
+    record = _soon(record, now_ns)
     if record.then is State.HALTED and not event.reset:
         return record, []
     then = record.then if record.then is State.BACKOFF else State.STARTING
@@ -136,13 +111,18 @@ def _unwant(record: WorkerRecord, _event: Stop, _now_ns: int, _jitter: float) ->
     return replace(record, wanted=False, restarting=False), []
 
 
-def _unwant_in_sweep(record: WorkerRecord, _event: Stop, _now_ns: int, _jitter: float) -> Decision:
+def _sweep_now(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: float) -> Decision:
+    return _soon(record, now_ns), []
+
+
+def _unwant_in_sweep(record: WorkerRecord, _event: Stop, now_ns: int, _jitter: float) -> Decision:
+    record = _soon(record, now_ns)
     then = record.then if record.then in (State.FATAL, State.HALTED) else State.STOPPED
     return replace(record, wanted=False, restarting=False, then=then), []
 
 
 def _stop_waiting(record: WorkerRecord, _event: Stop, now_ns: int, _jitter: float) -> Decision:
-    return _enter(replace(record, wanted=False), State.STOPPED, now_ns)
+    return enter(replace(record, wanted=False), State.STOPPED, now_ns)
 
 
 def _ask_stop(record: WorkerRecord, now_ns: int) -> Decision:
@@ -159,7 +139,7 @@ def _plan_restart(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: f
 
 
 def _restart_now(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: float) -> Decision:
-    return _enter(replace(record, wanted=True, attempt=0, reason=""), State.STARTING, now_ns)
+    return enter(replace(record, wanted=True, attempt=0, reason=""), State.STARTING, now_ns)
 
 
 # ---------------------------------------------------------------- life
@@ -181,6 +161,18 @@ def _sweeper_forked(record: WorkerRecord, event: Forked, now_ns: int, _jitter: f
 
 def _ready(record: WorkerRecord, _event: Ready, now_ns: int, _jitter: float) -> Decision:
     return replace(record, state=State.RUNNING, ready_ns=now_ns, reason="", reset=False, held_since_ns=None), []
+
+
+def _allow_opening(record: WorkerRecord, event: Needs, now_ns: int, _jitter: float) -> Decision:
+    """Let a worker be silent while it opens its venues; its first heartbeat ends that."""
+    return replace(record, heartbeat_ns=max(record.heartbeat_ns, now_ns + int(event.seconds * _s))), []
+
+
+def _allow_sweeper(record: WorkerRecord, event: Needs, now_ns: int, _jitter: float) -> Decision:
+    """Give a living sweeper the time that it says its venues may take, never less than it has."""
+    if record.pid is None or record.due_ns is None or record.killed:
+        return record, []
+    return replace(record, due_ns=max(record.due_ns, now_ns + int(event.seconds * _s))), []
 
 
 def _same(record: WorkerRecord, _event: Happening, _now_ns: int, _jitter: float) -> Decision:
@@ -206,7 +198,7 @@ def _watch(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> D
 
 
 def _overweight(record: WorkerRecord, event: Overweight, now_ns: int, _jitter: float) -> Decision:
-    return _ask_stop(replace(record, restarting=True, reason=event.reason), now_ns)
+    return _ask_stop(replace(record, overweight=True, reason=event.reason), now_ns)
 
 
 def _stop_overdue(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> Decision:
@@ -218,88 +210,7 @@ def _stop_overdue(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: floa
 def _backoff_over(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> Decision:
     if record.restart_ns is not None and now_ns < record.restart_ns:
         return record, []
-    return _restart(record, now_ns)
-
-
-# ---------------------------------------------------------------- death
-
-
-def _exited(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -> Decision:
-    record = replace(record, reason=record.reason if record.killed else event.reason)
-    if event.held_by is not None:
-        return _claim_refused(record, event, now_ns)
-    record = replace(record, dirty=not event.clean)
-    if not record.wanted:
-        return _enter(record, State.STOPPED, now_ns)
-    if record.restarting and (record.killed or event.status == exit_statuses.DONE):
-        return _restart(record, now_ns)
-    return _by_cause(record, event, now_ns, jitter)
-
-
-def _by_cause(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -> Decision:
-    """The restart policy: what ended the worker decides, the config may only narrow it."""
-    status = event.status if event.signal is None else None
-    if status == exit_statuses.RISK_HALT:
-        return _settle(record, State.HALTED, now_ns)
-    if status in (exit_statuses.CONFIG, exit_statuses.AUTH, exit_statuses.USAGE):
-        return _settle(record, State.FATAL, now_ns)
-    if status == exit_statuses.DONE:
-        return _enter(replace(record, wanted=False), State.STOPPED, now_ns)
-    if record.config.restart == "never":
-        return _enter(replace(record, wanted=False), State.STOPPED, now_ns)
-    healthy = record.ready_ns is not None and now_ns - record.ready_ns >= record.config.min_uptime_s * _s
-    attempt = 1 if healthy else record.attempt + 1
-    if status == exit_statuses.VENUE_UNREACHABLE:
-        crashes = record.crashes_ns  # the venue's fault is not counted against the bot
-    else:
-        window_ns = int(record.config.restart_window_s * _s)
-        before = () if healthy else record.crashes_ns
-        crashes = (*(at for at in before if now_ns - at < window_ns), now_ns)
-        if len(crashes) > record.config.max_restarts:
-            record = replace(record, reason=f"{record.reason} ({len(crashes)} crashes in {window_ns / _s:.0f} s)")
-            return _settle(replace(record, crashes_ns=crashes), State.FATAL, now_ns)
-    restart_ns = now_ns + backoff_ns(record.config, attempt, jitter)
-    record = replace(record, attempt=attempt, crashes_ns=crashes, restart_ns=restart_ns, restarting=False)
-    return _enter(record, State.BACKOFF, now_ns)
-
-
-def _settle(record: WorkerRecord, target: State, now_ns: int) -> Decision:
-    record, actions = _enter(replace(record, wanted=False), target, now_ns)
-    return record, [*actions, Action.ALERT]
-
-
-def _claim_refused(record: WorkerRecord, event: Exited, now_ns: int) -> Decision:
-    """A worker of a dead supervisor still owns the bot: give it time to leave, then end it, then try again."""
-    if not record.wanted:
-        return _enter(replace(record, dirty=True), State.STOPPED, now_ns)
-    # It never ran: what it left is judged by the sweep that follows the holder.
-    waiting, _ = _enter(replace(record, dirty=True), State.STARTING, now_ns)
-    return _wait_for_holder(waiting, event.held_by, now_ns)
-
-
-def _wait_for_holder(record: WorkerRecord, held_by: Identity | None, now_ns: int) -> Decision:
-    since = record.held_since_ns if record.held_by == held_by and record.held_since_ns is not None else now_ns
-    actions = []
-    if held_by is not None and now_ns - since >= record.config.stop_timeout_s * _s:
-        actions.append(Action.KILL_HOLDER)
-    pid = held_by.pid if held_by else "?"
-    reason = f"waits for pid {pid}, which still owns the bot"
-    return replace(
-        record, pid=None, held_by=held_by, held_since_ns=since, due_ns=now_ns + CLAIM_RETRY_NS, reason=reason
-    ), actions
-
-
-def _fork_failed(record: WorkerRecord, event: ForkFailed, now_ns: int, jitter: float) -> Decision:
-    attempt = record.attempt + 1
-    record = replace(record, attempt=attempt, reason=event.reason)
-    if not record.wanted:
-        return _enter(record, State.STOPPED, now_ns)
-    restart_ns = now_ns + backoff_ns(record.config, attempt, jitter)
-    return _enter(replace(record, restart_ns=restart_ns), State.BACKOFF, now_ns)
-
-
-def _unusable(record: WorkerRecord, event: Unusable, now_ns: int, _jitter: float) -> Decision:
-    return _settle(replace(record, reason=event.reason), State.FATAL, now_ns)
+    return start_again(record, now_ns)
 
 
 # ---------------------------------------------------------------- sweep
@@ -308,13 +219,13 @@ def _unusable(record: WorkerRecord, event: Unusable, now_ns: int, _jitter: float
 def _sweep_ended(record: WorkerRecord, event: SweepEnded, now_ns: int, _jitter: float) -> Decision:
     record = replace(record, pid=None, due_ns=None, killed=False)
     if event.confirmed:
-        return _enter(replace(record, dirty=False, held_by=None, held_since_ns=None), record.then, now_ns)
+        return enter(replace(record, dirty=False, held_by=None, held_since_ns=None), record.then, now_ns)
     if event.held_by is not None:
-        return _wait_for_holder(record, event.held_by, now_ns)
+        return wait_for_holder(record, event.held_by, now_ns)
     attempt = record.sweep_attempt + 1
     pause_ns = min(SWEEP_RETRY_MAX_NS, SWEEP_RETRY_FIRST_NS * 2 ** min(attempt - 1, 10))
-    due_ns = now_ns + pause_ns
-    actions = [Action.ALERT] if attempt == 3 else []
+    due_ns = now_ns + (SWEEP_RETRY_AUTH_NS if event.auth else pause_ns)
+    actions = [Action.ALERT] if attempt == (1 if event.auth else 3) else []
     return replace(record, sweep_attempt=attempt, due_ns=due_ns, reason=event.reason), actions
 
 
@@ -337,12 +248,13 @@ _LIVING: dict[type, Handler] = {
     Stop: _stop,
     Restart: _plan_restart,
     Forked: _forked,
-    ForkFailed: _fork_failed,
+    ForkFailed: fork_failed,
     Ready: _ready,
-    Exited: _exited,
+    Exited: exited,
+    Needs: _same,
     Tick: _watch,
     Overweight: _overweight,
-    Unusable: _unusable,
+    Unusable: unusable,
 }
 _DOWN: dict[type, Handler] = {
     Start: _start,
@@ -350,14 +262,14 @@ _DOWN: dict[type, Handler] = {
     Restart: _restart_now,
     TidyUp: _tidy_up,
     Tick: _same,
-    Unusable: _unusable,
+    Unusable: unusable,
     Overweight: _same,
 }
 TABLE: dict[State, dict[type, Handler]] = {
     State.STOPPED: _DOWN,
     State.FATAL: _DOWN,
     State.HALTED: {**_DOWN, Start: _start_halted, Restart: _same},
-    State.STARTING: _LIVING,
+    State.STARTING: {**_LIVING, Needs: _allow_opening},
     State.RUNNING: {**_LIVING, Ready: _same},
     State.STOPPING: {
         **_LIVING,
@@ -373,10 +285,11 @@ TABLE: dict[State, dict[type, Handler]] = {
     State.SWEEPING: {
         Start: _want_after_sweep,
         Stop: _unwant_in_sweep,
-        Restart: _same,
+        Restart: _sweep_now,
         Forked: _sweeper_forked,
         ForkFailed: _sweep_fork_failed,
         SweepEnded: _sweep_ended,
+        Needs: _allow_sweeper,
         Tick: _sweep_again,
         Unusable: _same,
         Overweight: _same,

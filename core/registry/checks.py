@@ -28,6 +28,7 @@ class Draft:
     sections: Mapping[str, Section]
     bad: frozenset[JsonPath]
     kind_of: KindOf = kind_by_symbol
+    live_required: tuple[str, ...] = ()  # keys of exchange_config without which the venue takes no orders
 
     @property
     def metadata(self) -> Section:
@@ -139,6 +140,16 @@ def check_perp_has_position_limit(draft: Draft) -> Iterator[Problem]:
         yield Problem(("risk_config", "max_position"), "nothing", expected)
 
 
+def check_live_has_keys(draft: Draft) -> Iterator[Problem]:
+    """Real orders need a key."""
+    exchange = draft.sections["exchange_config"]
+    if exchange.get("mode") != "live" or not draft.sound("exchange_config", "mode"):
+        return
+    for key in draft.live_required:
+        if exchange.get(key) is None and draft.sound("exchange_config", key):
+            yield Problem(("exchange_config", key), "nothing", '"${NAME}" with the key from .env: mode live needs it')
+
+
 CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     check_name_is_free,
     check_exactly_one_order_size,
@@ -148,6 +159,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     check_price_bounds,
     check_backoff,
     check_perp_has_position_limit,
+    check_live_has_keys,
 )
 
 

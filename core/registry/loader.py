@@ -54,7 +54,8 @@ def load_document(
         one for one in schema_problems(resolved.tree, schema, document.value_at) if not _covered(one.path, bad)
     ]
     sections = _filled(resolved.tree, schema)
-    problems += run_checks(Draft(sections, frozenset(problem.path for problem in problems), kind_of))
+    live_required = tuple((schema.section("exchange_config") or {}).get("x-live-required", ()))
+    problems += run_checks(Draft(sections, frozenset(problem.path for problem in problems), kind_of, live_required))
     config = None if problems else _bot(document, resolved, sections)
     name = sections["metadata"].get("name")
     complaints = _limited(document, problems)

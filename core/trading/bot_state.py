@@ -10,7 +10,6 @@ from core.market.risk import RiskState
 from strategies.base import View
 
 if TYPE_CHECKING:
-    from core.market.client_ids import ClientOrderIds
     from core.market.events import Event
     from core.trading.clock import Clock
     from core.trading.cycle_timer import CycleTimer
@@ -27,7 +26,6 @@ class BotState:
 
     legs: tuple[LegState, ...]
     settings: LoopSettings
-    ids: ClientOrderIds
     clock: Clock
     journal: Journal
     session: SessionBook
@@ -58,4 +56,5 @@ class BotState:
             start_equity_quote=self.session.start_equity,
             available=leg.usable(with_foreign),
             instrument=leg.instrument,
+            missing=leg.tracker.missing(),
         )

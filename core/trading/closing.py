@@ -31,9 +31,9 @@ class Closing:
 
     def _close(self, leg: LegState, now_ns: int) -> bool:
         self._outgoing.withdraw(leg, now_ns, doubtful_too=False)
-        if leg.tracker.live():
+        if leg.tracker.live() or leg.tracker.missing():
             self._flat_since_ns.pop(leg.name, None)
-            return False  # what rests or is in flight could still change the position
+            return False  # what rests, is in flight or is not booked yet changes the position
         if not self._is_accounted_for(leg, now_ns):
             return False
         take = self._take(leg, now_ns)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 INTERVAL, MOVE, OWN = "interval", "move", "own"
+FREED = "freed"  # an order is gone because we cancelled it; a decision that it causes is told as OWN
+_WEIGHTS = {None: 0, FREED: 1, MOVE: 2, OWN: 3}
 
 
 class CycleTimer:
@@ -13,10 +15,12 @@ class CycleTimer:
         self._min_cycle_ns = min_cycle_ns
         self._last_ns: int | None = None
         self._cause: str | None = None
+        self._freed = False
 
     def hurry(self, cause: str) -> None:
         """Make a decision due as soon as `min_cycle_s` allows: the mid moved, or something of ours happened."""
-        if self._cause != OWN:
+        self._freed = self._freed or cause == FREED
+        if _WEIGHTS[cause] > _WEIGHTS[self._cause]:
             self._cause = cause
 
     def due_ns(self) -> int:
@@ -25,10 +29,19 @@ class CycleTimer:
             return 0
         return self._last_ns + (self._interval_ns if self._cause is None else self._min_cycle_ns)
 
+    @property
+    def may_refill(self) -> bool:
+        """Tell whether a slot got free, and nothing else happened that the last decision did not know of."""
+        return self._freed and self._cause == FREED
+
+    def refilled(self) -> None:
+        """Note that what got free so far is filled again, as far as it could be."""
+        self._freed = False
+
     def take(self, now_ns: int) -> str | None:
         """Return why a decision is due now and count it as made; None when it is not due."""
         if now_ns < self.due_ns():
             return None
-        cause = self._cause or INTERVAL
-        self._last_ns, self._cause = now_ns, None
+        cause = OWN if self._cause == FREED else self._cause or INTERVAL
+        self._last_ns, self._cause, self._freed = now_ns, None, False
         return cause

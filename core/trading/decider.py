@@ -49,7 +49,7 @@ class Decider:
     def step(self, now_ns: int) -> int:
         """Decide when something is due; return when to be called next at the latest."""
         timer = self._bot.timer
-        if now_ns >= min(self._look_due_ns, timer.due_ns()):
+        if timer.may_refill or now_ns >= min(self._look_due_ns, timer.due_ns()):
             self._look(now_ns)
             if self._guard.tripped is not None:
                 self._act_on_trip(now_ns)
@@ -71,6 +71,7 @@ class Decider:
         """Take quotes off the venue: once each, those of unknown outcome only when the gate shuts."""
         for leg in self._bot.legs:
             self._outgoing.withdraw(leg, now_ns, doubtful_too=not self._blocked)
+        self._bot.timer.refilled()
         self._blocked = True
 
     def _quote(self, now_ns: int) -> None:
@@ -79,6 +80,7 @@ class Decider:
             self._bot.timer.hurry(OWN)
         cause = self._bot.timer.take(now_ns)
         if cause is None:
+            self._refill(now_ns)
             return
         self._bot.counters["cycles"] += 1
         for leg in self._bot.legs:
@@ -87,6 +89,13 @@ class Decider:
         if self._guard.tripped is None:
             for leg in self._bot.legs:
                 self._outgoing.follow_wish(leg, now_ns)
+
+    def _refill(self, now_ns: int) -> None:
+        """Place what the last decision wants into slots that our cancels have freed since; it is still what we want."""
+        if self._bot.timer.may_refill:
+            for leg in self._bot.legs:
+                self._outgoing.refill(leg, now_ns)
+        self._bot.timer.refilled()
 
     def _act_on_trip(self, now_ns: int) -> None:
         """Do what a tripped gate demands, once it is latched on disk; take the quotes off meanwhile."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from core.market.risk import CLOSING_ACTIONS, Gate, tripped_gates
+from core.market.risk import CLOSING_ACTIONS, Gate, stale_book, tripped_gates
 from core.trading.log_fields import fields
 from utils.errors import LedgerError
 
@@ -44,13 +44,16 @@ class Guard:
     def _shut(self, now_ns: int) -> dict[str, Gate]:
         gates = {gate.name: gate for gate in self._own_gates(now_ns)}
         latching: list[Gate] = []
+        has_mark = True
         for leg in self._bot.legs:
-            for gate in tripped_gates(leg.limits, self._bot.risk_state(leg, now_ns)):
+            state = self._bot.risk_state(leg, now_ns)
+            has_mark = has_mark and not stale_book(leg.limits, state)
+            for gate in tripped_gates(leg.limits, state):
                 if gate.latched:
                     latching.append(gate)
                 else:
                     gates.setdefault(gate.name, gate)
-        if latching and STALE not in gates:  # an old mark is no reason to end a session
+        if latching and has_mark:  # an old mark is no reason to end a session; our own position is known at any age
             self.trip(latching[0], now_ns)
         if self.tripped is not None:
             gates[self.tripped.name] = self.tripped

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING
 
 from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, TradePrint
 from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderEvent, OrderState, Side
-from core.market.reconcile import reconcile
 from core.market.reports import VenueReport
-from core.trading.clock import seconds
-from core.trading.cycle_timer import MOVE, OWN
+from core.trading.cycle_timer import FREED, MOVE, OWN
 from core.trading.log_fields import fields
 from core.trading.order_changes import after_fill
-from core.trading.position_check import check_position
+from core.trading.report_intake import ReportIntake
 from utils.errors import LedgerError
 
 if TYPE_CHECKING:
     from api.base_client import InboxItem
-    from core.market.reconcile import Reconciliation
     from core.trading.bot_state import BotState
     from core.trading.leg_state import LegState
 
@@ -41,6 +38,8 @@ class Intake:
 
     def __init__(self, bot: BotState) -> None:
         self._bot = bot
+        self._reports = ReportIntake(bot, self)
+        self._unvalued: set[tuple[str, str]] = set()  # leg and fee asset, told once each
 
     def take(self, leg: LegState, item: InboxItem, now_ns: int) -> int | None:
         """Take one item in; of a report, return when it was asked for (None for one that came too late)."""
@@ -53,7 +52,7 @@ class Intake:
         elif isinstance(item, OrderUpdate):
             self.on_update(leg, item, now_ns)
         elif isinstance(item, VenueReport):
-            return self._on_report(leg, item, now_ns)
+            return self._reports.take(leg, item, now_ns)
         else:
             self._on_link(leg, item, now_ns)
         return None
@@ -79,9 +78,9 @@ class Intake:
             leg.relinked_ns = now_ns
             leg.want_report(now_ns)
         elif leg.reconciled:
-            self._announce(leg)
+            self.announce(leg)
 
-    def _announce(self, leg: LegState) -> None:
+    def announce(self, leg: LegState) -> None:
         """Tell the strategy that a venue is reachable and reconciled."""
         leg.announced = True
         self._bot.events.append(LinkUp(leg.name))
@@ -91,9 +90,9 @@ class Intake:
         """Apply an order update, from the stream or of our own making; `inferred`: concluded from a report."""
         bot, event = self._bot, update.event
         before = leg.tracker.get(update.client_order_id)
-        order = leg.tracker.apply_update(update, now_ns, bot.clock.utc_ns())
+        order = leg.tracker.apply_update(update, now_ns, bot.clock.utc_ns(), inferred)
         if order is None or before is None:
-            if bot.ids.owns(update.client_order_id):
+            if leg.ids.owns(update.client_order_id):
                 leg.want_report(now_ns)  # ours, and we do not know it
             return
         if event in _DOUBT:
@@ -102,19 +101,27 @@ class Intake:
         else:
             bot.last_ack_ns = now_ns
         if before.is_closed and event is OrderEvent.ACCEPTED:
-            leg.want_report(now_ns)  # we had called it closed, and it rests: a report brings it back
+            leg.want_report(now_ns)  # we had called it closed, and it rests
+        self._note_reopened(leg, before, order)
         if order == before:
             return
         bot.journal.note_order(order)
         if event is OrderEvent.ACCEPTED:
             bot.breaker.accepted()
         if order.is_closed and not before.is_closed:
-            self._closed(leg, order, event, None if inferred else now_ns)
+            asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL and not inferred
+            self._closed(leg, order, event, None if inferred else now_ns, asked_for)
         bot.events.append(update)
 
-    def _closed(self, leg: LegState, order: Order, event: OrderEvent, refused_ns: int | None) -> None:
-        if event in _OWN:
+    def _note_reopened(self, leg: LegState, before: Order, order: Order) -> None:
+        """Decide soon about an order that rests although a report had not listed it."""
+        if before.is_closed and not order.is_closed:
             self._bot.timer.hurry(OWN)
+            _log.warning("order_reopened", extra=fields(id=order.client_order_id, leg=leg.name))
+
+    def _closed(self, leg: LegState, order: Order, event: OrderEvent, refused_ns: int | None, asked_for: bool) -> None:
+        if event in _OWN:
+            self._bot.timer.hurry(FREED if asked_for else OWN)
             self._bot.counters[_COUNTERS[event]] += 1
         if event is not OrderEvent.REJECTED:
             return
@@ -137,11 +144,12 @@ class Intake:
         """Book a fill of ours once, whatever the state of its order."""
         bot = self._bot
         known = leg.tracker.get(fill.client_order_id)
-        if known is None and not bot.ids.owns(fill.client_order_id):
-            match = leg.tracker.by_venue_id(fill.venue_order_id)
-            if match is None:
-                return  # somebody else's
-            fill = replace(fill, client_order_id=match.client_order_id)
+        if known is None and not leg.ids.owns(fill.client_order_id):
+            key = self.id_of(leg, fill.venue_order_id)
+            if key is None:
+                self._on_unmatched(leg, fill, now_ns)
+                return
+            fill, known = replace(fill, client_order_id=key), leg.tracker.get(key)
         if bot.journal.has_fill(leg.name, fill.trade_id):
             bot.counters["fills_repeated"] += 1
             return
@@ -152,6 +160,8 @@ class Intake:
             leg.want_report(now_ns)  # whatever is left of it may still rest
             order = bot.journal.ledger.order(fill.client_order_id)
             order = None if order is None else after_fill(order, fill)
+        elif known is not None:
+            self._note_reopened(leg, known, order)
         leg.position = leg.position.after_fill(fill, leg.instrument)
         leg.balances.book_fill(fill, now_ns)
         bot.journal.note_fill(fill, leg.position, order)
@@ -159,7 +169,21 @@ class Intake:
         bot.events.append(FillEvent(leg.name, fill))
         self._tell_fill(leg, fill)
 
+    def id_of(self, leg: LegState, venue_order_id: str | None) -> str | None:
+        """Return which order of ours has a venue's order id: live, closed a while ago, or in the ledger only."""
+        if venue_order_id is None:
+            return None
+        order = leg.tracker.by_venue_id(venue_order_id)
+        return order.client_order_id if order else self._bot.journal.ledger.order_id_at(leg.name, venue_order_id)
+
+    def _on_unmatched(self, leg: LegState, fill: Fill, now_ns: int) -> None:
+        """Leave a fill that names no order of ours alone, unless it may be of one whose venue id we do not know yet."""
+        if not fill.client_order_id and leg.tracker.without_venue_id():
+            leg.want_report(now_ns)
+
     def _tell_fill(self, leg: LegState, fill: Fill) -> None:
+        if fill.fee and fill.fee_asset not in ("", leg.instrument.quote, leg.instrument.base):
+            self._on_unvalued_fee(leg, fill)
         self._bot.counters["fills_buy" if fill.side is Side.BUY else "fills_sell"] += 1
         price, size = leg.instrument.to_price(fill.price_ticks), leg.instrument.to_size(fill.size_lots)
         told = fields(
@@ -175,83 +199,9 @@ class Intake:
         )
         _log.info("fill", extra=told)
 
-    # Reports
-
-    def _on_report(self, leg: LegState, report: VenueReport, now_ns: int) -> int | None:
-        asked_ns = leg.desk.take(report)
-        try:
-            if asked_ns is None:  # a newer one was answered: only its fills may be news
-                for fill in report.fills:
-                    self.on_fill(leg, fill, now_ns)
-            else:
-                self._reconcile(leg, report, asked_ns, now_ns)
-        except LedgerError as exc:  # it could not be compared with what is booked; the mark stays, so it comes again
-            self._bot.journal.fail(now_ns, exc)
-            leg.want_report(now_ns)
-            return None
-        return asked_ns
-
-    def _reconcile(self, leg: LegState, report: VenueReport, asked_ns: int, now_ns: int) -> None:
-        bot = self._bot
-        late_ns = seconds(leg.client.capabilities.late_arrival_s)
-        judged = {order.client_order_id for order in leg.tracker.settled_before(asked_ns)}
-        found = reconcile(
-            leg.tracker.live(),
-            lambda trade_id: bot.journal.has_fill(leg.name, trade_id),
-            report,
-            bot.ids.owns,
-            late_ns,
-            bot.clock.utc_ns(),
-        )
-        for fill in found.new_fills:
-            self.on_fill(leg, fill, now_ns)
-        for update in found.updates:
-            if update.client_order_id in judged:
-                self.on_update(leg, update, now_ns, inferred=True)
-        for key in found.short_of_fills:
-            if key in judged:
-                leg.tracker.suspect(key)
-        for order in found.adopted:
-            self._adopt(leg, order, asked_ns, now_ns)
-        if found.complete:
-            self._conclude(leg, report, found, asked_ns, now_ns)
-
-    def _adopt(self, leg: LegState, order: Order, asked_ns: int, now_ns: int) -> None:
-        """Track an order of ours that rests at the venue; the next diff keeps it in a slot or cancels it."""
-        key = order.client_order_id
-        if leg.tracker.closed_since(key, asked_ns) or leg.tracker.is_live(key):
-            return
-        recorded = self._bot.journal.ledger.order(key)
-        slot = recorded.slot if recorded else order.slot
-        filled = self._bot.journal.filled_lots(leg.name, key)
-        restored = leg.tracker.restore(replace(order, slot=slot, filled_lots=filled), now_ns)
-        if order.filled_lots > filled:
-            leg.tracker.suspect(key)
-        self._bot.journal.note_order(restored)
-        self._bot.counters["orders_adopted"] += 1
-        _log.warning("order_adopted", extra=fields(id=key, leg=leg.name, slot=slot))
-
-    def _conclude(self, leg: LegState, report: VenueReport, found: Reconciliation, asked_ns: int, now_ns: int) -> None:
-        """Take what only a complete report can tell."""
-        bot = self._bot
-        for key in leg.tracker.count_report(bot.settings.report_patience):
-            _log.error("fills_do_not_add_up", extra=fields(id=key, leg=leg.name))
-        if leg.report_wanted_ns is not None and leg.report_wanted_ns <= asked_ns:
-            leg.report_wanted_ns = None
-        leg.foreign = found.foreign
-        reported = frozenset(fill.trade_id for fill in report.fills)
-        agreed = check_position(bot, leg, report, asked_ns, now_ns)
-        own = [order for order in report.open_orders if bot.ids.owns(order.client_order_id)]
-        leg.balances.rebase(report.balances, own, asked_ns, reported)
-        if report.mark is not None:
-            bot.journal.note_mark(leg.name, report.mark)
-        if not agreed:
-            leg.want_report(now_ns)
-            return
-        leg.confirmed_ns = asked_ns
-        if found.waiting and not leg.reconciled:
-            leg.want_report(now_ns)
-            return
-        leg.reconciled = True
-        if leg.link_up and not leg.announced and asked_ns >= leg.relinked_ns:
-            self._announce(leg)
+    def _on_unvalued_fee(self, leg: LegState, fill: Fill) -> None:
+        """Tell once, and count each time, that a fee is missing in the profit: its asset has no price here."""
+        self._bot.counters["fees_unvalued"] += 1
+        if (leg.name, fill.fee_asset) not in self._unvalued:
+            self._unvalued.add((leg.name, fill.fee_asset))
+            _log.warning("fee_unvalued", extra=fields(leg=leg.name, asset=fill.fee_asset, fee=str(fill.fee)))

@@ -184,6 +184,12 @@ class Ledger:
         found = self._query(f"SELECT {rows.ORDER_COLUMNS} FROM orders WHERE client_order_id = ?", (client_order_id,))
         return self._order(found[0]) if found else None
 
+    def order_id_at(self, leg: str, venue_order_id: str) -> str | None:
+        """Return the client order id of the order that has a venue's order id, None when it is in no row."""
+        statement = "SELECT client_order_id FROM orders WHERE leg = ? AND venue_order_id = ?"
+        found = self._query(statement, (leg, venue_order_id))
+        return found[0][0] if found else None
+
     def open_orders(self, leg: str | None = None) -> list[Order]:
         """Return every order that is not closed, of one leg or of all, in the order of their ids."""
         found = self._query(f"SELECT {rows.ORDER_COLUMNS} FROM orders WHERE closed = 0 ORDER BY client_order_id")
@@ -261,4 +267,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerError(f"the ledger {path} was written by a newer makerd (format {version}); use that one")
     if version == 0:
         connection.executescript(f"BEGIN IMMEDIATE; {rows.SCHEMA} PRAGMA user_version = {rows.SCHEMA_VERSION}; COMMIT;")
+    elif version < rows.SCHEMA_VERSION:
+        steps = " ".join(rows.MIGRATIONS[older] for older in range(version, rows.SCHEMA_VERSION))
+        connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {rows.SCHEMA_VERSION}; COMMIT;")
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")

@@ -13,7 +13,7 @@ FILE_NAME = "ledger.db"
 
 
 def recorded_figures(state_folder: Path) -> dict[str, Any] | None:
-    """Return position, PnL, fees, fills, volume and the position of each leg; None without a readable ledger."""
+    """Return position, PnL, fees, fills, volume, counters and the legs; None without a readable ledger."""
     path = state_folder / FILE_NAME
     if not path.is_file():
         return None
@@ -21,14 +21,15 @@ def recorded_figures(state_folder: Path) -> dict[str, Any] | None:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.2)
         try:
             rows = connection.execute("SELECT position FROM positions").fetchall()
+            counters = dict(connection.execute("SELECT name, value FROM counters"))
         finally:
             connection.close()
-        return _figures({plain["leg"]: plain for plain in (json.loads(row[0]) for row in rows)})
+        return _figures({plain["leg"]: plain for plain in (json.loads(row[0]) for row in rows)}, counters)
     except (sqlite3.Error, ValueError, KeyError, TypeError, ArithmeticError):
         return None
 
 
-def _figures(legs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _figures(legs: Mapping[str, Mapping[str, Any]], counters: Mapping[str, int]) -> dict[str, Any]:
     return {
         "position": str(legs["main"]["size"]) if "main" in legs else "0",
         "realised_pnl": _sum(legs, "realised_pnl"),
@@ -36,6 +37,7 @@ def _figures(legs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "fills": sum(int(plain["fills"]) for plain in legs.values()),
         "volume_quote": _sum(legs, "volume_quote"),
         "legs": {leg: str(plain["size"]) for leg, plain in legs.items()},
+        "counters": dict(counters),
     }
 
 

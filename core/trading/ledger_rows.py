@@ -10,7 +10,7 @@ from core.market.instrument import Instrument
 from core.market.order import Fill, Order, OrderState, Side
 from utils.errors import LedgerError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE orders (
     client_order_id TEXT PRIMARY KEY, leg TEXT NOT NULL, fence INTEGER NOT NULL, slot TEXT NOT NULL,
@@ -20,6 +20,7 @@ CREATE TABLE orders (
 ) WITHOUT ROWID;
 CREATE INDEX orders_open ON orders (leg) WHERE closed = 0;
 CREATE INDEX orders_closed ON orders (sent_ns) WHERE closed = 1;
+CREATE INDEX orders_venue ON orders (leg, venue_order_id) WHERE venue_order_id IS NOT NULL;
 CREATE TABLE fills (
     number INTEGER PRIMARY KEY, leg TEXT NOT NULL, trade_id TEXT NOT NULL, client_order_id TEXT NOT NULL,
     venue_order_id TEXT, side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, liquidity TEXT NOT NULL,
@@ -34,6 +35,9 @@ CREATE TABLE session (
 );
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
+MIGRATIONS = {  # what makes the next version of a version
+    1: "CREATE INDEX IF NOT EXISTS orders_venue ON orders (leg, venue_order_id) WHERE venue_order_id IS NOT NULL;",
+}
 ORDER_COLUMNS = (
     "client_order_id, leg, fence, slot, side, price, size, filled, state, closed, post_only, reduce_only, "
     "time_in_force, venue_order_id, sent_ns, acked_ns, reason"

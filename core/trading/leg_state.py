@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from api.base_client import ExchangeClient
     from core.bot_config import Leg
     from core.market.book import OrderBook
+    from core.market.client_ids import OrderIds
     from core.market.commands import Quote
     from core.market.instrument import Instrument
     from core.market.order import Order
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LegRuntime:
-    """A leg of a bot and the client that trades it."""
+    """A leg of a bot, the client that trades it, and how its orders are named."""
 
     leg: Leg
     client: ExchangeClient
+    ids: OrderIds
 
 
 class LegState:
@@ -42,12 +44,14 @@ class LegState:
         self.leg = runtime.leg
         self.name = runtime.leg.leg
         self.client = runtime.client
+        self.ids = runtime.ids
         self.inbox = Inbox()
         self.is_open = False
         self.tracker = OrderTracker(self.name)
         self.desk = ReportDesk(runtime.client, settings.reports)
         self.position = Position(self.name)
         self.position_gap: tuple[int, int] | None = None  # venue's position minus ours, and since when it is that
+        self.nameless: dict[str, frozenset[str]] = {}  # unmatched fills by trade id: orders they may be of
         self.foreign: tuple[Order, ...] = ()  # open orders of others on the account, as of the last report
         self.wanted: tuple[Quote, ...] | None = None  # the strategy's standing wish; None before it said anything
         self.reconciled = False

@@ -20,7 +20,7 @@ from utils.errors import VenueAuthError, VenueError
 
 if TYPE_CHECKING:
     from api.base_client import ExchangeClient, Inbox, InboxItem
-    from core.market.client_ids import ClientOrderIds
+    from core.market.client_ids import OrderIds
     from core.trading.clock import Clock
 
 _REPEAT_CANCEL_NS = seconds(1)  # a cancel that did not show is sent again
@@ -34,17 +34,13 @@ _GONE = frozenset({OrderEvent.CANCELED, OrderEvent.EXPIRED, OrderEvent.REJECTED,
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """How a sweep ended. `left`: client order ids that may still rest at the venue."""
+    """How a sweep ended. `left`: client order ids that may still rest at the venue. `auth`: the key is not accepted."""
 
     confirmed: bool
     cancelled: int
     left: tuple[str, ...]
     reason: str
-
-
-def was_answered(order: Order) -> bool:
-    """Tell whether the venue has ever said anything of an order: it cannot arrive late any more."""
-    return order.acked_ns is not None or order.venue_order_id is not None or order.filled_lots > 0
+    auth: bool = False
 
 
 class OrderSweep:
@@ -58,7 +54,7 @@ class OrderSweep:
         self,
         client: ExchangeClient,
         inbox: Inbox | None,
-        ids: ClientOrderIds,
+        ids: OrderIds,
         in_flight: Sequence[Order],
         clock: Clock,
         late_arrival_s: float,
@@ -72,7 +68,7 @@ class OrderSweep:
         self._by_venue_id: dict[str | None, str] = {
             order.venue_order_id: key for key, order in self._known.items() if order.venue_order_id
         }
-        self._unsettled = {key for key, order in self._known.items() if not was_answered(order)}
+        self._unsettled = {key for key, order in self._known.items() if not order.was_answered}
         self._open: set[str] = set(self._known) - self._unsettled
         self._cancelled: set[str] = set()
         self._cancel_sent_ns: dict[str, int] = {}
@@ -93,7 +89,7 @@ class OrderSweep:
         try:
             due_ns = self._advance(now_ns)
         except VenueAuthError as exc:
-            self._finish(False, str(exc))
+            self._finish(False, str(exc), auth=True)
             return now_ns
         if self.done is None and now_ns >= self._deadline_ns:
             self._finish(False, self._desk.reason or self._trouble or "the deadline passed")
@@ -119,6 +115,7 @@ class OrderSweep:
 
     def _pump(self, inbox: Inbox, now_ns: int) -> int:
         """Let the client do what is due and listen; return when to come back."""
+        inbox.hush()
         polled_ns = self._client.poll(now_ns)
         items = inbox.drain()
         for item in items:
@@ -198,8 +195,8 @@ class OrderSweep:
 
     def _cancel_known(self, now_ns: int) -> None:
         """Cancel first what we know of, before asking anything: the listing then finds what we do not know of."""
-        if self._client.capabilities.cancel_all_by_prefix:
-            self._send(lambda: self._client.cancel_all(self._ids.prefix))
+        if self._client.capabilities.cancel_all_at_once:
+            self._send(lambda: self._client.cancel_all(self._ids.owns))
             self._cancel_sent_ns = dict.fromkeys(self._known, now_ns)
         else:
             self._cancel(sorted(self._known), now_ns)
@@ -219,6 +216,6 @@ class OrderSweep:
         except VenueError as exc:
             self._trouble = str(exc)  # the listing will tell, and the cancel is repeated
 
-    def _finish(self, confirmed: bool, reason: str) -> None:
+    def _finish(self, confirmed: bool, reason: str, auth: bool = False) -> None:
         left = tuple(sorted(self._open | self._unsettled))
-        self.done = SweepResult(confirmed, len(self._cancelled - self._open), left, reason)
+        self.done = SweepResult(confirmed, len(self._cancelled - self._open), left, reason, auth)

@@ -1,7 +1,8 @@
 """The orders of one leg that may still fill, and what is awaited for each; no I/O, no clock of its own.
 
 An order is here from before it is sent until the venue has closed it. What was closed is remembered for a while: a
-fill may come after a cancel's acknowledgement, and a report may be older than the last update.
+fill may come after a cancel's acknowledgement, and a report may be older than the last update. An end may be heard
+before its fills: until those are booked, what the venue says has filled still counts.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from core.market.order import Fill, Order, OrderState, Side
+from core.market.order import Fill, MissingFills, Order, OrderEvent, OrderState, Side
 from core.trading.order_changes import after_cancel_sent, after_fill, after_update
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ _REMEMBERED = 2_000  # closed orders; the oldest are forgotten, the ledger has t
 _AWAITED = frozenset({OrderState.PENDING_NEW, OrderState.PENDING_CANCEL})
 _RESTING = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL})
 _CANCELLABLE = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED})
+_RESTING_WORDS = frozenset({OrderEvent.ACCEPTED, OrderEvent.PARTIAL_FILL})
+_ENDS = frozenset({OrderEvent.REJECTED, OrderEvent.CANCELED, OrderEvent.EXPIRED, OrderEvent.FULL_FILL})
 IMMEDIATE = "IOC"
 
 
@@ -31,6 +34,8 @@ class Tracked:
     order: Order
     asked_ns: int
     heard_ns: int
+    told_lots: int = 0  # the most that the venue said has filled; our fills may not be there yet
+    inferred: bool = False  # closed because a report did not list it, not by the venue's word
 
 
 class OrderTracker:
@@ -41,6 +46,7 @@ class OrderTracker:
         self.revision = 0
         self._live: dict[str, Tracked] = {}
         self._closed: OrderedDict[str, Tracked] = OrderedDict()
+        self._by_venue_id: dict[str, str] = {}
         self._suspects: dict[str, int] = {}  # fills do not add up: id -> complete reports that did not help
         self._snapshot: tuple[Order, ...] = ()
         self._snapshot_revision = 0
@@ -65,8 +71,8 @@ class OrderTracker:
     def add(self, order: Order, now_ns: int, heard_ns: int = -1) -> None:
         """Track an order: ours just recorded, one from the ledger, or one found at the venue."""
         self._closed.pop(order.client_order_id, None)
-        self._live[order.client_order_id] = Tracked(order, now_ns, heard_ns)
-        self.revision += 1
+        self._live[order.client_order_id] = tracked = Tracked(order, now_ns, heard_ns)
+        self._put(tracked, order)
 
     def mark_cancel_sent(self, client_order_id: str, now_ns: int) -> Order | None:
         """Note that a cancel goes out; return the order after it, None when it is not live."""
@@ -78,15 +84,25 @@ class OrderTracker:
 
     # What comes in
 
-    def apply_update(self, update: OrderUpdate, now_ns: int, utc_ns: int) -> Order | None:
-        """Apply what the venue says; return the order after it, None when we know no such order."""
+    def apply_update(self, update: OrderUpdate, now_ns: int, utc_ns: int, inferred: bool = False) -> Order | None:
+        """Apply what the venue says; return the order after it, None when we know no such order.
+
+        `inferred`: concluded from a report. The venue's own word that such an order rests brings it back.
+        """
         tracked = self._find(update.client_order_id)
         if tracked is None:
             return None
+        if update.event in _RESTING_WORDS:
+            self._reopen(tracked)
         tracked.heard_ns = now_ns
         order = self._put(tracked, after_update(tracked.order, update, utc_ns))
-        if order.state is OrderState.FILLED and order.filled_lots != order.size_lots:
-            self._suspects.setdefault(order.client_order_id, 0)
+        if update.event in _ENDS:
+            tracked.inferred = inferred
+        told_lots = update.filled_lots
+        if told_lots is None and update.event is OrderEvent.FULL_FILL:
+            told_lots = order.size_lots
+        tracked.told_lots = max(tracked.told_lots, told_lots or 0)
+        self._weigh(tracked)
         return order
 
     def apply_fill(self, fill: Fill, now_ns: int) -> Order | None:
@@ -94,13 +110,30 @@ class OrderTracker:
         tracked = self._find(fill.client_order_id)
         if tracked is None:
             return None
+        self._reopen(tracked)
         tracked.heard_ns = now_ns
         order = self._put(tracked, after_fill(tracked.order, fill))
-        if order.filled_lots > order.size_lots:
-            self._suspects.setdefault(order.client_order_id, 0)
-        elif order.filled_lots == order.size_lots or not order.is_closed:
-            self._suspects.pop(order.client_order_id, None)
+        self._weigh(tracked)
         return order
+
+    def _reopen(self, tracked: Tracked) -> None:
+        """Bring an order back that only a report's silence had closed."""
+        order = tracked.order
+        if not tracked.inferred or order.remaining_lots <= 0:
+            return
+        tracked.inferred = False
+        self._closed.pop(order.client_order_id, None)
+        self._live[order.client_order_id] = tracked
+        tracked.order = replace(order, state=OrderState.UNKNOWN, reason="")
+
+    def _weigh(self, tracked: Tracked) -> None:
+        """Suspect an order whose fills do not add up; a live one may have them on their way, its rest counts anyhow."""
+        order = tracked.order
+        short = order.filled_lots < tracked.told_lots
+        if order.filled_lots > order.size_lots or (short and order.is_closed):
+            self._suspects.setdefault(order.client_order_id, 0)
+        elif not short:
+            self._suspects.pop(order.client_order_id, None)
 
     def _find(self, client_order_id: str) -> Tracked | None:
         return self._live.get(client_order_id) or self._closed.get(client_order_id)
@@ -108,11 +141,20 @@ class OrderTracker:
     def _put(self, tracked: Tracked, order: Order) -> Order:
         tracked.order = order
         self.revision += 1
+        if order.venue_order_id is not None:
+            self._by_venue_id[order.venue_order_id] = order.client_order_id
         if order.is_closed and self._live.pop(order.client_order_id, None) is not None:
             self._closed[order.client_order_id] = tracked
-            while len(self._closed) > _REMEMBERED:
-                self._closed.popitem(last=False)
+            self._forget()
         return order
+
+    def _forget(self) -> None:
+        """Forget the oldest closed orders, but none whose fills are missing."""
+        while len(self._closed) - len(self._suspects) > _REMEMBERED:
+            oldest = next(key for key in self._closed if key not in self._suspects)
+            venue_order_id = self._closed.pop(oldest).order.venue_order_id
+            if venue_order_id is not None:
+                self._by_venue_id.pop(venue_order_id, None)
 
     # Questions
 
@@ -175,14 +217,29 @@ class OrderTracker:
         """Tell whether there are orders whose fills do not add up to what the venue said."""
         return bool(self._suspects)
 
-    def suspect(self, client_order_id: str) -> None:
-        """Note that the venue filled more of an order than the fills that we know of."""
+    def suspect(self, client_order_id: str, told_lots: int) -> None:
+        """Note that a report has more filled of an order than the fills that we know of."""
         self._suspects.setdefault(client_order_id, 0)
+        if tracked := self._find(client_order_id):
+            tracked.told_lots = max(tracked.told_lots, told_lots)
 
-    def count_report(self, patience: int) -> list[str]:
+    def missing(self) -> tuple[MissingFills, ...]:
+        """Return what has filled of closed orders by the venue's word, and is not booked."""
+        if not self._suspects:
+            return ()
+        kept = [(each.order, each.told_lots) for key in self._suspects if (each := self._closed.get(key))]
+        return tuple(
+            MissingFills(order.side, order.price_ticks, told_lots - order.filled_lots)
+            for order, told_lots in kept
+            if told_lots > order.filled_lots
+        )
+
+    def count_report(self, patience: int, asked_ns: int) -> list[str]:
         """Note a complete report; return the orders that `patience` of them did not help, they are given up."""
         for key in self._suspects:
-            self._suspects[key] += 1
+            tracked = self._find(key)
+            if tracked is None or tracked.heard_ns <= asked_ns:
+                self._suspects[key] += 1
         given_up = [key for key, reports in self._suspects.items() if reports >= patience]
         for key in given_up:
             del self._suspects[key]
@@ -200,10 +257,17 @@ class OrderTracker:
 
     def by_venue_id(self, venue_order_id: str | None) -> Order | None:
         """Return the order with the venue's own id, None when there is none or no id."""
-        if venue_order_id is None:
-            return None
-        kept = (*self._live.values(), *reversed(self._closed.values()))
-        return next((each.order for each in kept if each.order.venue_order_id == venue_order_id), None)
+        key = None if venue_order_id is None else self._by_venue_id.get(venue_order_id)
+        return None if key is None else self.get(key)
+
+    def without_venue_id(self) -> frozenset[str]:
+        """Return the live orders that a fill under a venue's order id that we do not know could be of."""
+        return frozenset(key for key, tracked in self._live.items() if tracked.order.venue_order_id is None)
+
+    def may_arrive(self, client_order_id: str, asked_ns: int, late_arrival_ns: int) -> bool:
+        """Tell whether an order may have reached the venue after a report was asked for; it was never answered."""
+        tracked = self._live.get(client_order_id)
+        return tracked is not None and asked_ns - tracked.asked_ns < late_arrival_ns
 
     def has_unknown(self) -> bool:
         """Tell whether the outcome of a request is not known for some order."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from core.market.commands import Quote
 from core.market.events import OrderUpdate
-from core.market.order import Order, OrderEvent, OrderState
+from core.market.order import Order, OrderEvent, OrderState, Side
 from core.market.order_diff import diff_orders
 from core.market.risk import allow_places, trim_quotes
 from core.trading.log_fields import fields
-from utils.errors import VenueAuthError, VenueError, VenueRefused
+from utils.errors import LedgerError, VenueAuthError, VenueError, VenueRefused
 
 if TYPE_CHECKING:
     from core.market.commands import Take
@@ -47,6 +47,18 @@ class Outgoing:
         if diff.place:
             self.place(leg, diff.place, now_ns)
 
+    def refill(self, leg: LegState, now_ns: int) -> None:
+        """Place what the standing wish has for free slots, and cancel nothing; never through the newest touch."""
+        if leg.wanted is None or leg.book is None or not leg.book.is_quotable:
+            return
+        bot = self._bot
+        verdict = trim_quotes(leg.wanted, leg.limits, bot.risk_state(leg, now_ns))
+        diff = diff_orders(verdict.allowed, leg.tracker.live(), bot.settings.tolerance, bot.clock.utc_ns())
+        bid, ask = leg.book.best_bid_ticks, leg.book.best_ask_ticks
+        rests = [q for q in diff.place if (q.price_ticks < ask if q.side is Side.BUY else q.price_ticks > bid)]
+        if rests:
+            self.place(leg, rests, now_ns)
+
     def place(self, leg: LegState, quotes: Sequence[Quote], now_ns: int) -> bool:
         """Send quotes that the limits allow now; return whether any was sent."""
         return self._place(leg, quotes, now_ns, False)
@@ -64,7 +76,12 @@ class Outgoing:
         """Ledger first, send second."""
         bot = self._bot
         utc_ns = bot.clock.utc_ns()
-        orders = [leg.tracker.compose(quote, bot.ids.next(), utc_ns, immediate) for quote in quotes]
+        try:
+            orders = [leg.tracker.compose(quote, leg.ids.next(), utc_ns, immediate) for quote in quotes]
+        except LedgerError as exc:  # ids that are not reserved could be used twice
+            bot.journal.note_counters(dict(bot.counters))  # writing them tells when there is room again
+            bot.journal.fail(now_ns, exc)
+            return False
         if not orders or not bot.journal.record_new(orders, now_ns):
             return False
         for order in orders:
@@ -141,8 +158,8 @@ class Outgoing:
 
     def _abandon(self, leg: LegState, now_ns: int) -> None:
         try:
-            if leg.client.capabilities.cancel_all_by_prefix:
-                leg.client.cancel_all(self._bot.ids.prefix)
+            if leg.client.capabilities.cancel_all_at_once:
+                leg.client.cancel_all(leg.ids.owns)
             else:
                 leg.client.cancel([order.client_order_id for order in leg.tracker.live()])
             leg.client.poll(now_ns)

@@ -40,7 +40,7 @@ class Stopping:
         late_s = leg.client.capabilities.late_arrival_s
         since = bot.journal.mark(leg.name)
         live = leg.tracker.live()
-        return OrderSweep(leg.client, None, bot.ids, live, bot.clock, late_s, deadline_ns, since=since, desk=leg.desk)
+        return OrderSweep(leg.client, None, leg.ids, live, bot.clock, late_s, deadline_ns, since=since, desk=leg.desk)
 
     def handle(self, leg: LegState, item: InboxItem, asked_ns: int | None) -> None:
         """Take in what the loop has taken in; of a report, `asked_ns` is when it was asked for."""

@@ -35,7 +35,6 @@ from utils.exit_statuses import DONE, RISK_HALT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.market.client_ids import ClientOrderIds
     from core.trading.clock import Clock
     from core.trading.ledger import Ledger
     from strategies.base import Strategy
@@ -46,14 +45,11 @@ _IDLE_NS = seconds(1)
 _PRUNE_NS = seconds(60)
 
 
-def _bot_state(
-    legs: Sequence[LegRuntime], settings: LoopSettings, ids: ClientOrderIds, clock: Clock, ledger: Ledger
-) -> BotState:
+def _bot_state(legs: Sequence[LegRuntime], settings: LoopSettings, clock: Clock, ledger: Ledger) -> BotState:
     journal = Journal(ledger, settings.ledger_retry_ns)
     return BotState(
         legs=tuple(LegState(runtime, settings) for runtime in legs),
         settings=settings,
-        ids=ids,
         clock=clock,
         journal=journal,
         session=SessionBook(journal),
@@ -73,11 +69,10 @@ class TradingLoop:
         strategy: Strategy,
         settings: LoopSettings,
         ledger: Ledger,
-        ids: ClientOrderIds,
         clock: Clock,
         stop_timeout_s: float,
     ) -> None:
-        self._bot = _bot_state(legs, settings, ids, clock, ledger)
+        self._bot = _bot_state(legs, settings, clock, ledger)
         self._clock = clock
         self._strategy = strategy
         self._stop_timeout_ns = seconds(stop_timeout_s)
@@ -127,8 +122,9 @@ class TradingLoop:
         ledger.use_instrument(leg.name, leg.instrument)
         leg.position = ledger.position(leg.name)
         self._bot.journal.mark(leg.name)
+        asked_ns = self._clock.now_ns() - 1  # some time before now: nothing that is asked from now on is older
         for order in ledger.open_orders(leg.name):
-            leg.tracker.add(order, 0)
+            leg.tracker.add(order, asked_ns)
         self._bot.view.instruments[leg.name] = leg.instrument
 
     def pause(self) -> None:
@@ -224,6 +220,7 @@ class TradingLoop:
         """Let the clients do what is due and take in what they said."""
         due_ns = now_ns + _IDLE_NS
         for leg in self._bot.legs:
+            leg.inbox.hush()
             polled_ns = leg.client.poll(now_ns)
             if polled_ns is not None and polled_ns < due_ns:
                 due_ns = polled_ns

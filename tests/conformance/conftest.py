@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.venues import VENUES, Session, Venue
+from tests.conformance.live_venues import VENUES
+from tests.conformance.venues import Session, Venue
 
 
 @pytest.fixture(params=sorted(VENUES))

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from api.base_client import Inbox
-from core.market.order import Fill, Order, OrderEvent, OrderState, Side
+from api.base_client import DeadManScope, Inbox
+from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderEvent, OrderState, Side
 from tests.conformance.venues import LEG, Session, Venue
 from utils.errors import VenueRefused, VenueUnreachable
 
@@ -63,7 +63,8 @@ def test_accepted_order_is_told_with_the_venues_id_and_listed(session: Session) 
     session.submit(order)
     assert session.events_of("mk-a-1") == [OrderEvent.ACCEPTED]
     (listed,) = session.report().open_orders
-    assert (listed.client_order_id, listed.side, listed.price_ticks) == ("mk-a-1", Side.BUY, order.price_ticks)
+    told = (listed.client_order_id, listed.side, listed.price_ticks)
+    assert told == (session.id("mk-a-1"), Side.BUY, order.price_ticks)
     assert listed.venue_order_id and listed.state is OrderState.NEW and listed.leg == LEG
     assert listed.remaining_lots == order.size_lots
 
@@ -78,8 +79,9 @@ def test_order_beyond_the_balance_is_rejected_with_a_reason(session: Session) ->
 
 def test_post_only_order_that_would_cross_is_rejected(session: Session) -> None:
     price = session.book.best_ask_ticks
-    session.submit(Order("mk-a-1", LEG, Side.BUY, price, session.small_lots(price)))
+    session.submit(session.order("mk-a-1", Side.BUY, price + 100, session.small_lots(price)))
     assert session.events_of("mk-a-1") == [OrderEvent.REJECTED]
+    assert session.reason_of("mk-a-1") == POST_ONLY_WOULD_CROSS
     assert session.fills == []
 
 
@@ -89,8 +91,8 @@ def test_order_without_a_size_is_rejected(session: Session, lots: int) -> None:
     assert session.events_of("mk-a-1") == [OrderEvent.REJECTED]
 
 
-def test_order_below_the_minimum_value_is_rejected(session: Session) -> None:
-    session.submit(replace(session.far_bid("mk-a-1"), size_lots=1))
+def test_order_below_the_minimum_is_rejected(session: Session, venue: Venue) -> None:
+    session.submit(replace(session.far_bid("mk-a-1"), size_lots=venue.too_small_lots))
     assert session.events_of("mk-a-1") == [OrderEvent.REJECTED]
     assert "min" in session.reason_of("mk-a-1")
 
@@ -129,30 +131,31 @@ def test_cancel_of_an_order_that_never_was_is_rejected(session: Session) -> None
 
 def test_cancel_sent_right_behind_its_order_cancels_it(session: Session) -> None:
     session.client.submit([session.far_bid("mk-a-1")])
-    session.client.cancel(["mk-a-1"])
+    session.client.cancel([session.id("mk-a-1")])
     session.wait(lambda: len(session.events_of("mk-a-1")) == 2)
     assert session.events_of("mk-a-1") == [OrderEvent.ACCEPTED, OrderEvent.CANCELED]
 
 
-def test_cancel_all_by_prefix_leaves_foreign_orders_alone(session: Session) -> None:
+def test_cancel_all_cancels_what_is_owned_and_leaves_foreign_orders_alone(session: Session) -> None:
     session.submit(*(session.far_bid(order_id) for order_id in ("mk-a-1", "mk-a-2", "mk-b-1", "manual")))
-    session.client.cancel_all("mk-a-")
+    session.client.cancel_all(session.named("mk-a-"))
     session.wait(lambda: all(OrderEvent.CANCELED in session.events_of(name) for name in ("mk-a-1", "mk-a-2")))
     assert session.open_ids() == {"mk-b-1", "manual"}
 
 
-def test_cancel_all_without_a_prefix_is_refused(session: Session) -> None:
+def test_cancel_all_of_nothing_owned_cancels_nothing(session: Session) -> None:
     session.submit(session.far_bid("mk-a-1"))
-    with pytest.raises(VenueRefused, match="prefix"):
-        session.client.cancel_all("")
+    session.client.cancel_all(lambda order_id: False)
     assert session.open_ids() == {"mk-a-1"}
 
 
 def partly_filled(session: Session) -> Order:
     """Rest a buy at the best bid that is larger than what trades there, and wait for its first fill."""
+    session.venue.hold_still(session)
     price = session.book.best_bid_ticks
-    order = Order("mk-a-1", LEG, Side.BUY, price, 3 * max(session.small_lots(price), 600))
+    order = session.order("mk-a-1", Side.BUY, price, 3 * max(session.small_lots(price), session.venue.part_lots))
     session.submit(order)
+    session.venue.trade_against(session, order.size_lots // 3)
     session.wait(lambda: session.fills)
     return order
 
@@ -160,7 +163,7 @@ def partly_filled(session: Session) -> Order:
 def test_partial_fill_leaves_the_rest_resting(session: Session) -> None:
     order = partly_filled(session)
     (fill,) = session.fills
-    assert (fill.client_order_id, fill.side, fill.price_ticks) == ("mk-a-1", Side.BUY, order.price_ticks)
+    assert (fill.client_order_id, fill.side, fill.price_ticks) == (session.id("mk-a-1"), Side.BUY, order.price_ticks)
     assert 0 < fill.size_lots < order.size_lots and fill.liquidity == "maker" and fill.leg == LEG
     (listed,) = session.report().open_orders
     assert (listed.filled_lots, listed.state) == (fill.size_lots, OrderState.PARTIALLY_FILLED)
@@ -168,6 +171,7 @@ def test_partial_fill_leaves_the_rest_resting(session: Session) -> None:
 
 def test_fills_of_an_order_add_up_to_its_size(session: Session) -> None:
     order = partly_filled(session)
+    session.venue.trade_against(session, order.size_lots)
     session.wait(lambda: sum(fill.size_lots for fill in session.fills) >= order.size_lots)
     assert sum(fill.size_lots for fill in session.fills) == order.size_lots
     assert len({fill.trade_id for fill in session.fills}) == len(session.fills)
@@ -182,11 +186,12 @@ def test_partly_filled_order_can_be_cancelled(session: Session) -> None:
 
 
 def test_taker_order_walks_the_book_and_its_ioc_rest_expires(session: Session) -> None:
+    session.venue.hold_still(session)
     asks = session.book.asks
     lots = asks[0].size_lots + asks[1].size_lots + 7
-    taker = Order("mk-a-1", LEG, Side.BUY, asks[1].price_ticks, lots, post_only=False, time_in_force="IOC")
-    session.submit(taker)
-    session.wait(lambda: OrderEvent.EXPIRED in session.events_of("mk-a-1"))
+    price = asks[1].price_ticks
+    session.submit(session.order("mk-a-1", Side.BUY, price, lots, post_only=False, time_in_force="IOC"))
+    session.wait(lambda: OrderEvent.EXPIRED in session.events_of("mk-a-1") and len(session.fills) >= 2)
     taken = [(fill.price_ticks, fill.size_lots, fill.liquidity) for fill in session.fills]
     assert taken == [(level.price_ticks, level.size_lots, "taker") for level in asks[:2]]
 
@@ -201,49 +206,70 @@ def test_report_is_complete_and_counts_what_open_orders_reserve(session: Session
     available = [{item.asset: item for item in found.balances}[quote] for found in (before, report)]
     assert available[0].total == available[1].total
     reserved = available[0].available - available[1].available
-    assert reserved >= session.client.instrument.notional_quote(order.price_ticks, order.size_lots)
+    notional = session.client.instrument.notional_quote(order.price_ticks, order.size_lots)
+    assert reserved >= notional if session.client.instrument.kind == "spot" else reserved > 0
 
 
-def test_balances_move_by_exactly_price_times_size_and_fee(session: Session) -> None:
+def test_balances_and_position_move_by_exactly_what_was_filled_and_its_fees(session: Session, venue: Venue) -> None:
     before = {item.asset: item.total for item in session.report().balances}
     partly_filled(session)
-    after = {item.asset: item.total for item in session.report().balances}
-    instrument = session.client.instrument
+    report = session.report()
+    instrument, bought = session.client.instrument, sum(fill.size_lots for fill in session.fills)
+    if instrument.kind != "spot":
+        assert [position.size_lots for position in report.positions] == [bought]
+        return
+    after = {item.asset: item.total for item in report.balances}
     value = sum((instrument.notional_quote(fill.price_ticks, fill.size_lots) for fill in session.fills), Decimal(0))
-    fees = sum((fill.fee for fill in session.fills if fill.fee_asset == instrument.quote), Decimal(0))
-    assert after[instrument.quote] == before[instrument.quote] - value - fees
-    bought = sum(fill.size_lots for fill in session.fills)
-    assert after[instrument.base] == before[instrument.base] + instrument.to_size(bought)
+    fees = {asset: sum_of_fees(session, asset) for asset in (instrument.base, instrument.quote)}
+    assert (fees[instrument.base] > 0) == venue.fee_in_base
+    assert after[instrument.quote] == before[instrument.quote] - value - fees[instrument.quote]
+    assert after[instrument.base] == before.get(instrument.base, 0) + instrument.to_size(bought) - fees[instrument.base]
 
 
-def test_fills_since_a_mark_are_those_behind_it(session: Session) -> None:
+def sum_of_fees(session: Session, asset: str) -> Decimal:
+    return sum((fill.fee for fill in session.fills if fill.fee_asset == asset), Decimal(0))
+
+
+def test_fills_since_a_mark_are_all_behind_it(session: Session, venue: Venue) -> None:
     partly_filled(session)
     first = session.report()
     count = len(session.fills)
+    session.venue.trade_against(session, 5)
+    session.venue.trade_against(session, 5)
     session.wait(lambda: len(session.fills) >= count + 2)
     second = session.report(first.mark)
-    assert list(first.fills) == session.fills[: len(first.fills)]
-    assert [*first.fills, *second.fills] == session.fills
-    assert session.report(second.mark).fills == ()
+    told = {fill.trade_id: fill for fill in (*first.fills, *second.fills)}
+    assert [at_no_time(told[fill.trade_id]) for fill in session.fills] == [at_no_time(fill) for fill in session.fills]
+    assert len(told) == len(session.fills)
+    repeated = {fill.trade_id for fill in first.fills} & {fill.trade_id for fill in second.fills}
+    assert venue.repeats_fills or not repeated
+    assert venue.repeats_fills or session.report(second.mark).fills == ()
+
+
+def at_no_time(fill: Fill) -> Fill:
+    """Return a fill without its time: streams and histories do not all tell it with the same precision."""
+    return replace(fill, venue_ns=0)
 
 
 def test_mark_of_another_venue_brings_all_fills_again(session: Session) -> None:
     partly_filled(session)
-    assert session.report("somewhere-else-17").fills == tuple(session.fills)
+    again = session.report("somewhere-else-17").fills
+    assert [at_no_time(fill) for fill in again] == [at_no_time(fill) for fill in session.fills]
 
 
 def test_reopening_keeps_orders_fills_and_balances(session: Session, venue: Venue) -> None:
     partly_filled(session)
     session.submit(session.far_bid("mk-a-2", reduce_only=False, post_only=True))
     before = session.report()
+    dies = session.client.capabilities.dead_man_scope is DeadManScope.CONNECTION
     session.close()
     again = Session.open(venue, market_data=False)
     after = again.report()
-    assert [replace(order, leg=LEG) for order in before.open_orders] == list(after.open_orders)
-    assert after.fills == before.fills and after.balances == before.balances and after.mark == before.mark
+    kept = [] if dies else [replace(order, leg=LEG) for order in before.open_orders]
+    assert list(after.open_orders) == kept
+    assert after.fills == before.fills and (dies or after.balances == before.balances)
     assert after.positions == before.positions
-    session.inbox = again.inbox
-    session.client = again.client
+    session.inbox, session.client = again.inbox, again.client
 
 
 def test_ids_after_reopening_are_new(session: Session, venue: Venue) -> None:
@@ -253,10 +279,9 @@ def test_ids_after_reopening_are_new(session: Session, venue: Venue) -> None:
     session.cancel("mk-a-1")
     session.close()
     again = Session.open(venue)
-    fills: list[Fill] = again.fills
     partly_filled(again)
     assert not order_ids & {order.venue_order_id for order in again.report().open_orders}
-    assert again.fills != fills and not trade_ids & {fill.trade_id for fill in again.fills}
+    assert again.fills and not trade_ids & {fill.trade_id for fill in again.fills}
     session.inbox, session.client = again.inbox, again.client
 
 

@@ -256,8 +256,8 @@ def run_of(folder: Path, seed: int) -> list[Fill]:
         price = session.book.best_ask_ticks
         session.submit(bid(session, f"b{number}", 200), Order(f"a{number}", LEG, Side.SELL, price, 200))
         wait_until(session, venue, venue.clock.now + SECOND)
-        session.client.cancel_all("b")
-        session.client.cancel_all("a")
+        session.client.cancel_all(lambda order_id: order_id.startswith("b"))
+        session.client.cancel_all(lambda order_id: order_id.startswith("a"))
     session.close()
     return session.fills
 
@@ -410,7 +410,7 @@ def test_reopening_on_a_full_disk_can_still_list_and_cancel(
         session.close()
         again = Session.open(venue)
         assert again.open_ids() == {"mk-1"}
-        again.client.cancel_all("mk")
+        again.client.cancel_all(lambda order_id: order_id.startswith("mk"))
         again.wait(lambda: again.events_of("mk-1"))
         assert again.open_ids() == set()
     again.close()
@@ -495,7 +495,7 @@ def test_account_whose_recording_is_gone_can_be_listed_and_cancelled_but_not_tra
     assert after.complete and after.open_orders == before.open_orders and after.fills == before.fills
     again.submit(order)
     assert again.reason_of("mk-3") == "no_market"
-    again.client.cancel_all("mk-")
+    again.client.cancel_all(lambda order_id: order_id.startswith("mk-"))
     again.wait(lambda: again.events_of("mk-1") and again.events_of("mk-2"))
     assert again.open_ids() == set()
     with pytest.raises(ConfigError, match="calm"):

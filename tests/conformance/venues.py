@@ -1,12 +1,15 @@
 """The venues that the conformance suite is run over: one entry a venue.
 
-An entry makes a fresh account, opens clients on it and lets time pass. The suite knows nothing else of a venue, so a
-live client is added by writing an entry that starts its simulator.
+An entry makes a fresh account, opens clients on it and lets time pass. The suite knows nothing else of a venue; live
+clients are asked over real sockets, against the simulator of their venue (`live_venues.py`).
+
+Tests name their orders `mk-a-1`; a session turns that into an id of the form that the venue takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +17,7 @@ from typing import Any, Protocol
 from api.base_client import ClientContext, ExchangeClient, Inbox, InboxItem, VenueReport
 from api.client_registry import client_class
 from core.market.book import OrderBook
+from core.market.client_ids import OrderIds
 from core.market.events import BookUpdate, FillEvent, LinkUp, OrderUpdate, TradePrint
 from core.market.order import Fill, Order, OrderEvent, Side
 from tests.made_recording import calm_market
@@ -26,13 +30,33 @@ class Venue(Protocol):
 
     symbol: str
     unknown_symbol: str
+    part_lots: int  # what an order must at least be so that one trade does not fill it
+    too_small_lots: int  # of an order near the market that is below the venue's minimum
+    repeats_fills: bool  # a report may bring fills from a while before the mark once more
+    fee_in_base: bool  # of a spot buy
+
+    def ids(self) -> OrderIds | None:
+        """Return how orders are named, None when any text will do."""
+        ...
+
+    def trade_against(self, session: Session, lots: int) -> None:
+        """Let somebody sell into the best bid; nothing to do where that happens all the time."""
+        ...
+
+    def hold_still(self, session: Session) -> None:
+        """Let the book stay as the session has it, where it moves by itself."""
+        ...
 
     def client(self, symbol: str | None = None) -> ExchangeClient:
         """Return a new client on the account."""
         ...
 
     def let_time_pass(self, client: ExchangeClient) -> None:
-        """Let a moment pass, in which the client does its work."""
+        """Let a moment pass, in which the client does its work; what it says may come from other threads."""
+        ...
+
+    def patience(self) -> Iterator[None]:
+        """Yield as often as waiting makes sense."""
         ...
 
 
@@ -45,20 +69,41 @@ class Session:
     inbox: Inbox = field(default_factory=Inbox)
     said: list[InboxItem] = field(default_factory=list)
     _requests: int = 0
+    _real_ids: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, venue: Venue, market_data: bool = True) -> Session:
         """Open a client and wait for its first book."""
         session = cls(venue, venue.client())
         session.client.open(session.inbox, LEG)
+        grant_all(session.client)
         if market_data:
             session.client.start_market_data()
             session.wait(lambda: session.books and session.links)
         return session
 
-    def wait(self, condition: Callable[[], Any], moments: int = 3000) -> None:
+    def id(self, name: str) -> str:
+        """Return the client order id of the order that the test calls `name`."""
+        if name not in self._real_ids:
+            ids = self.venue.ids()
+            self._real_ids[name] = name if ids is None else ids.next()
+        return self._real_ids[name]
+
+    def name_of(self, order_id: str) -> str:
+        """Return what the test calls an order, its id when it does not."""
+        return next((name for name, real in self._real_ids.items() if real == order_id), order_id)
+
+    def named(self, prefix: str) -> Callable[[str], bool]:
+        """Return the question whether an id is of an order whose name begins with `prefix`."""
+        return lambda order_id: self.name_of(order_id).startswith(prefix)
+
+    def order(self, name: str, side: Side, price_ticks: int, lots: int, **changes: Any) -> Order:
+        """Return an order with the id of its name."""
+        return Order(self.id(name), LEG, side, price_ticks, lots, **changes)
+
+    def wait(self, condition: Callable[[], Any]) -> None:
         """Let time pass until `condition` holds."""
-        for _ in range(moments):
+        for _ in self.venue.patience():
             self.said += self.inbox.drain()
             if condition():
                 return
@@ -95,13 +140,15 @@ class Session:
         return self.books[-1].book
 
     def events_of(self, order_id: str) -> list[OrderEvent]:
-        """Return what was said of an order."""
-        return [update.event for update in self.all_of(OrderUpdate) if update.client_order_id == order_id]
+        """Return what was said of an order, by its name or its id."""
+        real = self._real_ids.get(order_id, order_id)
+        return [update.event for update in self.all_of(OrderUpdate) if update.client_order_id == real]
 
     def reason_of(self, order_id: str) -> str:
         """Return the newest reason given for an order."""
         updates: list[OrderUpdate] = self.all_of(OrderUpdate)
-        return [update.reason for update in updates if update.client_order_id == order_id][-1]
+        real = self._real_ids.get(order_id, order_id)
+        return [update.reason for update in updates if update.client_order_id == real][-1]
 
     def submit(self, *orders: Order) -> None:
         """Submit orders and wait until each is answered."""
@@ -111,7 +158,7 @@ class Session:
     def cancel(self, *order_ids: str) -> None:
         """Cancel orders and wait until each is answered once more."""
         before = {order_id: len(self.events_of(order_id)) for order_id in order_ids}
-        self.client.cancel(order_ids)
+        self.client.cancel([self.id(order_id) for order_id in order_ids])
         self.wait(lambda: all(len(self.events_of(order_id)) > before[order_id] for order_id in order_ids))
 
     def report(self, since: str | None = None) -> VenueReport:
@@ -124,15 +171,15 @@ class Session:
         return report
 
     def open_ids(self) -> set[str]:
-        """Return the client order ids that the venue lists."""
+        """Return the names of the orders that the venue lists."""
         report = self.report()
         assert report.complete
-        return {order.client_order_id for order in report.open_orders}
+        return {self.name_of(order.client_order_id) for order in report.open_orders}
 
     def far_bid(self, order_id: str, lots: int | None = None, ticks_away: int = 500, **changes: Any) -> Order:
         """Return a buy that will not fill soon."""
         price = self.book.best_bid_ticks - ticks_away
-        return Order(order_id, LEG, Side.BUY, price, lots or self.small_lots(price), **changes)
+        return self.order(order_id, Side.BUY, price, lots or self.small_lots(price), **changes)
 
     def small_lots(self, price_ticks: int) -> int:
         """Return a size a little above the venue's minimum."""
@@ -144,6 +191,12 @@ class Session:
         """Close client and inbox."""
         self.client.close()
         self.inbox.close()
+
+
+def grant_all(client: ExchangeClient) -> None:
+    """Lease a client all that its venue allows, as a supervisor does for a bot that has no neighbours."""
+    for scope in client.rate_scopes():
+        client.lease(scope.key, scope.per_s * 0.8, scope.burst * 0.8, 2**62)
 
 
 class FakeClock:
@@ -169,6 +222,24 @@ class PaperUnderTest:
     unknown_symbol: str = "DOGE-USDC"
     account: str = "test"
     clock: FakeClock = field(default_factory=FakeClock)
+    part_lots: int = 600
+    too_small_lots: int = 1
+    repeats_fills: bool = False
+    fee_in_base: bool = False
+
+    def ids(self) -> OrderIds | None:
+        """Return None: any text is an id."""
+        return None
+
+    def trade_against(self, session: Session, lots: int) -> None:
+        """Do nothing: the tape sells at the best bid once a second."""
+
+    def hold_still(self, session: Session) -> None:
+        """Do nothing: time is the test's."""
+
+    def patience(self) -> Iterator[None]:
+        """Yield some thousand times; time is the fake clock's."""
+        yield from itertools.repeat(None, 3000)
 
     def client(self, symbol: str | None = None) -> ExchangeClient:
         """Return a new client on the account."""
@@ -195,4 +266,4 @@ class PaperUnderTest:
         self.clock.advance(max(0, due_ns - self.clock.now))
 
 
-VENUES: dict[str, Callable[[Path], Venue]] = {"paper": PaperUnderTest}
+VENUES: dict[str, Callable[[Path], Venue]] = {"paper": PaperUnderTest}  # live_venues.py adds the others

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import selectors
+from collections.abc import Iterator
 
 import pytest
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
 from core.process import channel
-from core.process.children import MAX_BAD_PACKETS, Children
+from core.process.children import MAX_BAD_PACKETS, MAX_NEEDS, MAX_NEEDS_S, Children
 from core.process.fleet import NO_SNAPSHOT, BotEntry
-from core.process.worker_record import WorkerRecord
+from core.process.rate_leases import LEASE_NS, RateLeases
+from core.process.worker_record import Needs, WorkerRecord
 from core.process.zygote_link import ZygoteLink
 
 
@@ -51,6 +53,81 @@ def test_a_snapshot_of_the_wrong_shape_still_makes_a_row(said: dict[str, object]
     assert {type(row[key]) for key in ("open_orders", "fills")} == {int}
     assert isinstance(row["gates"], list)
     assert set(NO_SNAPSHOT) <= set(row)
+
+
+class Heard:
+    """Children with one worker, as far as anybody here knows, and what came of its words."""
+
+    def __init__(self) -> None:
+        self.link, self.events = ZygoteLink(), []
+        self.selector = selectors.DefaultSelector()
+        leases = RateLeases()
+        self.children = Children(
+            self.selector,
+            self.link,
+            lambda _name, event: self.events.append(event),
+            lambda *_said: None,
+            lambda name, message: leases.answer(name, message, 0),
+        )
+        self.children.ask("worker", "bot", "kind", {}, 0)
+        (request,) = self.link.waiting
+        self.theirs, child = request.theirs, self.children.living("bot")
+        assert child is not None
+        self.child = child
+        self.child.pid = 4_000_000
+        channel.receive(self.theirs)  # what it is told to be
+
+    def say(self, **message: object) -> None:
+        channel.send(self.theirs, message)
+        self.children.drain()
+
+    def close(self) -> None:
+        self.theirs.close()
+        self.child.end.close()
+        self.selector.close()
+
+
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    heard = Heard()
+    yield heard
+    heard.close()
+
+
+def test_a_worker_that_asks_for_a_lease_is_answered(heard: Heard) -> None:
+    heard.say(t="lease", scopes=[{"key": "k", "per_s": 10, "burst": 20}])
+    answer = channel.receive(heard.theirs)
+    assert answer is not None
+    assert answer["grants"] == [{"key": "k", "per_s": 8.0, "burst": 16.0, "until_ns": LEASE_NS}]
+
+
+@pytest.mark.parametrize("scopes", [None, [1], [{"key": "k", "per_s": "x", "burst": 1}], [{}] * 30])
+def test_garbage_in_a_lease_is_a_bad_packet_and_nothing_more(heard: Heard, scopes: object) -> None:
+    heard.say(t="lease", scopes=scopes)
+    assert heard.child.bad_packets == 1
+    heard.theirs.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        channel.receive(heard.theirs)
+
+
+def test_a_worker_that_asks_and_never_reads_hurts_nobody(heard: Heard) -> None:
+    for _ in range(5000):
+        heard.say(t="lease", scopes=[{"key": "k", "per_s": 10, "burst": 20}])
+    assert heard.child.bad_packets == 0
+    assert not heard.child.deaf
+
+
+def test_what_a_child_needs_is_handed_on_within_bounds_and_not_for_ever(heard: Heard) -> None:
+    for _ in range(MAX_NEEDS + 5):
+        heard.say(t="needs", seconds=1e12)
+    assert heard.events == [Needs(MAX_NEEDS_S)] * MAX_NEEDS
+    assert heard.child.bad_packets == 5
+
+
+@pytest.mark.parametrize("seconds", [None, "5", -1, 0, float("inf"), float("nan"), []])
+def test_needs_that_are_no_number_of_seconds_are_bad_packets(heard: Heard, seconds: object) -> None:
+    heard.say(t="needs", seconds=seconds)
+    assert (heard.events, heard.child.bad_packets) == ([], 1)
 
 
 def test_a_channel_keeps_packets_apart() -> None:

@@ -46,12 +46,12 @@ class Script:
 class ScriptedVenue(ExchangeClient):
     """One account on one symbol."""
 
-    def __init__(self, instrument: Instrument = SPOT, late_arrival_s: float = 0.0, prefix_cancel: bool = True) -> None:
+    def __init__(self, instrument: Instrument = SPOT, late_arrival_s: float = 0.0, cancel_at_once: bool = True) -> None:
         context = ClientContext("scripted", instrument.symbol, "acc", "bot", "", ())
         super().__init__({}, context)
         self.listed_instrument = instrument
         self.capabilities = Capabilities(
-            reduce_only=True, cancel_all_by_prefix=prefix_cancel, late_arrival_s=late_arrival_s
+            reduce_only=True, cancel_all_at_once=cancel_at_once, late_arrival_s=late_arrival_s
         )
         self.script = Script()
         self.open_orders: dict[str, Order] = {}
@@ -94,8 +94,8 @@ class ScriptedVenue(ExchangeClient):
             if self.script.cancel != LOSE:
                 self._cancel(key)
 
-    def cancel_all(self, prefix: str) -> None:
-        self.cancel([key for key in self.open_orders if key.startswith(prefix)])
+    def cancel_all(self, owns: Callable[[str], bool]) -> None:
+        self.cancel([key for key in self.open_orders if owns(key)])
 
     def request_report(self, request_id: int, since: str | None) -> None:
         self.reports_asked.append(since)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -52,6 +53,89 @@ def test_a_fill_makes_a_decision_due_at_once(tmp_path: Path) -> None:
     bench.run(0.2)
     assert causes(bench) == ["own"]
     assert len(bench.resting) == 2  # the slot is filled again
+
+
+def moved(bench: Bench, ticks: int) -> None:
+    bench.strategy.wanted = tuple(replace(quote, price_ticks=quote.price_ticks + ticks) for quote in BOTH)
+
+
+def answer_cancels(bench: Bench) -> None:
+    """Let the cancels that got lost arrive after all, and be answered."""
+    bench.venue.script.cancel = "answer"
+    for key in list(bench.venue.open_orders):
+        bench.venue._cancel(key)
+
+
+def cancelling(folder: Path, **keys: float) -> Bench:
+    """Return a bench that has decided to move its quotes; the answers to its cancels are on their way."""
+    bench = Bench(folder, **{"interval_s": 60.0, "min_cycle_s": 5.0, "price_tolerance_pct": 0, **keys})
+    bench.run(6)
+    bench.venue.script.cancel = "lose"
+    moved(bench, 2)
+    bench.loop._bot.timer.hurry("own")
+    bench.run(0.1)
+    assert len(bench.venue.cancels) == 2
+    bench.strategy.heard.clear()
+    return bench
+
+
+def test_a_slot_that_a_cancel_frees_is_filled_at_once_without_a_decision(tmp_path: Path) -> None:
+    bench = cancelling(tmp_path)
+    answer_cancels(bench)
+    bench.run(0.05)
+    assert bench.resting == {"buy.0": 9_992, "sell.0": 10_012}
+    assert causes(bench) == []
+    bench.run(6)
+    assert causes(bench) == ["own"]
+    assert len(bench.venue.submitted) == 4
+
+
+def test_a_freed_slot_waits_for_a_decision_when_the_market_moved_meanwhile(tmp_path: Path) -> None:
+    bench = cancelling(tmp_path, requote_bps=5.0)
+    bench.feed = (10_007, 10_009)
+    bench.run(0.5)
+    answer_cancels(bench)
+    bench.run(0.5)
+    assert (bench.resting, causes(bench)) == ({}, [])
+    bench.run(6)
+    assert (len(bench.resting), causes(bench)[0]) == (2, "move")
+
+
+def test_a_freed_slot_waits_for_a_decision_when_something_filled_meanwhile(tmp_path: Path) -> None:
+    bench = cancelling(tmp_path)
+    bench.venue.fill(bench.order_id("buy.0"), 3)
+    answer_cancels(bench)
+    bench.run(0.5)
+    assert bench.resting == {}
+
+
+def test_a_freed_slot_is_not_filled_through_the_touch(tmp_path: Path) -> None:
+    bench = cancelling(tmp_path)
+    bench.feed = (9_985, 9_989)
+    bench.run(0.5)
+    answer_cancels(bench)
+    bench.run(0.5)
+    assert bench.resting == {"sell.0": 10_012}
+
+
+def test_a_freed_slot_is_not_filled_while_a_gate_is_shut(tmp_path: Path) -> None:
+    bench = cancelling(tmp_path)
+    bench.loop.pause()
+    answer_cancels(bench)
+    bench.run(0.5)
+    assert bench.resting == {}
+
+
+def test_orders_that_the_venue_cancelled_by_itself_are_not_replaced_before_a_decision(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, interval_s=60.0, min_cycle_s=5.0)
+    bench.run(6)
+    moved(bench, 0)
+    bench.loop._bot.timer.hurry("own")
+    bench.run(0.1)
+    for key in list(bench.venue.open_orders):
+        bench.venue._cancel(key)
+    bench.run(0.5)
+    assert bench.resting == {}
 
 
 def test_decisions_are_never_closer_than_min_cycle(tmp_path: Path) -> None:
@@ -134,6 +218,20 @@ def test_balances_of_the_view_follow_fills_before_the_next_report(tmp_path: Path
     assert len(bench.venue.reports_asked) == asked
     assert balances["SOL"].total == Decimal(1001)
     assert balances["USDC"].total == Decimal(100_000) - Decimal("99.90") - Decimal("0.01")
+
+
+def test_a_fee_in_an_asset_without_a_price_is_counted_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path)
+    bench.run(1)
+    made = bench.venue.fill(bench.order_id("buy.0"), 1, stream=False)
+    for number, asset in enumerate(("BNB", "BNB", "SOL", "USDC")):
+        bench.venue.inbox.put(FillEvent("main", replace(made, trade_id=f"x{number}", fee_asset=asset)))
+    bench.run(0.3)
+    assert bench.loop.snapshot()["stats"]["fees_unvalued"] == 2
+    assert [record.getMessage() for record in caplog.records].count("fee_unvalued") == 1
+    assert bench.loop.snapshot()["fees"] == "1.009"
 
 
 def test_a_report_that_knows_a_fill_before_the_stream_does_not_count_it_twice(tmp_path: Path) -> None:

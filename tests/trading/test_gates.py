@@ -209,6 +209,20 @@ def test_a_loss_at_a_mark_that_is_old_trips_no_gate(tmp_path: Path) -> None:
     assert not (tmp_path / "latches.json").exists()
 
 
+def test_a_loss_on_our_own_position_trips_however_long_the_venue_was_not_asked(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, risk={"max_loss": 3})
+    bench.run(1)
+    bench.venue.fill(bench.order_id("buy.0"), 10)
+    bench.run(1)
+    bench.venue.script.report_error = VenueUnreachable("down")
+    bench.run(45)
+    assert bench.gates == ["stale"]
+    bench.feed = (9_499, 9_501)
+    bench.run(1)
+    assert (tmp_path / "latches.json").exists()
+    assert "max_loss" in bench.gates
+
+
 @pytest.mark.parametrize("action", ["close", "close_and_stop"])
 @pytest.mark.parametrize("instrument", [None, PERP])
 def test_closing_sells_the_position_until_flat_and_ends_with_77(tmp_path: Path, action: str, instrument) -> None:  # type: ignore[no-untyped-def]

@@ -207,6 +207,39 @@ def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         Ledger.open(tmp_path / "ledger.db")
 
 
+def as_version_1(folder: Path) -> None:
+    """Turn a ledger into one that the first version wrote."""
+    with sqlite3.connect(folder / "ledger.db") as connection:
+        connection.execute("DROP INDEX orders_venue")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+
+def test_a_ledger_of_the_first_version_is_brought_forward_and_keeps_everything(tmp_path: Path) -> None:
+    ledger, made = opened(tmp_path), order(venue_order_id="v9")
+    ledger.record_order(made)
+    book(ledger, fill("t1"))
+    before = ledger.position("main")
+    ledger.close()
+    as_version_1(tmp_path)
+    for _ in range(2):
+        ledger = opened(tmp_path)
+        assert ledger._connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert (ledger.open_orders(), ledger.position("main")) == ([made], before)
+        plan = ledger._connection.execute(
+            "EXPLAIN QUERY PLAN SELECT client_order_id FROM orders WHERE leg = 'main' AND venue_order_id = 'v9'"
+        ).fetchall()
+        assert "orders_venue" in plan[0][3]
+        ledger.close()
+
+
+def test_an_order_is_found_by_the_venues_id_on_its_own_leg_only(tmp_path: Path) -> None:
+    ledger, made = opened(tmp_path), order(venue_order_id="v9", state=OrderState.CANCELED)
+    ledger.record_order(made)
+    assert ledger.order_id_at("main", "v9") == made.client_order_id
+    assert (ledger.order_id_at("hedge", "v9"), ledger.order_id_at("main", "v8")) == (None, None)
+
+
 def test_a_folder_that_cannot_be_made_is_a_ledger_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LedgerError):

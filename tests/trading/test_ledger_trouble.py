@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from core.market.client_ids import NumberIds
 from core.market.order import OrderState
 from core.trading.latches import Latches
 from tests.trading.workbench import BOTH, Bench
+from utils.errors import LedgerError
 
 
 def limit_pages(bench: Bench) -> None:
@@ -46,6 +50,31 @@ def test_no_order_is_sent_that_is_not_recorded_but_cancels_still_go_out(tmp_path
     assert len(bench.venue.submitted) == sent
     known = {row[0] for row in bench.ledger._connection.execute("SELECT client_order_id FROM orders")}
     assert {order.client_order_id for order in bench.venue.submitted} <= known
+
+
+def test_without_reserved_ids_nothing_is_placed_and_cancels_still_go_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path)
+    reserved: list[int] = []
+
+    def reserve(until: int) -> None:
+        if len(reserved) == 1:
+            raise LedgerError("no space left")
+        reserved.append(until)
+
+    ids = NumberIds(slot=5, number=0, reserved_until=0, reserve=reserve)
+    bench.loop._bot.legs[0].ids = ids
+    bench.run(1)
+    assert sorted(bench.venue.open_orders) == ["n5.0", "n5.1"]
+    ids.number = ids.reserved_until  # the block is used up
+    move_wish(bench, 300)
+    bench.run(1.5)
+    assert (bench.venue.open_orders, len(bench.venue.submitted)) == ({}, 2)
+    assert "ledger" in [record.fields["gate"] for record in caplog.records if record.message == "gate_shut"]  # type: ignore[attr-defined]
+    reserved.clear()
+    bench.run(5)
+    assert (bench.gates, len(bench.venue.open_orders)) == ([], 2)
 
 
 def test_fills_of_a_time_without_ledger_are_kept_counted_and_booked_once_it_works(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ DEAD = ClientOrderIds("home", "bot", 7)
 class Rig:
     """A sweep with a venue, an inbox and a clock."""
 
-    def __init__(self, late_s: float = 0.0, prefix_cancel: bool = True) -> None:
-        self.venue = ScriptedVenue(late_arrival_s=late_s, prefix_cancel=prefix_cancel)
+    def __init__(self, late_s: float = 0.0, cancel_at_once: bool = True) -> None:
+        self.venue = ScriptedVenue(late_arrival_s=late_s, cancel_at_once=cancel_at_once)
         self.inbox, self.clock, self.late_s = Inbox(), SimulatedClock(), late_s
         self.venue.open(self.inbox, "main")
 
@@ -61,9 +61,9 @@ def test_one_empty_listing_is_enough_when_nothing_was_in_flight(rig: Rig) -> Non
     assert rig.clock.now_ns() < seconds(1.1)
 
 
-@pytest.mark.parametrize("prefix_cancel", [True, False])
-def test_resting_orders_of_every_incarnation_are_cancelled_and_counted(prefix_cancel: bool) -> None:
-    rig = Rig(prefix_cancel=prefix_cancel)
+@pytest.mark.parametrize("cancel_at_once", [True, False])
+def test_resting_orders_of_every_incarnation_are_cancelled_and_counted(cancel_at_once: bool) -> None:
+    rig = Rig(cancel_at_once=cancel_at_once)
     for fence in (1, 7):
         rig.venue.rest(replace(rig.order(), client_order_id=ClientOrderIds("home", "bot", fence, 500).next()), False)
     rig.begin()

@@ -60,10 +60,10 @@ class PaperBot:
         self.fence += 1
         self.ids = ClientOrderIds("home", "bot", self.fence)
         self.ledger = Ledger.open(self.folder / "ledger.db")
-        legs = [LegRuntime(Leg("main", "paper", "acc", "BTC-USDT"), self.client())]
+        legs = [LegRuntime(Leg("main", "paper", "acc", "BTC-USDT"), self.client(), self.ids)]
         strategy = MarketMaker(MarketMaker.params_from(STRATEGY))
         settings = LoopSettings.from_config(STRATEGY, self.risk)
-        self.loop = TradingLoop(legs, strategy, settings, self.ledger, self.ids, self.clock, 20.0)
+        self.loop = TradingLoop(legs, strategy, settings, self.ledger, self.clock, 20.0)
         self.loop.start()
 
     def die(self) -> None:

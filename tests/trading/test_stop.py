@@ -33,8 +33,8 @@ def test_a_stop_cancels_everything_and_is_clean(tmp_path: Path) -> None:
     assert bench.loop.snapshot()["open_orders"] == 0
 
 
-def test_a_stop_without_prefix_cancel_names_each_order(tmp_path: Path) -> None:
-    bench = six_resting(tmp_path, venue=ScriptedVenue(prefix_cancel=False))
+def test_a_stop_without_cancel_at_once_names_each_order(tmp_path: Path) -> None:
+    bench = six_resting(tmp_path, venue=ScriptedVenue(cancel_at_once=False))
     ids = set(bench.venue.open_orders)
     bench.stop()
     assert set(bench.venue.cancels) == ids

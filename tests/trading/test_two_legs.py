@@ -42,14 +42,14 @@ class Pair:
 
     def __init__(self, folder: Path) -> None:
         self.maker, self.hedge, self.clock = ScriptedVenue(), ScriptedVenue(PERP), SimulatedClock()
+        ids = ClientOrderIds("home", "pair", 1)
         runtimes = [
-            LegRuntime(Leg("maker", "a", "acc", "SOL-USDC"), self.maker),
-            LegRuntime(Leg("hedge", "b", "acc", "SOL-PERP"), self.hedge),
+            LegRuntime(Leg("maker", "a", "acc", "SOL-USDC"), self.maker, ids),
+            LegRuntime(Leg("hedge", "b", "acc", "SOL-PERP"), self.hedge, ids),
         ]
         self.ledger = Ledger.open(folder / "ledger.db")
         settings = LoopSettings.from_config({"interval_s": 1.0, "ack_timeout_s": 2.0}, {"max_loss": 1000})
-        ids = ClientOrderIds("home", "pair", 1)
-        self.loop = TradingLoop(runtimes, Hedger(None), settings, self.ledger, ids, self.clock, 5.0)
+        self.loop = TradingLoop(runtimes, Hedger(None), settings, self.ledger, self.clock, 5.0)
         self.loop.start()
 
     def run(self, duration_s: float, hedge_book: bool = True) -> None:

@@ -73,10 +73,8 @@ class Bench:
         self.ledger = Ledger.open(self.folder / "ledger.db")
         self.ids = ClientOrderIds("home", "bot", self.fence)
         leg = Leg("main", "scripted", "acc", self.venue.listed_instrument.symbol)
-        legs = [LegRuntime(leg, self.venue)]
-        self.loop = TradingLoop(
-            legs, self.strategy, self.settings, self.ledger, self.ids, self.clock, self.stop_timeout_s
-        )
+        legs = [LegRuntime(leg, self.venue, self.ids)]
+        self.loop = TradingLoop(legs, self.strategy, self.settings, self.ledger, self.clock, self.stop_timeout_s)
         self.loop.start()
 
     def die(self) -> None:

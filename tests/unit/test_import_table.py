@@ -15,6 +15,7 @@ MARKET, CONFIG = "core.market", "core.bot_config"
 PARENT_SIDE = (
     "supervisor",
     "worker_states",
+    "worker_policy",
     "worker_record",
     "registry_sync",
     "zygote_keeper",
@@ -34,6 +35,7 @@ PARENT_SIDE = (
     "child_setup",
     "claims",
     "run_record",
+    "rate_leases",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -41,7 +43,8 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "core.market": (("utils", MARKET), ("numpy",)),
     "core.bot_config": (("utils",), ()),
     "strategies": (("strategies", MARKET, "utils.errors"), ("numpy",)),
-    "api": (("api", MARKET, "utils"), ("numpy", "requests", "websocket", "cryptography")),
+    "api": (("api", MARKET, "utils"), ("numpy", "certifi", "websocket", "cryptography")),
+    "api.simulator": (("api", MARKET, "utils"), ("numpy", "aiohttp", "cryptography", "click")),
     "core.trading": (
         ("core.trading", MARKET, CONFIG, "utils", "api.base_client", "strategies.base"),
         (),

@@ -137,7 +137,7 @@ def test_a_file_that_is_no_object_is_told(home: Home, text: str) -> None:
 def test_an_unknown_exchange_is_told_the_known_ones(home: Home) -> None:
     (said,) = complaints_of(home, config_with(metadata={"exchange": "papper"}))
     assert "metadata.exchange" in said
-    assert "a known exchange: paper" in said
+    assert "a known exchange: backpack, paper, thalex" in said
     assert said.endswith("nearest known key: paper")
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from core.market.book import OrderBook
 from core.market.commands import Quote
-from core.market.order import Order, OrderState, Side
+from core.market.order import MissingFills, Order, OrderState, Side
 from core.market.position import Position
 from core.market.risk import (
     BALANCE_RESERVE,
@@ -183,6 +183,21 @@ def test_live_orders_are_ignored_by_the_trim_and_counted_before_sending() -> Non
     wanted = [quote(Side.BUY, 1500, 150)]
     assert sizes(trim_quotes(wanted, asked, state)) == [150]
     assert sizes(allow_places(wanted, asked, state)) == [50]
+
+
+@pytest.mark.parametrize("ask", [trim_quotes, allow_places])
+def test_missing_fills_use_up_room_on_their_side_and_make_none_on_the_other(ask: Any) -> None:
+    limits = RiskLimits(max_position_lots=1_000)
+    state = perp_state(missing=(MissingFills(Side.BUY, 1499, 700),))
+    verdict = ask((quote(Side.BUY, 1499, 1_000), quote(Side.SELL, 1502, 2_000)), limits, state)
+    assert {one.side: one.size_lots for one in verdict.allowed} == {Side.BUY: 300, Side.SELL: 1_000}
+
+
+def test_missing_fills_have_spent_their_balance() -> None:
+    wanted = (quote(Side.SELL, 1502, 10_000_000),)
+    whole = trim_quotes(wanted, FREE, risk_state())
+    less = trim_quotes(wanted, FREE, risk_state(missing=(MissingFills(Side.SELL, 1502, 400),)))
+    assert sizes(whole)[0] - sizes(less)[0] == 400
 
 
 def test_closed_order_in_the_live_set_reserves_nothing() -> None:

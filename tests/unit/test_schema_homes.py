@@ -54,6 +54,7 @@ def types(node: dict[str, Any]) -> set[str]:
     return {node["type"]} if isinstance(node["type"], str) else set(node["type"])
 
 
+SECRET_WORDS = ("api_key", "api_secret", "key_id", "private_key", "password", "proxy")
 ALL = [(name, path, node) for name in NAMES for path, node in properties(dict(load_schema(name)))]
 IDS = [f"{name}:{path}" for name, path, _ in ALL]
 
@@ -102,7 +103,7 @@ def test_a_secret_is_text_or_null_and_has_no_default(name: str, path: str, node:
     if node.get("writeOnly"):
         assert types(node) <= {"string", "null"}
         assert node.get("default") is None
-    assert bool(node.get("writeOnly")) == any(word in path for word in ("api_key", "api_secret", "password", "proxy"))
+    assert bool(node.get("writeOnly")) == any(word in path for word in SECRET_WORDS)
 
 
 def test_the_daemons_defaults_are_those_of_the_schema() -> None:

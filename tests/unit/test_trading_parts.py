@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api.base_client import Inbox
 from core.market.events import OrderUpdate
-from core.market.order import CLOSED, Fill, Order, OrderEvent, OrderState, Side
+from core.market.order import CLOSED, Fill, MissingFills, Order, OrderEvent, OrderState, Side
 from core.market.reports import Balance, VenueReport
 from core.trading.balance_sheet import BalanceSheet
 from core.trading.clock import SimulatedClock, SystemClock, seconds
@@ -104,6 +104,23 @@ def test_the_timer_prefers_an_own_event_over_a_move_and_forgets_both_once_decide
     assert timer.take(99) is None
     assert timer.take(100) == "own"
     assert timer.due_ns() == 1_100
+
+
+def test_the_timer_lets_a_freed_slot_be_filled_once_unless_something_else_happened() -> None:
+    timer = CycleTimer(1_000, 100)
+    assert timer.take(0) == "interval"
+    timer.hurry("freed")
+    assert timer.may_refill
+    timer.refilled()
+    assert (timer.may_refill, timer.due_ns()) == (False, 100)
+    timer.hurry("freed")
+    assert timer.may_refill
+    timer.hurry("move")
+    timer.hurry("freed")
+    assert (timer.may_refill, timer.take(100)) == (False, "move")
+    timer.hurry("freed")
+    assert timer.take(200) == "own"
+    assert not timer.may_refill
 
 
 def test_lag_is_the_worst_of_this_second_and_the_one_before() -> None:
@@ -226,9 +243,78 @@ def test_more_filled_than_ordered_is_suspicious() -> None:
     tracker.add(made(), 0)
     tracker.apply_fill(fill(11), 5)
     assert tracker.has_suspects
-    assert tracker.count_report(2) == []
-    assert tracker.count_report(2) == ["a"]
+    assert tracker.count_report(2, 9) == []
+    assert tracker.count_report(2, 9) == ["a"]
     assert not tracker.has_suspects
+
+
+def test_a_fill_or_an_update_never_lowers_what_was_filled() -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made(filled_lots=6), 0)
+    for event in (OrderEvent.ACCEPTED, OrderEvent.PARTIAL_FILL, OrderEvent.CANCELED):
+        after = tracker.apply_update(OrderUpdate("main", "a", event, filled_lots=2), 5, 77)
+        assert after is not None
+        assert after.filled_lots == 6
+    assert tracker.missing() == ()
+
+
+def test_what_the_venue_said_has_filled_is_missing_from_the_end_until_its_fills_are_there() -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made(), 0)
+    tracker.apply_update(OrderUpdate("main", "a", OrderEvent.PARTIAL_FILL, filled_lots=7), 5, 77)
+    assert tracker.missing() == ()  # the live order counts as a whole
+    tell(tracker, OrderEvent.CANCELED)  # this time nothing is said of what has filled
+    assert tracker.missing() == (MissingFills(Side.BUY, 100, 7),)
+    tracker.apply_fill(fill(3), 6)
+    assert tracker.missing() == (MissingFills(Side.BUY, 100, 4),)
+    tracker.apply_fill(fill(4), 7)
+    assert (tracker.missing(), tracker.has_suspects) == ((), False)
+
+
+def test_only_reports_asked_for_after_the_end_count_against_missing_fills() -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made(), 0)
+    tell(tracker, OrderEvent.FULL_FILL, now=5)
+    assert tracker.count_report(1, 4) == []
+    assert tracker.count_report(1, 5) == ["a"]
+    assert tracker.missing() == ()
+
+
+def test_orders_with_missing_fills_are_never_forgotten() -> None:
+    tracker = OrderTracker("main")
+    for number in range(3_000):
+        tracker.add(made(f"a{number}", venue_order_id=f"v{number}"), 0)
+        tell(tracker, OrderEvent.CANCELED if number else OrderEvent.FULL_FILL, key=f"a{number}")
+    assert len(tracker.missing()) == 1
+    assert (tracker.get("a1"), tracker.by_venue_id("v1")) == (None, None)
+    assert tracker.get("a2999") == tracker.by_venue_id("v2999")
+
+
+def test_only_the_venues_own_word_of_a_resting_order_undoes_what_a_report_implied() -> None:
+    for event, rests in [(OrderEvent.ACCEPTED, True), (OrderEvent.CANCEL_REJECTED, False), (OrderEvent.EXPIRED, False)]:
+        tracker = OrderTracker("main")
+        tracker.add(made(), 0)
+        tracker.apply_update(OrderUpdate("main", "a", OrderEvent.REJECTED), 5, 77, inferred=True)
+        tell(tracker, event)
+        assert tracker.is_live("a") is rests
+
+
+def test_an_end_that_the_venue_confirmed_afterwards_is_not_undone() -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made(), 0)
+    tracker.apply_update(OrderUpdate("main", "a", OrderEvent.CANCELED), 5, 77, inferred=True)
+    tell(tracker, OrderEvent.CANCELED)
+    tell(tracker, OrderEvent.ACCEPTED)
+    assert tracker.live() == ()
+
+
+def test_an_order_that_its_fills_completed_is_not_brought_back_by_a_late_acceptance() -> None:
+    tracker = OrderTracker("main")
+    tracker.add(made(), 0)
+    tracker.apply_fill(fill(10), 5)
+    tracker.apply_update(OrderUpdate("main", "a", OrderEvent.FULL_FILL), 5, 77, inferred=True)
+    tell(tracker, OrderEvent.ACCEPTED)
+    assert tracker.live() == ()
 
 
 def test_a_report_judges_only_what_was_settled_when_it_was_asked_for() -> None:

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from core.bot_config import DaemonConfig
 from core.process.identity import Identity
+from core.process.worker_policy import CLAIM_RETRY_NS, backoff_ns
 from core.process.worker_record import (
     Action,
     Exited,
     Forked,
     ForkFailed,
+    Needs,
     Overweight,
     Ready,
     Restart,
@@ -25,7 +27,7 @@ from core.process.worker_record import (
     Unusable,
     WorkerRecord,
 )
-from core.process.worker_states import CLAIM_RETRY_NS, DUMP_NS, TABLE, backoff_ns, decide, next_due_ns
+from core.process.worker_states import DUMP_NS, TABLE, decide, next_due_ns
 
 S = 1_000_000_000
 HOLDER = Identity(99, 7, "boot")
@@ -186,7 +188,33 @@ def test_a_scheduled_restart_comes_at_its_time() -> None:
 def test_a_worker_past_its_memory_limit_is_restarted() -> None:
     history = History().running().play(Overweight("300 MB"))
     assert history.actions == [Action.ASK_STOP]
-    assert history.play(Exited(0, clean=True)).record.state is State.STARTING
+    history.play(Exited(0, clean=True))
+    assert (history.record.state, history.record.restarts) == (State.BACKOFF, 0)
+    assert history.after(1.1).record.state is State.STARTING
+
+
+def test_a_worker_that_is_always_too_heavy_waits_longer_each_time_and_alerts() -> None:
+    history, pauses = History(backoff_initial_s=1.0, min_uptime_s=1), []
+    history.play(Start())
+    for _ in range(4):
+        history.play(Forked(10), Ready())
+        history.now_ns += 20 * S
+        history.play(Overweight("300 MB"), Exited(0, clean=True))
+        assert (Action.ALERT in history.actions) == (len(pauses) == 2)
+        pauses.append(((history.record.due_ns or 0) - history.now_ns) / S)
+        history.now_ns = history.record.due_ns or 0
+        history.play(Tick())
+    assert pauses == [1, 2, 4, 8]
+
+
+def test_a_slow_leak_is_restarted_after_the_first_pause_every_time() -> None:
+    history = History(backoff_initial_s=1.0, heartbeat_timeout_s=1e6).play(Start())
+    for _ in range(3):
+        history.play(Forked(10), Ready())
+        history.now_ns += 700 * S
+        history.play(Overweight("300 MB"), Exited(0, clean=True))
+        assert history.record.attempt == 1
+        history.after(1.1)
 
 
 def test_a_halt_needs_a_reset_not_a_start() -> None:
@@ -218,6 +246,43 @@ def test_a_sweeper_that_hangs_is_killed_and_followed_by_another() -> None:
     assert next_due_ns(history.record) is None
     history.play(SweepEnded(False, "killed")).after(31)
     assert history.actions == [Action.SWEEP]
+
+
+def test_a_worker_that_opens_a_slow_venue_is_not_taken_for_stuck_until_its_time_is_over() -> None:
+    history = History(heartbeat_timeout_s=3.0).play(Start(), Forked(10), Needs(60))
+    assert history.after(62).actions == []
+    assert history.after(2).actions == [Action.DUMP]
+
+
+def test_a_running_worker_cannot_excuse_its_silence() -> None:
+    history = History(heartbeat_timeout_s=3.0).running().play(Needs(60))
+    assert history.after(3.1).actions == [Action.DUMP]
+
+
+def test_a_sweeper_gets_the_time_that_its_venue_may_take() -> None:
+    history = History().running().play(Exited(None, 9), Forked(12), Needs(60), Needs(5))
+    assert history.after(59).actions == []
+    assert history.after(2).actions == [Action.KILL]
+    assert history.play(Needs(60)).after(1).actions == []
+
+
+def test_a_sweep_with_a_key_that_is_not_accepted_alerts_at_once_and_is_tried_again_after_a_minute() -> None:
+    history = History().running().play(Exited(76), Forked(12), SweepEnded(False, "key", auth=True))
+    assert (history.record.state, history.actions) == (State.SWEEPING, [Action.ALERT])
+    assert history.after(59).actions == []
+    assert history.after(2).actions == [Action.SWEEP]
+
+
+@pytest.mark.parametrize("event", [Start(), Restart(), Stop()])
+def test_a_sweep_that_waits_for_its_turn_is_tried_at_once_when_a_person_asks(event: object) -> None:
+    history = History().running().play(Exited(76), Forked(12), SweepEnded(False, "key", auth=True))
+    assert history.after(5).play(event, Tick()).actions == [Action.SWEEP]
+    assert history.play(event, Tick()).actions == []
+
+
+def test_a_worker_that_could_not_open_its_venue_left_nothing_and_is_not_swept() -> None:
+    assert History().play(Start(), Forked(10), Exited(76, clean=True)).record.state is State.FATAL
+    assert History().play(Start(), Forked(10), Exited(75, clean=True)).record.state is State.BACKOFF
 
 
 def test_a_worker_refused_by_an_earlier_self_waits_then_ends_it() -> None:
@@ -276,6 +341,8 @@ EVENTS = st.sampled_from(
         SweepEnded(True),
         SweepEnded(False),
         SweepEnded(False, held_by=HOLDER),
+        SweepEnded(False, auth=True),
+        Needs(50),
         Overweight("x"),
         Tick(),
     ]

@@ -1,0 +1,56 @@
+"""Asking before real money: `--live`, or the bot's name typed on a terminal; once per bot and what it trades."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TypeVar
+
+import click
+
+from cli.offline import configs_in
+from core.registry.live_consent import give_consent, has_consent
+from utils.errors import ConfigError
+from utils.home import Home
+from utils.input_validation import printable
+from utils.terminal import is_terminal
+
+Decorated = TypeVar("Decorated")
+
+
+def live_option(command: Decorated) -> Decorated:
+    """Add `--live`."""
+    option = click.option("--live", is_flag=True, help="Agree that bots of mode live trade real money.")
+    decorated: Decorated = option(command)  # type: ignore[type-var]  # click's own signature
+    return decorated
+
+
+def agree_to_live(home: Home, names: Sequence[str], live: bool) -> None:
+    """Make sure that a person agrees to each bot that would trade real money; no names: all active ones.
+
+    Raises ConfigError when nobody does.
+    """
+    for bot in configs_in(home.active, home):
+        if bot.real_money and not bot.problem and (not names or bot.name in names):
+            agree_to_one(home, bot.name, (bot.exchange, bot.account, bot.symbol), live)
+
+
+def agree_to_one(home: Home, name: str, what: tuple[str, str, str], live: bool) -> None:
+    """Make sure that a person agrees that a bot trades `what` (exchange, account, symbol). Raises ConfigError."""
+    folder = home.bot_state(name)
+    if has_consent(folder, *what):
+        return
+    exchange, account, symbol = what
+    text = printable(f"{name} would trade real money: {symbol} on {exchange}, account {account}", 300)
+    if not live and not _typed(name, text):
+        raise ConfigError(f"{text}; agree with --live, or set exchange_config.mode to paper")
+    give_consent(folder, *what)
+
+
+def _typed(name: str, text: str) -> bool:
+    """Ask on a terminal; anything but the bot's name is a no."""
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+        return False
+    click.echo(f"{text}. Every order and fill is yours.")
+    given: str = click.prompt(f"Type {printable(name)} to agree", default="", show_default=False)
+    return given.strip() == name

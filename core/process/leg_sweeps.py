@@ -1,0 +1,123 @@
+"""All legs of a bot swept at once, each in a thread of its own: a dead venue must not use up the time of the others."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from api.base_client import ExchangeClient, Inbox
+from core.bot_config import BotConfig, Leg
+from core.logger import redacted
+from core.market.client_ids import NumberIds, OrderIds
+from core.market.order import Order
+from core.process.legs import LEDGER_NAME, build_client
+from core.trading.clock import SystemClock, seconds
+from core.trading.ledger import Ledger
+from core.trading.order_sweep import OrderSweep, SweepResult
+from utils.errors import LedgerError, MakerdError, VenueAuthError
+from utils.home import Home
+
+OPEN_S = 60.0  # how long a venue may take until it is open
+DEADLINE_S = (
+    10.0  # for the sweep itself, beside the venue's acceptance window; the supervisor starts another after that
+)
+MARGIN_S = 5.0
+log = logging.getLogger("makerd.process")
+
+
+@dataclass(frozen=True, slots=True)
+class LegSweeps:
+    """The sweep of one bot. `needs` is told, from any thread, how many more seconds a leg may take."""
+
+    home: Home
+    config: BotConfig  # secrets resolved
+    ids: Mapping[str, OrderIds]
+    needs: Callable[[float], None]
+    _ledger_lock: threading.Lock = field(default_factory=threading.Lock)  # one file for all legs
+
+    def run(self) -> SweepResult:
+        """Sweep every leg; return what they come to together."""
+        results: dict[str, SweepResult] = {}
+        threads = [
+            threading.Thread(target=self._into, args=(leg, results), name=f"sweep-{leg.leg}", daemon=True)
+            for leg in self.config.legs[1:]
+        ]
+        for thread in threads:
+            thread.start()
+        self._into(self.config.legs[0], results)
+        for thread in threads:
+            thread.join()
+        return _joined([(leg.leg, results[leg.leg]) for leg in self.config.legs])
+
+    def _into(self, leg: Leg, results: dict[str, SweepResult]) -> None:
+        try:
+            results[leg.leg] = self._sweep(leg)
+        except MakerdError as exc:
+            results[leg.leg] = SweepResult(False, 0, (), redacted(str(exc)), isinstance(exc, VenueAuthError))
+        except Exception as exc:
+            log.exception("sweep_failed", extra={"fields": {"leg": leg.leg}})
+            results[leg.leg] = SweepResult(False, 0, (), redacted(f"{type(exc).__name__}: {exc}"))
+
+    def _sweep(self, leg: Leg) -> SweepResult:
+        clock, inbox, ids = SystemClock(), Inbox(), self.ids[leg.leg]
+        client = build_client(self.config, leg, self.home.state, self.home.data_dirs, clock, ids)
+        try:
+            if not client.embedded:
+                self.needs(OPEN_S)
+            client.open(inbox, leg.leg)
+            late_s = client.capabilities.late_arrival_s
+            self.needs(2 * late_s + DEADLINE_S + MARGIN_S)
+            orders, mark = self._left(leg, client, clock)
+            strangers = _not_reserved(ids, orders)
+            if strangers:
+                return SweepResult(False, 0, strangers, "the ledger has open orders whose ids were never reserved")
+            deadline_ns = clock.now_ns() + seconds(DEADLINE_S + late_s)
+            job = OrderSweep(client, inbox, ids, orders, clock, late_s, deadline_ns, since=mark)
+            while job.done is None:
+                clock.wait(job.step(), (inbox.fileno(),))
+            return job.done
+        finally:
+            client.close()
+            inbox.close()
+
+    def _left(self, leg: Leg, client: ExchangeClient, clock: SystemClock) -> tuple[Sequence[Order], str | None]:
+        """Return the orders that may still arrive or rest, and the fill mark."""
+        try:
+            return self._in_ledger(leg, client)
+        except LedgerError as exc:  # anything may be in flight: let it arrive, then the venue's own listing decides
+            log.warning("ledger_not_readable", extra={"fields": {"reason": str(exc)}})
+            clock.wait(clock.now_ns() + seconds(client.capabilities.late_arrival_s), ())
+            return (), None
+
+    def _in_ledger(self, leg: Leg, client: ExchangeClient) -> tuple[Sequence[Order], str | None]:
+        path = self.home.bot_state(self.config.name) / LEDGER_NAME
+        if not path.exists():
+            return (), None
+        with self._ledger_lock:
+            ledger = Ledger.open(path)
+            try:
+                ledger.use_instrument(leg.leg, client.instrument)
+                return tuple(ledger.open_orders(leg.leg)), ledger.mark(leg.leg)
+            finally:
+                ledger.close()
+
+
+def _not_reserved(ids: OrderIds, orders: Sequence[Order]) -> tuple[str, ...]:
+    """Return the orders that the venue cannot even be asked about: their numbers are not known to be ours."""
+    if not isinstance(ids, NumberIds):
+        return ()
+    return tuple(order.client_order_id for order in orders if not ids.owns(order.client_order_id))
+
+
+def _joined(results: Sequence[tuple[str, SweepResult]]) -> SweepResult:
+    several = len(results) > 1
+    reasons = [f"{leg}: {one.reason}" if several else one.reason for leg, one in results if one.reason]
+    return SweepResult(
+        all(one.confirmed for _, one in results),
+        sum(one.cancelled for _, one in results),
+        tuple(order for _, one in results for order in one.left),
+        "; ".join(reasons),
+        any(one.auth for _, one in results),
+    )

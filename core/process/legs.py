@@ -1,0 +1,53 @@
+"""What one leg of a bot needs of its venue: the claims that make it ours, and a client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from api.base_client import ClientContext, ExchangeClient
+from api.client_registry import client_class, venue_of
+from core.bot_config import BotConfig, Leg
+from core.market.client_ids import OrderIds
+from core.process.claims import Claim
+from core.trading.clock import Clock
+
+LEDGER_NAME = "ledger.db"
+
+
+def claims_of(config: BotConfig, home_id: str) -> list[Claim]:
+    """Return what a worker or sweeper of this bot must own: the bot and each of its legs."""
+    shared = bool(config.exchange_config.get("allow_shared_symbol", False))
+    claims = [Claim(f"bot\0{home_id}\0{config.name}", f"bot {config.name!r}")]
+    for leg in config.legs:
+        venue = _venue_scope(leg, config.mode, home_id)
+        text = f"{leg.symbol} on {leg.exchange} account {leg.account!r}"
+        claims.append(Claim(f"symbol\0{venue}\0{leg.account}\0{leg.symbol}", text, shared))
+    return claims
+
+
+def _venue_scope(leg: Leg, mode: str, home_id: str) -> str:
+    """Return the venue as far as it is the same one for everybody; simulated fills exist once per home."""
+    return f"{leg.exchange}@{home_id}" if client_class(leg.exchange, mode).per_home else venue_of(leg.exchange)
+
+
+def build_client(
+    config: BotConfig,
+    leg: Leg,
+    state: Path,
+    data_dirs: tuple[str, ...],
+    clock: Clock,
+    ids: OrderIds | None = None,
+) -> ExchangeClient:
+    """Return the client of one leg, not yet open. Raises ConfigError for an unknown exchange."""
+    context = ClientContext(
+        exchange=leg.exchange,
+        symbol=leg.symbol,
+        account=leg.account,
+        bot_name=config.name,
+        state_dir=str(state),
+        data_dirs=data_dirs,
+        now_ns=clock.now_ns,
+        utc_ns=clock.utc_ns,
+        ids=ids,
+    )
+    return client_class(leg.exchange, config.mode)(config.exchange_config, context)

@@ -1,0 +1,52 @@
+"""Real money needs a word from a person, once per bot: `--live`, or a typed confirmation.
+
+The word is a file in the bot's state folder, so that a restart of the daemon or of the machine does not ask again; it
+holds for one venue, account and symbol. A worker that finds none does not start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from core.bot_config import BotConfig
+from utils.errors import ConfigError
+from utils.files import read_json, write_json_atomic
+
+NAME = "live.json"
+_OF_THIS_HOST = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def is_real_money(exchange_config: Mapping[str, Any]) -> bool:
+    """Tell whether orders of a section cost money: mode live, no test net, and not all of it a simulator here."""
+    if exchange_config.get("mode", "paper") != "live" or exchange_config.get("network") == "test":
+        return False
+    addresses = [exchange_config.get(key) for key in ("base_url", "ws_url")]
+    return not all(isinstance(one, str) and urlsplit(one).hostname in _OF_THIS_HOST for one in addresses)
+
+
+def give_consent(folder: Path, exchange: str, account: str, symbol: str) -> None:
+    """Write down that a bot may trade real money there. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_json_atomic(folder / NAME, [exchange, account, symbol])
+
+
+def has_consent(folder: Path, exchange: str, account: str, symbol: str) -> bool:
+    """Tell whether a person has agreed to that."""
+    try:
+        return bool(read_json(folder / NAME) == [exchange, account, symbol])
+    except (OSError, ValueError):
+        return False
+
+
+def hold_to_consent(folder: Path, config: BotConfig) -> None:
+    """Raise ConfigError when a bot would trade real money and nobody has agreed to it."""
+    if is_real_money(config.exchange_config) and not has_consent(
+        folder, config.exchange, config.account, config.symbol
+    ):
+        raise ConfigError(
+            f"{config.name} would trade real money ({config.symbol} on {config.exchange}) and nobody has agreed to it: "
+            f"`python core/daemon_manager.py restart {config.name} --live`"
+        )

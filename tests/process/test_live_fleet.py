@@ -1,0 +1,257 @@
+"""A daemon whose bots trade on a venue behind real sockets: what is left there after deaths of every kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.process.fleet_parts import Fleet, kill_all
+from tests.sim_process import SimProcess, start_simulator
+from utils.home import CHECKOUT
+
+SYMBOLS = {"backpack": "SOL-USDC", "thalex": "BTC-PERPETUAL"}
+SECRET_KEYS = {"backpack": ("api_key", "api_secret"), "thalex": ("key_id", "private_key")}
+VENUES = pytest.mark.parametrize("venue", sorted(SYMBOLS))
+
+
+@pytest.fixture(scope="module")
+def simulators() -> Iterator[dict[str, SimProcess]]:
+    running: dict[str, SimProcess] = {}
+    try:
+        for venue in SYMBOLS:
+            running[venue] = start_simulator(venue, "--seed", "5")
+        yield running
+    finally:
+        for simulator in running.values():
+            simulator.close()
+
+
+@pytest.fixture
+def live(fleet: Fleet, simulators: dict[str, SimProcess], venue: str) -> LiveFleet:
+    simulators[venue].reset()
+    return LiveFleet(fleet, simulators[venue], venue)
+
+
+class LiveFleet:
+    """A fleet whose bots have keys for one simulated venue."""
+
+    def __init__(self, fleet: Fleet, sim: SimProcess, venue: str) -> None:
+        self.fleet, self.sim, self.venue = fleet, sim, venue
+        self.account = f"t{sim.process.pid}{len(sim.state()['accounts'])}"
+        self.keys = {key: str(value) for key, value in sim.account(account=self.account)["credentials"].items()}
+        self.give_secrets()
+
+    def give_secrets(self, **changed: str) -> None:
+        """Write `.env`."""
+        keys = {**self.keys, **changed}
+        lines = [f"{key.upper()}={json.dumps(keys[key])}\n" for key in SECRET_KEYS[self.venue]]
+        path = self.fleet.home.env_file
+        path.write_text("".join(lines))
+        path.chmod(0o600)
+
+    def give_wrong_secret(self) -> None:
+        """Write somebody else's: it is well formed, and signs nothing of ours."""
+        name = SECRET_KEYS[self.venue][1]
+        others = [str(account["credentials"][name]) for account in self.sim.hello["accounts"]]
+        self.give_secrets(**{name: next(secret for secret in others if secret != self.keys[name])})
+
+    def add(self, name: str, account: str = "main", **exchange_config: Any) -> Path:
+        """Write the config of a live bot; `account` is its label."""
+        path = CHECKOUT / "config" / "templates" / f"{self.venue}_market_maker.json"
+        config = json.loads(path.read_text())
+        config["metadata"]["name"] = name
+        config["daemon_config"].update(backoff_initial_s=0.1, min_uptime_s=1, stop_timeout_s=30)
+        config["strategy_config"]["symbol"] = SYMBOLS[self.venue]
+        section = config["exchange_config"]
+        addresses = {key: self.sim.hello[key] for key in ("base_url", "ws_url")}
+        section |= {"mode": "live", "account": account, **addresses}
+        section |= {key: f"${{{key.upper()}}}" for key in SECRET_KEYS[self.venue]}
+        section |= exchange_config
+        written = self.fleet.home.active / f"{name}.json"
+        written.write_text(json.dumps(config))
+        return written
+
+    def open_orders(self) -> list[dict[str, Any]]:
+        """Return what rests at the venue on our account."""
+        orders: list[dict[str, Any]] = self.sim.state(self.account)["accounts"][self.account]["open_orders"]
+        return orders
+
+    def comes_to(self, name: str, state: str, seconds: float = 40) -> dict[str, Any]:
+        """Wait until a bot is in a state; return its row."""
+        row: dict[str, Any] = self.fleet.until(lambda: (row := self.fleet.bot(name))["state"] == state and row, seconds)
+        return row
+
+
+@VENUES
+def test_a_killed_live_worker_is_swept_and_replaced_and_a_stop_leaves_nothing(live: LiveFleet) -> None:
+    live.add("one")
+    live.fleet.start().quoting("one", seconds=40)
+    before = {order["order_id"] for order in live.open_orders()}
+    assert before
+    pid = live.fleet.bot("one")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    live.fleet.until(lambda: live.fleet.bot("one")["pid"] not in (None, pid), 60)
+    assert not before & {order["order_id"] for order in live.open_orders()}
+    live.fleet.quoting("one", seconds=40)
+    done = live.fleet.run("stop", timeout=90)
+    assert done.returncode == 0, done.stderr
+    assert live.open_orders() == []
+    assert live.sim.state()["counters"]["violations"] == {}
+
+
+@VENUES
+def test_when_everything_was_killed_the_next_start_sweeps_first(live: LiveFleet) -> None:
+    live.add("one")
+    live.fleet.start().quoting("one", seconds=40)
+    before = {order["order_id"] for order in live.open_orders()}
+    kill_all(live.fleet.remember())
+    live.fleet.until(lambda: not live.fleet.living())
+    live.fleet.start().quoting("one", seconds=60)
+    assert not before & {order["order_id"] for order in live.open_orders()}
+
+
+@VENUES
+def test_a_paper_bot_on_a_silent_venue_is_not_stuck_and_quotes_once_it_speaks(live: LiveFleet) -> None:
+    live.add("one", mode="paper")
+    os.kill(live.sim.process.pid, signal.SIGSTOP)
+    try:
+        live.fleet.start()
+        row = live.fleet.until(lambda: (row := live.fleet.bot("one"))["last_exit"] and row, 120)
+        assert (row["last_exit"]["status"], row["last_exit"]["signal"]) == (75, None)
+    finally:
+        os.kill(live.sim.process.pid, signal.SIGCONT)
+    live.fleet.quoting("one", seconds=90)
+    assert live.open_orders() == []
+
+
+@VENUES
+def test_a_bot_with_a_wrong_key_is_fatal_after_one_try(live: LiveFleet) -> None:
+    live.give_wrong_secret()
+    live.add("one")
+    live.fleet.start()
+    row = live.comes_to("one", "FATAL")
+    assert (row["last_exit"]["status"], row["restarts"]) == (76, 0)
+
+
+@VENUES
+def test_a_symbol_that_the_venue_does_not_list_is_fatal(live: LiveFleet) -> None:
+    path = live.add("one")
+    config = json.loads(path.read_text())
+    config["strategy_config"]["symbol"] = "DOGE-EUR"
+    path.write_text(json.dumps(config))
+    live.fleet.start()
+    row = live.comes_to("one", "FATAL")
+    assert row["last_exit"]["status"] == 78
+    assert "DOGE-EUR" in row["last_exit"]["reason"]
+
+
+@VENUES
+def test_a_venue_that_refuses_connections_is_tried_again_and_never_fatal(live: LiveFleet) -> None:
+    live.add("one", base_url="http://127.0.0.1:9", ws_url="ws://127.0.0.1:9/")
+    live.fleet.start()
+    live.fleet.until(lambda: live.fleet.bot("one")["restarts"] >= 1, 60)
+    row = live.fleet.bot("one")
+    assert row["last_exit"]["status"] == 75
+    assert row["state"] in ("BACKOFF", "STARTING")
+
+
+@VENUES
+def test_two_labels_for_one_key_are_one_account(live: LiveFleet) -> None:
+    live.add("one", account="left")
+    live.fleet.start().quoting("one", seconds=40)
+    live.add("two", account="right")
+    live.fleet.run("reload")
+    row = live.comes_to("two", "FATAL")
+    assert row["last_exit"]["status"] == 78
+    assert "'one'" in row["last_exit"]["reason"]
+    assert live.fleet.is_quoting("one")
+
+
+@VENUES
+def test_a_sweep_without_its_secret_waits_for_it_and_says_so(live: LiveFleet) -> None:
+    live.add("one")
+    live.fleet.start().quoting("one", seconds=40)
+    kill_all(live.fleet.remember())
+    live.fleet.until(lambda: not live.fleet.living())
+    live.fleet.home.env_file.unlink()
+    live.fleet.run("start", "--daemon")
+    name = SECRET_KEYS[live.venue][0].upper()
+    live.fleet.until(lambda: name in (row := live.fleet.bot("one"))["reason"] and row["state"] == "SWEEPING")
+    live.give_secrets()
+    live.fleet.until(lambda: live.open_orders() == [], 60)
+
+
+@VENUES
+def test_a_venue_that_accepts_connections_and_says_nothing_is_unreachable_and_no_stuck_worker(live: LiveFleet) -> None:
+    live.add("one")
+    os.kill(live.sim.process.pid, signal.SIGSTOP)
+    try:
+        live.fleet.start()
+        row = live.fleet.until(lambda: (row := live.fleet.bot("one"))["last_exit"] and row, 120)
+        assert (row["last_exit"]["status"], row["last_exit"]["signal"]) == (75, None)
+    finally:
+        os.kill(live.sim.process.pid, signal.SIGCONT)
+    live.fleet.quoting("one", seconds=90)
+
+
+@VENUES
+def test_a_sweep_of_a_silent_venue_waits_and_is_done_when_it_speaks_again(live: LiveFleet) -> None:
+    live.add("one")
+    live.fleet.start().quoting("one", seconds=40)
+    before = {order["order_id"] for order in live.open_orders()}
+    row = live.fleet.bot("one")
+    os.kill(live.sim.process.pid, signal.SIGSTOP)
+    try:
+        os.kill(row["pid"], signal.SIGKILL)
+        live.comes_to("one", "SWEEPING")
+        live.fleet.until(lambda: "killed" not in live.fleet.bot("one")["reason"], 120)  # the first sweep gave up
+        assert live.fleet.bot("one")["state"] == "SWEEPING"
+    finally:
+        os.kill(live.sim.process.pid, signal.SIGCONT)
+    live.fleet.quoting("one", seconds=120)
+    assert not before & {order["order_id"] for order in live.open_orders()}
+
+
+@VENUES
+def test_a_key_that_is_revoked_is_not_tried_in_a_loop_and_the_sweep_goes_on_with_the_new_one(live: LiveFleet) -> None:
+    live.add("one")
+    live.fleet.start().quoting("one", seconds=40)
+    before = {order["order_id"] for order in live.open_orders()}
+    live.give_wrong_secret()
+    os.kill(live.fleet.bot("one")["pid"], signal.SIGKILL)
+    log = live.fleet.home.log / "daemon.log"
+    live.fleet.until(lambda: '"alert"' in log.read_text())
+    assert live.fleet.bot("one")["state"] == "SWEEPING"
+    live.give_secrets()
+    live.fleet.run("bot", "start", "one")
+    live.fleet.quoting("one", seconds=60)
+    assert not before & {order["order_id"] for order in live.open_orders()}
+    assert log.read_text().count('"sweep_not_confirmed"') == 1
+
+
+@VENUES
+def test_a_stop_does_not_wait_for_a_venue_that_was_not_open_yet(live: LiveFleet) -> None:
+    live.add("one")
+    os.kill(live.sim.process.pid, signal.SIGSTOP)
+    try:
+        live.fleet.start()
+        live.fleet.until(lambda: "worker_started" in _log(live.fleet, "one"))
+        began = time.monotonic()
+        live.fleet.run("bot", "stop", "one")
+        row = live.comes_to("one", "STOPPED", 10)
+        assert time.monotonic() - began < 6
+        assert row["last_exit"]["status"] == 0
+    finally:
+        os.kill(live.sim.process.pid, signal.SIGCONT)
+
+
+def _log(fleet: Fleet, name: str) -> str:
+    path = fleet.home.log / f"{name}.log"
+    return path.read_text() if path.exists() else ""
