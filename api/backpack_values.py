@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from core.market.order import OrderState, Side
@@ -30,8 +30,8 @@ _T = TypeVar("_T")
 
 def amount(value: Any) -> Decimal:
     """Return a number, written as text or as a number, exactly."""
-    if type(value) is str and len(value) <= _PLAIN_LENGTH and value.replace(".", "", 1).isdecimal():
-        return Decimal(value)  # as nearly all are: read in a fifth of the time
+    if type(value) is str and len(value) <= _PLAIN_LENGTH and (plain := _plain(value)) is not None:
+        return plain  # as nearly all are: read in a fifth of the time
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise ValueError(f"{value!r} is not a number")
     try:
@@ -41,6 +41,12 @@ def amount(value: Any) -> Decimal:
     if not number.is_finite() or abs(number.adjusted()) > _MAX_EXPONENT:
         raise ValueError(f"{value!r} is not an amount")
     return number
+
+
+@lru_cache(maxsize=4096)
+def _plain(written: str) -> Decimal | None:
+    """Return a number of digits and a point, None for any other; a book names the same ones all the time."""
+    return Decimal(written) if written.replace(".", "", 1).isdecimal() else None
 
 
 def optional(value: Any) -> Decimal | None:

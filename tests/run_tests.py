@@ -10,10 +10,13 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 SUITES = sorted(path.name for path in TESTS.iterdir() if path.is_dir() and any(path.glob("test_*.py")))
 
+# Most tests of processes and sockets wait more than they work. A file stays in one process: it may share a simulator.
+SIDE_BY_SIDE = ("-n", "4", "--dist", "loadfile")
+
 
 def main(arguments: list[str]) -> int:
     """Run what is asked for; return pytest's exit status, 2 for a wrong word."""
-    what, rest = (arguments[0] if arguments else "all"), arguments[1:]
+    what, rest = (arguments[0] if arguments else "all"), [*SIDE_BY_SIDE, *arguments[1:]]
     if what == "all":
         return int(pytest.main([str(TESTS), *rest]))
     if what == "report":

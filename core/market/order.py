@@ -13,6 +13,9 @@ class Side(str, Enum):
     BUY = "buy"
     SELL = "sell"
 
+    # Books and orders are looked up by these enumerations for each level and each state; that of Enum is Python code.
+    __hash__ = str.__hash__
+
     @property
     def sign(self) -> int:
         """Return +1 for buy, -1 for sell."""
@@ -37,6 +40,8 @@ class OrderState(str, Enum):
     EXPIRED = "EXPIRED"
     UNKNOWN = "UNKNOWN"
 
+    __hash__ = str.__hash__
+
 
 class OrderEvent(str, Enum):
     """What can happen to an order, as told by the venue or by ourselves."""
@@ -50,6 +55,8 @@ class OrderEvent(str, Enum):
     CANCEL_REJECTED = "cancel_rejected"
     EXPIRED = "expired"
     OUTCOME_UNKNOWN = "outcome_unknown"
+
+    __hash__ = str.__hash__
 
 
 # The one reject reason that every client spells alike: the market moved, nothing is wrong with us or the venue.

@@ -95,15 +95,16 @@ class LiveWorker:
 
     def _live(self, config: BotConfig) -> None:
         try:
-            self.end = self.worker._own_and_trade(config)
+            end = self.worker._own_and_trade(config)
         except ClaimTaken as exc:
             self.refused = exc
-            self.end = self.worker._claim_refused(exc)
+            end = self.worker._claim_refused(exc)
         except Exception as exc:
-            self.end = self.worker._failed(exc)
-        if self.end.clean and self.worker.record is not None:
+            end = self.worker._failed(exc)
+        if end.clean and self.worker.record is not None:
             self.worker._mark_clean()
         self.worker.claims.release()
+        self.end = end  # last: whoever waits for it looks at all of the above
 
     def hear(self) -> list[dict[str, Any]]:
         """Return everything that the worker has said so far."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -16,30 +15,8 @@ from tests.sim_process import SimProcess, start_simulator
 from tests.simulator.backpack_caller import Caller, Stream
 
 SPOT, PERP = "SOL_USDC", "SOL_USDC_PERP"
+SIMULATOR = ("--trades-per-s", "0", "--volatility-bps", "9", "--interval-ms", "20")
 _ORDER, _ORDERS = "/api/v1/order", "/api/v1/orders"
-
-
-@pytest.fixture(scope="module")
-def sim() -> Iterator[SimProcess]:
-    with start_simulator(
-        "backpack", "--trades-per-s", "0", "--volatility-bps", "9", "--interval-ms", "20", "--touch-prob", "0"
-    ) as process:
-        yield process
-        assert "simulator_error" not in process.state()["counters"]["violations"]
-
-
-@pytest.fixture
-def user(sim: SimProcess) -> Iterator[Caller]:
-    sim.fault("clear")
-    with Caller(sim.hello["base_url"], sim.account()) as caller:
-        yield caller
-    sim.fault("clear")
-
-
-@pytest.fixture
-def stream(sim: SimProcess) -> Iterator[Stream]:
-    with Stream(sim.hello["ws_url"]) as opened:
-        yield opened
 
 
 def _is(event: str) -> Any:

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.sim_process import SimProcess, start_simulator
+from tests.sim_process import SimProcess
 from tests.simulator.backpack_caller import Caller, best, code_of
 
 SPOT, PERP = "SOL_USDC", "SOL_USDC_PERP"
+SIMULATOR = ("--trades-per-s", "0", "--volatility-bps", "0")
 _ORDER, _ORDERS = "/api/v1/order", "/api/v1/orders"
 _GOLDEN = Path(__file__).parent.parent / "golden" / "backpack"
-
-
-@pytest.fixture(scope="module")
-def sim() -> Iterator[SimProcess]:
-    with start_simulator("backpack", "--trades-per-s", "0", "--volatility-bps", "0", "--touch-prob", "0") as process:
-        yield process
-        assert "simulator_error" not in process.state()["counters"]["violations"]
-
-
-@pytest.fixture
-def user(sim: SimProcess) -> Iterator[Caller]:
-    sim.fault("clear")
-    with Caller(sim.hello["base_url"], sim.account()) as caller:
-        yield caller
 
 
 # -- orders ---------------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,32 +19,13 @@ from api.simulator.market_setup import FeedOptions, build_exchange
 from api.simulator.running import Running
 from api.simulator.server import SimCredentials
 from core.market.matching import MatchingRules
-from tests.sim_process import SimProcess, start_simulator
+from tests.sim_process import SimProcess
 from tests.simulator.backpack_caller import Caller, Stream
 
 SPOT, PERP = "SOL_USDC", "SOL_USDC_PERP"
+SIMULATOR = ("--trades-per-s", "5", "--interval-ms", "20")
 _GOLDEN = Path(__file__).parent.parent / "golden" / "backpack"
 _SAMPLES = {row["id"]: row for row in json.loads((_GOLDEN / "messages.json").read_text())["samples"]}
-
-
-@pytest.fixture(scope="module")
-def sim() -> Iterator[SimProcess]:
-    with start_simulator("backpack", "--trades-per-s", "5", "--interval-ms", "20", "--touch-prob", "0") as process:
-        yield process
-        assert "simulator_error" not in process.state()["counters"]["violations"]
-
-
-@pytest.fixture
-def user(sim: SimProcess) -> Iterator[Caller]:
-    sim.fault("clear")
-    with Caller(sim.hello["base_url"], sim.account()) as caller:
-        yield caller
-
-
-@pytest.fixture
-def stream(sim: SimProcess) -> Iterator[Stream]:
-    with Stream(sim.hello["ws_url"]) as opened:
-        yield opened
 
 
 def _is(event: str) -> Any:

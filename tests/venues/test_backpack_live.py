@@ -12,6 +12,8 @@ import pytest
 
 from api.backpack_client import BackpackClient
 from api.base_client import ClientContext, Inbox
+from api.http_call import HttpAnswer
+from api.rate_budget import Lane
 from core.market.client_ids import NumberIds
 from core.market.events import LinkDown, LinkUp
 from core.market.order import Order, OrderEvent, Side
@@ -210,12 +212,26 @@ def test_rate_limit_refuses_orders_and_lets_cancels_go_first(live: LiveSession) 
     live.client.submit([refused])
     live.wait(lambda: live.events(refused.client_order_id))
     assert live.last(refused.client_order_id).reason.startswith("rate_limited")
+    sent = sent_times(live)
     live.client.submit([later])
     live.client.cancel([resting])
-    live.wait(lambda: E.CANCELED in live.events(resting))
-    live.wait(lambda: live.events(later.client_order_id))
-    updates = [item.client_order_id for item in live.said if hasattr(item, "event")]
-    assert updates.index(later.client_order_id) > updates[1:].index(resting)
+    live.wait(lambda: len(sent) == 2 and E.CANCELED in live.events(resting) and live.events(later.client_order_id))
+    assert sent[Lane.CANCEL] < sent[Lane.CREATE]
+
+
+def sent_times(live: LiveSession) -> dict[Lane, int]:
+    """Return when a request of each lane was last written, filled in as the answers come."""
+    assert isinstance(live.client, BackpackClient)
+    http, sent = live.client._http, {}
+    take = http.take_answers
+
+    def take_and_note() -> list[HttpAnswer]:
+        answers = take()
+        sent.update({answer.call.lane: answer.sent_ns for answer in answers})
+        return answers
+
+    http.take_answers = take_and_note  # type: ignore[method-assign]
+    return sent
 
 
 def test_promised_cancel_arrives_later(live: LiveSession) -> None:
