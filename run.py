@@ -17,15 +17,16 @@ def main(arguments: "list[str] | None" = None) -> int:
         from cli.commands import cli
         from cli.direct import direct
         from cli.shared import App, guarded
-        from cli.smoke import smoke
+        from cli.smoke import smoke, smoke_arguments
         from core.door_services import DoorServices
     except ModuleNotFoundError as exc:
         sys.stderr.write("makerd: " + missing_module(str(exc.name)) + "\n")
         return 1
     app = App(DoorServices(), commands=cli)
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["smoke"]:
-        return guarded(smoke, app, given[1:], "run.py smoke")
+    of_smoke = smoke_arguments(given)
+    if of_smoke is not None:
+        return guarded(smoke, app, of_smoke, "run.py smoke")
     return guarded(direct, app, given, "run.py")
 
 

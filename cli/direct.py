@@ -66,9 +66,7 @@ def direct(app: App, /, menu: bool, symbol: str | None, settings: tuple[str, ...
         return run_menu(app)
     if not symbol:
         raise click.UsageError("--symbol is needed for a direct run, such as --symbol BTC-USDT (or use --cli)")
-    plain = direct_config(Wish(symbol=symbol, settings=settings, **options), app.home)
-    if live:
-        plain["exchange_config"]["mode"] = "live"
+    plain = direct_config(Wish(symbol=symbol, settings=settings, live=live, **options), app.home)
     return run_plain(app, plain, live)
 
 

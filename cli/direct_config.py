@@ -19,6 +19,7 @@ SECTIONS = ("metadata", "daemon_config", "exchange_config", "strategy_config", "
 ORDER_VALUE = 100  # quote units an order, where the user says nothing of its size
 TOLERANCE_OF_SPREAD = 0.25  # a quote may be off by this share of the spread before it is replaced
 _FLAGS = {"spread": "spread_pct", "max_orders": "layers", "duration": "duration_s", "interval": "interval_s"}
+_WHERE = ("feed", "mode", "network", "ws_url")  # keys of exchange_config that say where the orders go
 _SIZES = ("order_size", "order_size_quote", "layer_sizes")
 
 
@@ -36,6 +37,7 @@ class Wish:
     settings: tuple[str, ...] = ()
     feed: str | None = None
     name: str | None = None
+    live: bool = False
 
 
 def direct_config(wish: Wish, home: Home) -> dict[str, Any]:
@@ -51,6 +53,8 @@ def direct_config(wish: Wish, home: Home) -> dict[str, Any]:
     for setting in wish.settings:
         section, key, value = _setting(setting)
         plain[section][key] = value
+    if wish.live:
+        plain["exchange_config"]["mode"] = "live"
     _fill(plain, BotSchema(wish.exchange, wish.strategy), home)
     return plain
 
@@ -88,6 +92,9 @@ def _fill(plain: dict[str, dict[str, Any]], schema: BotSchema, home: Home) -> No
     spread = strategy.get("spread_pct")
     if schema.node(("strategy_config", "price_tolerance_pct")) and isinstance(spread, int | float) and spread > 0:
         strategy.setdefault("price_tolerance_pct", spread * TOLERANCE_OF_SPREAD)
+    if exchange.get("mode") == "live":  # the names of the templates and of .env.example
+        for key in (schema.section("exchange_config") or {}).get("x-live-required", ()):
+            exchange.setdefault(key, f"${{{plain['metadata']['exchange']}_{key}}}".upper())
     if schema.node(("exchange_config", "feed")) and "feed" not in exchange:
         exchange["feed"] = recorded_feed(str(strategy["symbol"]), home) or "synthetic"
 
@@ -119,8 +126,9 @@ def _lists(described: Mapping[str, Any], symbol: str) -> bool:
 def meanings(plain: Mapping[str, Mapping[str, Any]], config: BotConfig, path: Path) -> Iterator[str]:
     """Yield what will be run, line by line: each number with its meaning from the schema."""
     schema = BotSchema(config.exchange, config.strategy)
-    feed = config.exchange_config.get("feed")
-    yield f"{config.name}: {config.strategy} on {config.exchange}, {config.symbol}{f', feed {feed}' if feed else ''}"
+    what = [f"{config.name}: {config.strategy} on {config.exchange}", config.symbol]
+    what += [f"{key} {value}" for key in _WHERE if (value := config.exchange_config.get(key)) is not None]
+    yield ", ".join(what)
     shown = [*(key for key in _FLAGS.values() if key in config.strategy_config)]
     shown += [key for key in plain["strategy_config"] if key not in (*shown, "symbol")]
     for key in shown:

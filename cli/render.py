@@ -79,7 +79,7 @@ def _fleet_table(bots: Sequence[Mapping[str, Any]], width: int) -> Table:
 
 
 _NUMBERS = ("position", "orders", "fills", "net PnL", "up")
-_TITLES = ("bot", "state", "phase", "symbol", *_NUMBERS)
+_TITLES = ("bot", "state", "phase", "symbol", "mode", *_NUMBERS)
 
 
 def _fleet_row(bot: Mapping[str, Any]) -> list[Text]:
@@ -90,12 +90,20 @@ def _fleet_row(bot: Mapping[str, Any]) -> list[Text]:
         Text(state, _STATES.get(state, _OTHER_STATE)),
         Text(_text(bot["phase"] or "-"), "green" if bot["phase"] == "QUOTING" else ""),
         Text(_text(bot["symbol"])),
+        _mode_text(bot),
         Text(amount(bot["position"])),
         Text(str(bot["open_orders"])),
         Text(str(bot["fills"])),
         Text(amount(net), _gain_colour(net)),
         Text(duration(bot["uptime_s"]) if living else "-"),
     ]
+
+
+def _mode_text(bot: Mapping[str, Any]) -> Text:
+    """Return `paper`, `test` (live orders on a test net) or `live`."""
+    if bot["mode"] != "live":
+        return Text(_text(bot["mode"] or "-"))
+    return Text("test") if bot["network"] == "test" else Text("live", "bold")
 
 
 def _gain_colour(net: Decimal | None) -> str:
@@ -109,8 +117,11 @@ def _notes(bot: Mapping[str, Any]) -> Iterable[Text]:
         yield Text(f"  {name}: gates {', '.join(_text(gate) for gate in bot['gates'])}", "yellow")
     if bot["state"] in ("FATAL", "HALTED", "BACKOFF", "SWEEPING") and (last or bot.get("reason")):
         reason = _text((last or {}).get("reason") or bot.get("reason"))
-        step = f"; look at `logs {name}`, then `bot reset {name}`" if bot["state"] in ("FATAL", "HALTED") else ""
-        yield Text(f"  {name}: {reason}{step}", "red" if step else "yellow")
+        settled = bot["state"] in ("FATAL", "HALTED")
+        step = f"; look at `logs {name}`, then `bot reset {name}`" if settled else ""
+        if bot["state"] == "SWEEPING":
+            step = "; its orders are not confirmed to be gone yet"
+        yield Text(f"  {name}: {reason}{step}", "red" if settled else "yellow")
     elif bot["restarts"] and last:
         yield Text(f"  {name}: {bot['restarts']} restarts, last: {_text(last.get('reason'))}", "dim")
 

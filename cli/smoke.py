@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -12,7 +12,7 @@ from cli.direct import DirectCommand, run_plain
 from cli.live import live_option
 from cli.offline import configs_in
 from cli.shared import App, everywhere, pass_app, unknown_name
-from core.registry.live_consent import is_real_money
+from core.registry.live_consent import is_real_money, is_simulated
 from core.registry.schema import BotSchema
 from utils.errors import ConfigError
 from utils.exit_statuses import DONE, REFUSED
@@ -21,6 +21,14 @@ from utils.home import Home
 MAX_POSITION_QUOTE = 1000  # should one of them fill all the same
 ROUND_S = 5
 TOLERANCE_PCT = 0.05
+
+
+def smoke_arguments(given: Sequence[str]) -> list[str] | None:
+    """Return the arguments of `smoke`, whose general options may stand before its name; None for another command."""
+    place = 0
+    while place < len(given) and given[place].partition("=")[0] in ("--home", "--debug"):
+        place += 2 if given[place] == "--home" else 1
+    return [*given[:place], *given[place + 1 :]] if given[place : place + 1] == ["smoke"] else None
 
 
 @click.command(cls=DirectCommand, name="smoke")
@@ -62,7 +70,8 @@ def _told(made: Mapping[str, int]) -> list[str]:
 
 
 def _counters(app: App, name: str) -> Mapping[str, int]:
-    return (app.services.figures(app.home, name) or {}).get("counters", {})
+    counters: Mapping[str, int] = (app.services.figures(app.home, name) or {}).get("counters", {})
+    return counters
 
 
 def smoke_config(home: Home, name: str, duration_s: float, live: bool) -> dict[str, Any]:
@@ -74,7 +83,7 @@ def smoke_config(home: Home, name: str, duration_s: float, live: bool) -> dict[s
     section = json.loads((home.root / found.file).read_bytes()).get("exchange_config", {})
     exchange = {**section, "account": found.account, **_venue_keys(found.exchange, section, live)}
     return {
-        "metadata": {"name": f"smoke-{name}"[:64], "exchange": found.exchange, "strategy": "smoke"},
+        "metadata": {"name": _trial_name(name, exchange), "exchange": found.exchange, "strategy": "smoke"},
         "daemon_config": {"restart": "never"},
         "exchange_config": exchange,
         "strategy_config": {
@@ -85,6 +94,12 @@ def smoke_config(home: Home, name: str, duration_s: float, live: bool) -> dict[s
         },
         "risk_config": {"max_position_usd": MAX_POSITION_QUOTE},
     }
+
+
+def _trial_name(name: str, exchange: Mapping[str, Any]) -> str:
+    """Return the bot's name in a trial; simulator, test net and venue have a ledger each."""
+    where = "-sim" if is_simulated(exchange) else "-test" if exchange.get("network") == "test" else ""
+    return f"smoke{where}-{name}"[:64]
 
 
 def _venue_keys(exchange: str, section: Mapping[str, Any], live: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from api.client_registry import client_class
 from core.bot_config import BotConfig, Leg
 from core.market.client_ids import ClientOrderIds, OrderIds
 from core.process.legs import LEDGER_NAME, build_client
+from core.registry.live_consent import is_simulated
 from core.trading.clock import Clock, SimulatedClock
 from core.trading.ledger import Ledger
 from core.trading.loop_settings import LoopSettings
@@ -68,7 +69,8 @@ def hold_to_legs(config: BotConfig, folder: Path) -> None:
     A position in one instrument means nothing in another. Raises ConfigError, LedgerError.
     """
     path = folder / LEGS_NAME
-    mine = {leg.leg: [leg.exchange, leg.account, leg.symbol, config.mode, config.network] for leg in config.legs}
+    network = "simulator" if is_simulated(config.exchange_config) else config.network
+    mine = {leg.leg: [leg.exchange, leg.account, leg.symbol, config.mode, network] for leg in config.legs}
     try:
         found = read_json(path)
         if found is None:

@@ -42,10 +42,14 @@ class BotEntry:
     ended_by: str = "clean"  # how the last stop ended: clean, swept or killed
 
     def row(self, now_ns: int) -> dict[str, Any]:
-        """Return the bot's row of `status --json`; every key is always there."""
+        """Return the bot's row of `status --json`; every key is always there.
+
+        The orders of a dead bot stay in it until a sweep has confirmed that they are gone.
+        """
         record, config = self.record, self.config
         living = record.state in LIVING and record.pid is not None
-        said = self.snapshot if living else {**NO_SNAPSHOT, **{k: self.snapshot[k] for k in SHOWN_WHILE_DOWN}}
+        shown = SHOWN_WHILE_DOWN if not record.dirty else (*SHOWN_WHILE_DOWN, "open_orders")
+        said = self.snapshot if living else {**NO_SNAPSHOT, **{k: self.snapshot[k] for k in shown}}
         health = self.health if living else None
         return {
             "name": config.name,
@@ -64,10 +68,10 @@ class BotEntry:
             "cpu_pct": health.cpu_pct if health else None,
             "pss_mb": health.pss_mb if health else None,
             **{key: said[key] for key in NO_SNAPSHOT},
-            "legs": self._legs(living),
+            "legs": self._legs(living or record.dirty),
         }
 
-    def _legs(self, living: bool) -> list[dict[str, Any]]:
+    def _legs(self, may_have_orders: bool) -> list[dict[str, Any]]:
         said = {leg["leg"]: leg for leg in self.extra.get("legs", [])}
         rows = []
         for leg in self.config.legs:
@@ -79,7 +83,7 @@ class BotEntry:
                     "account": leg.account,
                     "symbol": leg.symbol,
                     "position": row.get("position", "0"),
-                    "open_orders": row.get("open_orders", 0) if living else 0,
+                    "open_orders": row.get("open_orders", 0) if may_have_orders else 0,
                     "dead_man": row.get("dead_man", "none"),
                 }
             )

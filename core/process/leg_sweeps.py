@@ -13,6 +13,7 @@ from core.logger import redacted
 from core.market.client_ids import NumberIds, OrderIds
 from core.market.order import Order
 from core.process.legs import LEDGER_NAME, build_client
+from core.process.rate_leases import LENT_SHARE
 from core.trading.clock import SystemClock, seconds
 from core.trading.ledger import Ledger
 from core.trading.order_sweep import OrderSweep, SweepResult
@@ -20,10 +21,9 @@ from utils.errors import LedgerError, MakerdError, VenueAuthError
 from utils.home import Home
 
 OPEN_S = 60.0  # how long a venue may take until it is open
-DEADLINE_S = (
-    10.0  # for the sweep itself, beside the venue's acceptance window; the supervisor starts another after that
-)
+DEADLINE_S = 10.0  # for the sweep itself, beside the venue's acceptance window; then the supervisor starts another
 MARGIN_S = 5.0
+KEPT_FOR_SWEEPS = 1 - LENT_SHARE  # of every budget: what is never granted to workers
 log = logging.getLogger("makerd.process")
 
 
@@ -67,6 +67,7 @@ class LegSweeps:
             if not client.embedded:
                 self.needs(OPEN_S)
             client.open(inbox, leg.leg)
+            take_kept_share(client, clock.now_ns() + seconds(OPEN_S))
             late_s = client.capabilities.late_arrival_s
             self.needs(2 * late_s + DEADLINE_S + MARGIN_S)
             orders, mark = self._left(leg, client, clock)
@@ -102,6 +103,12 @@ class LegSweeps:
                 return tuple(ledger.open_orders(leg.leg)), ledger.mark(leg.leg)
             finally:
                 ledger.close()
+
+
+def take_kept_share(client: ExchangeClient, until_ns: int) -> None:
+    """Let a client use what no worker is ever granted: a sweep has no time to ask for a lease."""
+    for scope in client.rate_scopes():
+        client.lease(scope.key, scope.per_s * KEPT_FOR_SWEEPS, scope.burst * KEPT_FOR_SWEEPS, until_ns)
 
 
 def _not_reserved(ids: OrderIds, orders: Sequence[Order]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ from core.process.worker_record import (
     Tick,
     Unusable,
 )
-from core.process.worker_states import KILL_MARGIN_NS, SWEEP_LIMIT_NS, decide, next_due_ns
+from core.process.worker_states import KILL_MARGIN_NS, SWEEP_LIMIT_NS, SWEEP_RETRY_MAX_NS, decide, next_due_ns
 from core.process.zygote_keeper import ZygoteKeeper, kind_of
 from core.process.zygote_link import ZygoteLink, environ_without_secrets, spawn_module
 from utils import exit_statuses
@@ -336,7 +336,16 @@ class Supervisor:
         limit_ns = int(max(timeouts, default=0) * 1e9) + SHUTDOWN_EXTRA_NS
         sweeping = [bot.record for bot in self.bots.values() if bot.record.state is State.SWEEPING and bot.record.pid]
         ends_ns = max((record.due_ns or 0 for record in sweeping if not record.sweep_attempt), default=0)
-        return time.monotonic_ns() > max(self.stopping_since_ns + limit_ns, ends_ns + KILL_MARGIN_NS)
+        ends_ns = max(self.stopping_since_ns + limit_ns, ends_ns + KILL_MARGIN_NS)
+        return time.monotonic_ns() > ends_ns or self._only_refused_keys()
+
+    def _only_refused_keys(self) -> bool:
+        """Tell whether all that is left are sweeps whose key the venue has just refused: to wait helps nobody."""
+        late_ns = time.monotonic_ns() + SWEEP_RETRY_MAX_NS  # no other sweep pauses for longer
+        left = [bot.record for bot in self.bots.values() if not bot.record.settled or bot.record.dirty]
+        return not len(self._children) and all(
+            record.state is State.SWEEPING and record.due_ns is not None and record.due_ns > late_ns for record in left
+        )
 
     def status(self) -> dict[str, Any]:
         """Return the `status --json` object."""

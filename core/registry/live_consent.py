@@ -19,12 +19,17 @@ NAME = "live.json"
 _OF_THIS_HOST = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+def is_simulated(exchange_config: Mapping[str, Any]) -> bool:
+    """Tell whether every address of a section is of this host: a simulator of the venue."""
+    addresses = [exchange_config.get(key) for key in ("base_url", "ws_url")]
+    return all(isinstance(one, str) and urlsplit(one).hostname in _OF_THIS_HOST for one in addresses)
+
+
 def is_real_money(exchange_config: Mapping[str, Any]) -> bool:
-    """Tell whether orders of a section cost money: mode live, no test net, and not all of it a simulator here."""
+    """Tell whether orders of a section cost money: mode live, no test net, no simulator."""
     if exchange_config.get("mode", "paper") != "live" or exchange_config.get("network") == "test":
         return False
-    addresses = [exchange_config.get(key) for key in ("base_url", "ws_url")]
-    return not all(isinstance(one, str) and urlsplit(one).hostname in _OF_THIS_HOST for one in addresses)
+    return not is_simulated(exchange_config)
 
 
 def give_consent(folder: Path, exchange: str, account: str, symbol: str) -> None:

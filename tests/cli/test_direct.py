@@ -53,6 +53,13 @@ def test_what_is_not_said_is_filled_so_that_a_narrow_spread_is_followed(home: Ho
     assert "spread_pct" not in config_of(home)["strategy_config"]
 
 
+def test_a_live_run_takes_its_keys_from_the_variables_of_the_templates(home: Home) -> None:
+    found = config_of(home, "BTC-PERP", exchange="thalex", live=True, settings=("exchange_config.key_id=${OTHER}",))
+    keys = {key: found["exchange_config"][key] for key in ("mode", "key_id", "private_key")}
+    assert keys == {"mode": "live", "key_id": "${OTHER}", "private_key": "${THALEX_PRIVATE_KEY}"}
+    assert "key_id" not in config_of(home, "BTC-PERP", exchange="thalex")["exchange_config"]
+
+
 def test_a_size_of_the_users_own_is_kept(home: Home) -> None:
     strategy = config_of(home, settings=("order_size=0.001", "price_tolerance_pct=1"), spread=0.5)["strategy_config"]
     assert (strategy["order_size"], strategy["price_tolerance_pct"]) == (0.001, 1)

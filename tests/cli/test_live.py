@@ -7,7 +7,7 @@ import json
 import pytest
 
 import cli.live
-from cli.smoke import smoke_config
+from cli.smoke import smoke_arguments, smoke_config
 from core.registry.live_consent import has_consent
 from tests.cli.conftest import Run
 from tests.console_parts import Daemon, Services
@@ -91,7 +91,7 @@ def test_on_a_terminal_the_bots_name_is_typed(
 def test_a_trial_keeps_venue_account_and_key_and_takes_the_smallest_orders(home: Home) -> None:
     write(home, mode="paper", api_key="${K}", **HERE)
     plain = smoke_config(home, "sol", 60, live=False)
-    assert plain["metadata"] == {"name": "smoke-sol", "exchange": "backpack", "strategy": "smoke"}
+    assert plain["metadata"] == {"name": "smoke-sim-sol", "exchange": "backpack", "strategy": "smoke"}
     assert plain["exchange_config"] == {"account": "main", "mode": "live", "api_key": "${K}", **HERE}
     assert plain["strategy_config"]["duration_s"] == 60
 
@@ -112,3 +112,19 @@ def test_a_trial_of_a_bot_that_is_not_there_is_refused(home: Home) -> None:
     write(home)
     with pytest.raises(ConfigError, match="'sol'"):
         smoke_config(home, "sole", 60, live=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("smoke sol", "sol"),
+        ("--home H smoke sol", "--home H sol"),
+        ("--home=H --debug smoke sol --live", "--home=H --debug sol --live"),
+        ("--symbol smoke", None),
+        ("--home smoke", None),
+        ("--cli", None),
+        ("", None),
+    ],
+)
+def test_general_options_may_stand_before_smoke(given: str, found: str | None) -> None:
+    assert smoke_arguments(given.split()) == (None if found is None else found.split())

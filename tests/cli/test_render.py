@@ -45,9 +45,18 @@ def test_a_fleet_fits_80_columns_with_all_that_matters() -> None:
     lines = shown(status_view(status(*bots), 80)).splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0] == "makerd running, pid 4242, up 1h02m, version 0.1.0, home /srv/makerd"
-    assert lines[1].split() == ["bot", "state", "phase", "symbol", "position", "orders", "fills", "net", "PnL", "up"]
-    assert " ".join(lines[2].split()) == "btc-touch-1 RUNNING QUOTING BTC-USDT -0.01234 6 123456 1.2051 11s"
+    assert " ".join(lines[1].split()) == "bot state phase symbol mode position orders fills net PnL up"
+    assert " ".join(lines[2].split()) == "btc-touch-1 RUNNING QUOTING BTC-USDT paper -0.01234 6 123456 1.2051 11s"
     assert "…" in lines[3]
+
+
+@pytest.mark.parametrize(
+    ("mode", "network", "told"),
+    [("paper", None, "paper"), ("paper", "test", "paper"), ("live", "live", "live"), ("live", "test", "test")],
+)
+def test_the_table_tells_real_money_from_the_rest(mode: str, network: str | None, told: str) -> None:
+    lines = shown(status_view(status(row(mode=mode, network=network)), 80)).splitlines()
+    assert lines[2].split()[4] == told
 
 
 def test_a_stopped_fleet_shows_no_times() -> None:
@@ -64,14 +73,16 @@ def test_notes_say_why_a_bot_does_not_quote_and_what_to_do() -> None:
         row(name="c", state="FATAL", reason="the claim is held"),
         row(name="d", state="BACKOFF", last_exit={"reason": "killed by signal 9"}),
         row(name="e", restarts=2, last_exit={"reason": "crash"}),
+        row(name="f", state="SWEEPING", last_exit={"reason": "killed by signal 9"}),
     ]
-    notes = shown(status_view(status(*bots), 120)).splitlines()[-5:]
+    notes = shown(status_view(status(*bots), 120)).splitlines()[-6:]
     assert notes == [
         "  a: gates stale, params",
         "  b: max_loss was reached; look at `logs b`, then `bot reset b`",
         "  c: the claim is held; look at `logs c`, then `bot reset c`",
         "  d: killed by signal 9",
         "  e: 2 restarts, last: crash",
+        "  f: killed by signal 9; its orders are not confirmed to be gone yet",
     ]
 
 

@@ -124,6 +124,13 @@ VENUES |= {
     "backpack": lambda folder: LiveUnderTest(folder, "backpack", "SOL-USDC", fee_in_base=True, balances=BOTH),
     "backpack_perp": lambda folder: LiveUnderTest(folder, "backpack", "SOL-PERP"),
     "thalex": lambda folder: LiveUnderTest(folder, "thalex", "BTC-PERP"),
+    "thalex_paper": lambda folder: LiveUnderTest(
+        folder,
+        "thalex",
+        "BTC-PERP",
+        mode="paper",
+        settings={"initial_balances": {"USD": "10000000"}, "touch_prob": 1.0},
+    ),
     "backpack_paper": lambda folder: LiveUnderTest(
         folder,
         "backpack",

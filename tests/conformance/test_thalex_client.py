@@ -169,10 +169,12 @@ def test_status_that_nobody_knows_is_doubt_and_the_report_knows_better(session: 
     session.wait(lambda: session.open_ids() == {"mk-a-1"})
 
 
-def test_cancel_that_is_only_promised_is_told_when_it_is_done(session: Session, venue: LiveUnderTest) -> None:
+def test_cancel_that_takes_its_time_is_told_when_it_is_done(session: Session, venue: LiveUnderTest) -> None:
     session.submit(session.far_bid("mk-a-1"))
-    venue.sim.fault("accepted_cancel", account=venue.account, seconds=0.5)
+    venue.sim.fault("delay", account=venue.account, match="private/cancel", seconds=0.5)
+    sent = time.monotonic()
     session.cancel("mk-a-1")
+    assert time.monotonic() - sent >= 0.5
     assert session.events_of("mk-a-1") == [OrderEvent.ACCEPTED, OrderEvent.CANCELED]
     assert at_venue(venue)["open_orders"] == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from core.process import channel
 from core.process.children import MAX_BAD_PACKETS, MAX_NEEDS, MAX_NEEDS_S, Children
 from core.process.fleet import NO_SNAPSHOT, BotEntry
 from core.process.rate_leases import LEASE_NS, RateLeases
-from core.process.worker_record import Needs, WorkerRecord
+from core.process.worker_record import Needs, State, WorkerRecord
 from core.process.zygote_link import ZygoteLink
 
 
@@ -53,6 +54,16 @@ def test_a_snapshot_of_the_wrong_shape_still_makes_a_row(said: dict[str, object]
     assert {type(row[key]) for key in ("open_orders", "fills")} == {int}
     assert isinstance(row["gates"], list)
     assert set(NO_SNAPSHOT) <= set(row)
+
+
+@pytest.mark.parametrize(("dirty", "orders"), [(True, 2), (False, 0)])
+def test_the_orders_of_a_dead_bot_are_shown_until_its_sweep_is_confirmed(dirty: bool, orders: int) -> None:
+    config = BotConfig("a", "paper", "s", (Leg("main", "paper", "a", "X-Y"),), DaemonConfig(), {}, {}, {}, {}, "", "")
+    entry = BotEntry(config, WorkerRecord("a"))
+    entry.hear({"open_orders": 2, "phase": "QUOTING", "legs": [{"leg": "main", "open_orders": 2}]})
+    entry.record = replace(entry.record, state=State.SWEEPING, dirty=dirty)
+    row = entry.row(0)
+    assert (row["open_orders"], row["legs"][0]["open_orders"], row["phase"]) == (orders, orders, None)
 
 
 class Heard:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from api.base_client import RateScope
 from core.bot_config import BotConfig, Leg
 from core.market.client_ids import ClientOrderIds, NumberIds, OrderIds
 from core.market.order import Order, Side
@@ -77,6 +78,15 @@ def test_a_sweep_says_what_time_it_needs_for_each_leg(home: Home, monkeypatch: p
     assert sweeps(home, bot_config(home, "bot", *LEGS), said.append).run().confirmed
     assert len(said) == 4
     assert sorted(said)[-1] >= 60
+
+
+def test_a_sweep_takes_the_share_of_the_budget_that_no_worker_is_granted(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = use_live_venue(monkeypatch, scopes=(RateScope("venue:key:ab", 10.0, 100.0),))
+    assert sweeps(home, bot_config(home, "bot")).run().confirmed
+    ((key, per_s, burst, _until_ns),) = kind.leased
+    assert (key, round(per_s, 6), round(burst, 6)) == ("venue:key:ab", 2.0, 20.0)
 
 
 def test_a_key_that_is_not_accepted_is_told_apart(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,6 +237,22 @@ def test_a_key_that_is_revoked_is_not_tried_in_a_loop_and_the_sweep_goes_on_with
 
 
 @VENUES
+def test_a_stop_says_what_a_refused_key_leaves_and_does_not_wait_for_it(live: LiveFleet) -> None:
+    live.add("one")
+    live.fleet.start().quoting("one", seconds=40)
+    live.give_wrong_secret()
+    os.kill(live.fleet.bot("one")["pid"], signal.SIGKILL)
+    log = live.fleet.home.log / "daemon.log"
+    live.fleet.until(lambda: '"alert"' in log.read_text())
+    assert live.fleet.bot("one")["open_orders"] > 0
+    since = time.monotonic()
+    done = live.fleet.run("stop", timeout=90)
+    assert done.returncode == 1
+    assert "orders may be left" in done.stderr
+    assert time.monotonic() - since < 30
+
+
+@VENUES
 def test_a_stop_does_not_wait_for_a_venue_that_was_not_open_yet(live: LiveFleet) -> None:
     live.add("one")
     os.kill(live.sim.process.pid, signal.SIGSTOP)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from api.stream_watch import StreamWatch
 from api.venue_clock import VenueClock
 
 S, MS = 1_000_000_000, 1_000_000
@@ -91,15 +90,3 @@ def test_forgetting_makes_room_for_any_measurement() -> None:
     times.measure(400, 0)
     assert times.clock.age == 0
     assert times.clock.offset_ms == pytest.approx(3200, abs=1)
-
-
-def test_only_expected_streams_that_are_silent_are_overdue() -> None:
-    watch = StreamWatch(10)
-    for name in ("book", "trades", "gone"):
-        watch.expect(name, 0)
-    watch.forget("gone")
-    watch.heard("book", 8)
-    watch.heard("never expected", 8)
-    assert watch.overdue(10) == []
-    assert watch.overdue(11) == ["trades"]
-    assert watch.overdue(19) == ["book", "trades"]
