@@ -46,6 +46,7 @@ _POOL_PER_MIN = 2_000  # requests, as the venue's support says
 _RATE_PER_S = _POOL_PER_MIN / 60 / 2  # the other half is a margin, and for the person beside the bot
 _BURST_S = 18  # the pool is counted by the minute: so many seconds' worth may go at once
 _DEFAULT_WINDOW_MS = 5_000
+HISTORY_LAG_S = 1.0  # how far fills may be behind the open orders; not documented
 _MARGIN_S = 2.0  # for what is left of the clock's error, and for the matching engine
 
 
@@ -59,7 +60,7 @@ class BackpackClient(ExchangeClient):
         self._window_ms = int(config.get("recv_window_ms") or _DEFAULT_WINDOW_MS)
         # An order may wait here, then be under way as long as its signature is good; then the engine takes it.
         late_s = CREATE_TIMEOUT_S + self._window_ms / 1000 + _MARGIN_S
-        self.capabilities = Capabilities(late_arrival_s=late_s)
+        self.capabilities = Capabilities(late_arrival_s=late_s, history_lag_s=HISTORY_LAG_S)
         self._scope = _scope(config, context)
         self._budget = RateBudget(self._scope, context.now_ns())
         self._clock = VenueClock(context.utc_ns)

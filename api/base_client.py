@@ -62,6 +62,7 @@ class Capabilities:
     dead_man_scope: DeadManScope = DeadManScope.NONE
     dead_man_min_s: float | None = None
     late_arrival_s: float = 0.0  # how long after sending a submit can still be accepted
+    history_lag_s: float = 0.0  # how long a fill may be missing from a report whose open orders know of it already
     max_open_orders: int = 500
     funding: bool = False
 

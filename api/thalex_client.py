@@ -29,6 +29,7 @@ from utils.errors import OutcomeUnknown, VenueAuthError, VenueRefused, VenueUnre
 OPEN_S, QUESTION_S = 15.0, 10.0
 MIN_DEAD_MAN_S = 6.0  # what the venue's own examples use; less was not tried
 _ARRIVAL_MARGIN_S = 1.0
+HISTORY_LAG_S = 1.0  # the trade history follows the orders within some ms; much more than seen
 
 
 class ThalexClient(ExchangeClient):
@@ -47,6 +48,7 @@ class ThalexClient(ExchangeClient):
             # when it has heard nothing for the time-out: what is under way for longer finds no session, and what was
             # accepted in one that ends goes with it.
             late_arrival_s=INSERT_QUEUE_NS / 1e9 + dead_man_s + _ARRIVAL_MARGIN_S,
+            history_lag_s=HISTORY_LAG_S,
             funding=True,
         )
         self._link: ThalexLink | None = None

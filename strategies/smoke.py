@@ -44,8 +44,8 @@ class Smoke(Strategy):
         return SmokeParams() if given is None else SmokeParams(float(given))
 
     def on_event(self, event: Event, view: View) -> list[Command]:
-        """Return one quote a side at each regular decision; another event changes nothing."""
-        if not isinstance(event, Timer) or event.reason != "interval":
+        """Return one quote a side at the first and each regular decision; another event changes nothing."""
+        if not isinstance(event, Timer) or (self._rounds and event.reason != "interval"):
             return []
         book = view.books.get(LEG)
         if book is None or not book.is_quotable:

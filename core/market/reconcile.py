@@ -13,6 +13,8 @@ from core.market.events import OrderUpdate
 from core.market.order import Fill, Order, OrderEvent, OrderState
 from core.market.reports import VenueReport
 
+NOT_LISTED = "not listed by the venue"  # the reason of an end that only an absence tells
+
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
@@ -130,7 +132,7 @@ def _news_of_listed(order: Order, listed: Order, filled_lots: int) -> list[Order
 def _absence(order: Order, filled_lots: int) -> OrderUpdate:
     """Return the end of an order that the venue does not list any more, or never had."""
     event = OrderEvent.CANCELED if order.was_answered or filled_lots else OrderEvent.REJECTED
-    return _update(order, event, "not listed by the venue")
+    return _update(order, event, NOT_LISTED)
 
 
 def _update(order: Order, event: OrderEvent, reason: str, venue_order_id: str | None = None) -> OrderUpdate:

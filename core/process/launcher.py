@@ -125,7 +125,8 @@ def _await_ready(reader: int, process: subprocess.Popen[bytes]) -> dict[str, Any
         while not said.endswith(b"\n"):
             if not select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 process.send_signal(signal.SIGTERM)
-                return {"ready": False, "error": f"the daemon was not ready within {READY_S:.0f} s; see var/log/"}
+                why = f"the daemon was not ready within {READY_S:.0f} s; see daemon.log and daemon.out in var/log"
+                return {"ready": False, "error": why}
             chunk = os.read(reader, 65536)
             if not chunk:
                 return {"ready": False, "error": "the daemon ended before it was ready; see var/log/daemon.out"}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("makerd.risk")
 STALE, LINK, LEDGER, BREAKER, OPERATOR = "stale", "link", "ledger", "breaker", "operator"
+WITHHELD = "withheld"  # something is wanted, and limits or balances allow none of it
 _HOLD = "hold"  # nothing new is placed, but cancels that the strategy's wish needs still go out
 
 
@@ -69,6 +70,9 @@ class Guard:
             gates.append(Gate(BREAKER, "pause", False, "too many rejects in a row"))
         if not self._bot.journal.healthy:
             gates.append(Gate(LEDGER, _HOLD, False, self._bot.journal.reason))
+        withheld = {reason for leg in self._bot.legs for reason in leg.withheld}
+        if withheld:
+            gates.append(Gate(WITHHELD, _HOLD, False, f"nothing may be placed: {', '.join(sorted(withheld))}"))
         return gates
 
     def trip(self, gate: Gate, now_ns: int) -> None:

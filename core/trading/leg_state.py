@@ -54,6 +54,9 @@ class LegState:
         self.nameless: dict[str, frozenset[str]] = {}  # unmatched fills by trade id: orders they may be of
         self.foreign: tuple[Order, ...] = ()  # open orders of others on the account, as of the last report
         self.wanted: tuple[Quote, ...] | None = None  # the strategy's standing wish; None before it said anything
+        self.absent_since: dict[str, int] = {}  # orders that no report lists, and when the first such was asked for
+        self.denied: set[str] = set()  # why quotes of the newest decision may not go out
+        self.withheld: tuple[str, ...] = ()  # the same, while that leaves nothing resting at all
         self.reconciled = False
         self.confirmed_ns: int | None = None  # when the last complete report was asked for
         self.report_wanted_ns: int | None = 0  # a report asked for at or after this is needed

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from core.market.client_ids import OrderIds
     from core.trading.clock import Clock
 
-_REPEAT_CANCEL_NS = seconds(1)  # a cancel that did not show is sent again
+# A cancel that did not show is sent again, each time after twice as long: on a small budget, repeated cancels would
+# otherwise take all of it, and the listing that tells that nothing is left would never be sent.
+_REPEAT_CANCEL_NS = seconds(1)
 _TIMING = ReportTiming(
     timeout_ns=seconds(3), gap_ns=seconds(0.02), first_backoff_ns=seconds(0.1), max_backoff_ns=seconds(1)
 )
@@ -72,6 +74,7 @@ class OrderSweep:
         self._open: set[str] = set(self._known) - self._unsettled
         self._cancelled: set[str] = set()
         self._cancel_sent_ns: dict[str, int] = {}
+        self._repeats: dict[str, int] = {}
         self._deadline_ns = deadline_ns
         # Counted from now: whatever was sent, was sent before. The UTC time of sending could be off.
         self._absent_after_ns = clock.now_ns() + seconds(late_arrival_s)
@@ -202,11 +205,15 @@ class OrderSweep:
             self._cancel(sorted(self._known), now_ns)
 
     def _cancel(self, client_order_ids: list[str], now_ns: int) -> None:
-        before_ns = now_ns - _REPEAT_CANCEL_NS
-        due = [key for key in client_order_ids if self._cancel_sent_ns.get(key, before_ns) <= before_ns]
+        due = [key for key in client_order_ids if self._is_due(key, now_ns)]
         if due:
+            self._repeats |= {key: self._repeats.get(key, -1) + 1 for key in due}
             self._cancel_sent_ns |= dict.fromkeys(due, now_ns)
             self._send(lambda: self._client.cancel(due))
+
+    def _is_due(self, key: str, now_ns: int) -> bool:
+        sent_ns = self._cancel_sent_ns.get(key)
+        return sent_ns is None or now_ns - sent_ns >= _REPEAT_CANCEL_NS << self._repeats.get(key, 0)
 
     def _send(self, request: Callable[[], None]) -> None:
         try:

@@ -38,14 +38,23 @@ class Outgoing:
         if leg.wanted is None:
             return
         bot = self._bot
+        leg.denied.clear()
         verdict = trim_quotes(leg.wanted, leg.limits, bot.risk_state(leg, now_ns))
         if verdict.denied:
-            self._count_denials(verdict.denied)
+            self._count_denials(leg, verdict.denied)
         diff = diff_orders(verdict.allowed, leg.tracker.live(), bot.settings.tolerance, bot.clock.utc_ns())
         if diff.cancel:
             self.cancel(leg, diff.cancel, now_ns)
         if diff.place:
             self.place(leg, diff.place, now_ns)
+        self._note_withheld(leg)
+
+    def _note_withheld(self, leg: LegState) -> None:
+        """Note why nothing rests although something is wanted; a bot that may place nothing must not look well."""
+        withheld = () if leg.tracker.live() else tuple(sorted(leg.denied))
+        if withheld and withheld != leg.withheld:
+            _log.warning("quotes_withheld", extra=fields(leg=leg.name, reasons=list(withheld)))
+        leg.withheld = withheld
 
     def refill(self, leg: LegState, now_ns: int) -> None:
         """Place what the standing wish has for free slots, and cancel nothing; never through the newest touch."""
@@ -69,7 +78,7 @@ class Outgoing:
             return False
         verdict = allow_places(quotes, leg.limits, bot.risk_state(leg, now_ns, with_foreign=True))
         if verdict.denied:
-            self._count_denials(verdict.denied)
+            self._count_denials(leg, verdict.denied)
         return self._record_and_send(leg, verdict.allowed, now_ns, immediate)
 
     def _record_and_send(self, leg: LegState, quotes: Sequence[Quote], now_ns: int, immediate: bool) -> bool:
@@ -147,6 +156,7 @@ class Outgoing:
             live = leg.tracker.live()
             ids += [order.client_order_id for order in live if order.state is OrderState.UNKNOWN]
         leg.wanted = None
+        leg.withheld = ()
         if ids:
             self.cancel(leg, ids, now_ns)
 
@@ -174,7 +184,8 @@ class Outgoing:
         except VenueError as exc:  # unanswered, they become unknown, a report tells, and they are cancelled again
             _log.warning("cancel_failed", extra=fields(leg=leg.name, reason=str(exc)))
 
-    def _count_denials(self, denied: Sequence[Denial]) -> None:
+    def _count_denials(self, leg: LegState, denied: Sequence[Denial]) -> None:
+        leg.denied.update(denial.reason for denial in denied)
         reasons = Counter(f"skipped.{denial.reason}" for denial in denied)
         self._bot.counters.update(reasons)
 

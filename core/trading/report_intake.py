@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.market.reconcile import reconcile
+from core.market.reconcile import NOT_LISTED, reconcile
 from core.trading.clock import seconds
 from core.trading.log_fields import fields
 from core.trading.position_check import check_position
@@ -62,8 +62,9 @@ class ReportIntake:
         hold_mark = found.complete and self._may_be_ours(leg, found.unmatched)
         for fill in found.new_fills:
             self._intake.on_fill(leg, fill, now_ns)
+        doubted = self._doubted_absences(leg, found, asked_ns)
         for update in found.updates:
-            if update.client_order_id in judged:
+            if update.client_order_id in judged - doubted:
                 self._intake.on_update(leg, update, now_ns, inferred=True)
         for key, told_lots in found.short_of_fills:
             if key in judged:
@@ -71,11 +72,23 @@ class ReportIntake:
         for order in found.adopted:
             self._adopt(leg, order, asked_ns, now_ns)
         if found.complete:
-            self._conclude(leg, report, found, asked_ns, now_ns)
+            self._conclude(leg, report, found, bool(doubted), asked_ns, now_ns)
             if report.mark is not None and not hold_mark:
                 bot.journal.note_mark(leg.name, report.mark)
-        if hold_mark:
-            leg.want_report(now_ns)  # the mark stays, so that these fills come again
+        if hold_mark or doubted:
+            leg.want_report(now_ns)  # when the mark stays, these fills come again
+
+    def _doubted_absences(self, leg: LegState, found: Reconciliation, asked_ns: int) -> set[str]:
+        """Return orders that are not listed, but may have filled: the venue's history is not that quick.
+
+        They go on counting towards the limits until they have been absent for that long.
+        """
+        if not found.complete:
+            return set()
+        absent = [update.client_order_id for update in found.updates if update.reason == NOT_LISTED]
+        leg.absent_since = {key: leg.absent_since.get(key, asked_ns) for key in absent}
+        lag_ns = seconds(leg.client.capabilities.history_lag_s)
+        return {key for key, since_ns in leg.absent_since.items() if asked_ns - since_ns < lag_ns}
 
     def _may_be_ours(self, leg: LegState, fills: Sequence[Fill]) -> bool:
         """Tell whether fills without a match may be of orders of ours whose venue ids we do not know yet.
@@ -107,7 +120,9 @@ class ReportIntake:
         self._bot.counters["orders_adopted"] += 1
         _log.warning("order_adopted", extra=fields(id=key, leg=leg.name, slot=slot))
 
-    def _conclude(self, leg: LegState, report: VenueReport, found: Reconciliation, asked_ns: int, now_ns: int) -> None:
+    def _conclude(
+        self, leg: LegState, report: VenueReport, found: Reconciliation, doubted: bool, asked_ns: int, now_ns: int
+    ) -> None:
         """Take what only a complete report can tell."""
         bot = self._bot
         for key in leg.tracker.count_report(bot.settings.report_patience, asked_ns):
@@ -123,7 +138,7 @@ class ReportIntake:
             leg.want_report(now_ns)
             return
         leg.confirmed_ns = asked_ns
-        if found.waiting and not leg.reconciled:
+        if (found.waiting or doubted) and not leg.reconciled:
             leg.want_report(now_ns)
             return
         leg.reconciled = True

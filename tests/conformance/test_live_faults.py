@@ -41,10 +41,15 @@ class Stage:
 
     def trade(self, side: str = "sell", share: float = 1.0) -> None:
         """Let somebody take our best quote on the other side, or a share of it."""
-        ours = [order for order in self.bot.open_at_venue() if order["side"] != side]
+        self.bot.run(lambda: self.resting(side))
+        ours = self.resting(side)
         best = (max if side == "sell" else min)(ours, key=lambda order: float(order["price"]))
         lots = self.bot.bot.clients[0].instrument.to_lots(Decimal(best["size"]) - Decimal(best["filled"]))
         self.fault("partial_fill", lots=max(1, int(lots * share)), order_id=best["order_id"])
+
+    def resting(self, against: str) -> list[Any]:
+        """Return our open orders that trade against a side."""
+        return [order for order in self.bot.open_at_venue() if order["side"] != against]
 
     def fills(self) -> int:
         return len(self.bot.account_at_venue()["fills"])

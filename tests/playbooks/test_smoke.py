@@ -33,7 +33,9 @@ def test_quotes_stand_far_from_the_mid_and_move_each_round() -> None:
 
 def test_between_the_rounds_nothing_is_said() -> None:
     view = View(NOW, {"main": CENT}, {"main": book(9999, 10001)})
-    assert wanted(Smoke(SmokeParams()), view, "own") is None
+    strategy = Smoke(SmokeParams())
+    assert wanted(strategy, view, "own")  # the first one is not waited for
+    assert wanted(strategy, view, "own") is None
 
 
 def test_without_a_book_nothing_is_wanted() -> None:

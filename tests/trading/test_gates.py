@@ -102,7 +102,26 @@ def test_with_both_sides_over_the_limit_no_order_of_ours_is_left(tmp_path: Path)
     bench.venue.balances.update(SOL=bench.venue.balances["SOL"] * 0, USDC=bench.venue.balances["USDC"] * 0)
     bench.run(12)
     assert bench.resting == {}
-    assert bench.phase == "QUOTING"
+    assert (bench.phase, bench.gates) == ("PAUSED", ["withheld"])  # it must not look like one that quotes
+
+
+def test_a_bot_that_may_place_again_quotes_again_by_itself(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_order_age_s=0)
+    bench.run(1)
+    before = dict(bench.venue.balances)
+    bench.venue.balances.update({asset: total * 0 for asset, total in before.items()})
+    bench.run(12)
+    bench.venue.balances.update(before)
+    bench.run(15)
+    assert (bench.phase, bench.gates, len(bench.resting)) == ("QUOTING", [], 2)
+
+
+def test_a_side_that_may_not_be_placed_alone_is_no_gate(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_order_age_s=0)
+    bench.run(1)
+    bench.venue.balances.update(SOL=bench.venue.balances["SOL"] * 0)
+    bench.run(12)
+    assert (bench.phase, bench.gates, len(bench.resting)) == ("QUOTING", [], 1)
 
 
 def lose_money(bench: Bench) -> None:

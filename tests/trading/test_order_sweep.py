@@ -227,3 +227,14 @@ def test_a_silent_cancel_is_seen_in_the_next_listing(rig: Rig) -> None:
     rig.begin()
     rig.run()
     assert rig.confirmed
+
+
+def test_repeated_cancels_leave_room_on_a_small_budget_for_the_listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(cancel_at_once=False)
+    sent: list[str] = []
+    monkeypatch.setattr(rig.venue, "cancel", sent.extend)
+    rig.venue.script.reports.extend(["none"] * 50)
+    rig.begin(rig.order(state=OrderState.NEW, venue_order_id="v1"))
+    rig.run()
+    assert rig.sweep.done is not None and not rig.sweep.done.confirmed
+    assert 4 <= len(sent) <= 6  # after 0, 1, 3, 7, 15 seconds

@@ -244,3 +244,32 @@ def test_a_fill_that_the_venues_position_has_first_is_no_adjustment(tmp_path: Pa
     venue.fill(bench.order_id("buy.0"), 4)
     bench.run(12)
     assert [fill.liquidity for fill in bench.ledger.fills("main")] == ["maker"]
+
+
+def test_order_that_vanished_counts_until_the_history_had_time_to_tell_its_fill(tmp_path: Path) -> None:
+    venue = ScriptedVenue()
+    venue.capabilities = replace(venue.capabilities, history_lag_s=3.0)
+    bench = Bench(tmp_path, venue, risk={"max_position": 1.0})
+    bench.run(1)
+    key = bench.order_id("buy.0")
+    filled = venue.open_orders.pop(key)  # while the line was down; no report has the fill yet
+    venue.inbox.put(LinkDown("main", "gone"))
+    venue.inbox.put(LinkUp("main"))
+    sent = len(venue.submitted)
+    bench.run(2)
+    venue.fill(key, filled.size_lots, stream=False)
+    bench.run(10)
+    assert bench.loop.snapshot()["position"] == "1.0"
+    assert [order for order in venue.submitted[sent:] if order.side is Side.BUY] == []
+
+
+def test_order_that_vanished_for_longer_than_the_history_takes_was_cancelled(tmp_path: Path) -> None:
+    venue = ScriptedVenue()
+    venue.capabilities = replace(venue.capabilities, history_lag_s=3.0)
+    bench = Bench(tmp_path, venue, risk={"max_position": 1.0})
+    bench.run(1)
+    del venue.open_orders[bench.order_id("buy.0")]
+    venue.inbox.put(LinkDown("main", "gone"))
+    venue.inbox.put(LinkUp("main"))
+    bench.run(10)
+    assert {order.side for order in venue.open_orders.values()} == set(Side)
