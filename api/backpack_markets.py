@@ -13,7 +13,7 @@ from api.backpack_values import amount, complete, mapping, optional, rows, text
 from core.market.instrument import Instrument
 from utils.errors import VenueRefused
 
-_KINDS = {"SPOT": "spot", "PERP": "perp", "DATED": "future"}
+_KINDS = {"SPOT": "spot", "PERP": "perp"}
 _NAMES_TOLD = 3
 
 
@@ -102,7 +102,7 @@ def find_market(markets: Sequence[ListedMarket], symbol: str) -> ListedMarket:
     if found is not None:
         return found
     if any(market.symbol == wanted for market in markets):
-        raise VenueRefused(f"{symbol} is listed, but it is no spot market, perpetual or dated future")
+        raise VenueRefused(f"{symbol} is listed, but it is neither a spot market nor a perpetual")
     near = get_close_matches(wanted, [market.names[0] for market in markets if market.kind], _NAMES_TOLD, 0.3)
     hint = f"; near to it: {', '.join(near)}" if near else ""
     raise VenueRefused(f"Backpack lists no {symbol}{hint}; correct the symbol")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from decimal import Decimal
 
 from api.thalex_account import Trade
@@ -28,11 +27,6 @@ class ToldTrades:
         if len(self._ids) > _MAX_TOLD:
             self._ids.popitem(last=False)
         return True
-
-    def add_all(self, trade_ids: Iterable[str]) -> None:
-        """Note what was told in another way."""
-        for trade_id in trade_ids:
-            self.add(trade_id)
 
     def __contains__(self, trade_id: object) -> bool:
         return trade_id in self._ids

@@ -11,7 +11,7 @@ from api.thalex_book import ThalexBook
 from api.thalex_calls import SECOND
 from api.thalex_messages import read_book, read_ticker, read_trades
 from api.thalex_session import Session, Stage
-from api.thalex_settings import ThalexSettings, ticker_channel, trades_channel
+from api.thalex_settings import ThalexSettings, book_channel, ticker_channel, trades_channel
 from core.market.events import BookUpdate, LinkDown, LinkUp, TradePrint
 from core.market.instrument import Instrument
 
@@ -35,7 +35,7 @@ class MarketData:
         self._leg, self._instrument, self._session, self._put = leg, instrument, session, put
         self._depth = settings.book_depth
         name = instrument.venue_symbol
-        self._channels = (settings.book_channel(name), trades_channel(name), ticker_channel(name))
+        self._channels = (book_channel(name), trades_channel(name), ticker_channel(name))
         self._book = ThalexBook(instrument)
         self._listening = True  # to the book: not while an old subscription may still speak
         self._changed = False

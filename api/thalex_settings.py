@@ -15,7 +15,6 @@ from utils.env import Secret
 from utils.errors import VenueRefused
 
 WS_URLS = {"live": "wss://thalex.com/ws/api/v2", "test": "wss://testnet.thalex.com/ws/api/v2"}
-_DELAYS_MS = (0, 100, 200, 500, 1000, 5000, 60000)
 _TICKER = "1000ms"
 _NEAR = 5
 
@@ -38,7 +37,6 @@ class ThalexSettings:
     cancel_on_disconnect_s: int = 6
     request_rate_per_s: float | None = None
     book_depth: int = 10
-    book_interval_ms: int = 0
     maker_fee_bps: Decimal = Decimal(2)
     taker_fee_bps: Decimal = Decimal(5)
     proxy: Secret | None = None
@@ -56,17 +54,15 @@ class ThalexSettings:
             cancel_on_disconnect_s=int(given.get("cancel_on_disconnect_s", 6)),
             request_rate_per_s=None if rate is None else float(rate),
             book_depth=int(given.get("book_depth", 10)),
-            book_interval_ms=int(given.get("book_interval_ms", 0)),
             maker_fee_bps=Decimal(str(given.get("maker_fee_bps", 2))),
             taker_fee_bps=Decimal(str(given.get("taker_fee_bps", 5))),
             proxy=Secret(plain(proxy)) if plain(proxy) else None,
         )
 
-    def book_channel(self, venue_symbol: str) -> str:
-        """Return the channel of the whole book: a bounded one has no totals to hold it against."""
-        fits = [delay for delay in _DELAYS_MS if delay >= self.book_interval_ms]
-        delay = fits[0] if fits else _DELAYS_MS[-1]
-        return f"book.{venue_symbol}.none.all.{f'{delay}ms' if delay else 'raw'}"
+
+def book_channel(venue_symbol: str) -> str:
+    """Return the channel of the whole book: a bounded one has no totals to hold it against."""
+    return f"book.{venue_symbol}.none.all.raw"
 
 
 def trades_channel(venue_symbol: str) -> str:

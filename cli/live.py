@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 
 from cli.offline import configs_in
-from core.registry.live_consent import give_consent, has_consent
+from core.registry.live_consent import Subject, give_consent, has_consent
 from utils.errors import ConfigError
 from utils.home import Home
 from utils.input_validation import printable
@@ -32,19 +32,21 @@ def agree_to_live(home: Home, names: Sequence[str], live: bool) -> None:
     """
     for bot in configs_in(home.active, home):
         if bot.real_money and not bot.problem and (not names or bot.name in names):
-            agree_to_one(home, bot.name, (bot.exchange, bot.account, bot.symbol), live)
+            agree_to_one(home, bot.name, Subject(bot.exchange, bot.account, bot.symbol, bot.addresses), live)
 
 
-def agree_to_one(home: Home, name: str, what: tuple[str, str, str], live: bool) -> None:
-    """Make sure that a person agrees that a bot trades `what` (exchange, account, symbol). Raises ConfigError."""
+def agree_to_one(home: Home, name: str, what: Subject, live: bool) -> None:
+    """Make sure that a person agrees that a bot trades `what`. Raises ConfigError."""
     folder = home.bot_state(name)
-    if has_consent(folder, *what):
+    if has_consent(folder, what):
         return
-    exchange, account, symbol = what
-    text = printable(f"{name} would trade real money: {symbol} on {exchange}, account {account}", 300)
+    at = "".join(f", at {address}" for address in what.addresses if address)
+    text = printable(
+        f"{name} would trade real money: {what.symbol} on {what.exchange}, account {what.account}{at}", 500
+    )
     if not live and not _typed(name, text):
         raise ConfigError(f"{text}; agree with --live, or set exchange_config.mode to paper")
-    give_consent(folder, *what)
+    give_consent(folder, what)
 
 
 def _typed(name: str, text: str) -> bool:

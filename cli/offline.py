@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.registry.live_consent import is_real_money
+from core.registry.live_consent import addresses_in, is_real_money
 from utils.env import interpolate
 from utils.errors import ConfigError
 from utils.home import Home
@@ -35,6 +35,7 @@ class ConfigOnDisk:
     mode: str = ""
     network: str | None = None
     real_money: bool = False
+    addresses: tuple[str | None, ...] = (None, None)
     problem: str = ""
 
 
@@ -98,6 +99,7 @@ def _described(file: str, sections: dict[str, dict[str, Any]]) -> ConfigOnDisk:
         mode=exchange.get("mode", "paper"),
         network=exchange.get("network"),
         real_money=is_real_money(exchange),
+        addresses=addresses_in(exchange),
         problem="" if name else f"{file}: metadata.name is missing; `config validate {file}` tells more",
     )
 

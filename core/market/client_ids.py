@@ -4,8 +4,8 @@ Text form, 22 characters: `mk` + bot part (8) + fence (5) + sequence (7), base 3
 a random home id and the bot's name; the fence grows with each incarnation that may write to the venue.
 
 Number form, for venues that take an unsigned 32-bit integer: 10 bits of slot, 22 bits of sequence. A slot is allotted
-to a bot durably, per account; sequence numbers are taken from durably reserved blocks, which are the fence. Our text
-for such an order is `n<slot>.<number>`, whose number never wraps; only its lowest 22 bits go to the venue.
+to a bot durably, per venue and home; sequence numbers are taken from durably reserved blocks, which are the fence. Our
+text for such an order is `n<slot>.<number>`, whose number never wraps; only its lowest 22 bits go to the venue.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Real money needs a word from a person, once per bot: `--live`, or a typed confirmation.
 
 The word is a file in the bot's state folder, so that a restart of the daemon or of the machine does not ask again; it
-holds for one venue, account and symbol. A worker that finds none does not start.
+holds for one venue (with its addresses), account and symbol. A worker that finds none does not start.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,13 +17,14 @@ from utils.errors import ConfigError
 from utils.files import read_json, write_json_atomic
 
 NAME = "live.json"
+_ADDRESSES = ("base_url", "ws_url")
 _OF_THIS_HOST = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def is_simulated(exchange_config: Mapping[str, Any]) -> bool:
     """Tell whether every address of a section is of this host: a simulator of the venue."""
-    addresses = [exchange_config.get(key) for key in ("base_url", "ws_url")]
-    return all(isinstance(one, str) and urlsplit(one).hostname in _OF_THIS_HOST for one in addresses)
+    given = addresses_in(exchange_config)
+    return all(isinstance(one, str) and urlsplit(one).hostname in _OF_THIS_HOST for one in given)
 
 
 def is_real_money(exchange_config: Mapping[str, Any]) -> bool:
@@ -32,25 +34,47 @@ def is_real_money(exchange_config: Mapping[str, Any]) -> bool:
     return not is_simulated(exchange_config)
 
 
-def give_consent(folder: Path, exchange: str, account: str, symbol: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a person agrees to: where which money is traded; another address is another venue."""
+
+    exchange: str
+    account: str
+    symbol: str
+    addresses: tuple[str | None, ...] = (None, None)  # None: the venue's own
+
+    def to_plain(self) -> list[Any]:
+        """Return JSON-able data."""
+        return [self.exchange, self.account, self.symbol, *self.addresses]
+
+
+def addresses_in(exchange_config: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Return the addresses that a section gives, None for the venue's own."""
+    return tuple(exchange_config.get(key) for key in _ADDRESSES)
+
+
+def give_consent(folder: Path, subject: Subject) -> None:
     """Write down that a bot may trade real money there. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_json_atomic(folder / NAME, [exchange, account, symbol])
+    write_json_atomic(folder / NAME, subject.to_plain())
 
 
-def has_consent(folder: Path, exchange: str, account: str, symbol: str) -> bool:
+def has_consent(folder: Path, subject: Subject) -> bool:
     """Tell whether a person has agreed to that."""
     try:
-        return bool(read_json(folder / NAME) == [exchange, account, symbol])
+        return bool(read_json(folder / NAME) == subject.to_plain())
     except (OSError, ValueError):
         return False
 
 
+def subject_of(config: BotConfig) -> Subject:
+    """Return what a bot would trade."""
+    return Subject(config.exchange, config.account, config.symbol, addresses_in(config.exchange_config))
+
+
 def hold_to_consent(folder: Path, config: BotConfig) -> None:
     """Raise ConfigError when a bot would trade real money and nobody has agreed to it."""
-    if is_real_money(config.exchange_config) and not has_consent(
-        folder, config.exchange, config.account, config.symbol
-    ):
+    if is_real_money(config.exchange_config) and not has_consent(folder, subject_of(config)):
         raise ConfigError(
             f"{config.name} would trade real money ({config.symbol} on {config.exchange}) and nobody has agreed to it: "
             f"`python core/daemon_manager.py restart {config.name} --live`"

@@ -8,13 +8,13 @@ import pytest
 
 import cli.live
 from cli.smoke import smoke_arguments, smoke_config
-from core.registry.live_consent import has_consent
+from core.registry.live_consent import Subject, has_consent
 from tests.cli.conftest import Run
 from tests.console_parts import Daemon, Services
 from utils.errors import ConfigError
 from utils.home import Home
 
-WHAT = ("backpack", "main", "SOL-USDC")
+WHAT = Subject("backpack", "main", "SOL-USDC")
 HERE = {"base_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1/"}
 
 
@@ -42,9 +42,18 @@ def test_start_is_refused_until_somebody_agrees(run: Run, home: Home, services: 
 def test_agreeing_once_is_enough(run: Run, home: Home, services: Services) -> None:
     write(home, mode="live")
     assert run("start", "--daemon", "--live").exit_code == 0
-    assert has_consent(home.bot_state("sol"), *WHAT)
+    assert has_consent(home.bot_state("sol"), WHAT)
     assert run("start", "--daemon").exit_code == 0
     assert len(services.started) == 2
+
+
+def test_another_address_is_asked_about_again_and_named(run: Run, home: Home) -> None:
+    write(home, mode="live")
+    assert run("start", "--daemon", "--live").exit_code == 0
+    write(home, mode="live", base_url="https://example.org")
+    done = run("start", "--daemon")
+    assert done.exit_code == 1
+    assert "account main, at https://example.org; agree with --live" in done.stderr
 
 
 def test_paper_test_net_and_simulator_ask_nothing(run: Run, home: Home) -> None:
@@ -82,7 +91,7 @@ def test_on_a_terminal_the_bots_name_is_typed(
     monkeypatch.setattr(cli.live, "is_terminal", lambda _stream: True)
     write(home, mode="live")
     assert run("start", "--daemon", input=f"{typed}\n").exit_code == (0 if agreed else 1)
-    assert has_consent(home.bot_state("sol"), *WHAT) is agreed
+    assert has_consent(home.bot_state("sol"), WHAT) is agreed
 
 
 # The trial

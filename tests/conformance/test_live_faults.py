@@ -22,6 +22,9 @@ from tests.conformance.venues import VENUES
 SLOTS = 4  # two layers a side
 SIZES = {"backpack": "0.1", "backpack_perp": "0.1", "thalex": "0.01"}
 LIVE = sorted(SIZES)
+RESTING_ON = ["backpack", "backpack_perp"]  # after the connection is lost; at the others orders die with it
+WITH_POSITIONS = ["backpack_perp", "thalex"]
+WITH_LOGIN = ["thalex"]  # at the others each request is signed
 WRITE = {"backpack": "POST /api/v1/order", "thalex": "private/insert"}
 CANCEL = {"backpack": "DELETE /api/v1/order", "thalex": "private/cancel"}
 POSITION = {"backpack": "GET /api/v1/position", "thalex": "private/portfolio"}
@@ -137,9 +140,8 @@ def test_killed_bot_is_succeeded_by_one_with_the_same_books(stage: Stage) -> Non
     stage.recovers()
 
 
+@pytest.mark.parametrize("stage", RESTING_ON, indirect=True)
 def test_fill_while_nobody_lived_is_booked_before_the_first_quote(stage: Stage) -> None:
-    if stage.venue.venue == "thalex":
-        pytest.skip("its orders die with the connection: none is left to be filled")
     stage.bot.kill()
     stage.trade()
     stage.bot = stage.bot.again().start()
@@ -149,9 +151,8 @@ def test_fill_while_nobody_lived_is_booked_before_the_first_quote(stage: Stage) 
     stage.recovers()
 
 
+@pytest.mark.parametrize("stage", WITH_POSITIONS, indirect=True)
 def test_position_that_cannot_be_asked_for_is_not_zero(stage: Stage) -> None:  # 5
-    if stage.bot.bot.clients[0].instrument.kind == "spot":
-        pytest.skip("spot has no position to ask for")
     stage.trade()
     stage.bot.run(lambda: stage.fills() == 1 and stage.booked())
     held = stage.bot.bot.ledger.position("main").size_lots
@@ -237,9 +238,8 @@ def test_line_that_breaks_during_a_submit_doubles_nothing(stage: Stage) -> None:
     stage.recovers(40)
 
 
+@pytest.mark.parametrize("stage", WITH_LOGIN, indirect=True)
 def test_login_that_expires_is_renewed(stage: Stage) -> None:
-    if stage.venue.venue != "thalex":
-        pytest.skip("requests are signed one by one: there is no login")
     stage.fault("expire_token")
     stage.bot.run_for(1)
     stage.trade()

@@ -9,11 +9,11 @@ import pytest
 
 from core.bot_config import BotConfig
 from core.registry.config_manager import InvalidConfig, load_plain
-from core.registry.live_consent import NAME, give_consent, has_consent, hold_to_consent, is_real_money
+from core.registry.live_consent import NAME, Subject, give_consent, has_consent, hold_to_consent, is_real_money
 from utils.errors import ConfigError
 from utils.home import Home
 
-WHAT = ("backpack", "main", "SOL-USDC")
+WHAT = Subject("backpack", "main", "SOL-USDC")
 HERE = {"base_url": "http://127.0.0.1:8000", "ws_url": "ws://127.0.0.1:8000/"}
 
 
@@ -52,16 +52,22 @@ def test_a_live_bot_without_a_word_is_refused_and_told_how(tmp_path: Path) -> No
 
 
 def test_a_word_holds_for_that_venue_account_and_symbol_only(tmp_path: Path) -> None:
-    give_consent(tmp_path / "sol", *WHAT)
-    assert has_consent(tmp_path / "sol", *WHAT)
+    give_consent(tmp_path / "sol", WHAT)
+    assert has_consent(tmp_path / "sol", WHAT)
     hold_to_consent(tmp_path / "sol", live_config(Home(tmp_path)))
     for other in (("thalex", "main", "SOL-USDC"), ("backpack", "b", "SOL-USDC"), ("backpack", "main", "BTC-USDC")):
-        assert not has_consent(tmp_path / "sol", *other)
+        assert not has_consent(tmp_path / "sol", Subject(*other))
+
+
+def test_a_word_does_not_hold_for_another_address(tmp_path: Path) -> None:
+    give_consent(tmp_path / "sol", WHAT)
+    with pytest.raises(ConfigError, match="would trade real money"):
+        hold_to_consent(tmp_path / "sol", live_config(Home(tmp_path), base_url="https://example.org"))
 
 
 def test_a_damaged_word_is_no_word(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text("[")
-    assert not has_consent(tmp_path, *WHAT)
+    assert not has_consent(tmp_path, WHAT)
 
 
 def test_a_bot_on_a_simulator_of_this_host_needs_no_word(tmp_path: Path) -> None:
