@@ -92,13 +92,18 @@ states that came out, "may do" all actions. An event that a state does not list 
 EVENTS: dict[type, tuple[Any, ...]] = {
     states.Start: (states.Start(), states.Start(reset=True)),
     states.Stop: (states.Stop(),),
-    states.Restart: (states.Restart(),),
+    states.Restart: (states.Restart(), states.Restart(handover=False)),
+    states.Pause: (states.Pause(),),
+    states.Resume: (states.Resume(),),
+    states.Close: (states.Close(),),
     states.Forked: (states.Forked(7),),
     states.ForkFailed: (states.ForkFailed("no process"),),
     states.Ready: (states.Ready(),),
     states.Exited: (
         *(states.Exited(status, None, clean) for status in (0, 64, 70, 75, 76, 77, 78) for clean in (True, False)),
         states.Exited(None, 9),
+        states.Exited(0, handover=True),
+        states.Exited(0, clean=True, closed=True),
         states.Exited(exit_statuses.VENUE_UNREACHABLE, None, True, "", HOLDER),
     ),
     states.SweepEnded: (
@@ -110,7 +115,7 @@ EVENTS: dict[type, tuple[Any, ...]] = {
     states.Needs: (states.Needs(60),),
     states.TidyUp: (states.TidyUp(),),
     states.Unusable: (states.Unusable("its import fails"),),
-    states.Tick: (states.Tick(),),
+    states.Tick: (states.Tick(), states.Tick(frozen=True)),
     states.Overweight: (states.Overweight("too big"),),
 }
 LONG_AGO = NOW - 10**15

@@ -38,7 +38,8 @@ from core.process.worker_record import (
     Tick,
     Unusable,
 )
-from core.process.worker_states import KILL_MARGIN_NS, SWEEP_LIMIT_NS, SWEEP_RETRY_MAX_NS, decide, next_due_ns
+from core.process.worker_requests import KILL_MARGIN_NS
+from core.process.worker_states import SWEEP_LIMIT_NS, SWEEP_RETRY_MAX_NS, decide, next_due_ns
 from core.process.zygote_keeper import ZygoteKeeper, kind_of
 from core.process.zygote_link import ZygoteLink, environ_without_secrets, spawn_module
 from utils import exit_statuses

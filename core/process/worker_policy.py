@@ -15,6 +15,8 @@ from utils import exit_statuses
 CLAIM_RETRY_NS = 250_000_000
 SLOW_LEAK_NS = 600_000_000_000  # too heavy only after that long: the next restart is a first one again
 
+HOPELESS = (exit_statuses.CONFIG, exit_statuses.AUTH, exit_statuses.USAGE)  # to start it again would change nothing
+
 Decision = tuple[WorkerRecord, list[Action]]
 _s = 1_000_000_000
 
@@ -27,18 +29,27 @@ def backoff_ns(config: DaemonConfig, attempt: int, jitter: float) -> int:
 
 def enter(record: WorkerRecord, target: State, now_ns: int) -> Decision:
     """Go to `target`, by way of a sweep when orders may be left."""
-    record = replace(record, pid=None, dumped_ns=None, killed=False, overweight=False, ready_ns=None)
+    record = _without_child(record)
     if record.dirty:
         sweeping = replace(record, state=State.SWEEPING, then=target, sweep_attempt=0, held_since_ns=None, due_ns=None)
         return sweeping, [Action.SWEEP]
     if target is State.STARTING:
-        starting = replace(record, state=target, due_ns=None, started_ns=now_ns, heartbeat_ns=now_ns, restarting=False)
-        return starting, [Action.SPAWN]
+        return _spawn(record, now_ns)
     if target is State.BACKOFF:
         if record.restart_ns is None or record.restart_ns <= now_ns:
             return start_again(record, now_ns)
         return replace(record, state=target, due_ns=record.restart_ns), []
     return replace(record, state=target, due_ns=None, restarting=False), []
+
+
+def _without_child(record: WorkerRecord) -> WorkerRecord:
+    fresh = replace(record, pid=None, dumped_ns=None, killed=False, overweight=False, ready_ns=None)
+    return replace(fresh, handing_over=False, handover_until_ns=None)
+
+
+def _spawn(record: WorkerRecord, now_ns: int) -> Decision:
+    starting = replace(record, state=State.STARTING, due_ns=None, started_ns=now_ns, heartbeat_ns=now_ns)
+    return replace(starting, restarting=False), [Action.SPAWN]
 
 
 def start_again(record: WorkerRecord, now_ns: int) -> Decision:
@@ -51,14 +62,46 @@ def exited(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -> D
     record = replace(record, reason=record.reason if record.killed else event.reason)
     if event.held_by is not None:
         return _claim_refused(record, event, now_ns)
-    record = replace(record, dirty=not event.clean)
+    ended_well = record.killed or event.status == exit_statuses.DONE
+    if event.handover and record.handing_over and record.wanted and event.status == exit_statuses.DONE:
+        return _hand_over(record, now_ns)
+    # A successor that was never READY proves nothing of the orders that it was to take over.
+    record = replace(record, dirty=not event.clean or record.handover_until_ns is not None)
+    if record.closing:
+        return _closing_ended(record, event, now_ns, jitter)
     if not record.wanted:
-        return enter(record, State.STOPPED, now_ns)
-    if record.restarting and (record.killed or event.status == exit_statuses.DONE):
+        return enter(record, record.rests_in, now_ns)
+    if record.restarting and ended_well:
         return start_again(record, now_ns)
-    if record.overweight and (record.killed or event.status == exit_statuses.DONE):
+    if record.overweight and ended_well:
         return _too_heavy(record, now_ns, jitter)
     return _by_cause(record, event, now_ns, jitter)
+
+
+def _hand_over(record: WorkerRecord, now_ns: int) -> Decision:
+    """Start the successor at once, the orders still resting: the only way in which they outlive a worker."""
+    until_ns = record.due_ns if record.due_ns is not None else now_ns
+    heir = replace(_without_child(record), handover_until_ns=until_ns, dirty=True, restarts=record.restarts + 1)
+    return _spawn(heir, now_ns)
+
+
+def _closing_ended(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -> Decision:
+    """Come to rest once the position is flat; else try again for as long as it takes, unless no try can help."""
+    if event.status == exit_statuses.RISK_HALT:
+        record = replace(record, rests_in=State.HALTED)  # a limit tripped meanwhile
+    if event.closed and event.clean:
+        return enter(replace(record, closing=False, sell_base=False, wanted=False), record.rests_in, now_ns)
+    if event.status in HOPELESS and event.signal is None:
+        return _settle(replace(record, closing=False), State.FATAL, now_ns)
+    return back_off(replace(record, wanted=True, restarting=False), now_ns, jitter)
+
+
+def back_off(record: WorkerRecord, now_ns: int, jitter: float) -> Decision:
+    """Try again after a pause that grows; the third in a row is an alert."""
+    attempt = record.attempt + 1
+    restart_ns = now_ns + backoff_ns(record.config, attempt, jitter)
+    record, actions = enter(replace(record, attempt=attempt, restart_ns=restart_ns), State.BACKOFF, now_ns)
+    return record, [*actions, Action.ALERT] if attempt == 3 else actions
 
 
 def _too_heavy(record: WorkerRecord, now_ns: int, jitter: float) -> Decision:
@@ -66,10 +109,7 @@ def _too_heavy(record: WorkerRecord, now_ns: int, jitter: float) -> Decision:
     if record.config.restart == "never":
         return enter(replace(record, wanted=False), State.STOPPED, now_ns)
     slow = record.ready_ns is not None and now_ns - record.ready_ns >= SLOW_LEAK_NS
-    attempt = 1 if slow else record.attempt + 1
-    restart_ns = now_ns + backoff_ns(record.config, attempt, jitter)
-    record, actions = enter(replace(record, attempt=attempt, restart_ns=restart_ns), State.BACKOFF, now_ns)
-    return record, [*actions, Action.ALERT] if attempt == 3 else actions
+    return back_off(replace(record, attempt=0) if slow else record, now_ns, jitter)
 
 
 def _by_cause(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -> Decision:
@@ -77,7 +117,7 @@ def _by_cause(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -
     status = event.status if event.signal is None else None
     if status == exit_statuses.RISK_HALT:
         return _settle(record, State.HALTED, now_ns)
-    if status in (exit_statuses.CONFIG, exit_statuses.AUTH, exit_statuses.USAGE):
+    if status in HOPELESS:
         return _settle(record, State.FATAL, now_ns)
     if status == exit_statuses.DONE:
         return enter(replace(record, wanted=False), State.STOPPED, now_ns)
@@ -107,7 +147,7 @@ def _settle(record: WorkerRecord, target: State, now_ns: int) -> Decision:
 def _claim_refused(record: WorkerRecord, event: Exited, now_ns: int) -> Decision:
     """A worker of a dead supervisor still owns the bot: give it time to leave, then end it, then try again."""
     if not record.wanted:
-        return enter(replace(record, dirty=True), State.STOPPED, now_ns)
+        return enter(replace(record, dirty=True), record.rests_in, now_ns)
     # It never ran: what it left is judged by the sweep that follows the holder.
     waiting, _ = enter(replace(record, dirty=True), State.STARTING, now_ns)
     return wait_for_holder(waiting, event.held_by, now_ns)
@@ -128,12 +168,10 @@ def wait_for_holder(record: WorkerRecord, held_by: Identity | None, now_ns: int)
 
 def fork_failed(record: WorkerRecord, event: ForkFailed, now_ns: int, jitter: float) -> Decision:
     """Decide what follows a fork that did not come about."""
-    attempt = record.attempt + 1
-    record = replace(record, attempt=attempt, reason=event.reason)
+    record = replace(record, reason=event.reason)
     if not record.wanted:
-        return enter(record, State.STOPPED, now_ns)
-    restart_ns = now_ns + backoff_ns(record.config, attempt, jitter)
-    return enter(replace(record, restart_ns=restart_ns), State.BACKOFF, now_ns)
+        return enter(record, record.rests_in, now_ns)
+    return back_off(record, now_ns, jitter)
 
 
 def unusable(record: WorkerRecord, event: Unusable, now_ns: int, _jitter: float) -> Decision:

@@ -28,6 +28,10 @@ class Action(str, Enum):
     SPAWN = "spawn"  # fork a worker
     SWEEP = "sweep"  # fork a sweeper
     ASK_STOP = "ask_stop"  # the stop command on the pipe, and TERM
+    ASK_HANDOVER = "ask_handover"  # leave the orders to a successor; on the pipe only, TERM would cancel them
+    ASK_CLOSE = "ask_close"  # cancel, close the position, leave
+    PAUSE = "pause"  # on the pipe
+    RESUME = "resume"
     DUMP = "dump"  # have the worker write its stacks
     KILL = "kill"  # KILL to the whole group
     KILL_HOLDER = "kill_holder"  # KILL to the process that holds this bot's claim
@@ -48,7 +52,28 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Stop, then start again: a changed config, or a schedule."""
+    """Stop, then start again. `handover`: the successor takes the orders over, when the worker finds that it can."""
+
+    handover: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator, or the escalation of an account, wants no quotes; the worker lives on."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """An operator wants quotes again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """An operator wants the position closed, whatever state the bot is in; `sell_base`: spot inventory, too."""
+
+    sell_base: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +97,18 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The worker ended. `clean`: it proved that no order of its own rests. `held_by`: its claim was refused."""
+    """The worker ended. `clean`: it proved that no order of its own rests. `held_by`: its claim was refused.
+
+    `handover`: it left its orders, written down, to a successor. `closed`: the position that it had to close is flat.
+    """
 
     status: int | None
     signal: int | None = None
     clean: bool = False
     reason: str = ""
     held_by: Identity | None = None
+    handover: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +142,9 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed."""
+    """Time has passed. `frozen`: the process is stopped by a signal or a debugger, and cannot write its stacks."""
+
+    frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +158,9 @@ Happening = (
     Start
     | Stop
     | Restart
+    | Pause
+    | Resume
+    | Close
     | Forked
     | ForkFailed
     | Ready
@@ -150,7 +185,13 @@ class WorkerRecord:
     restarting: bool = False  # a planned stop that is followed by a start
     overweight: bool = False  # asked to stop for its memory
     reset: bool = False  # the next worker clears the risk latch
+    paused: bool = False  # no quotes, until somebody resumes
+    closing: bool = False  # the position is to be closed: by the worker, or by one that does nothing else
+    sell_base: bool = False  # with `closing`: spot inventory is sold, too
+    rests_in: State = State.STOPPED  # where a bot that nobody wants up comes to rest
     dirty: bool = False  # may have left orders on the venue
+    handing_over: bool = False  # asked to leave its orders to a successor
+    handover_until_ns: int | None = None  # the successor must be READY by then, or the orders are swept
     then: State = State.STOPPED  # where a confirmed sweep leads
     pid: int | None = None  # worker, or sweeper while SWEEPING
     started_ns: int = 0

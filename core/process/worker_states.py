@@ -17,14 +17,17 @@ from typing import Any
 from core.process.worker_policy import Decision, enter, exited, fork_failed, start_again, unusable, wait_for_holder
 from core.process.worker_record import (
     Action,
+    Close,
     Exited,
     Forked,
     ForkFailed,
     Happening,
     Needs,
     Overweight,
+    Pause,
     Ready,
     Restart,
+    Resume,
     Start,
     State,
     Stop,
@@ -34,9 +37,35 @@ from core.process.worker_record import (
     Unusable,
     WorkerRecord,
 )
+from core.process.worker_requests import (
+    close,
+    close_after_stop,
+    close_after_sweep,
+    close_down,
+    leave_by,
+    pause,
+    pause_later,
+    plan_handover,
+    plan_restart,
+    restart_now,
+    resume,
+    resume_later,
+    start,
+    start_halted,
+    start_waiting,
+    stop,
+    stop_waiting,
+    sweep_now,
+    tidy_up,
+    unwant,
+    unwant_in_sweep,
+    unwant_while_stopping,
+    want,
+    want_after_stop,
+    want_after_sweep,
+)
 
-DUMP_NS = 1_000_000_000  # how long a stuck worker may take to write its stacks
-KILL_MARGIN_NS = 2_000_000_000  # beyond the worker's own stop time-out
+DUMP_NS = 800_000_000  # how long a stuck worker may take to write its stacks
 SWEEP_LIMIT_NS = 20_000_000_000  # for a sweeper that says nothing of what it needs
 SWEEP_RETRY_FIRST_NS = 500_000_000
 SWEEP_RETRY_MAX_NS = 30_000_000_000
@@ -59,87 +88,17 @@ def next_due_ns(record: WorkerRecord) -> int | None:
     if record.killed:
         return None
     times = [record.due_ns]
-    if record.state in (State.STARTING, State.RUNNING) and record.pid is not None:
+    if record.state in (State.STARTING, State.RUNNING, State.STOPPING) and record.pid is not None:
         times.append(
             record.heartbeat_ns + int(record.config.heartbeat_timeout_s * _s)
             if record.dumped_ns is None
             else record.dumped_ns + DUMP_NS
         )
-        if record.config.restart_interval_min and record.ready_ns is not None:
+        times.append(record.handover_until_ns)
+        if record.state is State.RUNNING and record.config.restart_interval_min and record.ready_ns is not None:
             times.append(record.ready_ns + int(record.config.restart_interval_min * 60 * _s))
     known = [time for time in times if time is not None]
     return min(known) if known else None
-
-
-def _start(record: WorkerRecord, event: Start, now_ns: int, _jitter: float) -> Decision:
-    fresh = replace(record, wanted=True, reset=event.reset, attempt=0, crashes_ns=(), reason="")
-    return enter(fresh, State.STARTING, now_ns)
-
-
-def _start_halted(record: WorkerRecord, event: Start, now_ns: int, jitter: float) -> Decision:
-    if not event.reset:
-        return record, []  # a latch is cleared by an operator's reset only
-    return _start(record, event, now_ns, jitter)
-
-
-def _tidy_up(record: WorkerRecord, _event: TidyUp, now_ns: int, _jitter: float) -> Decision:
-    return enter(record, record.state, now_ns)
-
-
-def _want(record: WorkerRecord, _event: Start, _now_ns: int, _jitter: float) -> Decision:
-    return replace(record, wanted=True), []
-
-
-def _want_after_stop(record: WorkerRecord, event: Start, _now_ns: int, _jitter: float) -> Decision:
-    return replace(record, wanted=True, restarting=True, reset=event.reset), []
-
-
-def _soon(record: WorkerRecord, now_ns: int) -> WorkerRecord:
-    """Have a sweep that waits for its turn begin: somebody asks, perhaps because the cause is mended."""
-    return replace(record, due_ns=now_ns) if record.pid is None and record.due_ns is not None else record
-
-
-def _want_after_sweep(record: WorkerRecord, event: Start, now_ns: int, _jitter: float) -> Decision:
-    record = _soon(record, now_ns)
-    if record.then is State.HALTED and not event.reset:
-        return record, []
-    then = record.then if record.then is State.BACKOFF else State.STARTING
-    return replace(record, wanted=True, reset=event.reset or record.reset, then=then), []
-
-
-def _unwant(record: WorkerRecord, _event: Stop, _now_ns: int, _jitter: float) -> Decision:
-    return replace(record, wanted=False, restarting=False), []
-
-
-def _sweep_now(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: float) -> Decision:
-    return _soon(record, now_ns), []
-
-
-def _unwant_in_sweep(record: WorkerRecord, _event: Stop, now_ns: int, _jitter: float) -> Decision:
-    record = _soon(record, now_ns)
-    then = record.then if record.then in (State.FATAL, State.HALTED) else State.STOPPED
-    return replace(record, wanted=False, restarting=False, then=then), []
-
-
-def _stop_waiting(record: WorkerRecord, _event: Stop, now_ns: int, _jitter: float) -> Decision:
-    return enter(replace(record, wanted=False), State.STOPPED, now_ns)
-
-
-def _ask_stop(record: WorkerRecord, now_ns: int) -> Decision:
-    deadline = now_ns + int(record.config.stop_timeout_s * _s) + KILL_MARGIN_NS
-    return replace(record, state=State.STOPPING, due_ns=deadline), [Action.ASK_STOP]
-
-
-def _stop(record: WorkerRecord, _event: Stop, now_ns: int, _jitter: float) -> Decision:
-    return _ask_stop(replace(record, wanted=False, restarting=False), now_ns)
-
-
-def _plan_restart(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: float) -> Decision:
-    return _ask_stop(replace(record, wanted=True, restarting=True), now_ns)
-
-
-def _restart_now(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: float) -> Decision:
-    return enter(replace(record, wanted=True, attempt=0, reason=""), State.STARTING, now_ns)
 
 
 # ---------------------------------------------------------------- life
@@ -147,7 +106,8 @@ def _restart_now(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: fl
 
 def _forked(record: WorkerRecord, event: Forked, now_ns: int, _jitter: float) -> Decision:
     # From here on the worker may have sent an order, whatever becomes of it.
-    return replace(record, pid=event.pid, heartbeat_ns=now_ns, dirty=True), []
+    born = replace(record, pid=event.pid, heartbeat_ns=now_ns, dirty=True)
+    return born, [Action.ASK_CLOSE] if record.closing else []  # it may have been asked for before the close was
 
 
 def _forked_stopping(record: WorkerRecord, event: Forked, now_ns: int, jitter: float) -> Decision:
@@ -160,7 +120,9 @@ def _sweeper_forked(record: WorkerRecord, event: Forked, now_ns: int, _jitter: f
 
 
 def _ready(record: WorkerRecord, _event: Ready, now_ns: int, _jitter: float) -> Decision:
-    return replace(record, state=State.RUNNING, ready_ns=now_ns, reason="", reset=False, held_since_ns=None), []
+    ready = replace(record, state=State.RUNNING, ready_ns=now_ns, reason="", reset=False, held_since_ns=None)
+    # Pause again: it may have been asked for after the worker was.
+    return replace(ready, handover_until_ns=None), [Action.PAUSE] if record.paused else []
 
 
 def _allow_opening(record: WorkerRecord, event: Needs, now_ns: int, _jitter: float) -> Decision:
@@ -179,32 +141,46 @@ def _same(record: WorkerRecord, _event: Happening, _now_ns: int, _jitter: float)
     return record, []
 
 
-def _watch(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> Decision:
-    """Judge a living worker: stuck, due for a planned restart, or fine."""
+def _watch(record: WorkerRecord, event: Tick, now_ns: int, _jitter: float) -> Decision:
+    """Judge a living worker: stuck, too late to take over, due for a planned restart, or fine."""
     if record.pid is None or record.killed:
         return record, []
+    if (judged := _judge_silence(record, event, now_ns)) is not None:
+        return judged
+    if record.handover_until_ns is not None and now_ns >= record.handover_until_ns:
+        return replace(record, killed=True, reason="did not take over in time"), [Action.KILL]
+    interval_ns = int(record.config.restart_interval_min * 60 * _s)
+    due = interval_ns and record.ready_ns is not None and now_ns >= record.ready_ns + interval_ns
+    if due and record.state is State.RUNNING and not record.closing:
+        return leave_by(replace(record, restarting=True, reason="scheduled restart"), now_ns, Action.ASK_HANDOVER)
+    return record, []
+
+
+def _judge_silence(record: WorkerRecord, event: Tick, now_ns: int) -> Decision | None:
+    """Take the next step against a worker that does not beat: its stacks first, where it can still write them."""
     if record.dumped_ns is not None:
         if now_ns < record.dumped_ns + DUMP_NS:
             return record, []
         return replace(record, killed=True), [Action.KILL]
     silent_ns = now_ns - record.heartbeat_ns
-    if silent_ns >= record.config.heartbeat_timeout_s * _s:
-        reason = f"no heartbeat for {silent_ns / _s:.1f} s"
-        return replace(record, dumped_ns=now_ns, reason=reason), [Action.DUMP]
-    interval_ns = int(record.config.restart_interval_min * 60 * _s)
-    if interval_ns and record.ready_ns is not None and now_ns >= record.ready_ns + interval_ns:
-        return _ask_stop(replace(record, restarting=True, reason="scheduled restart"), now_ns)
-    return record, []
+    if silent_ns < record.config.heartbeat_timeout_s * _s:
+        return None
+    reason = f"no heartbeat for {silent_ns / _s:.1f} s"
+    if event.frozen:
+        return replace(record, killed=True, reason=f"{reason}, stopped by a signal"), [Action.KILL]
+    return replace(record, dumped_ns=now_ns, reason=reason), [Action.DUMP]
 
 
 def _overweight(record: WorkerRecord, event: Overweight, now_ns: int, _jitter: float) -> Decision:
-    return _ask_stop(replace(record, overweight=True, reason=event.reason), now_ns)
+    return leave_by(replace(record, overweight=True, reason=event.reason), now_ns, Action.ASK_STOP)
 
 
-def _stop_overdue(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> Decision:
-    if record.killed or record.pid is None or record.due_ns is None or now_ns < record.due_ns:
+def _stop_overdue(record: WorkerRecord, event: Tick, now_ns: int, _jitter: float) -> Decision:
+    if record.killed or record.pid is None:
         return record, []
-    return replace(record, killed=True, reason="did not stop in time"), [Action.KILL]
+    if record.due_ns is not None and now_ns >= record.due_ns:
+        return replace(record, killed=True, reason="did not stop in time"), [Action.KILL]
+    return _judge_silence(record, event, now_ns) or (record, [])
 
 
 def _backoff_over(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float) -> Decision:
@@ -244,9 +220,12 @@ def _sweep_again(record: WorkerRecord, _event: Tick, now_ns: int, _jitter: float
 Handler = Callable[[WorkerRecord, Any, int, float], Decision]  # each takes the event type it is listed under
 
 _LIVING: dict[type, Handler] = {
-    Start: _want,
-    Stop: _stop,
-    Restart: _plan_restart,
+    Start: want,
+    Stop: stop,
+    Restart: plan_restart,
+    Pause: pause,
+    Resume: resume,
+    Close: close,
     Forked: _forked,
     ForkFailed: fork_failed,
     Ready: _ready,
@@ -257,10 +236,13 @@ _LIVING: dict[type, Handler] = {
     Unusable: unusable,
 }
 _DOWN: dict[type, Handler] = {
-    Start: _start,
-    Stop: _unwant,
-    Restart: _restart_now,
-    TidyUp: _tidy_up,
+    Start: start,
+    Stop: unwant,
+    Restart: restart_now,
+    Pause: pause_later,
+    Resume: resume_later,
+    Close: close_down,
+    TidyUp: tidy_up,
     Tick: _same,
     Unusable: unusable,
     Overweight: _same,
@@ -268,24 +250,30 @@ _DOWN: dict[type, Handler] = {
 TABLE: dict[State, dict[type, Handler]] = {
     State.STOPPED: _DOWN,
     State.FATAL: _DOWN,
-    State.HALTED: {**_DOWN, Start: _start_halted, Restart: _same},
+    State.HALTED: {**_DOWN, Start: start_halted, Restart: _same},
     State.STARTING: {**_LIVING, Needs: _allow_opening},
-    State.RUNNING: {**_LIVING, Ready: _same},
+    State.RUNNING: {**_LIVING, Ready: _same, Restart: plan_handover},
     State.STOPPING: {
         **_LIVING,
-        Start: _want_after_stop,
-        Stop: _unwant,
+        Start: want_after_stop,
+        Stop: unwant_while_stopping,
         Restart: _same,  # stopping wins
+        Pause: pause_later,
+        Resume: resume_later,
+        Close: close_after_stop,
         Forked: _forked_stopping,
         Ready: _same,
         Tick: _stop_overdue,
         Overweight: _same,
     },
-    State.BACKOFF: {**_DOWN, Stop: _stop_waiting, Tick: _backoff_over},
+    State.BACKOFF: {**_DOWN, Start: start_waiting, Stop: stop_waiting, Tick: _backoff_over},
     State.SWEEPING: {
-        Start: _want_after_sweep,
-        Stop: _unwant_in_sweep,
-        Restart: _sweep_now,
+        Start: want_after_sweep,
+        Stop: unwant_in_sweep,
+        Restart: sweep_now,
+        Pause: pause_later,
+        Resume: resume_later,
+        Close: close_after_sweep,
         Forked: _sweeper_forked,
         ForkFailed: _sweep_fork_failed,
         SweepEnded: _sweep_ended,
