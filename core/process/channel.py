@@ -11,6 +11,8 @@ import socket
 from typing import Any
 
 MAX_PACKET = 128 * 1024
+BEAT = b'{"t":"beat"'  # what a heartbeat begins with, as `send` writes it
+READY_BEAT = b'{"t":"beat","ready":true'
 
 
 class BadPacket(ValueError):
@@ -45,6 +47,23 @@ def receive(end: socket.socket) -> dict[str, Any] | None:
     return message
 
 
+def receive_packet(end: socket.socket, buffer: bytearray) -> bytes:
+    """Return the next packet unread, empty at end of file. Raises BlockingIOError, ConnectionError."""
+    size = end.recv_into(buffer)
+    return bytes(memoryview(buffer)[:size])
+
+
+def parse(packet: bytes) -> dict[str, Any]:
+    """Return the message of a packet. Raises BadPacket."""
+    try:
+        message = json.loads(packet)
+    except (ValueError, RecursionError) as exc:
+        raise BadPacket(f"{len(packet)} bytes that are not JSON") from exc
+    if not isinstance(message, dict):
+        raise BadPacket("not a JSON object")
+    return message
+
+
 def receive_with_fds(end: socket.socket, max_fds: int) -> tuple[dict[str, Any] | None, list[int]]:
     """Return the next message and the descriptors that came with it."""
     space = socket.CMSG_SPACE(max_fds * 4) if max_fds else 0
@@ -55,10 +74,4 @@ def receive_with_fds(end: socket.socket, max_fds: int) -> tuple[dict[str, Any] |
             fds.frombytes(data[: len(data) - len(data) % 4])
     if not packet:
         return None, list(fds)
-    try:
-        message = json.loads(packet)
-    except (ValueError, RecursionError) as exc:
-        raise BadPacket(f"{len(packet)} bytes that are not JSON") from exc
-    if not isinstance(message, dict):
-        raise BadPacket("not a JSON object")
-    return message, list(fds)
+    return parse(packet), list(fds)

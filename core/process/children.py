@@ -35,6 +35,7 @@ class Child:
     request_id: int
     pid: int | None = None
     deaf: bool = False  # its end of the channel is closed
+    calm: bool = False  # only beats are expected of it: they are heard now and then, many at once
     last_words: dict[str, Any] = field(default_factory=dict)
     held_by: Identity | None = None
     bad_packets: int = 0
@@ -49,14 +50,16 @@ class Children:
         selector: selectors.BaseSelector,
         zygote: ZygoteLink,
         on_happening: Callable[[str, Happening], None],
-        on_beat: Callable[[str, dict[str, Any]], None],
+        on_beat: Callable[[str, bytes, bool], None],
         on_lease: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         self._selector = selector
         self._zygote = zygote
         self._on_happening = on_happening
-        self._on_beat = on_beat
+        self._on_beat = on_beat  # (bot, the packet unread, whether it says that it is ready)
         self._on_lease = on_lease  # returns the answer; raises what garbage raises
+        self._calm = selectors.DefaultSelector()
+        self._buffer = bytearray(channel.MAX_PACKET)
         self._by_request: dict[int, Child] = {}
         self._unknown_exits: dict[int, int] = {}
         self._last_id = 0
@@ -85,16 +88,16 @@ class Children:
         self._selector.register(ours, selectors.EVENT_READ, lambda _mask: self._hear(child))
         return child, theirs
 
-    def exec_sweep(self, name: str, spec: dict[str, Any], output_fd: int) -> None:
-        """Start a sweeper without the zygote, as a fresh interpreter; Forked or ForkFailed follows."""
-        child, theirs = self._new("sweep", name)
+    def exec_child(self, kind: str, name: str, spec: dict[str, Any], output_fd: int) -> None:
+        """Start a sweeper or worker without the zygote, as a fresh interpreter; Forked or ForkFailed follows."""
+        child, theirs = self._new(kind, name)
         try:
             channel.send(child.end, spec)
             arguments = [str(theirs.fileno()), str(os.getpid())]
             env = environ_without_secrets()
-            pid = spawn_module("core.process.sweep", arguments, env, output_fd, output_fd, theirs.fileno())
+            pid = spawn_module(f"core.process.{kind}", arguments, env, output_fd, output_fd, theirs.fileno())
         except OSError as exc:
-            self._fail(child, f"no sweeper could be started: {exc.strerror}")
+            self._fail(child, f"no {kind} process could be started: {exc.strerror}")
             return
         finally:
             theirs.close()
@@ -158,6 +161,24 @@ class Children:
             if group:
                 self.signal(name, number)
 
+    def calm(self, name: str) -> None:
+        """Hear a bot's child only in `hear_calm` from now on: each wake-up of ours costs more than a beat."""
+        child = self.living(name)
+        if child is not None and not child.deaf and not child.calm:
+            self._selector.unregister(child.end)
+            child.calm = True
+            self._calm.register(child.end, selectors.EVENT_READ, child)
+
+    def hear_calm(self) -> None:
+        """Hear the calm children that have said something."""
+        for key, _ in self._calm.select(0):
+            self._hear(key.data)
+
+    @property
+    def has_calm(self) -> bool:
+        """Tell whether `hear_calm` has anybody to hear."""
+        return bool(self._calm.get_map())
+
     def drain(self) -> None:
         """Hear every child once more, before ages are judged."""
         for child in list(self._by_request.values()):
@@ -168,34 +189,37 @@ class Children:
             if child.deaf:
                 return
             try:
-                message = channel.receive(child.end)
+                packet = channel.receive_packet(child.end, self._buffer)
             except BlockingIOError:
                 return
-            except channel.BadPacket as exc:
-                self._bad(child, str(exc))
-                continue
             except OSError:
-                message = None
-            if message is None:
+                packet = b""
+            if not packet:
                 self._deafen(child)
                 return
-            self._take(child, message)
+            if packet.startswith(channel.BEAT) and child.kind == "worker":
+                self._on_beat(child.name, packet, packet.startswith(channel.READY_BEAT))
+            else:
+                self._take(child, packet)
 
-    def _take(self, child: Child, message: dict[str, Any]) -> None:
-        kind = message.get("t")
+    def _take(self, child: Child, packet: bytes) -> None:
         try:
+            message = channel.parse(packet)
+            kind = message.get("t")
             if kind == "hello":
                 self._born(child, int(message["pid"]))
-            elif kind == "beat" and isinstance(message["snapshot"], dict):
-                self._on_beat(child.name, message)
             elif kind == "needs":
                 self._allow(child, message["seconds"])
             elif kind == "lease" and child.kind == "worker" and self._on_lease is not None:
                 channel.send(child.end, self._on_lease(child.name, message))
             elif kind in ("exit", "sweep"):
                 child.last_words = message
+            elif kind == "beat":
+                raise ValueError("a heartbeat in another form than ours")
             if message.get("held_by") is not None:
                 child.held_by = Identity.from_plain(message["held_by"])
+        except channel.BadPacket as exc:
+            self._bad(child, str(exc))
         except (KeyError, TypeError, ValueError, ArithmeticError) as exc:
             self._bad(child, repr(exc))
         except OSError:
@@ -218,9 +242,7 @@ class Children:
             self._deafen(child)
 
     def _deafen(self, child: Child) -> None:
-        child.deaf = True
-        self._selector.unregister(child.end)
-        child.end.close()
+        self._close_end(child)
         asked = child.request_id in self._zygote.open or any(
             request.id == child.request_id for request in self._zygote.waiting
         )
@@ -254,9 +276,12 @@ class Children:
     def _forget(self, child: Child) -> None:
         self._by_request.pop(child.request_id, None)
         if not child.deaf:
-            child.deaf = True
-            self._selector.unregister(child.end)
-            child.end.close()
+            self._close_end(child)
+
+    def _close_end(self, child: Child) -> None:
+        child.deaf = True
+        (self._calm if child.calm else self._selector).unregister(child.end)
+        child.end.close()
 
     def _died(self, child: Child, wait_status: int) -> None:
         self._hear(child)  # its last words
@@ -276,7 +301,9 @@ def _ending(child: Child, wait_status: int) -> Happening:
     # Clean is believed only from a worker that said so and then left by itself.
     clean = bool(said.get("clean")) and said.get("status") == code
     reason = str(said.get("reason") or f"exit status {code}")
-    return Exited(code, None, clean, reason, child.held_by)
+    by_word = said.get("status") == code
+    handover, closed = by_word and said.get("handover") is True, by_word and said.get("closed") is True
+    return Exited(code, None, clean, reason, child.held_by, handover, closed)
 
 
 def _next_ended() -> int | None:

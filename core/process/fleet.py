@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,12 +41,14 @@ class BotEntry:
     health: Health | None = None
     left_orders: list[str] = field(default_factory=list)
     ended_by: str = "clean"  # how the last stop ended: clean, swept or killed
+    _unread: bytes = b""
 
-    def row(self, now_ns: int) -> dict[str, Any]:
-        """Return the bot's row of `status --json`; every key is always there.
+    def row(self, now_ns: int, waits: str = "") -> dict[str, Any]:
+        """Return the bot's row of `status --json`; every key is always there. `waits`: what it waits for to start.
 
         The orders of a dead bot stay in it until a sweep has confirmed that they are gone.
         """
+        self._read()
         record, config = self.record, self.config
         living = record.state in LIVING and record.pid is not None
         shown = SHOWN_WHILE_DOWN if not record.dirty else (*SHOWN_WHILE_DOWN, "open_orders")
@@ -58,7 +61,7 @@ class BotEntry:
             "uptime_s": _seconds(now_ns - record.started_ns) if living else 0.0,
             "restarts": record.restarts,
             "last_exit": self.last_exit,
-            "reason": record.reason,
+            "reason": waits or record.reason,
             "exchange": config.exchange,
             "symbol": config.symbol,
             "strategy": config.strategy,
@@ -89,10 +92,21 @@ class BotEntry:
             )
         return rows
 
-    def hear(self, snapshot: dict[str, Any]) -> None:
-        """Take over what the worker says of itself; unknown keys are kept apart."""
-        self.snapshot = {key: _shaped(snapshot.get(key), default) for key, default in NO_SNAPSHOT.items()}
-        legs = snapshot.get("legs")
+    def hear(self, packet: bytes) -> None:
+        """Take over a heartbeat; it is read when somebody asks, which is rare."""
+        self._unread = packet
+
+    def _read(self) -> None:
+        """Read the newest heartbeat; unknown keys are kept apart, what makes no sense changes nothing."""
+        packet, self._unread = self._unread, b""
+        if not packet:
+            return
+        try:
+            snapshot = json.loads(packet)["snapshot"]
+            self.snapshot = {key: _shaped(snapshot.get(key), default) for key, default in NO_SNAPSHOT.items()}
+            legs = snapshot.get("legs")
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+            return
         known = [leg for leg in legs if isinstance(leg, dict) and "leg" in leg] if isinstance(legs, list) else []
         self.extra = {"legs": known}
 

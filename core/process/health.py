@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 SAMPLE_NS = 15_000_000_000  # each worker this often; reading PSS makes the kernel walk its pages
+
+
+def is_frozen(pid: int) -> bool:
+    """Tell whether a process is stopped by a signal or a debugger: it can do nothing, not even write its stacks."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat[stat.rindex(b")") + 2 :][:1] in (b"T", b"t")
 
 
 @dataclass(slots=True)

@@ -54,7 +54,9 @@ class OperatorVerbs:
     def _restart(self, request: Request) -> None:
         names = self._names(request)
         if names is not None:
-            self._tell(request, names, Restart(), {State.RUNNING, State.FATAL, State.HALTED, State.STOPPED})
+            self._tell(
+                request, names, Restart(handover=False), {State.RUNNING, State.FATAL, State.HALTED, State.STOPPED}
+            )
 
     def _bot(self, request: Request) -> None:
         names = self._names(request)
@@ -87,7 +89,7 @@ class OperatorVerbs:
         """Put the event to each bot and answer once all have come to rest."""
         supervisor = self._supervisor
         for name in names:
-            supervisor.happened(name, event)
+            supervisor.fleet.happened(name, event)
         deadline_ns = time.monotonic_ns() + ANSWER_NS
 
         def answered(now_ns: int) -> bool:

@@ -139,7 +139,7 @@ class RegistrySync:
         bot = self._bots[name]
         if bot.record.wanted:
             bot.record = replace(bot.record, reason="config changed")
-            self._happened(name, Restart())
+            self._happened(name, Restart(handover=False))
         elif self._autostarts(bot):
             self._happened(name, Start())
         elif bot.record.dirty and bot.record.settled:

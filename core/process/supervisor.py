@@ -9,46 +9,31 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import selectors
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from core.process.children import Children
 from core.process.control import ControlServer
-from core.process.fleet import BotEntry, exit_entry
+from core.process.fleet import BotEntry
+from core.process.fleet_control import IDLE_NS, FleetControl
 from core.process.health import Health
-from core.process.identity import signal_exactly
-from core.process.log_tail import log_tail
-from core.process.rate_leases import RateLeases
 from core.process.registry_sync import Paths, RegistrySync
-from core.process.worker_record import (
-    Action,
-    Exited,
-    Happening,
-    Overweight,
-    Ready,
-    State,
-    Stop,
-    SweepEnded,
-    Tick,
-    Unusable,
-)
+from core.process.worker_record import Overweight, State, Stop
 from core.process.worker_requests import KILL_MARGIN_NS
-from core.process.worker_states import SWEEP_LIMIT_NS, SWEEP_RETRY_MAX_NS, decide, next_due_ns
+from core.process.worker_states import SWEEP_LIMIT_NS, SWEEP_RETRY_MAX_NS
 from core.process.zygote_keeper import ZygoteKeeper, kind_of
 from core.process.zygote_link import ZygoteLink, environ_without_secrets, spawn_module
 from utils import exit_statuses
 from utils.files import write_json_atomic
 from utils.version import __version__
 
-IDLE_NS = 1_000_000_000
 PAUSE_NS = 2_000_000_000  # a loop gap beyond this is a paused machine, not silent workers
 SHUTDOWN_EXTRA_NS = KILL_MARGIN_NS + 2 * SWEEP_LIMIT_NS + 3_000_000_000
+BEATS_NS = 100_000_000  # how often the beats of calm workers are heard
 SAMPLE_GAP_NS = 100_000_000
 SAMPLES_AT_ONCE = 4
 COMPRESS_NS = 300_000_000_000
@@ -72,14 +57,14 @@ class Supervisor:
         self.waiters: list[Callable[[int], bool]] = []  # each is called until it says that it is done
         self._output_fd = output_fd
         link = ZygoteLink()
-        self._leases = RateLeases()
-        self._children = Children(self.selector, link, self.happened, self._beat, self._lend)
+        self.fleet = FleetControl(paths.home, self.bots, output_fd)
+        self._children = Children(self.selector, link, self.fleet.happened, self.fleet.beat, self.fleet.lend)
         data_dirs = paths.home.data_dirs
-        self._zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self._withdrawn)
-        self.registry = RegistrySync(paths, only, direct, self.selector, output_fd, self.bots, self.happened)
+        self._zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self.fleet.withdrawn)
+        self.fleet.attach(self._children, self._zygote)
+        self.registry = RegistrySync(paths, only, direct, self.selector, output_fd, self.bots, self.fleet.happened)
         self.registry.before_begin = self._warm
-        self._due_ns: int | None = None  # no bot wants a Tick before; None: look
-        self._sample_due_ns = 0
+        self._beats_due_ns = self._sample_due_ns = 0
         self._read_once = False  # the configs, successfully or not
         self._compress_due_ns = self.started_ns + COMPRESS_NS
 
@@ -130,15 +115,10 @@ class Supervisor:
 
     def _timeout_s(self) -> float:
         now_ns = time.monotonic_ns()
-        due_ns = min(self._next_due_ns(now_ns), self._zygote.due_ns or now_ns + IDLE_NS, now_ns + IDLE_NS)
+        due_ns = min(self.fleet.next_due_ns(now_ns), self._zygote.due_ns or now_ns + IDLE_NS, now_ns + IDLE_NS)
+        if self._children.has_calm:
+            due_ns = min(due_ns, self._beats_due_ns)
         return max(0, due_ns - now_ns) / 1e9
-
-    def _next_due_ns(self, now_ns: int) -> int:
-        """Return when the first bot wants a Tick, or sooner: a heartbeat only moves it back, a decision resets it."""
-        if self._due_ns is None or self._due_ns <= now_ns:
-            due = [time_ns for bot in self.bots.values() if (time_ns := next_due_ns(bot.record)) is not None]
-            self._due_ns = min(due, default=now_ns + IDLE_NS)
-        return self._due_ns
 
     def _credit_pause(self) -> None:
         """After a paused machine nobody's silence counts: the gap is given to every heartbeat."""
@@ -147,18 +127,15 @@ class Supervisor:
         self.last_loop_ns = now_ns
         if gap_ns > PAUSE_NS:
             log.warning("loop_gap", extra={"fields": {"gap_s": round(gap_ns / 1e9, 2)}})
-            for bot in self.bots.values():
-                bot.record = replace(bot.record, heartbeat_ns=bot.record.heartbeat_ns + gap_ns)
+            self.fleet.credit(gap_ns)
             self._zygote.credit(gap_ns)
 
     def _tick(self, now_ns: int) -> None:
-        self._reap()  # a wake-up byte may have been lost with an error
-        if self._next_due_ns(now_ns) <= now_ns:
-            self._children.drain()  # heartbeats that wait in a pipe count
-            for name, bot in list(self.bots.items()):
-                due = next_due_ns(bot.record)
-                if due is not None and due <= now_ns:
-                    self.happened(name, Tick())
+        if now_ns >= self._beats_due_ns:
+            self._beats_due_ns = now_ns + BEATS_NS
+            self._children.hear_calm()
+            self._reap()  # a wake-up byte may have been lost with an error
+        self.fleet.tick(now_ns)
         if now_ns >= self._sample_due_ns:
             self._sample_due_ns = now_ns + SAMPLE_GAP_NS
             self._sample_some(now_ns)
@@ -190,87 +167,7 @@ class Supervisor:
         if cpu_limit is not None and health.cpu_pct is not None and health.cpu_pct > cpu_limit:
             log.warning("cpu_over_limit", extra={"fields": {"bot": name, "pct": health.cpu_pct, "limit": cpu_limit}})
         if health.pss_mb is not None and health.pss_mb > limit_mb and self.bots[name].record.state is State.RUNNING:
-            self.happened(name, Overweight(f"uses {health.pss_mb:.0f} MB, memory_limit_mb is {limit_mb:.0f}"))
-
-    # ------------------------------------------------------------ decisions and actions
-
-    def happened(self, name: str, event: Happening) -> None:
-        """Put an event to the state table and carry out what it says."""
-        bot = self.bots.get(name)
-        if bot is None:
-            return
-        before = bot.record
-        self._due_ns = None
-        if isinstance(event, Exited):
-            self._note_exit(bot, event)
-        bot.record, actions = decide(before, event, time.monotonic_ns(), random.random())
-        if bot.record.state is not before.state:
-            fields = {"bot": name, "from": before.state.value, "to": bot.record.state.value}
-            log.info("state_changed", extra={"fields": {**fields, "reason": bot.record.reason}})
-        if isinstance(event, SweepEnded) and not event.confirmed:
-            log.warning("sweep_not_confirmed", extra={"fields": {"bot": name, "reason": event.reason}})
-        for action in actions:
-            self._act(bot, action)
-        if not bot.in_registry and bot.record.settled and not bot.record.dirty:
-            del self.bots[name]
-
-    def _note_exit(self, bot: BotEntry, event: Exited) -> None:
-        if event.held_by is None:  # a refused claim is a wait, not an exit
-            lines = log_tail(self.paths.home.log / f"{bot.config.name}.log")
-            reason = bot.record.reason if bot.record.killed else event.reason
-            bot.last_exit = exit_entry(event.status, event.signal, reason, lines)
-            log.info("worker_exited", extra={"fields": {"bot": bot.config.name, "reason": reason}})
-        self._leases.drop(bot.config.name)
-        bot.ended_by = "killed" if bot.record.killed else "clean" if event.clean else "swept"
-        bot.health = None
-
-    def _act(self, bot: BotEntry, action: Action) -> None:
-        name, now_ns = bot.config.name, time.monotonic_ns()
-        if action is Action.SPAWN:
-            kind = kind_of(bot.config)
-            if kind in self._zygote.unusable:
-                self.happened(name, Unusable(self._zygote.unusable[kind]))
-            else:
-                self._children.ask("worker", name, kind, self._spec(bot), now_ns)
-        elif action is Action.SWEEP:
-            self._sweep(bot, now_ns)
-        elif action is Action.ASK_STOP:
-            self._children.tell(name, {"t": "stop", "reason": bot.record.reason or "asked to stop"})
-            self._children.signal(name, signal.SIGTERM)
-        elif action is Action.DUMP:
-            log.error("worker_stuck", extra={"fields": {"bot": name, "reason": bot.record.reason}})
-            self._children.signal(name, signal.SIGUSR2)
-        elif action is Action.KILL:
-            self._children.signal(name, signal.SIGKILL, group=True)
-        elif action is Action.KILL_HOLDER and bot.record.held_by is not None:
-            signal_exactly(bot.record.held_by, signal.SIGKILL)
-        elif action is Action.ALERT:
-            fields = {"bot": name, "state": bot.record.state.value, "reason": bot.record.reason}
-            log.error("alert", extra={"fields": fields})
-
-    def _sweep(self, bot: BotEntry, now_ns: int) -> None:
-        name, kind = bot.config.name, kind_of(bot.config)
-        if kind in self._zygote.unusable or not self._zygote.lives:
-            self._children.exec_sweep(name, self._spec(bot), self._output_fd)
-        else:
-            self._children.ask("sweep", name, kind, self._spec(bot), now_ns)
-
-    def _spec(self, bot: BotEntry) -> dict[str, Any]:
-        home = str(self.paths.home.root)
-        return {"home": home, "config": bot.config.to_plain(), "reset": bot.record.reset}
-
-    def _beat(self, name: str, message: dict[str, Any]) -> None:
-        bot = self.bots.get(name)
-        if bot is None:
-            return
-        bot.hear(message["snapshot"])
-        bot.record = replace(bot.record, heartbeat_ns=time.monotonic_ns())
-        if message.get("ready") and bot.record.state is State.STARTING:
-            bot.health = Health(bot.record.pid or 0)
-            self.happened(name, Ready())
-
-    def _lend(self, name: str, message: dict[str, Any]) -> dict[str, Any]:
-        return self._leases.answer(name, message, time.monotonic_ns())
+            self.fleet.happened(name, Overweight(f"uses {health.pss_mb:.0f} MB, memory_limit_mb is {limit_mb:.0f}"))
 
     # ------------------------------------------------------------ children
 
@@ -278,14 +175,6 @@ class Supervisor:
         for pid in self._children.reap():
             if pid == self._zygote.pid:
                 self._zygote.ended()
-
-    def _withdrawn(self, name: str, reason: str) -> None:
-        """A kind of bot cannot be used: what was asked of the zygote is done without it, or not at all."""
-        bot = self.bots[name]
-        if bot.record.state is State.SWEEPING:
-            self._sweep(bot, time.monotonic_ns())
-        else:
-            self.happened(name, Unusable(reason))
 
     def _warm(self) -> None:
         self._zygote.warm({kind_of(bot.config): bot.config for bot in self.bots.values()})
@@ -325,7 +214,7 @@ class Supervisor:
             self.registry.closed = True
             log.info("stopping")
             for name in list(self.bots):
-                self.happened(name, Stop())
+                self.fleet.happened(name, Stop())
 
     def _finished(self) -> bool:
         busy = len(self._children) or any(not bot.record.settled or bot.record.dirty for bot in self.bots.values())
@@ -358,7 +247,7 @@ class Supervisor:
             "version": __version__,
             "home": str(self.paths.home.root),
         }
-        rows = [bot.row(now_ns) for _, bot in sorted(self.bots.items())]
+        rows = [bot.row(now_ns, self.fleet.starts.why(name, now_ns)) for name, bot in sorted(self.bots.items())]
         return {"daemon": daemon, "bots": rows, "invalid": self.registry.invalid}
 
     def _leave_final_status(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import selectors
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,10 @@ from core.process.fleet import NO_SNAPSHOT, BotEntry
 from core.process.rate_leases import LEASE_NS, RateLeases
 from core.process.worker_record import Needs, State, WorkerRecord
 from core.process.zygote_link import ZygoteLink
+
+
+def beat(snapshot: object) -> bytes:
+    return json.dumps({"t": "beat", "ready": True, "snapshot": snapshot}, separators=(",", ":")).encode()
 
 
 @pytest.mark.parametrize(
@@ -41,6 +46,28 @@ def test_a_child_that_floods_garbage_is_cut_off_and_nothing_is_raised(packet: by
     selector.close()
 
 
+@pytest.mark.parametrize("packet", [b'{"t":"beat"', beat(None), beat([]), beat("x")])
+def test_a_heartbeat_that_cannot_be_read_changes_nothing_of_what_is_known(packet: bytes) -> None:
+    config = BotConfig("a", "paper", "s", (Leg("main", "paper", "a", "X-Y"),), DaemonConfig(), {}, {}, {}, {}, "", "")
+    entry = BotEntry(config, WorkerRecord("a", state=State.RUNNING, pid=7))
+    entry.hear(beat({"open_orders": 2}))
+    assert entry.row(0)["open_orders"] == 2
+    entry.hear(packet)
+    assert entry.row(0)["open_orders"] == 2
+
+
+def test_a_calm_child_is_heard_when_its_turn_comes_and_its_last_words_are_not_lost(heard: Heard) -> None:
+    heard.children.calm("bot")
+    assert heard.selector.select(0) == []
+    channel.send(heard.theirs, {"t": "needs", "seconds": 5})
+    assert heard.selector.select(0) == [] and heard.events == []
+    heard.children.hear_calm()
+    assert heard.events == [Needs(5.0)]
+    heard.theirs.close()
+    heard.children.hear_calm()
+    assert heard.child.deaf and not heard.children.has_calm
+
+
 @pytest.mark.parametrize(
     "said",
     [{"legs": 5}, {"fills": "x"}, {"gates": 5}, {"mid": 3}, {"phase": []}, {"legs": [1, {"leg": "main"}, {}]}, {}],
@@ -49,7 +76,7 @@ def test_a_snapshot_of_the_wrong_shape_still_makes_a_row(said: dict[str, object]
     leg = Leg("main", "paper", "a", "X-Y")
     config = BotConfig("a", "paper", "s", (leg,), DaemonConfig(), {}, {}, {}, {}, "", "")
     entry = BotEntry(config, WorkerRecord("a"))
-    entry.hear(said)
+    entry.hear(beat(said))
     row = entry.row(0)
     assert {type(row[key]) for key in ("open_orders", "fills")} == {int}
     assert isinstance(row["gates"], list)
@@ -60,7 +87,7 @@ def test_a_snapshot_of_the_wrong_shape_still_makes_a_row(said: dict[str, object]
 def test_the_orders_of_a_dead_bot_are_shown_until_its_sweep_is_confirmed(dirty: bool, orders: int) -> None:
     config = BotConfig("a", "paper", "s", (Leg("main", "paper", "a", "X-Y"),), DaemonConfig(), {}, {}, {}, {}, "", "")
     entry = BotEntry(config, WorkerRecord("a"))
-    entry.hear({"open_orders": 2, "phase": "QUOTING", "legs": [{"leg": "main", "open_orders": 2}]})
+    entry.hear(beat({"open_orders": 2, "phase": "QUOTING", "legs": [{"leg": "main", "open_orders": 2}]}))
     entry.record = replace(entry.record, state=State.SWEEPING, dirty=dirty)
     row = entry.row(0)
     assert (row["open_orders"], row["legs"][0]["open_orders"], row["phase"]) == (orders, orders, None)

@@ -1,0 +1,290 @@
+"""Puts what happened to a bot to the state table and carries out what it says: a thin shell around decisions."""
+
+from __future__ import annotations
+
+import logging
+import random
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from core.bot_config import BotConfig
+from core.process.children import Children
+from core.process.escalation import Escalation, is_death
+from core.process.fleet import BotEntry, exit_entry
+from core.process.health import Health, is_frozen
+from core.process.identity import signal_exactly
+from core.process.log_tail import log_tail
+from core.process.rate_leases import RateLeases
+from core.process.start_queue import StartQueue, Wish
+from core.process.worker_record import (
+    Action,
+    Exited,
+    ForkFailed,
+    Happening,
+    Pause,
+    Ready,
+    Restart,
+    State,
+    SweepEnded,
+    Tick,
+    Unusable,
+)
+from core.process.worker_states import decide, next_due_ns
+from core.process.zygote_keeper import ZygoteKeeper, kind_of
+from utils import exit_statuses
+from utils.home import Home
+
+IDLE_NS = 1_000_000_000
+PARALLEL_STARTS = 8
+VENUE_PAUSE_NS, VENUE_MAX_PAUSE_NS = 5_000_000_000, 60_000_000_000
+VENUE_DOWN_ALERT = 3  # probes in a row that did not reach a venue
+ESCALATION_DEATHS, ESCALATION_NS = 2, 60_000_000_000
+log = logging.getLogger("makerd.process")
+
+
+def venue_of(config: BotConfig) -> str | None:
+    """Return the venue whose storm guard a bot is under, None when it needs none: an embedded one is always there."""
+    if config.exchange.partition(":")[0] == "paper":
+        return None
+    addresses = [str(config.exchange_config.get(key) or "") for key in ("base_url", "ws_url")]
+    return " ".join(part for part in (config.exchange, config.network, *addresses) if part)
+
+
+class FleetControl:
+    """Every bot of one supervisor: its events, its actions, its turn to start."""
+
+    def __init__(self, home: Home, bots: dict[str, BotEntry], output_fd: int) -> None:
+        self.bots = bots
+        self.starts = StartQueue(PARALLEL_STARTS, VENUE_PAUSE_NS, VENUE_MAX_PAUSE_NS)
+        self.escalation = Escalation(ESCALATION_DEATHS, ESCALATION_NS)
+        self.pause_account_on_deaths = False
+        self._home, self._output_fd = home, output_fd
+        self._leases = RateLeases()
+        self._children: Children
+        self._zygote: ZygoteKeeper
+        self._due_ns: int | None = None  # nothing is due before; None: look
+        self._do: Mapping[Action, Callable[[BotEntry], None]] = {
+            Action.SPAWN: self._queue,
+            Action.SWEEP: self._sweep,
+            Action.ASK_STOP: self._ask_stop,
+            Action.ASK_HANDOVER: self._ask_handover,
+            Action.ASK_CLOSE: self._ask_close,
+            Action.PAUSE: lambda bot: self._tell(bot, {"t": "pause"}),
+            Action.RESUME: lambda bot: self._tell(bot, {"t": "resume"}),
+            Action.DUMP: self._dump,
+            Action.KILL: lambda bot: self._children.signal(bot.config.name, signal.SIGKILL, group=True),
+            Action.KILL_HOLDER: self._kill_holder,
+            Action.ALERT: lambda bot: alert(bot.config.name, bot.record.state.value, bot.record.reason),
+        }
+
+    def attach(self, children: Children, zygote: ZygoteKeeper) -> None:
+        """Take over whom actions are carried out with."""
+        self._children, self._zygote = children, zygote
+
+    # ------------------------------------------------------------ what happened
+
+    def happened(self, name: str, event: Happening) -> None:
+        """Put an event to the state table and carry out what it says."""
+        bot = self.bots.get(name)
+        now_ns = time.monotonic_ns()
+        if bot is None or (isinstance(event, Restart) and self.starts.why(name, now_ns)):
+            return  # who waits for its turn to start will start with what is true then
+        before, self._due_ns = bot.record, None
+        if isinstance(event, Exited):
+            self._note_exit(bot, event)
+        bot.record, actions = decide(before, event, now_ns, random.random())
+        self._note_change(bot, before.state, event)
+        for action in actions:
+            self._do[action](bot)
+        self._keep_turns(bot, event, now_ns)
+        if not bot.in_registry and bot.record.settled and not bot.record.dirty:
+            self.bots.pop(name, None)
+
+    def _note_change(self, bot: BotEntry, before: State, event: Happening) -> None:
+        if bot.record.state is not before:
+            fields = {"bot": bot.config.name, "from": before.value, "to": bot.record.state.value}
+            log.info("state_changed", extra={"fields": {**fields, "reason": bot.record.reason}})
+        if isinstance(event, SweepEnded) and not event.confirmed:
+            log.warning("sweep_not_confirmed", extra={"fields": {"bot": bot.config.name, "reason": event.reason}})
+
+    def _note_exit(self, bot: BotEntry, event: Exited) -> None:
+        name = bot.config.name
+        if event.held_by is None:  # a refused claim is a wait, not an exit
+            lines = log_tail(self._home.log / f"{name}.log")
+            reason = bot.record.reason if bot.record.killed else event.reason
+            bot.last_exit = exit_entry(event.status, event.signal, reason, lines)
+            log.info("worker_exited", extra={"fields": {"bot": name, "reason": reason}})
+        self._leases.drop(name)
+        bot.ended_by = "killed" if bot.record.killed else "clean" if event.clean else "swept"
+        bot.health = None
+        if is_death(event) and bot.record.state in (State.STARTING, State.RUNNING):
+            self._escalate(bot)
+
+    def _escalate(self, bot: BotEntry) -> None:
+        """Tell a person when an account's bots die one after the other; let the others pause where that is wanted."""
+        for account in sorted({(leg.exchange, leg.account) for leg in bot.config.legs}):
+            died = self.escalation.died(" ".join(account), bot.config.name, time.monotonic_ns())
+            if not died:
+                continue
+            reason = f"{', '.join(died)} died within {self.escalation.window_ns / 1e9:.0f} s on {' '.join(account)}"
+            alert(bot.config.name, "ESCALATION", reason)
+            for other in list(self.bots.values()) if self.pause_account_on_deaths else ():
+                if any((leg.exchange, leg.account) == account for leg in other.config.legs):
+                    self.happened(other.config.name, Pause(reason))
+
+    def beat(self, name: str, packet: bytes, is_ready: bool) -> None:
+        """Take a heartbeat."""
+        bot = self.bots.get(name)
+        if bot is None:
+            return
+        bot.hear(packet)
+        bot.record = replace(bot.record, heartbeat_ns=time.monotonic_ns())
+        if is_ready and bot.record.state is State.STARTING:
+            bot.health = Health(bot.record.pid or 0)
+            self._children.calm(name)
+            self.happened(name, Ready())
+
+    def lend(self, name: str, message: dict[str, Any]) -> dict[str, Any]:
+        """Answer a worker that asks for a share of a request budget."""
+        return self._leases.answer(name, message, time.monotonic_ns())
+
+    def withdrawn(self, name: str, reason: str) -> None:
+        """Do without the zygote, or not at all, what was asked of it for a kind of bot that cannot be used."""
+        bot = self.bots[name]
+        if bot.record.state is State.SWEEPING:
+            self._sweep(bot)
+        elif bot.record.closing:
+            self._fork(bot)
+        else:
+            self.happened(name, Unusable(reason))
+
+    # ------------------------------------------------------------ time
+
+    def next_due_ns(self, now_ns: int) -> int:
+        """Return when something is due, or sooner: a heartbeat only moves it back, a decision resets it."""
+        if self._due_ns is None or self._due_ns <= now_ns:
+            due = [time_ns for bot in self.bots.values() if (time_ns := next_due_ns(bot.record)) is not None]
+            turn_ns = self.starts.due_ns(now_ns)
+            self._due_ns = min([*due, *([] if turn_ns is None else [turn_ns])], default=now_ns + IDLE_NS)
+        return self._due_ns
+
+    def tick(self, now_ns: int) -> None:
+        """Let time pass for whoever waits for it."""
+        if self.next_due_ns(now_ns) > now_ns:
+            return
+        self._children.drain()  # heartbeats that wait in a pipe count
+        for name, bot in list(self.bots.items()):
+            due_ns = next_due_ns(bot.record)
+            if due_ns is not None and due_ns <= now_ns:
+                self.happened(name, Tick(frozen=bot.record.pid is not None and is_frozen(bot.record.pid)))
+        self._admit(now_ns)
+        self._due_ns = None
+
+    def credit(self, gap_ns: int) -> None:
+        """Count a pause of the whole machine as nobody's silence."""
+        self._due_ns = None
+        for bot in self.bots.values():
+            bot.record = replace(bot.record, heartbeat_ns=bot.record.heartbeat_ns + gap_ns)
+
+    # ------------------------------------------------------------ whose turn it is
+
+    def _keep_turns(self, bot: BotEntry, event: Happening, now_ns: int) -> None:
+        name = bot.config.name
+        if isinstance(event, Ready):
+            self.starts.ready(name)
+        elif isinstance(event, Exited | ForkFailed | Unusable):
+            self._note_end(bot, event, now_ns)
+        elif bot.record.state is not State.STARTING and self.starts.withdraw(name):
+            self.happened(name, ForkFailed("not started yet"))
+        if len(self.starts):
+            self._admit(now_ns)
+
+    def _note_end(self, bot: BotEntry, event: Happening, now_ns: int) -> None:
+        unreachable = (
+            isinstance(event, Exited) and event.status == exit_statuses.VENUE_UNREACHABLE and event.held_by is None
+        )
+        venue = venue_of(bot.config)
+        times = self.starts.ended(bot.config.name, venue, unreachable, now_ns, random.random())
+        if unreachable and times == VENUE_DOWN_ALERT:
+            alert(bot.config.name, "VENUE_DOWN", f"{venue} could not be reached {times} times: {bot.record.reason}")
+
+    def _queue(self, bot: BotEntry) -> None:
+        urgent = bot.record.handover_until_ns is not None or bot.record.closing
+        self.starts.ask(Wish(bot.config.name, venue_of(bot.config), urgent))
+        self._admit(time.monotonic_ns())
+
+    def _admit(self, now_ns: int) -> None:
+        for name in self.starts.admit(now_ns, self._is_blocked):
+            self._fork(self.bots[name])
+
+    def _is_blocked(self, name: str) -> bool:
+        """Tell whether a bot that leaves the registry still has what this one needs: it may have been renamed."""
+        wanted = _markets(self.bots[name].config)
+        return any(
+            not other.in_registry and other.config.name != name and not wanted.isdisjoint(_markets(other.config))
+            for other in self.bots.values()
+        )
+
+    # ------------------------------------------------------------ actions
+
+    def _fork(self, bot: BotEntry) -> None:
+        name, kind = bot.config.name, kind_of(bot.config)
+        if kind not in self._zygote.unusable:
+            self._children.ask("worker", name, kind, self._spec(bot), time.monotonic_ns())
+        elif bot.record.closing:  # to close needs no strategy, and so no zygote that could import it
+            self._children.exec_child("worker", name, self._spec(bot), self._output_fd)
+        else:
+            self.happened(name, Unusable(self._zygote.unusable[kind]))
+
+    def _sweep(self, bot: BotEntry) -> None:
+        name, kind = bot.config.name, kind_of(bot.config)
+        if kind in self._zygote.unusable or not self._zygote.lives:
+            self._children.exec_child("sweep", name, self._spec(bot), self._output_fd)
+        else:
+            self._children.ask("sweep", name, kind, self._spec(bot), time.monotonic_ns())
+
+    def _spec(self, bot: BotEntry) -> dict[str, Any]:
+        record = bot.record
+        return {
+            "home": str(self._home.root),
+            "config": bot.config.to_plain(),
+            "reset": record.reset,
+            "paused": record.paused,
+            "close_only": record.closing,
+            "sell_base": record.sell_base,
+            "handover": record.handover_until_ns is not None,
+        }
+
+    def _tell(self, bot: BotEntry, message: dict[str, Any]) -> None:
+        self._children.tell(bot.config.name, message)
+
+    def _ask_stop(self, bot: BotEntry) -> None:
+        self._tell(bot, {"t": "stop", "reason": bot.record.reason or "asked to stop"})
+        self._children.signal(bot.config.name, signal.SIGTERM)
+
+    def _ask_handover(self, bot: BotEntry) -> None:
+        reason = bot.record.reason or "asked to restart"
+        self._tell(bot, {"t": "handover", "reason": reason, "deadline_s": bot.config.daemon.stop_timeout_s})
+
+    def _ask_close(self, bot: BotEntry) -> None:
+        self._tell(bot, {"t": "close", "reason": "asked to close", "sell_base": bot.record.sell_base})
+
+    def _dump(self, bot: BotEntry) -> None:
+        log.error("worker_stuck", extra={"fields": {"bot": bot.config.name, "reason": bot.record.reason}})
+        self._children.signal(bot.config.name, signal.SIGUSR2)
+
+    def _kill_holder(self, bot: BotEntry) -> None:
+        if bot.record.held_by is not None:
+            signal_exactly(bot.record.held_by, signal.SIGKILL)
+
+
+def _markets(config: BotConfig) -> set[tuple[str, str, str]]:
+    return {(leg.exchange, leg.account, leg.symbol) for leg in config.legs}
+
+
+def alert(bot: str, state: str, reason: str) -> None:
+    """Tell a person, by way of the daemon's log."""
+    log.error("alert", extra={"fields": {"bot": bot, "state": state, "reason": reason}})
