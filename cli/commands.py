@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from cli.config_commands import config
+from cli.flatten import flatten
 from cli.live import agree_to_live, live_option
 from cli.offline import bot_names, status_while_down
 from cli.shared import App, Door, Keep, as_json, complaints_of, everywhere, pass_app, unknown_name
@@ -41,6 +42,7 @@ def cli() -> None:
 
 
 cli.add_command(config)
+cli.add_command(flatten)
 
 
 @cli.command()
@@ -160,7 +162,7 @@ def restart(app: App, names: tuple[str, ...], live: bool, json_wanted: bool) -> 
 @cli.group(no_args_is_help=True)
 @everywhere
 def bot() -> None:
-    """Start, stop or reset single bots of the running daemon."""
+    """Start, stop, pause, close or reset single bots of the running daemon."""
 
 
 def _add_bot_command(action: str, text: str) -> None:
@@ -171,13 +173,16 @@ def _add_bot_command(action: str, text: str) -> None:
     @everywhere
     @pass_app
     def command(app: App, names: tuple[str, ...], live: bool, json_wanted: bool) -> int:
-        if action != "stop":
+        if action in ("start", "reset"):
             agree_to_live(app.home, names, live)
         return _say_bots(call(app.home, "bot", {"action": action, "names": list(names)}, WORK_S), json_wanted)
 
 
 _add_bot_command("start", "Start bots that are stopped.")
 _add_bot_command("stop", "Stop bots and cancel their orders; the others go on.")
+_add_bot_command("pause", "Take the quotes off the venue; the worker lives on and watches.")
+_add_bot_command("resume", "Quote again after a pause.")
+_add_bot_command("close", "Cancel everything, close the position, then stop. Spot inventory stays; see `flatten`.")
 _add_bot_command("reset", "Clear a tripped risk limit or a FATAL state, then start the bots again.")
 
 
@@ -187,7 +192,8 @@ def _say_bots(answer: Mapping[str, Any], json_wanted: bool) -> int:
         click.echo(json.dumps(answer))
     for row in () if json_wanted else answer["bots"]:
         reason = f": {row['reason']}" if row.get("reason") and row["state"] != "RUNNING" else ""
-        click.echo(f"{row['name']} {row['state']}{reason}")
+        also = "".join(f" ({word})" for word in ("paused", "closing") if row.get(word))
+        click.echo(f"{row['name']} {row['state']}{also}{reason}")
     return REFUSED if any(row["state"] in SETTLED_BADLY for row in answer["bots"]) else DONE
 
 

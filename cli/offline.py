@@ -133,6 +133,8 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
         "restarts": 0,
         "last_exit": None,
         "reason": "",
+        "paused": False,
+        "closed": False,
         "exchange": config.exchange,
         "symbol": config.symbol,
         "strategy": config.strategy,

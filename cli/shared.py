@@ -51,6 +51,9 @@ class Services(Protocol):
     def start_direct(self, home: Home, config_dir: Path, run_dir: Path) -> Supervised:
         """Start a supervisor of its own for direct execution. Raises MakerdError."""
 
+    def start_flatten(self, home: Home, names: Sequence[str], sell_base: bool) -> Supervised:
+        """Start a supervisor that closes what the bots of a home hold. Raises MakerdError."""
+
     def daemon_pid(self, home: Home) -> int | None:
         """Return the pid that holds the lock of the home, None when nobody does."""
 

@@ -49,7 +49,13 @@ class DoorServices:
         """Start a supervisor of its own that ends with its bot. Raises MakerdError."""
         from core.process.launcher import start_supervisor
 
-        return start_supervisor(home, config_dir, run_dir, direct=True, tied=True)
+        return start_supervisor(home, config_dir, run_dir, kind="direct", tied=True)
+
+    def start_flatten(self, home: Home, names: Sequence[str], sell_base: bool) -> SupervisorHandle:
+        """Start a supervisor that closes what the bots of a home hold, and then ends. Raises MakerdError."""
+        from core.process.launcher import start_supervisor
+
+        return start_supervisor(home, home.active, home.run, "flatten", tied=True, names=names, sell_base=sell_base)
 
     def daemon_pid(self, home: Home) -> int | None:
         """Return the pid that holds the lock of the home, None when nobody does."""

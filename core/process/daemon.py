@@ -21,6 +21,7 @@ from core.process.child_setup import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, p
 from core.process.control import ControlServer
 from core.process.operator_verbs import OperatorVerbs
 from core.process.pid_file import PidFile, holder
+from core.process.purpose import Purpose
 from core.process.registry_sync import Paths
 from core.process.supervisor import Supervisor
 from utils import exit_statuses
@@ -60,7 +61,7 @@ def main(arguments: dict[str, Any]) -> int:
 
 def _serve(paths: Paths, arguments: dict[str, Any], say: Any) -> int:
     become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
-    supervisor = Supervisor(paths, frozenset(arguments["only"]), bool(arguments["direct"]), output_fd=2)
+    supervisor = Supervisor(paths, Purpose.from_plain(arguments["purpose"]), output_fd=2)
     supervisor.on_ready = say
     try:
         supervisor.control = ControlServer(paths.run_dir, supervisor.selector, OperatorVerbs(supervisor))

@@ -62,6 +62,8 @@ class BotEntry:
             "restarts": record.restarts,
             "last_exit": self.last_exit,
             "reason": waits or record.reason,
+            "paused": record.paused,
+            "closed": record.closed,
             "exchange": config.exchange,
             "symbol": config.symbol,
             "strategy": config.strategy,
@@ -73,6 +75,12 @@ class BotEntry:
             **{key: said[key] for key in NO_SNAPSHOT},
             "legs": self._legs(living or record.dirty),
         }
+
+    def brief(self) -> dict[str, Any]:
+        """Return what an operator is told who asked something of the bot."""
+        record = self.record
+        said = {"name": record.name, "state": record.state.value, "reason": record.reason}
+        return {**said, "paused": record.paused, "closing": record.closing, "closed": record.closed}
 
     def _legs(self, may_have_orders: bool) -> list[dict[str, Any]]:
         said = {leg["leg"]: leg for leg in self.extra.get("legs", [])}

@@ -65,14 +65,14 @@ def start_supervisor(
     home: Home,
     config_dir: Path,
     run_dir: Path,
-    direct: bool = False,
+    kind: str = "daemon",
     tied: bool = False,
     names: Sequence[str] = (),
+    sell_base: bool = False,
 ) -> SupervisorHandle:
     """Start a supervisor and wait until it is ready. Raises StartRefused with one line that says why not.
 
-    `direct`: it looks after its own folder of configs only and ends with its bots. `tied`: it stops when the
-    calling process dies.
+    `kind` is one of `core.process.purpose.Kind`. `tied`: it stops when the calling process dies.
     """
     try:
         home.log.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -85,8 +85,7 @@ def start_supervisor(
         "home": str(home.root),
         "configs": str(config_dir),
         "run_dir": str(run_dir),
-        "only": list(names),
-        "direct": direct,
+        "purpose": {"kind": kind, "only": list(names), "sell_base": sell_base},
         "tied": tied,
         "parent_pid": os.getpid(),
         "ready_fd": writer,

@@ -8,8 +8,19 @@ from typing import Any
 
 from core.process.control import Request
 from core.process.supervisor import Supervisor
-from core.process.worker_record import Happening, Restart, Start, State, Stop
+from core.process.worker_record import Close, Happening, Pause, Restart, Resume, Start, State, Stop
 
+SETTLED = frozenset({State.STOPPED, State.FATAL, State.HALTED})
+UP = SETTLED.union({State.RUNNING})
+ANYHOW = frozenset(State)
+BOT_ACTIONS: dict[str, tuple[Happening, frozenset[State]]] = {  # what is asked -> the event, and when it is answered
+    "start": (Start(), UP),
+    "reset": (Start(reset=True), UP),
+    "stop": (Stop(), SETTLED),
+    "pause": (Pause(), ANYHOW),
+    "resume": (Resume(), ANYHOW),
+    "close": (Close(), SETTLED),
+}
 ANSWER_NS = 8_000_000_000  # a command that takes longer is answered with the state so far
 
 
@@ -25,12 +36,13 @@ class OperatorVerbs:
             "restart": self._restart,
             "bot": self._bot,
             "reload": self._reload,
+            "flatten": self._flatten,
         }
 
     def __call__(self, request: Request) -> None:
         """Carry out one request."""
         verb = self._verbs.get(request.verb)
-        if self._supervisor.stopping_since_ns is not None and request.verb in ("restart", "bot", "reload"):
+        if self._supervisor.stopping_since_ns is not None and request.verb in ("restart", "bot", "reload", "flatten"):
             request.refuse("the daemon is stopping; start it again afterwards")
         elif verb is None:
             request.refuse(f"unknown verb {request.verb[:40]!r}; known: {', '.join(sorted(self._verbs))}")
@@ -54,27 +66,30 @@ class OperatorVerbs:
     def _restart(self, request: Request) -> None:
         names = self._names(request)
         if names is not None:
-            self._tell(
-                request, names, Restart(handover=False), {State.RUNNING, State.FATAL, State.HALTED, State.STOPPED}
-            )
+            self._tell(request, names, Restart(handover=False), UP)
 
     def _bot(self, request: Request) -> None:
         names = self._names(request)
         action = request.args.get("action")
         if names is None:
             return
-        if action not in ("start", "stop", "reset"):
-            request.refuse("action is start, stop or reset")
+        if action not in BOT_ACTIONS:
+            request.refuse(f"action is one of {', '.join(sorted(BOT_ACTIONS))}")
             return
         for name in names:
-            self._supervisor.bots[name].held_down = action == "stop"
-        settled = {State.STOPPED, State.FATAL, State.HALTED}
-        if action == "start":
-            self._tell(request, names, Start(), {State.RUNNING, *settled})
-        elif action == "reset":
-            self._tell(request, names, Start(reset=True), {State.RUNNING, *settled})
-        else:
-            self._tell(request, names, Stop(), settled)
+            self._supervisor.bots[name].held_down = action in ("stop", "close")
+        event, until = BOT_ACTIONS[action]
+        self._tell(request, names, event, until)
+
+    def _flatten(self, request: Request) -> None:
+        """Close what the named bots hold, whatever state they are in; `look` only tells how far that has come."""
+        names = self._names(request)
+        if names is None:
+            return
+        event = None if request.args.get("look") else Close(request.args.get("sell_base") is True)
+        for name in names if event else ():
+            self._supervisor.bots[name].held_down = True
+        self._tell(request, names, event, SETTLED)
 
     def _names(self, request: Request) -> list[str] | None:
         known = self._supervisor.bots
@@ -85,21 +100,19 @@ class OperatorVerbs:
             return None
         return list(asked)
 
-    def _tell(self, request: Request, names: list[str], event: Happening, until: set[State]) -> None:
+    def _tell(self, request: Request, names: list[str], event: Happening | None, until: frozenset[State]) -> None:
         """Put the event to each bot and answer once all have come to rest."""
         supervisor = self._supervisor
-        for name in names:
-            supervisor.fleet.happened(name, event)
+        if event is not None:
+            for name in names:
+                supervisor.fleet.happened(name, event)
         deadline_ns = time.monotonic_ns() + ANSWER_NS
 
         def answered(now_ns: int) -> bool:
             bots = [supervisor.bots[name] for name in names if name in supervisor.bots]
             if now_ns < deadline_ns and not all(bot.record.state in until for bot in bots):
                 return False
-            rows = [
-                {"name": bot.config.name, "state": bot.record.state.value, "reason": bot.record.reason} for bot in bots
-            ]
-            request.answer({"bots": rows})
+            request.answer({"bots": [bot.brief() for bot in bots]})
             return True
 
         supervisor.waiters.append(answered)

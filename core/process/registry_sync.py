@@ -13,7 +13,8 @@ from typing import Any
 from core.bot_config import BotConfig
 from core.process.config_child import ConfigChild
 from core.process.fleet import BotEntry, last_known
-from core.process.worker_record import Happening, Restart, Start, Stop, TidyUp, WorkerRecord
+from core.process.purpose import Kind, Purpose
+from core.process.worker_record import Happening, Restart, Stop, TidyUp, WorkerRecord
 from utils.home import Home
 
 log = logging.getLogger("makerd.process")
@@ -35,8 +36,7 @@ class RegistrySync:
     def __init__(
         self,
         paths: Paths,
-        only: frozenset[str],
-        direct: bool,
+        purpose: Purpose,
         selector: selectors.BaseSelector,
         output_fd: int,
         bots: dict[str, BotEntry],
@@ -46,8 +46,7 @@ class RegistrySync:
         self.on_read: list[Callable[[Answer], None]] = []  # called once, after the answer is applied
         self.before_begin: Callable[[], None] = lambda: None
         self._paths = paths
-        self._only = only  # at the start: these bots and no others; empty is "as their configs say"
-        self._direct = direct
+        self._purpose = purpose
         self._selector = selector
         self._output_fd = output_fd
         self._bots = bots
@@ -78,7 +77,7 @@ class RegistrySync:
         """Return why a first start must be refused, None when there is something to run."""
         if isinstance(answer, str):
             return answer
-        unknown = self._only - self._bots.keys()
+        unknown = self._purpose.only - self._bots.keys()
         if self._bots and not unknown:
             return None
         concerned = [entry for entry in self.invalid if not unknown or entry.get("name") in unknown]
@@ -115,7 +114,7 @@ class RegistrySync:
         changed = [name for name, config in configs.items() if self._take(config, name in unclean, answer["figures"])]
         self.before_begin()
         self._drop_missing(configs)
-        if first and not self._direct:  # what others left, or still run, is not a direct run's
+        if first and self._purpose.takes_left_overs:
             self._adopt_left_overs(unclean)
             self.before_begin()  # theirs may be a kind that no valid config names
         for name in changed:
@@ -140,15 +139,10 @@ class RegistrySync:
         if bot.record.wanted:
             bot.record = replace(bot.record, reason="config changed")
             self._happened(name, Restart(handover=False))
-        elif self._autostarts(bot):
-            self._happened(name, Start())
+        elif not bot.held_down and self._purpose.concerns(name, bot.config.daemon.autostart):
+            self._happened(name, self._purpose.first_wish)
         elif bot.record.dirty and bot.record.settled:
             self._happened(name, TidyUp())
-
-    def _autostarts(self, bot: BotEntry) -> bool:
-        if bot.held_down:
-            return False
-        return bot.config.name in self._only if self._only else bot.config.daemon.autostart
 
     def _drop_missing(self, configs: dict[str, BotConfig]) -> None:
         broken = {entry.get("name") for entry in self.invalid} | {Path(entry["file"]).stem for entry in self.invalid}
@@ -164,4 +158,5 @@ class RegistrySync:
             if name not in self._bots and run is not None:
                 config = BotConfig.from_plain(run["config"])
                 self._bots[name] = BotEntry(config, WorkerRecord(name, config.daemon, dirty=True), in_registry=False)
-                self._happened(name, TidyUp())
+                closes = self._purpose.kind is Kind.FLATTEN and self._purpose.concerns(name, autostart=False)
+                self._happened(name, self._purpose.first_wish if closes else TidyUp())

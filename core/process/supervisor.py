@@ -21,6 +21,7 @@ from core.process.control import ControlServer
 from core.process.fleet import BotEntry
 from core.process.fleet_control import IDLE_NS, FleetControl
 from core.process.health import Health
+from core.process.purpose import Purpose
 from core.process.registry_sync import Paths, RegistrySync
 from core.process.worker_record import Overweight, State, Stop
 from core.process.worker_requests import KILL_MARGIN_NS
@@ -43,9 +44,9 @@ log = logging.getLogger("makerd.process")
 class Supervisor:
     """The daemon's only thread."""
 
-    def __init__(self, paths: Paths, only: frozenset[str], direct: bool, output_fd: int) -> None:
+    def __init__(self, paths: Paths, purpose: Purpose, output_fd: int) -> None:
         self.paths = paths
-        self.direct = direct
+        self.purpose = purpose
         self.selector = selectors.DefaultSelector()
         self.bots: dict[str, BotEntry] = {}
         self.started_ns = time.monotonic_ns()
@@ -62,7 +63,7 @@ class Supervisor:
         data_dirs = paths.home.data_dirs
         self._zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self.fleet.withdrawn)
         self.fleet.attach(self._children, self._zygote)
-        self.registry = RegistrySync(paths, only, direct, self.selector, output_fd, self.bots, self.fleet.happened)
+        self.registry = RegistrySync(paths, purpose, self.selector, output_fd, self.bots, self.fleet.happened)
         self.registry.before_begin = self._warm
         self._beats_due_ns = self._sample_due_ns = 0
         self._read_once = False  # the configs, successfully or not
@@ -219,7 +220,7 @@ class Supervisor:
     def _finished(self) -> bool:
         busy = len(self._children) or any(not bot.record.settled or bot.record.dirty for bot in self.bots.values())
         if self.stopping_since_ns is None:
-            return self.direct and self.on_ready is None and not busy and bool(self.bots)
+            return self.purpose.ends_with_its_bots and self.on_ready is None and not busy and bool(self.bots)
         if not busy:
             return True
         timeouts = [bot.config.daemon.stop_timeout_s for bot in self.bots.values()]
@@ -269,7 +270,7 @@ class Supervisor:
         self._zygote.stop()
         self._reap()
         log.info("stopped", extra={"fields": report})
-        if self.direct:
+        if self.purpose.ends_with_its_bots:
             self._leave_final_status()
         for callback in self.on_stopped:
             callback(report)

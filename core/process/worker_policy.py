@@ -90,7 +90,8 @@ def _closing_ended(record: WorkerRecord, event: Exited, now_ns: int, jitter: flo
     if event.status == exit_statuses.RISK_HALT:
         record = replace(record, rests_in=State.HALTED)  # a limit tripped meanwhile
     if event.closed and event.clean:
-        return enter(replace(record, closing=False, sell_base=False, wanted=False), record.rests_in, now_ns)
+        flat = replace(record, closing=False, sell_base=False, closed=True, wanted=False)
+        return enter(flat, record.rests_in, now_ns)
     if event.status in HOPELESS and event.signal is None:
         return _settle(replace(record, closing=False), State.FATAL, now_ns)
     return back_off(replace(record, wanted=True, restarting=False), now_ns, jitter)

@@ -188,6 +188,7 @@ class WorkerRecord:
     paused: bool = False  # no quotes, until somebody resumes
     closing: bool = False  # the position is to be closed: by the worker, or by one that does nothing else
     sell_base: bool = False  # with `closing`: spot inventory is sold, too
+    closed: bool = False  # the last close that was asked for ended flat
     rests_in: State = State.STOPPED  # where a bot that nobody wants up comes to rest
     dirty: bool = False  # may have left orders on the venue
     handing_over: bool = False  # asked to leave its orders to a successor

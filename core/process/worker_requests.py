@@ -19,7 +19,7 @@ _s = 1_000_000_000
 def start(record: WorkerRecord, event: Start, now_ns: int, _jitter: float) -> Decision:
     """Start a bot that rests, with its past forgiven."""
     fresh = replace(record, wanted=True, reset=event.reset, attempt=0, crashes_ns=(), reason="")
-    return enter(replace(fresh, closing=False, rests_in=State.STOPPED), State.STARTING, now_ns)
+    return enter(replace(fresh, closing=False, closed=False, rests_in=State.STOPPED), State.STARTING, now_ns)
 
 
 def start_halted(record: WorkerRecord, event: Start, now_ns: int, jitter: float) -> Decision:
@@ -128,7 +128,8 @@ def restart_now(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: flo
     """Start a bot that rests."""
     if record.closing:
         return record, []
-    return enter(replace(record, wanted=True, attempt=0, reason="", rests_in=State.STOPPED), State.STARTING, now_ns)
+    fresh = replace(record, wanted=True, attempt=0, reason="", closed=False, rests_in=State.STOPPED)
+    return enter(fresh, State.STARTING, now_ns)
 
 
 def pause(record: WorkerRecord, event: Pause, _now_ns: int, _jitter: float) -> Decision:
@@ -154,7 +155,7 @@ def resume_later(record: WorkerRecord, _event: Resume, _now_ns: int, _jitter: fl
 def _to_close(record: WorkerRecord, event: Close, rests_in: State) -> WorkerRecord:
     rests_in = rests_in if rests_in in (State.FATAL, State.HALTED) else record.rests_in
     closing = replace(record, closing=True, sell_base=record.sell_base or event.sell_base, rests_in=rests_in)
-    return replace(closing, wanted=True, reset=False)
+    return replace(closing, wanted=True, reset=False, closed=False)
 
 
 def close(record: WorkerRecord, event: Close, now_ns: int, _jitter: float) -> Decision:
