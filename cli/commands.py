@@ -17,6 +17,7 @@ from cli.flatten import flatten
 from cli.live import agree_to_live, live_option
 from cli.offline import bot_names, status_while_down
 from cli.shared import App, Door, Keep, as_json, complaints_of, everywhere, pass_app, unknown_name
+from cli.upgrade import upgrade
 from core.process.control import ControlRefused, DaemonDown, call
 from utils.errors import MakerdError
 from utils.exit_statuses import DONE, REFUSED
@@ -43,6 +44,7 @@ def cli() -> None:
 
 cli.add_command(config)
 cli.add_command(flatten)
+cli.add_command(upgrade)
 
 
 @cli.command()

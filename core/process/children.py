@@ -22,6 +22,7 @@ MAX_UNKNOWN = 1024
 MAX_BAD_PACKETS = 100
 MAX_NEEDS = 32  # how often one child may say what it needs
 MAX_NEEDS_S = 300.0
+_CARRIED = ("kind", "name", "request_id", "pid", "deaf", "calm", "last_words", "bad_packets", "needs_said")
 log = logging.getLogger("makerd.process")
 
 
@@ -40,6 +41,19 @@ class Child:
     held_by: Identity | None = None
     bad_packets: int = 0
     needs_said: int = 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-able data; the descriptor of its end, -1 when that is closed, goes with it."""
+        said = {key: getattr(self, key) for key in _CARRIED}
+        held_by = self.held_by.to_plain() if self.held_by else None
+        return {**said, "held_by": held_by, "fd": -1 if self.deaf else self.end.fileno()}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any], end: socket.socket) -> Child:
+        """Rebuild from `to_plain` data."""
+        child = cls(end=end, **{key: plain[key] for key in _CARRIED})
+        child.held_by = Identity.from_plain(plain["held_by"]) if plain["held_by"] else None
+        return child
 
 
 class Children:
@@ -67,6 +81,34 @@ class Children:
     def __len__(self) -> int:
         return len(self._by_request)
 
+    @property
+    def quiet(self) -> bool:
+        """Tell whether every child that was asked for exists: nothing is between us and the zygote."""
+        return all(child.pid is not None for child in self._by_request.values())
+
+    def to_plain(self) -> list[dict[str, Any]]:
+        """Return JSON-able data of all of them; `take_over` is its inverse."""
+        return [child.to_plain() for child in self._by_request.values()]
+
+    def take_over(self, plain: list[dict[str, Any]]) -> None:
+        """Take over the children of an earlier self, whose descriptors are ours by now."""
+        for said in plain:
+            end = socket.socket(fileno=said["fd"]) if said["fd"] >= 0 else socket.socket()
+            child = Child.from_plain(said, end)
+            if child.deaf:
+                end.close()
+            else:
+                end.setblocking(False)
+                self._listen_to(child)
+            self._by_request[child.request_id] = child
+            self._last_id = max(self._last_id, child.request_id)
+
+    def _listen_to(self, child: Child) -> None:
+        if child.calm:
+            self._calm.register(child.end, selectors.EVENT_READ, child)
+        else:
+            self._selector.register(child.end, selectors.EVENT_READ, lambda _mask: self._hear(child))
+
     def living(self, name: str) -> Child | None:
         """Return the child of a bot, None when it has none."""
         return next((child for child in self._by_request.values() if child.name == name), None)
@@ -85,7 +127,7 @@ class Children:
         ours, theirs = channel.pair()
         child = Child(kind, name, ours, self._last_id)
         self._by_request[child.request_id] = child
-        self._selector.register(ours, selectors.EVENT_READ, lambda _mask: self._hear(child))
+        self._listen_to(child)
         return child, theirs
 
     def exec_child(self, kind: str, name: str, spec: dict[str, Any], output_fd: int) -> None:
@@ -167,7 +209,7 @@ class Children:
         if child is not None and not child.deaf and not child.calm:
             self._selector.unregister(child.end)
             child.calm = True
-            self._calm.register(child.end, selectors.EVENT_READ, child)
+            self._listen_to(child)
 
     def hear_calm(self) -> None:
         """Hear the calm children that have said something."""

@@ -93,22 +93,24 @@ class Request:
 class ControlServer:
     """Listens in the supervisor's selector."""
 
-    def __init__(self, run_dir: Path, selector: selectors.BaseSelector, handle: Callable[[Request], None]) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        selector: selectors.BaseSelector,
+        handle: Callable[[Request], None],
+        listener_fd: int | None = None,
+    ) -> None:
         self._selector = selector
         self._handle = handle
         self._clients: set[_Client] = set()
         self._run_dir = run_dir
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener = _listen(run_dir) if listener_fd is None else socket.socket(fileno=listener_fd)
         self._listener.setblocking(False)
-        (run_dir / NAME).unlink(missing_ok=True)  # the pid-file lock is ours, so nobody else listens there
-        old_mask = os.umask(0o177)
-        try:
-            with _socket_address(run_dir) as address:
-                self._listener.bind(address)
-        finally:
-            os.umask(old_mask)
-        self._listener.listen(128)
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def fileno(self) -> int:
+        """Return the descriptor that listens."""
+        return self._listener.fileno()
 
     def _accept(self, _mask: int) -> None:
         try:
@@ -141,6 +143,19 @@ class ControlServer:
         self._selector.unregister(self._listener)
         self._listener.close()
         (self._run_dir / NAME).unlink(missing_ok=True)
+
+
+def _listen(run_dir: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    (run_dir / NAME).unlink(missing_ok=True)  # the pid-file lock is ours, so nobody else listens there
+    old_mask = os.umask(0o177)
+    try:
+        with _socket_address(run_dir) as address:
+            listener.bind(address)
+    finally:
+        os.umask(old_mask)
+    listener.listen(128)
+    return listener
 
 
 class _Client:

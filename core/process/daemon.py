@@ -13,10 +13,10 @@ import os
 import resource
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from core.logger import setup_daemon_logging
+from core.process.carried_state import CarriedState, StateUnreadable
 from core.process.child_setup import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, prctl
 from core.process.control import ControlServer
 from core.process.operator_verbs import OperatorVerbs
@@ -25,15 +25,18 @@ from core.process.purpose import Purpose
 from core.process.registry_sync import Paths
 from core.process.supervisor import Supervisor
 from utils import exit_statuses
-from utils.home import Home
 
 MAX_FILES = 65_536
 
 
 def main(arguments: dict[str, Any]) -> int:
     """Run a supervisor as told; return the exit status."""
-    home = Home(Path(arguments["home"]))
-    paths = Paths(home, Path(arguments["configs"]), Path(arguments["run_dir"]))
+    if "trial_fd" in arguments:
+        return _try_state(int(arguments["trial_fd"]))
+    if "state_fd" in arguments:
+        return _go_on(arguments)
+    paths = Paths.from_plain(arguments)
+    home = paths.home
     ready_fd = int(arguments["ready_fd"])
     os.set_inheritable(ready_fd, False)  # no child may hold it open, or the caller waits for ever
 
@@ -56,12 +59,37 @@ def main(arguments: dict[str, Any]) -> int:
     except OSError as exc:
         say(_refusal(f"cannot use {exc.filename or home.root}: {exc.strerror}; choose another --home or its rights"))
         return exit_statuses.REFUSED
-    return _serve(paths, arguments, say)
+    return _serve(paths, arguments, pid_file, say)
 
 
-def _serve(paths: Paths, arguments: dict[str, Any], say: Any) -> int:
+def _try_state(fd: int) -> int:
+    """Read the state of a running supervisor, and say on standard output whether this code could go on with it."""
+    try:
+        CarriedState.read(fd)
+    except StateUnreadable as exc:
+        print(json.dumps({"error": str(exc)}), flush=True)
+        return exit_statuses.REFUSED
+    print(json.dumps({"ok": True}), flush=True)
+    return exit_statuses.DONE
+
+
+def _go_on(arguments: dict[str, Any]) -> int:
+    """Go on as the same process with new code: children, lock, sockets and records are those of before the exec."""
+    paths, state_fd = Paths.from_plain(arguments), int(arguments["state_fd"])
+    setup_daemon_logging(paths.home.log / "daemon.log", console=False)
+    state = CarriedState.read(state_fd)
+    os.close(state_fd)
+    pid_file = PidFile(paths.run_dir)
+    pid_file.take_over(state.lock_fd)
+    supervisor = Supervisor(paths, Purpose.from_plain(state.purpose), pid_file, output_fd=2)
+    verbs = OperatorVerbs(supervisor)
+    supervisor.control = ControlServer(paths.run_dir, supervisor.selector, verbs, state.listener_fd)
+    return supervisor.run(state)
+
+
+def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Any) -> int:
     become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
-    supervisor = Supervisor(paths, Purpose.from_plain(arguments["purpose"]), output_fd=2)
+    supervisor = Supervisor(paths, Purpose.from_plain(arguments["purpose"]), pid_file, output_fd=2)
     supervisor.on_ready = say
     try:
         supervisor.control = ControlServer(paths.run_dir, supervisor.selector, OperatorVerbs(supervisor))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ NO_SNAPSHOT: dict[str, Any] = {
     "gates": [],
 }
 SHOWN_WHILE_DOWN = ("position", "realised_pnl", "unrealised_pnl", "fees", "fills", "quote_uptime_pct")
+_CARRIED = ("held_down", "in_registry", "snapshot", "extra", "last_exit", "left_orders", "ended_by")
 LIVING = (State.STARTING, State.RUNNING, State.STOPPING)
 
 
@@ -117,6 +119,21 @@ class BotEntry:
             return
         known = [leg for leg in legs if isinstance(leg, dict) and "leg" in leg] if isinstance(legs, list) else []
         self.extra = {"legs": known}
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-able data; `from_plain` is its inverse. Health is measured anew."""
+        self._read()
+        plain = {key: getattr(self, key) for key in _CARRIED}
+        return {**plain, "config": self.config.to_plain(), "record": self.record.to_plain()}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> BotEntry:
+        """Rebuild from `to_plain` data. Raises KeyError, TypeError or ValueError when it is something else."""
+        config, record = BotConfig.from_plain(plain["config"]), WorkerRecord.from_plain(plain["record"])
+        entry = cls(config, record, **{key: plain[key] for key in _CARRIED})
+        if record.state is State.RUNNING and record.pid is not None:
+            entry.health = Health(record.pid)
+        return entry
 
 
 def _shaped(value: Any, default: Any) -> Any:

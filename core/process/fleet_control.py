@@ -61,8 +61,9 @@ class FleetControl:
         self.starts = StartQueue(PARALLEL_STARTS, VENUE_PAUSE_NS, VENUE_MAX_PAUSE_NS)
         self.escalation = Escalation(ESCALATION_DEATHS, ESCALATION_NS)
         self.pause_account_on_deaths = False
+        self.on_death: list[Callable[[str, str], None]] = []  # (bot, reason)
+        self.leases = RateLeases()
         self._home, self._output_fd = home, output_fd
-        self._leases = RateLeases()
         self._children: Children
         self._zygote: ZygoteKeeper
         self._due_ns: int | None = None  # nothing is due before; None: look
@@ -83,6 +84,15 @@ class FleetControl:
     def attach(self, children: Children, zygote: ZygoteKeeper) -> None:
         """Take over whom actions are carried out with."""
         self._children, self._zygote = children, zygote
+
+    def take_over(self, leases: Mapping[str, Any]) -> None:
+        """Go on where an earlier self was: its bots and children are known."""
+        self.leases.take_over(leases)
+        for name, bot in self.bots.items():
+            if bot.record.state is State.STARTING and self._children.living(name) is None:
+                self._queue(bot)
+            elif bot.record.state is State.STARTING:
+                self.starts.take_over(self._wish(bot))
 
     # ------------------------------------------------------------ what happened
 
@@ -117,11 +127,13 @@ class FleetControl:
             reason = bot.record.reason if bot.record.killed else event.reason
             bot.last_exit = exit_entry(event.status, event.signal, reason, lines)
             log.info("worker_exited", extra={"fields": {"bot": name, "reason": reason}})
-        self._leases.drop(name)
+        self.leases.drop(name)
         bot.ended_by = "killed" if bot.record.killed else "clean" if event.clean else "swept"
         bot.health = None
         if is_death(event) and bot.record.state in (State.STARTING, State.RUNNING):
             self._escalate(bot)
+            for callback in self.on_death:
+                callback(name, event.reason)
 
     def _escalate(self, bot: BotEntry) -> None:
         """Tell a person when an account's bots die one after the other; let the others pause where that is wanted."""
@@ -149,7 +161,7 @@ class FleetControl:
 
     def lend(self, name: str, message: dict[str, Any]) -> dict[str, Any]:
         """Answer a worker that asks for a share of a request budget."""
-        return self._leases.answer(name, message, time.monotonic_ns())
+        return self.leases.answer(name, message, time.monotonic_ns())
 
     def withdrawn(self, name: str, reason: str) -> None:
         """Do without the zygote, or not at all, what was asked of it for a kind of bot that cannot be used."""
@@ -212,9 +224,13 @@ class FleetControl:
             alert(bot.config.name, "VENUE_DOWN", f"{venue} could not be reached {times} times: {bot.record.reason}")
 
     def _queue(self, bot: BotEntry) -> None:
-        urgent = bot.record.handover_until_ns is not None or bot.record.closing
-        self.starts.ask(Wish(bot.config.name, venue_of(bot.config), urgent))
+        self.starts.ask(self._wish(bot))
         self._admit(time.monotonic_ns())
+
+    @staticmethod
+    def _wish(bot: BotEntry) -> Wish:
+        urgent = bot.record.handover_until_ns is not None or bot.record.closing
+        return Wish(bot.config.name, venue_of(bot.config), urgent)
 
     def _admit(self, now_ns: int) -> None:
         for name in self.starts.admit(now_ns, self._is_blocked):

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.process.control import Request
 from core.process.supervisor import Supervisor
+from core.process.upgrade import BUSY
 from core.process.worker_record import Close, Happening, Pause, Restart, Resume, Start, State, Stop
 
 SETTLED = frozenset({State.STOPPED, State.FATAL, State.HALTED})
@@ -21,6 +22,7 @@ BOT_ACTIONS: dict[str, tuple[Happening, frozenset[State]]] = {  # what is asked 
     "resume": (Resume(), ANYHOW),
     "close": (Close(), SETTLED),
 }
+NOT_WHILE_STOPPING = ("restart", "bot", "reload", "flatten", "upgrade")
 ANSWER_NS = 8_000_000_000  # a command that takes longer is answered with the state so far
 
 
@@ -37,12 +39,19 @@ class OperatorVerbs:
             "bot": self._bot,
             "reload": self._reload,
             "flatten": self._flatten,
+            "upgrade": self._upgrade,
         }
 
     def __call__(self, request: Request) -> None:
         """Carry out one request."""
         verb = self._verbs.get(request.verb)
-        if self._supervisor.stopping_since_ns is not None and request.verb in ("restart", "bot", "reload", "flatten"):
+        if self._supervisor.stopping_since_ns is not None and request.verb in (
+            "restart",
+            "bot",
+            "reload",
+            "flatten",
+            "upgrade",
+        ):
             request.refuse("the daemon is stopping; start it again afterwards")
         elif verb is None:
             request.refuse(f"unknown verb {request.verb[:40]!r}; known: {', '.join(sorted(self._verbs))}")
@@ -90,6 +99,16 @@ class OperatorVerbs:
         for name in names if event else ():
             self._supervisor.bots[name].held_down = True
         self._tell(request, names, event, SETTLED)
+
+    def _upgrade(self, request: Request) -> None:
+        """Begin to take on new code, unless that is under way; `look` only tells how far it has come."""
+        upgrade = self._supervisor.upgrade
+        if not request.args.get("look"):
+            if upgrade.stage in BUSY or upgrade.previous is not None:
+                request.refuse(f"an upgrade is under way: {upgrade.stage}")
+                return
+            upgrade.begin(time.monotonic_ns())
+        request.answer(upgrade.status())
 
     def _names(self, request: Request) -> list[str] | None:
         known = self._supervisor.bots

@@ -35,6 +35,16 @@ class PidFile:
         os.pwrite(fd, (json.dumps(me.to_plain()) + "\n").encode(), 0)
         return True
 
+    @property
+    def fd(self) -> int:
+        """Return the descriptor that holds the lock."""
+        assert self._fd is not None
+        return self._fd
+
+    def take_over(self, fd: int) -> None:
+        """Go on with the lock of an earlier self: the same process, so what the file says is true."""
+        self._fd = fd
+
     def release(self) -> None:
         """Empty the file and let go of the lock."""
         if self._fd is not None:

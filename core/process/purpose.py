@@ -31,6 +31,10 @@ class Purpose:
         """Rebuild from what a starter says."""
         return cls(Kind(plain["kind"]), frozenset(plain.get("only", ())), bool(plain.get("sell_base")))
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-able data; `from_plain` is its inverse."""
+        return {"kind": self.kind.value, "only": sorted(self.only), "sell_base": self.sell_base}
+
     @property
     def ends_with_its_bots(self) -> bool:
         """Tell whether there is nothing more to do once every bot has come to rest."""

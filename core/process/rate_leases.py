@@ -94,6 +94,25 @@ class RateLeases:
     def __len__(self) -> int:
         return len(self._scopes)
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-able data of what is lent; `take_over` is its inverse."""
+        return {
+            key: {
+                "capacities": {holder: list(capacity) for holder, capacity in scope.capacities.items()},
+                "leases": {name: [lease.per_s, lease.burst, lease.until_ns] for name, lease in scope.leases.items()},
+            }
+            for key, scope in self._scopes.items()
+        }
+
+    def take_over(self, plain: Mapping[str, Any]) -> None:
+        """Take over what an earlier self has lent."""
+        for key, said in plain.items():
+            capacities = {holder: (float(a), float(b)) for holder, (a, b) in said["capacities"].items()}
+            leases = {holder: Lease(float(a), float(b), int(c)) for holder, (a, b, c) in said["leases"].items()}
+            self._scopes[key] = _Scope(capacities, leases)
+            for holder in capacities:
+                self._keys.setdefault(holder, set()).add(key)
+
     def answer(self, holder: str, message: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
         """Return the answer to a worker's `lease` packet. Raises KeyError, TypeError or ValueError for garbage."""
         scopes = message["scopes"]

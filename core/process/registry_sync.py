@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import selectors
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
-from core.process.config_child import ConfigChild
+from core.process.answering_child import AnsweringChild
+from core.process.config_child import validate_in_child
 from core.process.fleet import BotEntry, last_known
 from core.process.purpose import Kind, Purpose
 from core.process.worker_record import Happening, Restart, Stop, TidyUp, WorkerRecord
@@ -28,6 +29,15 @@ class Paths:
     home: Home
     configs: Path
     run_dir: Path
+
+    def to_plain(self) -> dict[str, str]:
+        """Return JSON-able data; `from_plain` is its inverse."""
+        return {"home": str(self.home.root), "configs": str(self.configs), "run_dir": str(self.run_dir)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Paths:
+        """Rebuild from `to_plain` data."""
+        return cls(Home(Path(plain["home"])), Path(plain["configs"]), Path(plain["run_dir"]))
 
 
 class RegistrySync:
@@ -51,7 +61,7 @@ class RegistrySync:
         self._output_fd = output_fd
         self._bots = bots
         self._happened = happened
-        self._child: ConfigChild | None = None
+        self._child: AnsweringChild | None = None
         self._first = True
         self._again = False
         self.closed = False  # the daemon stops: nothing is started any more
@@ -64,14 +74,23 @@ class RegistrySync:
         home, configs = self._paths.home.root, self._paths.configs
         now_ns = time.monotonic_ns()
         try:
-            self._child = ConfigChild(home, configs, self._output_fd, self._selector, now_ns, self._read)
+            self._child = validate_in_child(home, configs, self._output_fd, self._selector, now_ns, self._read)
         except OSError as exc:
             self._read(f"the configs could not be validated: {exc.strerror}")
 
     def tend(self, now_ns: int) -> None:
         """End a validation that takes too long."""
-        if self._child is not None and now_ns > self._child.deadline_ns:
-            self._child.expire()
+        if self._child is not None:
+            self._child.tend(now_ns)
+
+    @property
+    def is_reading(self) -> bool:
+        """Tell whether a validation is under way."""
+        return self._child is not None
+
+    def take_over(self, invalid: list[dict[str, Any]]) -> None:
+        """Go on where an earlier self was: its bots are known."""
+        self.invalid, self._first = invalid, False
 
     def why_nothing_runs(self, answer: Answer) -> str | None:
         """Return why a first start must be refused, None when there is something to run."""

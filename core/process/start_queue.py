@@ -39,6 +39,10 @@ class StartQueue:
         """Queue a bot."""
         self._waiting[wish.name] = wish
 
+    def take_over(self, wish: Wish) -> None:
+        """Note a bot that an earlier self let start."""
+        self._starting[wish.name] = wish
+
     def withdraw(self, name: str) -> bool:
         """Take a bot that still waits out of the queue; tell whether it was there."""
         return self._waiting.pop(name, None) is not None

@@ -7,22 +7,28 @@ shell: what happened becomes an event of the state table, an action becomes a sy
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import selectors
 import signal
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from core.process.carried_state import CarriedState, keep_open
 from core.process.children import Children
 from core.process.control import ControlServer
 from core.process.fleet import BotEntry
 from core.process.fleet_control import IDLE_NS, FleetControl
 from core.process.health import Health
+from core.process.pid_file import PidFile
 from core.process.purpose import Purpose
 from core.process.registry_sync import Paths, RegistrySync
+from core.process.roll import Roll
+from core.process.upgrade import Upgrade
 from core.process.worker_record import Overweight, State, Stop
 from core.process.worker_requests import KILL_MARGIN_NS
 from core.process.worker_states import SWEEP_LIMIT_NS, SWEEP_RETRY_MAX_NS
@@ -44,8 +50,9 @@ log = logging.getLogger("makerd.process")
 class Supervisor:
     """The daemon's only thread."""
 
-    def __init__(self, paths: Paths, purpose: Purpose, output_fd: int) -> None:
+    def __init__(self, paths: Paths, purpose: Purpose, pid_file: PidFile, output_fd: int) -> None:
         self.paths = paths
+        self.pid_file = pid_file
         self.purpose = purpose
         self.selector = selectors.DefaultSelector()
         self.bots: dict[str, BotEntry] = {}
@@ -56,27 +63,33 @@ class Supervisor:
         self.on_ready: Callable[[dict[str, Any]], None] | None = None
         self.on_stopped: list[Callable[[dict[str, Any]], None]] = []
         self.waiters: list[Callable[[int], bool]] = []  # each is called until it says that it is done
-        self._output_fd = output_fd
+        self.output_fd = output_fd
         link = ZygoteLink()
         self.fleet = FleetControl(paths.home, self.bots, output_fd)
         self._children = Children(self.selector, link, self.fleet.happened, self.fleet.beat, self.fleet.lend)
         data_dirs = paths.home.data_dirs
-        self._zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self.fleet.withdrawn)
-        self.fleet.attach(self._children, self._zygote)
+        self.zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self.fleet.withdrawn)
+        self.fleet.attach(self._children, self.zygote)
         self.registry = RegistrySync(paths, purpose, self.selector, output_fd, self.bots, self.fleet.happened)
         self.registry.before_begin = self._warm
+        self.upgrade = Upgrade(self)
+        self.fleet.on_death.append(self.upgrade.died)
         self._beats_due_ns = self._sample_due_ns = 0
         self._read_once = False  # the configs, successfully or not
         self._compress_due_ns = self.started_ns + COMPRESS_NS
 
     # ------------------------------------------------------------ the loop
 
-    def run(self) -> int:
-        """Serve until stopped; return the exit status."""
+    def run(self, carried: CarriedState | None = None) -> int:
+        """Serve until stopped, from the start or from where an earlier self was; return the exit status."""
         wake = self._catch_signals()
-        self._zygote.start()
-        self.registry.on_read.append(self._first_read)
-        self.registry.load()
+        if carried is None:
+            self.zygote.start()
+            self.registry.on_read.append(self._first_read)
+            self.registry.load()
+        else:
+            self._take_over(carried)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # blocked since before the exec
         while not self._finished():
             for key, mask in self.selector.select(self._timeout_s()):
                 if self.selector.get_map().get(key.fd) is key:  # an earlier callback may have closed it
@@ -116,7 +129,7 @@ class Supervisor:
 
     def _timeout_s(self) -> float:
         now_ns = time.monotonic_ns()
-        due_ns = min(self.fleet.next_due_ns(now_ns), self._zygote.due_ns or now_ns + IDLE_NS, now_ns + IDLE_NS)
+        due_ns = min(self.fleet.next_due_ns(now_ns), self.zygote.due_ns or now_ns + IDLE_NS, now_ns + IDLE_NS)
         if self._children.has_calm:
             due_ns = min(due_ns, self._beats_due_ns)
         return max(0, due_ns - now_ns) / 1e9
@@ -129,7 +142,7 @@ class Supervisor:
         if gap_ns > PAUSE_NS:
             log.warning("loop_gap", extra={"fields": {"gap_s": round(gap_ns / 1e9, 2)}})
             self.fleet.credit(gap_ns)
-            self._zygote.credit(gap_ns)
+            self.zygote.credit(gap_ns)
 
     def _tick(self, now_ns: int) -> None:
         if now_ns >= self._beats_due_ns:
@@ -140,8 +153,9 @@ class Supervisor:
         if now_ns >= self._sample_due_ns:
             self._sample_due_ns = now_ns + SAMPLE_GAP_NS
             self._sample_some(now_ns)
-        self._zygote.tend(now_ns)
+        self.zygote.tend(now_ns)
         self.registry.tend(now_ns)
+        self.upgrade.tend(now_ns)
         self._say_ready()
         if self.control is not None:
             self.control.drop_idle(now_ns / 1e9)
@@ -174,11 +188,69 @@ class Supervisor:
 
     def _reap(self) -> None:
         for pid in self._children.reap():
-            if pid == self._zygote.pid:
-                self._zygote.ended()
+            if pid == self.zygote.pid:
+                self.zygote.ended()
 
     def _warm(self) -> None:
-        self._zygote.warm({kind_of(bot.config): bot.config for bot in self.bots.values()})
+        self.zygote.warm({kind_of(bot.config): bot.config for bot in self.bots.values()})
+
+    # ------------------------------------------------------------ new code
+
+    def is_quiet(self) -> bool:
+        """Tell whether nothing is under way that cannot be carried through an exec."""
+        idle = self.zygote.is_idle and self._children.quiet and not self.registry.is_reading
+        return idle and self.stopping_since_ns is None and self.control is not None
+
+    def carried(self, roll: Roll, previous: ZygoteLink | None) -> CarriedState:
+        """Return everything that a later self needs."""
+        assert self.control is not None
+        link = self.zygote.link
+        return CarriedState(
+            purpose=self.purpose.to_plain(),
+            started_ns=self.started_ns,
+            lock_fd=self.pid_file.fd,
+            listener_fd=self.control.fileno(),
+            bots=tuple(self.bots.values()),
+            children=tuple(self._children.to_plain()),
+            leases=self.fleet.leases.to_plain(),
+            invalid=tuple(self.registry.invalid),
+            zygote=link.carried(),
+            previous_zygote=previous.carried() if previous is not None and previous.end is not None else None,
+            unusable=self.zygote.unusable,
+            roll=roll.to_plain(),
+        )
+
+    def become(self, state: CarriedState) -> None:
+        """Exec the code that is on disk now, in this very process. Raises OSError; then nothing has changed."""
+        state_fd = state.write()
+        where = {
+            "home": str(self.paths.home.root),
+            "configs": str(self.paths.configs),
+            "run_dir": str(self.paths.run_dir),
+        }
+        arguments = [sys.executable, "-m", "core.process.daemon", json.dumps({**where, "state_fd": state_fd})]
+        log.info("exec")
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        keep_open([state_fd, *state.fds()], True)
+        try:
+            os.execve(sys.executable, arguments, os.environ)
+        except OSError:
+            keep_open([state_fd, *state.fds()], False)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            os.close(state_fd)
+            raise
+
+    def _take_over(self, state: CarriedState) -> None:
+        keep_open(state.fds(), False)
+        self.started_ns, self._read_once = state.started_ns, True
+        self.bots.update({bot.config.name: bot for bot in state.bots})
+        self.registry.take_over(list(state.invalid))
+        self._children.take_over(list(state.children))
+        examples = {kind_of(bot.config): bot.config for bot in self.bots.values()}
+        self.zygote.take_over(ZygoteLink.taken_over(state.zygote), examples, dict(state.unusable))
+        self.fleet.take_over(state.leases)
+        previous = ZygoteLink.taken_over(state.previous_zygote) if state.previous_zygote else None
+        self.upgrade.resume(state, previous)
 
     # ------------------------------------------------------------ readiness and configs
 
@@ -196,13 +268,13 @@ class Supervisor:
         self._read_once = True
 
     def _say_ready(self) -> None:
-        if self.on_ready is not None and self._read_once and not self._zygote.warming and self._zygote.lives:
+        if self.on_ready is not None and self._read_once and not self.zygote.warming and self.zygote.lives:
             say, self.on_ready = self.on_ready, None
             say({"ready": True, "pid": os.getpid(), "bots": len(self.bots), "invalid": self.registry.invalid})
 
     def _one_shot(self, module: str, arguments: list[str]) -> None:
         try:
-            spawn_module(module, arguments, environ_without_secrets(), self._output_fd, self._output_fd)
+            spawn_module(module, arguments, environ_without_secrets(), self.output_fd, self.output_fd)
         except OSError as exc:
             log.warning("one_shot_failed", extra={"fields": {"module": module, "reason": str(exc)}})
 
@@ -267,7 +339,7 @@ class Supervisor:
                 {"name": name, "how": bot.ended_by, "left_orders": bot.left_orders} for name, bot in self.bots.items()
             ]
         }
-        self._zygote.stop()
+        self.zygote.stop()
         self._reap()
         log.info("stopped", extra={"fields": report})
         if self.purpose.ends_with_its_bots:

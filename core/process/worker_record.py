@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import Enum
+from typing import Any
 
 from core.bot_config import DaemonConfig
 from core.process.identity import Identity
@@ -214,3 +216,18 @@ class WorkerRecord:
     def settled(self) -> bool:
         """Tell whether nothing will happen any more unless somebody asks."""
         return self.state in (State.STOPPED, State.FATAL, State.HALTED)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-able data; `from_plain` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> WorkerRecord:
+        """Rebuild from `to_plain` data. Raises KeyError, TypeError or ValueError when it is something else."""
+        values = dict(plain)
+        values["config"] = DaemonConfig(**plain["config"])
+        for key in ("state", "rests_in", "then"):
+            values[key] = State(plain[key])
+        values["held_by"] = Identity.from_plain(plain["held_by"]) if plain["held_by"] else None
+        values["crashes_ns"] = tuple(plain["crashes_ns"])
+        return cls(**values)

@@ -35,11 +35,11 @@ class ZygoteKeeper:
         data_dirs: tuple[str, ...],
         on_withdrawn: Callable[[str, str], None],
     ) -> None:
-        self._link = link
+        self.link = link
         self._children = children
         self._selector = selector
         self._output_fd = output_fd
-        self._data_dirs = list(data_dirs)
+        self.data_dirs = list(data_dirs)
         self._on_withdrawn = on_withdrawn  # (bot, reason): its request was taken back
         self._examples: dict[str, BotConfig] = {}
         self.warming: dict[str, None] = {}  # in the order of their turn
@@ -51,38 +51,38 @@ class ZygoteKeeper:
     @property
     def pid(self) -> int:
         """Return the pid of the present zygote, 0 before the first one."""
-        return self._link.pid
+        return self.link.pid
 
     @property
     def lives(self) -> bool:
         """Tell whether there is a zygote to ask."""
-        return self._link.end is not None
+        return self.link.end is not None
 
     def start(self) -> None:
         """Exec a zygote and warm it; when that fails it is tried again later."""
         self.due_ns = None
         try:
-            self._link.start(self._output_fd)
+            self.link.start(self._output_fd)
         except OSError as exc:
             log.error("zygote_not_started", extra={"fields": {"reason": str(exc)}})
             self.due_ns = time.monotonic_ns() + RETRY_NS
             return
-        assert self._link.end is not None
-        self._selector.register(self._link.end, selectors.EVENT_READ, self._hear)
+        assert self.link.end is not None
+        self._selector.register(self.link.end, selectors.EVENT_READ, self._hear)
         self.warm(self._examples)
 
     def warm(self, examples: dict[str, BotConfig]) -> None:
         """Have an example of each kind that is not warm yet imported and tried."""
         self._examples = dict(examples)
-        if self._link.end is None:
+        if self.link.end is None:
             return
         for kind, config in examples.items():
-            if kind not in self._link.warm_kinds and kind not in self.warming and kind not in self._hopeless:
+            if kind not in self.link.warm_kinds and kind not in self.warming and kind not in self._hopeless:
                 if not self.warming:
                     self._warm_since_ns = time.monotonic_ns()
                 self.warming[kind] = None
                 self.unusable.pop(kind, None)
-                self._link.warm({"kind": kind, "config": config.to_plain(), "data_dirs": self._data_dirs})
+                self.link.warm({"kind": kind, "config": config.to_plain(), "data_dirs": self.data_dirs})
 
     def tend(self, now_ns: int) -> None:
         """Send what waits, replace a silent zygote, start the next one when it is due."""
@@ -91,39 +91,67 @@ class ZygoteKeeper:
             self._hopeless.add(kind)
             self._settled(kind, "the zygote hung while it was warmed")
             self.ended()
-        if self._link.end is not None and not self.warming and self._link.overdue(now_ns):
-            log.warning("zygote_silent", extra={"fields": {"pid": self._link.pid}})
+        if self.link.end is not None and not self.warming and self.link.overdue(now_ns):
+            log.warning("zygote_silent", extra={"fields": {"pid": self.link.pid}})
             self.ended()
         if self.due_ns is not None and now_ns >= self.due_ns:
             self.start()
-        self._link.pump(now_ns)
+        self.link.pump(now_ns)
 
     def credit(self, gap_ns: int) -> None:
         """Leave a pause of the whole machine out of every judgement of the zygote."""
         self._warm_since_ns += gap_ns
-        self._link.answered_ns += gap_ns
+        self.link.answered_ns += gap_ns
 
     def ended(self) -> None:
         """Take note that the zygote is gone, or make it so; another one follows."""
-        if self._link.end is None:
+        if self.link.end is None:
             return
-        log.warning("zygote_ended", extra={"fields": {"pid": self._link.pid}})
-        self._selector.unregister(self._link.end)
-        self._link.kill()
+        log.warning("zygote_ended", extra={"fields": {"pid": self.link.pid}})
+        self._selector.unregister(self.link.end)
+        self.link.kill()
         self._children.zygote_lost()
         self.warming.clear()
         self.due_ns = time.monotonic_ns() + RETRY_NS
 
+    @property
+    def examples(self) -> dict[str, BotConfig]:
+        """Return an example of each kind of bot."""
+        return dict(self._examples)
+
+    def swap(self, other: ZygoteLink) -> ZygoteLink:
+        """Fork from another warm zygote from now on; return the one that was in use. No request may be open."""
+        old = ZygoteLink(self.link.pid, self.link.end, set(self.link.warm_kinds))
+        if old.end is not None:
+            self._selector.unregister(old.end)
+        self.link.pid, self.link.end, self.link.warm_kinds = other.pid, other.end, set(other.warm_kinds)
+        self.due_ns = None
+        if self.link.end is None:
+            self.due_ns = time.monotonic_ns()  # it has died meanwhile: another one follows
+        else:
+            self._selector.register(self.link.end, selectors.EVENT_READ, self._hear)
+        return old
+
+    def take_over(self, link: ZygoteLink, examples: dict[str, BotConfig], unusable: dict[str, str]) -> None:
+        """Go on with the zygote of an earlier self."""
+        self._examples, self.unusable = examples, unusable
+        self.swap(link)
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether there is a zygote of which nothing is asked."""
+        return self.lives and not self.warming and not self.link.open and not self.link.waiting
+
     def stop(self) -> None:
         """End the zygote for good."""
         self.due_ns = None
-        if self._link.end is not None:
-            self._selector.unregister(self._link.end)
-        self._link.kill()
+        if self.link.end is not None:
+            self._selector.unregister(self.link.end)
+        self.link.kill()
 
     def _hear(self, _mask: int) -> None:
-        end = self._link.end
-        while end is not None and self._link.end is end:
+        end = self.link.end
+        while end is not None and self.link.end is end:
             try:
                 message = channel.receive(end)
             except BlockingIOError:
@@ -138,20 +166,20 @@ class ZygoteKeeper:
     def _said(self, message: dict[str, Any]) -> None:
         op = message.get("op")
         now_ns = time.monotonic_ns()
-        self._link.answered_ns = now_ns
+        self.link.answered_ns = now_ns
         if op == "forked":
             self._children.answered(message["id"], int(message["pid"]))
         elif op == "failed":
             self._children.answered(message["id"], None, str(message["error"]))
         elif op == "warmed":
             self._settled(str(message["kind"]), message["failed"])
-        self._link.pump(now_ns)
+        self.link.pump(now_ns)
 
     def _settled(self, kind: str, failure: str | None) -> None:
         self.warming.pop(kind, None)
         self._warm_since_ns = time.monotonic_ns()
         if failure is None:
-            self._link.warm_kinds.add(kind)
+            self.link.warm_kinds.add(kind)
             return
         log.error("kind_unusable", extra={"fields": {"kind": kind, "reason": failure}})
         self.unusable[kind] = failure

@@ -55,6 +55,15 @@ def spawn_module(
             os.set_inheritable(keep, False)
 
 
+@dataclass(frozen=True, slots=True)
+class CarriedZygote:
+    """A running zygote: its pid, our end of its pipe, and what is warm in it."""
+
+    pid: int
+    fd: int
+    warm_kinds: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class ForkRequest:
     """One wanted child; `theirs` is closed as soon as the request is sent."""
@@ -77,6 +86,17 @@ class ZygoteLink:
     waiting: list[ForkRequest] = field(default_factory=list)
     open: dict[int, ForkRequest] = field(default_factory=dict)
     answered_ns: int = 0  # when it last answered anything
+
+    def carried(self) -> CarriedZygote:
+        """Return what a later self needs of a living zygote."""
+        return CarriedZygote(self.pid, -1 if self.end is None else self.end.fileno(), tuple(sorted(self.warm_kinds)))
+
+    @classmethod
+    def taken_over(cls, carried: CarriedZygote) -> ZygoteLink:
+        """Return the link to the zygote of an earlier self."""
+        end = socket.socket(fileno=carried.fd)
+        end.setblocking(False)
+        return cls(carried.pid, end, set(carried.warm_kinds))
 
     def start(self, output_fd: int) -> None:
         """Exec a zygote. Raises OSError."""
