@@ -61,7 +61,7 @@ class ConfigChild:
             answer = json.loads(self._said.splitlines()[-1])
             if "error" in answer:
                 return str(answer["error"])
-            if {"bots", "invalid", "unclean"} <= answer.keys():
+            if {"bots", "daemon", "invalid", "unclean"} <= answer.keys():
                 return dict(answer)
         except (ValueError, IndexError, AttributeError):
             pass

@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from core.fleet_config import FleetConfig
 from core.process.children import Children
 from core.process.control import ControlServer
 from core.process.fleet import BotEntry, exit_entry
@@ -77,6 +78,8 @@ class Supervisor:
         self._zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self._withdrawn)
         self.registry = RegistrySync(paths, only, direct, self.selector, output_fd, self.bots, self.happened)
         self.registry.before_begin = self._warm
+        self.registry.on_fleet_config = self._take_fleet_config
+        self.fleet_config = FleetConfig()
         self._due_ns: int | None = None  # no bot wants a Tick before; None: look
         self._sample_due_ns = 0
         self._read_once = False  # the configs, successfully or not
@@ -295,6 +298,9 @@ class Supervisor:
         """Read the folder of configs again."""
         if self.stopping_since_ns is None:
             self.registry.load()
+
+    def _take_fleet_config(self, config: FleetConfig) -> None:
+        self.fleet_config = config
 
     def _first_read(self, answer: dict[str, Any] | str) -> None:
         error = self.registry.why_nothing_runs(answer)
