@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from core.event_log import NAME as EVENTS
+from core.event_log import EventFile, last_seq
 from core.logger import setup_daemon_logging
 from core.process.child_setup import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, prctl
 from core.process.control import ControlServer
@@ -62,12 +64,22 @@ def _serve(paths: Paths, arguments: dict[str, Any], say: Any) -> int:
     become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
     supervisor = Supervisor(paths, frozenset(arguments["only"]), bool(arguments["direct"]), output_fd=2)
     supervisor.on_ready = say
+    _record_events(supervisor, paths.home.log / EVENTS)
     try:
         supervisor.control = ControlServer(paths.run_dir, supervisor.selector, OperatorVerbs(supervisor))
     except OSError as exc:
         say(_refusal(f"cannot listen in {paths.run_dir}: {exc.strerror}"))
         return exit_statuses.REFUSED
     return supervisor.run()  # the lock goes with this process: whoever waits for it waits for our very end
+
+
+def _record_events(supervisor: Supervisor, path: Path) -> None:
+    file = EventFile(path)
+    supervisor.events.sink, supervisor.events.on_limits = file.write, file.follow
+    try:
+        supervisor.events.seq = last_seq(path)
+    except OSError:
+        pass  # the numbers begin anew
 
 
 def become_supervisor(parent_pid: int | None) -> None:

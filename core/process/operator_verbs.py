@@ -10,6 +10,7 @@ from core.process.control import Request
 from core.process.supervisor import Supervisor
 from core.process.worker_record import Happening, Restart, Start, State, Stop
 
+READ_ONLY = ("ping", "status", "metrics")  # everything else is in the record of who asked for what
 ANSWER_NS = 8_000_000_000  # a command that takes longer is answered with the state so far
 
 
@@ -34,8 +35,13 @@ class OperatorVerbs:
             request.refuse("the daemon is stopping; start it again afterwards")
         elif verb is None:
             request.refuse(f"unknown verb {request.verb[:40]!r}; known: {', '.join(sorted(self._verbs))}")
-        else:
+        elif request.verb in READ_ONLY:
             verb(request)
+        else:
+            events, bots = self._supervisor.events, self._supervisor.bots
+            with events.on_behalf(request.peer):
+                events.command(request.verb, request.args, {name: bot.config.digest for name, bot in bots.items()})
+                verb(request)
 
     def _stop(self, request: Request) -> None:
         self._supervisor.on_stopped.append(request.answer)

@@ -46,6 +46,7 @@ class RegistrySync:
         self.invalid: list[dict[str, Any]] = []
         self.on_read: list[Callable[[Answer], None]] = []  # called once, after the answer is applied
         self.before_begin: Callable[[], None] = lambda: None
+        self.on_answer: Callable[[Answer], None] = lambda _answer: None
         self.on_fleet_config: Callable[[FleetConfig], None] = lambda _config: None
         self._paths = paths
         self._only = only  # at the start: these bots and no others; empty is "as their configs say"
@@ -102,6 +103,7 @@ class RegistrySync:
             answer = "the daemon is stopping"
         elif self._first and isinstance(answer, dict) and answer["daemon"] is None:
             answer = self._refuse(answer)
+        self.on_answer(answer)
         if isinstance(answer, str):
             log.error("configs_not_read", extra={"fields": {"reason": answer}})
         else:

@@ -21,6 +21,7 @@ from typing import Any
 from core.fleet_config import FleetConfig
 from core.process.children import Children
 from core.process.control import ControlServer
+from core.process.event_desk import EventDesk
 from core.process.fleet import BotEntry, exit_entry
 from core.process.health import Health
 from core.process.identity import signal_exactly
@@ -80,6 +81,8 @@ class Supervisor:
         self.registry.before_begin = self._warm
         self.registry.on_fleet_config = self._take_fleet_config
         self.fleet_config = FleetConfig()
+        self.events = EventDesk(paths.home, output_fd)
+        self.registry.on_answer = self.events.configs_read
         self._due_ns: int | None = None  # no bot wants a Tick before; None: look
         self._sample_due_ns = 0
         self._read_once = False  # the configs, successfully or not
@@ -90,6 +93,7 @@ class Supervisor:
     def run(self) -> int:
         """Serve until stopped; return the exit status."""
         wake = self._catch_signals()
+        self.events.note("daemon_started", pid=os.getpid(), version=__version__, direct=self.direct)
         self._zygote.start()
         self.registry.on_read.append(self._first_read)
         self.registry.load()
@@ -121,7 +125,8 @@ class Supervisor:
         def on_wake(_mask: int) -> None:
             numbers = set(os.read(reader, 4096))
             if numbers & {signal.SIGTERM, signal.SIGINT}:
-                self.stop_all()
+                with self.events.on_behalf({"signal": "TERM or INT"}):
+                    self.stop_all()
             if signal.SIGHUP in numbers:
                 self.reload()
             if signal.SIGCHLD in numbers:
@@ -149,6 +154,7 @@ class Supervisor:
         self.last_loop_ns = now_ns
         if gap_ns > PAUSE_NS:
             log.warning("loop_gap", extra={"fields": {"gap_s": round(gap_ns / 1e9, 2)}})
+            self.events.note("loop_gap", gap_s=round(gap_ns / 1e9, 2))
             for bot in self.bots.values():
                 bot.record = replace(bot.record, heartbeat_ns=bot.record.heartbeat_ns + gap_ns)
             self._zygote.credit(gap_ns)
@@ -165,6 +171,7 @@ class Supervisor:
             self._sample_due_ns = now_ns + SAMPLE_GAP_NS
             self._sample_some(now_ns)
         self._zygote.tend(now_ns)
+        self.events.tend(now_ns, self._zygote.pid if self._zygote.lives else None)
         self.registry.tend(now_ns)
         self._say_ready()
         if self.control is not None:
@@ -206,6 +213,7 @@ class Supervisor:
         if isinstance(event, Exited):
             self._note_exit(bot, event)
         bot.record, actions = decide(before, event, time.monotonic_ns(), random.random())
+        self.events.decided(bot.config, before, event, bot.record, actions)
         if bot.record.state is not before.state:
             fields = {"bot": name, "from": before.state.value, "to": bot.record.state.value}
             log.info("state_changed", extra={"fields": {**fields, "reason": bot.record.reason}})
@@ -278,6 +286,7 @@ class Supervisor:
 
     def _reap(self) -> None:
         for pid in self._children.reap():
+            self.events.notifiers.reaped(pid)
             if pid == self._zygote.pid:
                 self._zygote.ended()
 
@@ -301,6 +310,7 @@ class Supervisor:
 
     def _take_fleet_config(self, config: FleetConfig) -> None:
         self.fleet_config = config
+        self.events.take(config)
 
     def _first_read(self, answer: dict[str, Any] | str) -> None:
         error = self.registry.why_nothing_runs(answer)
@@ -314,6 +324,7 @@ class Supervisor:
         if self.on_ready is not None and self._read_once and not self._zygote.warming and self._zygote.lives:
             say, self.on_ready = self.on_ready, None
             say({"ready": True, "pid": os.getpid(), "bots": len(self.bots), "invalid": self.registry.invalid})
+            self.events.note("daemon_ready", bots=len(self.bots))
 
     def _one_shot(self, module: str, arguments: list[str]) -> None:
         try:
@@ -329,6 +340,7 @@ class Supervisor:
             self.stopping_since_ns = time.monotonic_ns()
             self.registry.closed = True
             log.info("stopping")
+            self.events.note("daemon_stopping")
             for name in list(self.bots):
                 self.happened(name, Stop())
 
@@ -385,6 +397,8 @@ class Supervisor:
         self._zygote.stop()
         self._reap()
         log.info("stopped", extra={"fields": report})
+        left = [name for name, bot in self.bots.items() if bot.left_orders]
+        self.events.note("daemon_stopped", bots=len(self.bots), left_orders=left)
         if self.direct:
             self._leave_final_status()
         for callback in self.on_stopped:

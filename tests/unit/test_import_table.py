@@ -36,6 +36,10 @@ PARENT_SIDE = (
     "claims",
     "run_record",
     "rate_leases",
+    "event_rows",
+    "event_desk",
+    "alert_limiter",
+    "notifiers",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -56,7 +60,9 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         f"core.process.{name}": (("core.process", CONFIG, FLEET, "utils"), ("psutil", "setproctitle"))
         for name in PARENT_SIDE
     },
-    "core.process.daemon": (("core.process", CONFIG, "utils", "core.logger"), ()),
+    "core.process.daemon": (("core.process", CONFIG, "utils", "core.logger", "core.event_log"), ()),
+    "core.process.notify": (("core.process", "core.registry.environment", "utils"), ("requests",)),
+    "core.event_log": (("core.logger", "core.log_manager", "core.log_files", FLEET, "utils"), ()),
     "core.logger": (("core.log_manager", "core.log_files", "utils"), ()),
     "core.log_manager": (("core.log_files", "utils"), ()),
     "core.log_files": (("utils",), ()),
