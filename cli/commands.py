@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from cli.config_commands import config
+from cli.event_commands import events
 from cli.flatten import flatten
 from cli.live import agree_to_live, live_option
 from cli.offline import bot_names, status_while_down
@@ -43,6 +44,7 @@ def cli() -> None:
 
 
 cli.add_command(config)
+cli.add_command(events)
 cli.add_command(flatten)
 cli.add_command(upgrade)
 

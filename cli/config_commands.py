@@ -44,7 +44,7 @@ def _verdict(app: App, which: str | None) -> dict[str, Any]:
     path = _find(app, which).absolute()
     verdict = app.services.validate(app.home, file=path)
     about = [entry for entry in verdict["invalid"] if (app.home.root / entry["file"]).absolute() == path]
-    return {"bots": verdict["bots"], "invalid": about}  # not what an earlier run left damaged
+    return {**verdict, "invalid": about}  # not what an earlier run left damaged
 
 
 def _find(app: App, which: str) -> Path:
@@ -54,12 +54,14 @@ def _find(app: App, which: str) -> Path:
 
 
 def _say_verdict(verdict: Mapping[str, Any], home: Home) -> None:
+    if verdict["daemon"] and home.daemon_file.exists():
+        click.echo(f"daemon: valid ({_shown(str(home.daemon_file), home)})")
     for bot in verdict["bots"]:
         click.echo(f"{bot['name']}: valid ({_shown(bot['source_path'], home)})")
     lines = complaints_of(verdict["invalid"])
     if lines:
         click.echo("\n".join(lines), err=True)
-    if not verdict["bots"] and not lines:
+    if not verdict["bots"] and not lines and not (verdict["daemon"] and home.daemon_file.exists()):
         click.echo(f"no config in {home.active}; copy one there from {home.templates}")
 
 

@@ -1,6 +1,7 @@
 """Log files as their readers see them: their names, their last lines, and what is added to them.
 
-A rotated file is `<name>.log.<UTC stamp>`, then `<name>.log.<UTC stamp>.gz`; stamps of one log only grow.
+A rotated file is `<name>.log.<UTC stamp>`, then `<name>.log.<UTC stamp>.gz`; stamps of one log only grow. The event
+file (`events.jsonl`) is rotated in the same way.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ DAEMON = "daemon"  # the name of the daemon's own log
 STAMP = "%Y%m%dT%H%M%S.%fZ"
 _BLOCK = 64 * 1024  # bytes
 _LONGEST_LINE = 1 << 20  # bytes; a longer one is shown in pieces
-_ROTATED = re.compile(r"(?P<log>.+\.log)\.(?P<stamp>\d{8}T\d{6}\.\d{6}Z)(?P<gz>\.gz)?")
+_ROTATED = re.compile(r"(?P<log>.+\.(?:log|jsonl))\.(?P<stamp>\d{8}T\d{6}\.\d{6}Z)(?P<gz>\.gz)?")
 
 Keep = Callable[[str], bool]
 

@@ -152,7 +152,7 @@ def apply_retention(folder: Path, retention: Retention | None = None) -> int:
     """Delete old rotated files of every log in `folder` until all limits hold; return how many went. Raises OSError."""
     limits = retention or Retention()
     gone = prune(rotated_files(folder), limits)
-    total = sum(_size(entry) for entry in folder.iterdir() if ".log" in entry.name)
+    total = sum(_size(entry) for entry in folder.iterdir() if ".log" in entry.name or ".jsonl" in entry.name)
     for file in rotated_files(folder):
         if total <= limits.total_bytes:
             break
@@ -174,7 +174,7 @@ def compress_rotated(folder: Path) -> int:
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for left in folder.glob(".*.log.*.gz.tmp"):  # of a compressor that was killed
+        for left in folder.glob(".*.gz.tmp"):  # of a compressor that was killed
             left.unlink(missing_ok=True)
         found = [rotated_file(folder / entry) for entry in sorted(os.listdir(folder))]
         return sum(_compress(file.path, lock) for file in found if file and not file.compressed)

@@ -57,6 +57,10 @@ def reference() -> str:
     for name in known_strategies():
         parts += _section(f"strategy_config: {name}", load_schema(f"strategies/{name}"))
     parts += _section("risk_config", load_schema("risk"))
+    daemon_file = load_schema("daemon_file")
+    parts += ["## The daemon file\n", daemon_file["description"] + "\n"]
+    for name, section in daemon_file["properties"].items():
+        parts += _section(f"daemon file: {name}", section)
     parts += ["## States of a bot\n", STATES_TEXT, _table(("state", "event", "leads to", "may do"), state_rows())]
     return "\n".join(parts)
 

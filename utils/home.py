@@ -41,6 +41,11 @@ class Home:
         return own if own.is_dir() else CHECKOUT / "config" / "templates"
 
     @property
+    def daemon_file(self) -> Path:
+        """Return the config of the daemon itself; it may be missing."""
+        return self.root / "config" / "daemon.json"
+
+    @property
     def env_file(self) -> Path:
         """Return the file that secrets come from."""
         return self.root / ".env"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from core.fleet_config import FleetConfig
 from core.process.fleet import BotEntry
 from core.process.zygote_link import CarriedZygote
 from utils.errors import MakerdError
@@ -39,6 +40,7 @@ class CarriedState:
     zygote: CarriedZygote
     previous_zygote: CarriedZygote | None  # kept for a roll-back
     unusable: Mapping[str, str]
+    fleet_config: Mapping[str, Any]
     roll: Mapping[str, Any] = field(default_factory=dict)
 
     def fds(self) -> list[int]:
@@ -58,6 +60,7 @@ class CarriedState:
             "zygote": asdict(self.zygote),
             "previous_zygote": None if self.previous_zygote is None else asdict(self.previous_zygote),
             "unusable": dict(self.unusable),
+            "fleet_config": dict(self.fleet_config),
             "roll": dict(self.roll),
         }
         fd = os.memfd_create("makerd-state", os.MFD_CLOEXEC)
@@ -90,6 +93,7 @@ class CarriedState:
             zygote=_zygote(plain["zygote"]),
             previous_zygote=_zygote(plain["previous_zygote"]) if plain["previous_zygote"] else None,
             unusable=dict(plain["unusable"]),
+            fleet_config=FleetConfig.from_plain(plain["fleet_config"]).to_plain(),
             roll=dict(plain["roll"]),
         )
 

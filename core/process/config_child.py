@@ -41,7 +41,7 @@ def _verdict(said: bytes | None) -> dict[str, Any] | str:
         answer = json.loads(said.splitlines()[-1])
         if "error" in answer:
             return str(answer["error"])
-        if {"bots", "invalid", "unclean"} <= answer.keys():
+        if {"bots", "daemon", "invalid", "unclean"} <= answer.keys():
             return dict(answer)
     except (ValueError, IndexError, AttributeError):
         pass

@@ -80,6 +80,7 @@ class Request:
         self._client = client
         self.verb = verb
         self.args = args
+        self.peer = client.peer
 
     def answer(self, data: Any) -> None:
         """Send the answer."""
@@ -117,11 +118,12 @@ class ControlServer:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionError):
             return
-        if len(self._clients) >= MAX_CLIENTS or not _is_owner(connection):
+        peer = _peer_of(connection)
+        if len(self._clients) >= MAX_CLIENTS or peer["uid"] not in (0, os.getuid()):
             connection.close()
             return
         connection.setblocking(False)
-        self._clients.add(_Client(self, connection))
+        self._clients.add(_Client(self, connection, peer))
 
     def drop_idle(self, now_s: float) -> None:
         """Close clients that neither ask nor read."""
@@ -159,8 +161,9 @@ def _listen(run_dir: Path) -> socket.socket:
 
 
 class _Client:
-    def __init__(self, server: ControlServer, connection: socket.socket) -> None:
+    def __init__(self, server: ControlServer, connection: socket.socket, peer: dict[str, int]) -> None:
         self._server = server
+        self.peer = peer
         self._connection = connection
         self._input = b""
         self.pending = b""
@@ -232,7 +235,8 @@ class _Client:
         self.pending = b""
 
 
-def _is_owner(connection: socket.socket) -> bool:
+def _peer_of(connection: socket.socket) -> dict[str, int]:
+    """Return who is at the other end, as the kernel noted it when the connection was made."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _pid, uid, _gid = struct.unpack("3i", credentials)
-    return uid in (0, os.getuid())
+    pid, uid, _gid = struct.unpack("3i", credentials)
+    return {"uid": uid, "pid": pid}

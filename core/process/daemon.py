@@ -13,8 +13,11 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
+from core.event_log import NAME as EVENTS
+from core.event_log import EventFile, last_seq
 from core.logger import setup_daemon_logging
 from core.process.carried_state import CarriedState, StateUnreadable
 from core.process.child_setup import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, prctl
@@ -82,6 +85,7 @@ def _go_on(arguments: dict[str, Any]) -> int:
     pid_file = PidFile(paths.run_dir)
     pid_file.take_over(state.lock_fd)
     supervisor = Supervisor(paths, Purpose.from_plain(state.purpose), pid_file, output_fd=2)
+    _record_events(supervisor, paths.home.log / EVENTS)
     verbs = OperatorVerbs(supervisor)
     supervisor.control = ControlServer(paths.run_dir, supervisor.selector, verbs, state.listener_fd)
     return supervisor.run(state)
@@ -91,12 +95,22 @@ def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Any)
     become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
     supervisor = Supervisor(paths, Purpose.from_plain(arguments["purpose"]), pid_file, output_fd=2)
     supervisor.on_ready = say
+    _record_events(supervisor, paths.home.log / EVENTS)
     try:
         supervisor.control = ControlServer(paths.run_dir, supervisor.selector, OperatorVerbs(supervisor))
     except OSError as exc:
         say(_refusal(f"cannot listen in {paths.run_dir}: {exc.strerror}"))
         return exit_statuses.REFUSED
     return supervisor.run()  # the lock goes with this process: whoever waits for it waits for our very end
+
+
+def _record_events(supervisor: Supervisor, path: Path) -> None:
+    file = EventFile(path)
+    supervisor.events.sink, supervisor.events.on_limits = file.write, file.follow
+    try:
+        supervisor.events.seq = last_seq(path)
+    except OSError:
+        pass  # the numbers begin anew
 
 
 def become_supervisor(parent_pid: int | None) -> None:

@@ -26,7 +26,7 @@ def is_death(event: Exited) -> bool:
 class Escalation:
     """The recent deaths by account; times are monotonic nanoseconds."""
 
-    def __init__(self, deaths: int, window_ns: int) -> None:
+    def __init__(self, deaths: int = 2, window_ns: int = 60 * 10**9) -> None:
         self.deaths, self.window_ns = deaths, window_ns
         self._died: dict[str, list[tuple[int, str]]] = {}
 

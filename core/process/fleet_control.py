@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from core.bot_config import BotConfig
+from core.fleet_config import SupervisionConfig
 from core.process.children import Children
 from core.process.escalation import Escalation, is_death
+from core.process.event_desk import EventDesk
 from core.process.fleet import BotEntry, exit_entry
 from core.process.health import Health, is_frozen
 from core.process.identity import signal_exactly
@@ -38,10 +40,6 @@ from utils import exit_statuses
 from utils.home import Home
 
 IDLE_NS = 1_000_000_000
-PARALLEL_STARTS = 8
-VENUE_PAUSE_NS, VENUE_MAX_PAUSE_NS = 5_000_000_000, 60_000_000_000
-VENUE_DOWN_ALERT = 3  # probes in a row that did not reach a venue
-ESCALATION_DEATHS, ESCALATION_NS = 2, 60_000_000_000
 log = logging.getLogger("makerd.process")
 
 
@@ -56,11 +54,12 @@ def venue_of(config: BotConfig) -> str | None:
 class FleetControl:
     """Every bot of one supervisor: its events, its actions, its turn to start."""
 
-    def __init__(self, home: Home, bots: dict[str, BotEntry], output_fd: int) -> None:
+    def __init__(self, home: Home, bots: dict[str, BotEntry], events: EventDesk, output_fd: int) -> None:
         self.bots = bots
-        self.starts = StartQueue(PARALLEL_STARTS, VENUE_PAUSE_NS, VENUE_MAX_PAUSE_NS)
-        self.escalation = Escalation(ESCALATION_DEATHS, ESCALATION_NS)
-        self.pause_account_on_deaths = False
+        self.starts, self.escalation = StartQueue(), Escalation()
+        self._events = events
+        self._pause_account_on_deaths = False
+        self.take(SupervisionConfig())
         self.on_death: list[Callable[[str, str], None]] = []  # (bot, reason)
         self.leases = RateLeases()
         self._home, self._output_fd = home, output_fd
@@ -78,8 +77,16 @@ class FleetControl:
             Action.DUMP: self._dump,
             Action.KILL: lambda bot: self._children.signal(bot.config.name, signal.SIGKILL, group=True),
             Action.KILL_HOLDER: self._kill_holder,
-            Action.ALERT: lambda bot: alert(bot.config.name, bot.record.state.value, bot.record.reason),
+            Action.ALERT: self._alert,
         }
+
+    def take(self, config: SupervisionConfig) -> None:
+        """Follow the daemon file."""
+        self.starts.parallel = config.parallel_starts
+        self.starts.set_pauses(int(config.venue_guard_s * 1e9), int(config.venue_guard_max_s * 1e9))
+        self.escalation.deaths = config.escalation_deaths
+        self.escalation.window_ns = int(config.escalation_window_s * 1e9)
+        self._pause_account_on_deaths = config.pause_account_on_deaths
 
     def attach(self, children: Children, zygote: ZygoteKeeper) -> None:
         """Take over whom actions are carried out with."""
@@ -106,6 +113,7 @@ class FleetControl:
         if isinstance(event, Exited):
             self._note_exit(bot, event)
         bot.record, actions = decide(before, event, now_ns, random.random())
+        self._events.decided(bot.config, before, event, bot.record, actions)
         self._note_change(bot, before.state, event)
         for action in actions:
             self._do[action](bot)
@@ -142,8 +150,9 @@ class FleetControl:
             if not died:
                 continue
             reason = f"{', '.join(died)} died within {self.escalation.window_ns / 1e9:.0f} s on {' '.join(account)}"
-            alert(bot.config.name, "ESCALATION", reason)
-            for other in list(self.bots.values()) if self.pause_account_on_deaths else ():
+            log.error("escalation", extra={"fields": {"account": " ".join(account), "reason": reason}})
+            self._events.note("escalation", bot.config.name, "escalation", " ".join(account), reason=reason)
+            for other in list(self.bots.values()) if self._pause_account_on_deaths else ():
                 if any((leg.exchange, leg.account) == account for leg in other.config.legs):
                     self.happened(other.config.name, Pause(reason))
 
@@ -218,10 +227,7 @@ class FleetControl:
         unreachable = (
             isinstance(event, Exited) and event.status == exit_statuses.VENUE_UNREACHABLE and event.held_by is None
         )
-        venue = venue_of(bot.config)
-        times = self.starts.ended(bot.config.name, venue, unreachable, now_ns, random.random())
-        if unreachable and times == VENUE_DOWN_ALERT:
-            alert(bot.config.name, "VENUE_DOWN", f"{venue} could not be reached {times} times: {bot.record.reason}")
+        self.starts.ended(bot.config.name, venue_of(bot.config), unreachable, now_ns, random.random())
 
     def _queue(self, bot: BotEntry) -> None:
         self.starts.ask(self._wish(bot))
@@ -292,6 +298,12 @@ class FleetControl:
         log.error("worker_stuck", extra={"fields": {"bot": bot.config.name, "reason": bot.record.reason}})
         self._children.signal(bot.config.name, signal.SIGUSR2)
 
+    @staticmethod
+    def _alert(bot: BotEntry) -> None:
+        record = bot.record
+        fields = {"bot": record.name, "state": record.state.value, "reason": record.reason}
+        log.error("alert", extra={"fields": fields})
+
     def _kill_holder(self, bot: BotEntry) -> None:
         if bot.record.held_by is not None:
             signal_exactly(bot.record.held_by, signal.SIGKILL)
@@ -299,8 +311,3 @@ class FleetControl:
 
 def _markets(config: BotConfig) -> set[tuple[str, str, str]]:
     return {(leg.exchange, leg.account, leg.symbol) for leg in config.legs}
-
-
-def alert(bot: str, state: str, reason: str) -> None:
-    """Tell a person, by way of the daemon's log."""
-    log.error("alert", extra={"fields": {"bot": bot, "state": state, "reason": reason}})

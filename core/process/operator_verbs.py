@@ -11,6 +11,7 @@ from core.process.supervisor import Supervisor
 from core.process.upgrade import BUSY
 from core.process.worker_record import Close, Happening, Pause, Restart, Resume, Start, State, Stop
 
+READ_ONLY = ("ping", "status", "metrics")  # everything else is in the record of who asked for what
 SETTLED = frozenset({State.STOPPED, State.FATAL, State.HALTED})
 UP = SETTLED.union({State.RUNNING})
 ANYHOW = frozenset(State)
@@ -55,8 +56,13 @@ class OperatorVerbs:
             request.refuse("the daemon is stopping; start it again afterwards")
         elif verb is None:
             request.refuse(f"unknown verb {request.verb[:40]!r}; known: {', '.join(sorted(self._verbs))}")
-        else:
+        elif request.verb in READ_ONLY or request.args.get("look"):
             verb(request)
+        else:
+            events, bots = self._supervisor.events, self._supervisor.bots
+            with events.on_behalf(request.peer):
+                events.command(request.verb, request.args, {name: bot.config.digest for name, bot in bots.items()})
+                verb(request)
 
     def _stop(self, request: Request) -> None:
         self._supervisor.on_stopped.append(request.answer)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
+from core.fleet_config import FleetConfig
 from core.process.answering_child import AnsweringChild
 from core.process.config_child import validate_in_child
 from core.process.fleet import BotEntry, last_known
@@ -55,6 +56,8 @@ class RegistrySync:
         self.invalid: list[dict[str, Any]] = []
         self.on_read: list[Callable[[Answer], None]] = []  # called once, after the answer is applied
         self.before_begin: Callable[[], None] = lambda: None
+        self.on_answer: Callable[[Answer], None] = lambda _answer: None
+        self.on_fleet_config: Callable[[FleetConfig], None] = lambda _config: None
         self._paths = paths
         self._purpose = purpose
         self._selector = selector
@@ -116,6 +119,9 @@ class RegistrySync:
             return
         if self.closed:
             answer = "the daemon is stopping"
+        elif self._first and isinstance(answer, dict) and answer["daemon"] is None:
+            answer = self._refuse(answer)
+        self.on_answer(answer)
         if isinstance(answer, str):
             log.error("configs_not_read", extra={"fields": {"reason": answer}})
         else:
@@ -124,10 +130,20 @@ class RegistrySync:
         for callback in waiting:
             callback(answer)
 
+    def _refuse(self, answer: dict[str, Any]) -> str:
+        """Return why nothing may start: the daemon's own file is not valid, so nobody knows how."""
+        self.invalid = answer["invalid"]
+        file = str(self._paths.home.daemon_file.relative_to(self._paths.home.root))
+        found = [line for entry in self.invalid if entry["file"] == file for line in entry["complaints"]]
+        more = f" (and {len(found) - 1} more complaints)" if len(found) > 1 else ""
+        return f"no valid daemon file: {found[0] if found else file}{more}"
+
     def _apply(self, answer: dict[str, Any]) -> None:
         """New bots start, changed ones restart, gone ones stop, an invalid file disturbs nobody."""
         first, self._first = self._first, False
         self.invalid = answer["invalid"]
+        if answer["daemon"] is not None:  # an invalid file leaves the old config in force
+            self.on_fleet_config(FleetConfig.from_plain(answer["daemon"]))
         unclean = {entry["name"]: entry["run"] for entry in answer["unclean"]}
         configs = {plain["name"]: BotConfig.from_plain(plain) for plain in answer["bots"]}
         changed = [name for name, config in configs.items() if self._take(config, name in unclean, answer["figures"])]

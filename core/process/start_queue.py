@@ -20,7 +20,7 @@ class Wish:
 class StartQueue:
     """The bots that wait for their turn, and those that start."""
 
-    def __init__(self, parallel: int, first_pause_ns: int, max_pause_ns: int) -> None:
+    def __init__(self, parallel: int = 8, first_pause_ns: int = 5 * 10**9, max_pause_ns: int = 60 * 10**9) -> None:
         self.parallel, self._pauses_ns = parallel, (first_pause_ns, max_pause_ns)
         self._waiting: dict[str, Wish] = {}  # in the order of their turn
         self._starting: dict[str, Wish] = {}
@@ -29,9 +29,9 @@ class StartQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def reconfigure(self, parallel: int, first_pause_ns: int, max_pause_ns: int) -> None:
-        """Take over new settings; a pause that runs keeps its length."""
-        self.parallel, self._pauses_ns = parallel, (first_pause_ns, max_pause_ns)
+    def set_pauses(self, first_pause_ns: int, max_pause_ns: int) -> None:
+        """Take over how long a venue that is down is left alone; a pause that runs keeps its length."""
+        self._pauses_ns = (first_pause_ns, max_pause_ns)
         for guard in self._guards.values():
             guard.first_pause_ns, guard.max_pause_ns = first_pause_ns, max_pause_ns
 
@@ -74,18 +74,13 @@ class StartQueue:
         if guard is not None:
             guard.reached()
 
-    def ended(self, name: str, venue: str | None, unreachable: bool, now_ns: int, jitter: float) -> int:
-        """Note the end of a bot's worker; return how often in a row its venue could not be reached."""
+    def ended(self, name: str, venue: str | None, unreachable: bool, now_ns: int, jitter: float) -> None:
+        """Note the end of a bot's worker, and whether that was because it could not reach its venue."""
         self._starting.pop(name, None)
-        if venue is None:
-            return 0
-        if unreachable:
-            guard = self._guards.setdefault(venue, VenueGuard(*self._pauses_ns))
-            guard.failed(name, now_ns, jitter)
-            return guard.failures
-        if venue in self._guards:
+        if venue is not None and unreachable:
+            self._guards.setdefault(venue, VenueGuard(*self._pauses_ns)).failed(name, now_ns, jitter)
+        elif venue in self._guards:
             self._guards[venue].left(name)
-        return 0
 
     def why(self, name: str, now_ns: int) -> str:
         """Return what a bot waits for, an empty text when it does not wait."""

@@ -18,9 +18,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from core.fleet_config import FleetConfig
 from core.process.carried_state import CarriedState, keep_open
 from core.process.children import Children
 from core.process.control import ControlServer
+from core.process.event_desk import EventDesk
 from core.process.fleet import BotEntry
 from core.process.fleet_control import IDLE_NS, FleetControl
 from core.process.health import Health
@@ -65,13 +67,17 @@ class Supervisor:
         self.waiters: list[Callable[[int], bool]] = []  # each is called until it says that it is done
         self.output_fd = output_fd
         link = ZygoteLink()
-        self.fleet = FleetControl(paths.home, self.bots, output_fd)
+        self.events = EventDesk(paths.home, output_fd)
+        self.fleet = FleetControl(paths.home, self.bots, self.events, output_fd)
         self._children = Children(self.selector, link, self.fleet.happened, self.fleet.beat, self.fleet.lend)
         data_dirs = paths.home.data_dirs
         self.zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self.fleet.withdrawn)
         self.fleet.attach(self._children, self.zygote)
         self.registry = RegistrySync(paths, purpose, self.selector, output_fd, self.bots, self.fleet.happened)
         self.registry.before_begin = self._warm
+        self.registry.on_fleet_config = self._take_fleet_config
+        self.fleet_config = FleetConfig()
+        self.registry.on_answer = self.events.configs_read
         self.upgrade = Upgrade(self)
         self.fleet.on_death.append(self.upgrade.died)
         self._beats_due_ns = self._sample_due_ns = 0
@@ -84,6 +90,7 @@ class Supervisor:
         """Serve until stopped, from the start or from where an earlier self was; return the exit status."""
         wake = self._catch_signals()
         if carried is None:
+            self.events.note("daemon_started", pid=os.getpid(), version=__version__, purpose=self.purpose.kind.value)
             self.zygote.start()
             self.registry.on_read.append(self._first_read)
             self.registry.load()
@@ -118,7 +125,8 @@ class Supervisor:
         def on_wake(_mask: int) -> None:
             numbers = set(os.read(reader, 4096))
             if numbers & {signal.SIGTERM, signal.SIGINT}:
-                self.stop_all()
+                with self.events.on_behalf({"signal": "TERM or INT"}):
+                    self.stop_all()
             if signal.SIGHUP in numbers:
                 self.reload()
             if signal.SIGCHLD in numbers:
@@ -143,6 +151,7 @@ class Supervisor:
             log.warning("loop_gap", extra={"fields": {"gap_s": round(gap_ns / 1e9, 2)}})
             self.fleet.credit(gap_ns)
             self.zygote.credit(gap_ns)
+            self.events.note("loop_gap", gap_s=round(gap_ns / 1e9, 2))
 
     def _tick(self, now_ns: int) -> None:
         if now_ns >= self._beats_due_ns:
@@ -154,6 +163,7 @@ class Supervisor:
             self._sample_due_ns = now_ns + SAMPLE_GAP_NS
             self._sample_some(now_ns)
         self.zygote.tend(now_ns)
+        self.events.tend(now_ns, self.zygote.pid if self.zygote.lives else None)
         self.registry.tend(now_ns)
         self.upgrade.tend(now_ns)
         self._say_ready()
@@ -188,6 +198,7 @@ class Supervisor:
 
     def _reap(self) -> None:
         for pid in self._children.reap():
+            self.events.notifiers.reaped(pid)
             if pid == self.zygote.pid:
                 self.zygote.ended()
 
@@ -217,18 +228,15 @@ class Supervisor:
             zygote=link.carried(),
             previous_zygote=previous.carried() if previous is not None and previous.end is not None else None,
             unusable=self.zygote.unusable,
+            fleet_config=self.fleet_config.to_plain(),
             roll=roll.to_plain(),
         )
 
     def become(self, state: CarriedState) -> None:
         """Exec the code that is on disk now, in this very process. Raises OSError; then nothing has changed."""
         state_fd = state.write()
-        where = {
-            "home": str(self.paths.home.root),
-            "configs": str(self.paths.configs),
-            "run_dir": str(self.paths.run_dir),
-        }
-        arguments = [sys.executable, "-m", "core.process.daemon", json.dumps({**where, "state_fd": state_fd})]
+        told = {**self.paths.to_plain(), "state_fd": state_fd}
+        arguments = [sys.executable, "-m", "core.process.daemon", json.dumps(told)]
         log.info("exec")
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         keep_open([state_fd, *state.fds()], True)
@@ -244,6 +252,7 @@ class Supervisor:
         keep_open(state.fds(), False)
         self.started_ns, self._read_once = state.started_ns, True
         self.bots.update({bot.config.name: bot for bot in state.bots})
+        self._take_fleet_config(FleetConfig.from_plain(state.fleet_config))
         self.registry.take_over(list(state.invalid))
         self._children.take_over(list(state.children))
         examples = {kind_of(bot.config): bot.config for bot in self.bots.values()}
@@ -259,6 +268,11 @@ class Supervisor:
         if self.stopping_since_ns is None:
             self.registry.load()
 
+    def _take_fleet_config(self, config: FleetConfig) -> None:
+        self.fleet_config = config
+        self.events.take(config)
+        self.fleet.take(config.supervision)
+
     def _first_read(self, answer: dict[str, Any] | str) -> None:
         error = self.registry.why_nothing_runs(answer)
         if error is not None and self.on_ready is not None:
@@ -271,6 +285,7 @@ class Supervisor:
         if self.on_ready is not None and self._read_once and not self.zygote.warming and self.zygote.lives:
             say, self.on_ready = self.on_ready, None
             say({"ready": True, "pid": os.getpid(), "bots": len(self.bots), "invalid": self.registry.invalid})
+            self.events.note("daemon_ready", bots=len(self.bots))
 
     def _one_shot(self, module: str, arguments: list[str]) -> None:
         try:
@@ -286,6 +301,7 @@ class Supervisor:
             self.stopping_since_ns = time.monotonic_ns()
             self.registry.closed = True
             log.info("stopping")
+            self.events.note("daemon_stopping")
             for name in list(self.bots):
                 self.fleet.happened(name, Stop())
 
@@ -342,6 +358,8 @@ class Supervisor:
         self.zygote.stop()
         self._reap()
         log.info("stopped", extra={"fields": report})
+        left = [name for name, bot in self.bots.items() if bot.left_orders]
+        self.events.note("daemon_stopped", bots=len(self.bots), left_orders=left)
         if self.purpose.ends_with_its_bots:
             self._leave_final_status()
         for callback in self.on_stopped:

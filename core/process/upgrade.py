@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from core.process.answering_child import AnsweringChild
 from core.process.carried_state import CarriedState
-from core.process.fleet_control import alert
 from core.process.roll import Roll
 from core.process.worker_record import Restart, State, WorkerRecord
 from core.process.zygote_candidate import CandidateZygote
@@ -111,6 +110,7 @@ class Upgrade:
             self._candidate.release().kill()
             self._candidate = None
         log.error("upgrade_refused", extra={"fields": {"reason": reason}})
+        self._supervisor.events.note("upgrade_refused", reason=reason)
 
     # ------------------------------------------------------------ the exec
 
@@ -161,6 +161,7 @@ class Upgrade:
         elif self.roll.is_rolled:
             self.stage = "done"
             log.info("upgraded", extra={"fields": {"moved": len(self.roll.moved)}})
+            self._supervisor.events.note("upgraded", bots=sorted(self.roll.moved))
 
     def _record_of(self, name: str) -> WorkerRecord | None:
         bot = self._supervisor.bots.get(name)
@@ -175,7 +176,8 @@ class Upgrade:
     def _roll_back(self) -> None:
         """Fork from the old code again, and bring everybody back who had moved."""
         self.stage, self.reason = "rolled_back", self.roll.failure
-        alert("-", "ROLLED_BACK", self.roll.failure)
+        log.error("upgrade_rolled_back", extra={"fields": {"reason": self.roll.failure}})
+        self._supervisor.events.note("upgrade_rolled_back", None, "crash_loop", "upgrade", reason=self.roll.failure)
         moved = [*self.roll.moved, *([self.roll.moving] if self.roll.moving else [])]
         self.roll = Roll([])
         if self.previous is None:

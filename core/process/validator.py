@@ -21,7 +21,14 @@ from typing import Any
 from core.bot_config import BotConfig
 from core.process.run_record import RunRecord
 from core.process.venue_checks import venue_complaints
-from core.registry.config_manager import InvalidConfig, InvalidFile, LoadResult, load_file, load_folder
+from core.registry.config_manager import (
+    InvalidConfig,
+    InvalidFile,
+    LoadResult,
+    load_daemon_file,
+    load_file,
+    load_folder,
+)
 from core.registry.document import shown_path
 from core.trading.ledger_figures import recorded_figures
 from utils.errors import ConfigError
@@ -73,13 +80,15 @@ def limit_this_process() -> None:
 def _load(home: Home, folder: Path, file: Path | None) -> LoadResult:
     if file is None:
         return load_folder(folder, home, os.environ)
+    if file.absolute() == home.daemon_file:
+        return load_daemon_file(home, os.environ)
     if file.absolute().parent == folder.absolute():  # its neighbours may be in its way
         result = load_folder(folder, home, os.environ)
         shown = shown_path(file, home)
         configs = tuple(config for config in result.configs if config.source_path == str(file.absolute()))
         invalid = tuple(entry for entry in result.invalid if entry.file == shown)
         if configs or invalid:
-            return LoadResult(configs, invalid, result.secret_names)
+            return LoadResult(configs, invalid, result.secret_names)  # the daemon file was not asked for
     try:
         config = load_file(file, home, os.environ)
     except InvalidConfig as exc:
@@ -99,6 +108,7 @@ def _answer(home: Home, loaded: LoadResult) -> dict[str, Any]:
             *damaged,
         ],
         "unclean": unclean,
+        "daemon": loaded.fleet.to_plain() if loaded.fleet else None,
         "secret_names": list(loaded.secret_names),
         "figures": {config.name: recorded_figures(home.bot_state(config.name)) for config in loaded.configs},
     }

@@ -86,7 +86,7 @@ def _check_layer_list(key: str, values: Any, is_list: bool, layers: int) -> Iter
             yield Problem(path, "nothing", f'a list of {layers} values, because layer_mode is "list"')
     elif not is_list:
         yield Problem(path, shown(values), 'null, unless layer_mode is "list": it would have no effect')
-    elif len(values) != layers:
+    elif isinstance(values, list) and len(values) != layers:
         yield Problem(path, shown(values), f"a list of {layers}, one value for each of the layers")
 
 
@@ -95,7 +95,7 @@ def check_layer_spreads_ascend(draft: Draft) -> Iterator[Problem]:
     if not draft.sound("strategy_config", "layer_spreads_pct"):
         return
     values = draft.strategy.get("layer_spreads_pct") or []
-    if not all(isinstance(value, int | float) for value in values):
+    if not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
         return  # of an unknown strategy nothing is checked before
     for place, (inner, outer) in enumerate(pairwise(values), 1):
         if outer < inner:

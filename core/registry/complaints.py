@@ -23,6 +23,11 @@ class Problem:
     place: tuple[int, int] | None = None
 
 
+def covered(path: JsonPath, bad: set[JsonPath]) -> bool:
+    """Tell whether something at, above or below `path` is complained of already."""
+    return any(path[: len(one)] == one or one[: len(path)] == path for one in bad if one)
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """One thing to correct. `value` says what was found, *** where it could be a secret."""

@@ -2,6 +2,7 @@
 
 A walk through it: `document.py` reads a file with its positions, `references.py` puts in the variables,
 `validation.py` asks the schemas, `checks.py` looks across keys, `fleet.py` across files; `loader.py` joins them.
+`daemon_file.py` does the same for the one file of the daemon itself.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
+from core.fleet_config import FleetConfig
 from core.registry.checks import KindOf, kind_by_symbol
 from core.registry.complaints import Complaint, InvalidConfig, InvalidFile, Problem
+from core.registry.daemon_file import LoadedFleet, daemon_file_secrets, load_daemon_document, read_daemon_file
 from core.registry.document import Document, Loaded, document_of, read_document, shown_path
 from core.registry.environment import Environment
 from core.registry.explanation import Explained, explain_loaded
@@ -32,6 +35,7 @@ __all__ = [
     "config_files",
     "explain",
     "find_config",
+    "load_daemon_file",
     "load_file",
     "load_folder",
     "load_plain",
@@ -44,12 +48,14 @@ MAX_CONFIGS = 1000
 class LoadResult:
     """The valid bots in the order of their names, and everything that is not one.
 
-    `secret_names`: every variable that any config, valid or not, reads as a secret.
+    `secret_names`: every variable that any config, valid or not, reads as a secret. `fleet`: what the daemon file
+    says; None when it is not valid, or was not asked for.
     """
 
     configs: tuple[BotConfig, ...]
     invalid: tuple[InvalidFile, ...]
     secret_names: tuple[str, ...] = ()
+    fleet: FleetConfig | None = None
 
 
 def config_files(folder: Path) -> list[Path]:
@@ -58,7 +64,7 @@ def config_files(folder: Path) -> list[Path]:
 
 
 def load_folder(folder: Path, home: Home, environ: Mapping[str, str], kind_of: KindOf = kind_by_symbol) -> LoadResult:
-    """Load every config of a folder; what is wrong with one never hides another.
+    """Load every config of a folder, and the daemon file; what is wrong with one never hides another.
 
     Raises ConfigError when the folder itself cannot be read: that is not the same as an empty one.
     """
@@ -69,14 +75,18 @@ def load_folder(folder: Path, home: Home, environ: Mapping[str, str], kind_of: K
         raise ConfigError(f"{shown} is not a folder that can be read ({exc.strerror}); configs belong there") from exc
     environment = _environment(home, environ)
     documents = [read_document(path, home) for path in files[:MAX_CONFIGS]]
+    daemon_file = read_daemon_file(home)
     secrets = frozenset(name for document in documents for name in secret_names(document, environment))
+    secrets |= {*daemon_file_secrets(daemon_file)}
     loaded = [_load_guarded(document, environment, secrets, kind_of) for document in documents]
+    fleet = load_daemon_document(daemon_file, environment, secrets)
     invalid = [InvalidFile(environment.shown, environment.complaints)] if environment.complaints else []
+    invalid += _invalid_fleet(fleet)
     if len(files) > MAX_CONFIGS:
         found = f"{len(files)} configs (the last ones were not read)"
         complaint = Complaint(shown, None, None, "", found, f"at most {MAX_CONFIGS}")
         invalid.append(InvalidFile(shown, (complaint,)))
-    return _result(loaded, invalid, tuple(sorted(secrets)))
+    return _result(loaded, invalid, tuple(sorted(secrets)), fleet.config)
 
 
 def _load_guarded(document: Document, environment: Environment, secrets: frozenset[str], kind_of: KindOf) -> Loaded:
@@ -88,7 +98,9 @@ def _load_guarded(document: Document, environment: Environment, secrets: frozens
         return Loaded(document, None, (complaint,))
 
 
-def _result(loaded: Sequence[Loaded], invalid: list[InvalidFile], secrets: tuple[str, ...]) -> LoadResult:
+def _result(
+    loaded: Sequence[Loaded], invalid: list[InvalidFile], secrets: tuple[str, ...], fleet: FleetConfig | None
+) -> LoadResult:
     between = fleet_complaints(loaded)
     configs = []
     for place, one in enumerate(loaded):
@@ -97,7 +109,20 @@ def _result(loaded: Sequence[Loaded], invalid: list[InvalidFile], secrets: tuple
             invalid.append(InvalidFile(one.document.file, complaints, one.name))
         elif one.config:
             configs.append(one.config)
-    return LoadResult(tuple(sorted(configs, key=lambda config: config.name)), tuple(invalid), secrets)
+    return LoadResult(tuple(sorted(configs, key=lambda config: config.name)), tuple(invalid), secrets, fleet)
+
+
+def _invalid_fleet(fleet: LoadedFleet) -> list[InvalidFile]:
+    return [InvalidFile(fleet.file, fleet.complaints)] if fleet.complaints else []
+
+
+def load_daemon_file(home: Home, environ: Mapping[str, str]) -> LoadResult:
+    """Load the daemon file alone; its defaults where there is none."""
+    environment = _environment(home, environ)
+    document = read_daemon_file(home)
+    fleet = load_daemon_document(document, environment)
+    invalid = [InvalidFile(environment.shown, environment.complaints)] if environment.complaints else []
+    return LoadResult((), (*invalid, *_invalid_fleet(fleet)), daemon_file_secrets(document), fleet.config)
 
 
 def _environment(home: Home, environ: Mapping[str, str]) -> Environment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
-from core.registry.complaints import Complaint, JsonPath, Problem
+from core.registry.complaints import MAX_COMPLAINTS, Complaint, JsonPath, Problem
 from core.registry.json_text import MAX_BYTES, JsonText, read_json_text
 from core.registry.reading import read_regular
 from core.registry.wording import path_text
@@ -76,6 +77,21 @@ class Loaded:
     complaints: tuple[Complaint, ...]
     name: str | None = None
     variables: Mapping[JsonPath, tuple[str, ...]] = field(default_factory=dict)
+
+
+def limited(document: Document, problems: list[Problem]) -> tuple[Complaint, ...]:
+    """Return the complaints about a document, not more than a person reads."""
+    complaints = document.complain_all(problems)
+    if len(complaints) > MAX_COMPLAINTS:
+        rest = Problem((), f"more than {MAX_COMPLAINTS} mistakes", "these to be corrected first")
+        complaints = (*complaints[:MAX_COMPLAINTS], document.complain(rest))
+    return complaints
+
+
+def digest_of(unresolved: Any, sections: Any) -> str:
+    """Return a hash over a config as written and as it is understood: it follows values, not spelling."""
+    text = json.dumps([unresolved, sections], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def shown_path(path: Path, home: Home) -> str:

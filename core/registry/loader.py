@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
 from core.registry.checks import Draft, KindOf, kind_by_symbol, run_checks
-from core.registry.complaints import MAX_COMPLAINTS, Complaint, JsonPath, Problem
-from core.registry.document import Document, Loaded
+from core.registry.complaints import covered
+from core.registry.document import Document, Loaded, digest_of, limited
 from core.registry.environment import Environment
 from core.registry.references import Resolved, resolve, secret_names_of
 from core.registry.schema import BotSchema, with_defaults
@@ -50,28 +48,14 @@ def load_document(
     resolved = resolve(document.tree, schema, environment, other_secrets)
     problems += resolved.problems
     bad = {problem.path for problem in problems}
-    problems += [
-        one for one in schema_problems(resolved.tree, schema, document.value_at) if not _covered(one.path, bad)
-    ]
+    problems += [one for one in schema_problems(resolved.tree, schema, document.value_at) if not covered(one.path, bad)]
     sections = _filled(resolved.tree, schema)
     live_required = tuple((schema.section("exchange_config") or {}).get("x-live-required", ()))
     problems += run_checks(Draft(sections, frozenset(problem.path for problem in problems), kind_of, live_required))
     config = None if problems else _bot(document, resolved, sections)
     name = sections["metadata"].get("name")
-    complaints = _limited(document, problems)
+    complaints = limited(document, problems)
     return Loaded(document, config, complaints, name if isinstance(name, str) else None, resolved.names)
-
-
-def _covered(path: JsonPath, bad: set[JsonPath]) -> bool:
-    return any(path[: len(one)] == one or one[: len(path)] == path for one in bad if one)
-
-
-def _limited(document: Document, problems: list[Problem]) -> tuple[Complaint, ...]:
-    complaints = document.complain_all(problems)
-    if len(complaints) > MAX_COMPLAINTS:
-        rest = Problem((), f"more than {MAX_COMPLAINTS} mistakes", "these to be corrected first")
-        complaints = (*complaints[:MAX_COMPLAINTS], document.complain(rest))
-    return complaints
 
 
 def _section(tree: Any, name: str) -> Mapping[str, Any]:
@@ -97,11 +81,6 @@ def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, A
         strategy_config=strategy,
         risk_config=sections["risk_config"],
         source_path=document.source_path,
-        digest=_digest(document.tree, sections),
+        digest=digest_of(document.tree, sections),
         secret_names=resolved.secret_names,
     )
-
-
-def _digest(unresolved: Any, sections: dict[str, dict[str, Any]]) -> str:
-    text = json.dumps([unresolved, sections], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HIDDEN = (".venv", ".git", ".demo", "var", "reports", ".hypothesis", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE_PATH = re.compile(r"`((?:core|api|cli|config|data|docs|strategies|tests|utils)/[\w./-]*\w|run\.py|Makefile)`")
+YOURS = {"config/daemon.json"}  # files of a home that may be missing
 TEST_NAME = re.compile(r"`(test_\w+)`")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 
@@ -66,7 +67,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     named = {name.rstrip("/") for name in CODE_PATH.findall(page.read_text())}
-    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+    assert [name for name in sorted(named - YOURS) if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("utils", "core", "strategies", "api", "cli", "web", "config")
 
-MARKET, CONFIG = "core.market", "core.bot_config"
+MARKET, CONFIG, FLEET = "core.market", "core.bot_config", "core.fleet_config"
 PARENT_SIDE = (
     "supervisor",
     "worker_states",
@@ -47,12 +47,17 @@ PARENT_SIDE = (
     "claims",
     "run_record",
     "rate_leases",
+    "event_rows",
+    "event_desk",
+    "alert_limiter",
+    "notifiers",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "utils": (("utils",), ()),
     "core.market": (("utils", MARKET), ("numpy",)),
     "core.bot_config": (("utils",), ()),
+    "core.fleet_config": (("utils",), ()),
     "strategies": (("strategies", MARKET, "utils.errors"), ("numpy",)),
     "api": (("api", MARKET, "utils"), ("numpy", "certifi", "websocket", "cryptography")),
     "api.simulator": (("api", MARKET, "utils"), ("numpy", "aiohttp", "cryptography", "click")),
@@ -60,10 +65,15 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("core.trading", MARKET, CONFIG, "utils", "api.base_client", "strategies.base"),
         (),
     ),
-    "core.registry": (("core.registry", CONFIG, "utils"), ("jsonschema", "dotenv", "referencing")),
+    "core.registry": (("core.registry", CONFIG, FLEET, "utils"), ("jsonschema", "dotenv", "referencing")),
     "core.process": (("core", "api", "strategies", "utils"), ("setproctitle",)),
-    **{f"core.process.{name}": (("core.process", CONFIG, "utils"), ("psutil", "setproctitle")) for name in PARENT_SIDE},
-    "core.process.daemon": (("core.process", CONFIG, "utils", "core.logger"), ()),
+    **{
+        f"core.process.{name}": (("core.process", CONFIG, FLEET, "utils"), ("psutil", "setproctitle"))
+        for name in PARENT_SIDE
+    },
+    "core.process.daemon": (("core.process", CONFIG, "utils", "core.logger", "core.event_log"), ()),
+    "core.process.notify": (("core.process", "core.registry.environment", "utils"), ("requests",)),
+    "core.event_log": (("core.logger", "core.log_manager", "core.log_files", FLEET, "utils"), ()),
     "core.logger": (("core.log_manager", "core.log_files", "utils"), ()),
     "core.log_manager": (("core.log_files", "utils"), ()),
     "core.log_files": (("utils",), ()),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.registry.complaints import MAX_COMPLAINTS
@@ -216,6 +216,7 @@ _KEYS = st.sampled_from(
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(list(SOUND)), _JUNK | st.dictionaries(_KEYS, _JUNK, max_size=3), max_size=3))
+@example({"strategy_config": {"layer_spreads_pct": True}, "metadata": None})
 def test_no_junk_raises_anything_but_complaints(junk: dict[str, Any]) -> None:
     config = {
         name: {**SOUND[name], **junk[name]} if isinstance(junk.get(name), dict) else junk.get(name, SOUND[name])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.bot_config import BotConfig
+from core.fleet_config import FleetConfig
 from core.registry import config_manager
 from core.registry.config_manager import MAX_CONFIGS, find_config, load_folder
 from tests.registry_parts import config_with, make_home, put
@@ -38,7 +39,7 @@ def test_bots_come_in_the_order_of_their_names(home: Home) -> None:
 
 
 def test_an_empty_folder_is_no_mistake(home: Home) -> None:
-    assert load_folder(home.active, home, {}) == config_manager.LoadResult((), ())
+    assert load_folder(home.active, home, {}) == config_manager.LoadResult((), (), fleet=FleetConfig())
 
 
 def test_a_folder_that_is_not_there_is_not_an_empty_one(home: Home) -> None:
@@ -50,7 +51,7 @@ def test_hidden_files_and_other_endings_are_no_configs(home: Home) -> None:
     put(home, ".x.json.1.tmp", "{")
     put(home, ".hidden.json", "{")
     put(home, "notes.txt", "{")
-    assert load_folder(home.active, home, {}) == config_manager.LoadResult((), ())
+    assert load_folder(home.active, home, {}) == config_manager.LoadResult((), (), fleet=FleetConfig())
 
 
 def test_an_invalid_file_hides_no_other(home: Home) -> None:

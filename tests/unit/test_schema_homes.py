@@ -13,6 +13,7 @@ import pytest
 
 from api.paper_settings import PaperSettings
 from core.bot_config import DaemonConfig
+from core.fleet_config import FleetConfig
 from core.market.instrument import Instrument
 from core.market.risk import RiskLimits
 from core.registry.config_manager import load_file
@@ -54,7 +55,7 @@ def types(node: dict[str, Any]) -> set[str]:
     return {node["type"]} if isinstance(node["type"], str) else set(node["type"])
 
 
-SECRET_WORDS = ("api_key", "api_secret", "key_id", "private_key", "password", "proxy")
+SECRET_WORDS = ("api_key", "api_secret", "key_id", "private_key", "password", "proxy", "webhook_url")
 ALL = [(name, path, node) for name in NAMES for path, node in properties(dict(load_schema(name)))]
 IDS = [f"{name}:{path}" for name, path, _ in ALL]
 
@@ -110,6 +111,14 @@ def test_the_daemons_defaults_are_those_of_the_schema() -> None:
     schema = load_schema("daemon")
     assert with_defaults(schema, {}) == dataclasses.asdict(DaemonConfig())
     assert [field.name for field in dataclasses.fields(DaemonConfig)] == list(schema["properties"])
+
+
+def test_the_fleets_defaults_are_those_of_the_schema() -> None:
+    filled = with_defaults(load_schema("daemon_file"), {})
+    assert FleetConfig.from_plain(filled) == FleetConfig()
+    assert {name: list(section) for name, section in filled.items()} == {
+        name: list(section) for name, section in FleetConfig().to_plain().items() if name != "digest"
+    }
 
 
 @pytest.mark.parametrize("name", known_strategies())

@@ -55,7 +55,7 @@ def answer(home: Home, *arguments: str, **environ: str) -> dict[str, Any]:
 def test_valid_bots_come_back_as_plain_configs(home: Home) -> None:
     put(home, "a.json", config_with())
     said = answer(home)
-    assert set(said) == {"bots", "invalid", "unclean", "secret_names", "figures"}
+    assert set(said) == {"bots", "daemon", "invalid", "unclean", "secret_names", "figures"}
     assert BotConfig.from_plain(said["bots"][0]).name == "sol-mm"
     assert said["invalid"] == []
 
