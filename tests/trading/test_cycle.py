@@ -17,7 +17,7 @@ from utils.errors import ConfigError
 
 SNAPSHOT_KEYS = {
     "phase", "open_orders", "position", "mid", "realised_pnl", "unrealised_pnl", "fees", "fills", "quote_uptime_pct",
-    "gates", "legs", "book_age_s", "last_ack_age_s", "loop_lag_ms", "stats",
+    "gates", "paused", "closing", "legs", "book_age_s", "last_ack_age_s", "loop_lag_ms", "stats",
 }  # fmt: skip
 
 
