@@ -39,6 +39,7 @@ def take_snapshot(bot: BotState, now_ns: int, told: Told) -> dict[str, Any]:
     return {
         "phase": told.phase,
         "open_orders": sum(_open_orders(leg) for leg in bot.legs),
+        "live_orders": sum(len(leg.tracker.live()) for leg in bot.legs),  # those in flight too: 0 is "quotes are off"
         "position": _position(main),
         "mid": None if not main.is_open or main.mid_ticks is None else text(main.mark() or _ZERO),
         "realised_pnl": _money(sum((leg.position.realised_pnl for leg in bot.legs), _ZERO)),
