@@ -70,8 +70,8 @@ def _flat(config: BotConfig) -> Iterator[tuple[tuple[str, str], Any]]:
 
 
 def _is_live(path: JsonPath, schema: BotSchema) -> bool:
-    """Tell whether a running worker takes a key over; one that no schema knows needs a new worker."""
-    return (schema.node(path) or {}).get("x-reload") == "live"
+    """Tell whether a running worker takes a key over; one that no schema knows, or a client reads, needs a new one."""
+    return path[0] != "exchange_config" and (schema.node(path) or {}).get("x-reload") == "live"
 
 
 def _legs(config: BotConfig) -> list[Any]:

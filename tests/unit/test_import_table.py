@@ -37,6 +37,7 @@ PARENT_SIDE = (
     "run_record",
     "rate_leases",
     "config_change",
+    "handover",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
