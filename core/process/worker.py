@@ -36,7 +36,7 @@ from core.trading.clock import SystemClock
 from core.trading.trading_loop import LoopExit
 from strategies.base import Idle
 from utils import exit_statuses
-from utils.errors import ConfigError, LedgerError, MakerdError
+from utils.errors import LedgerError, MakerdError
 from utils.home import Home
 
 BEAT_NS = 1_000_000_000
