@@ -28,6 +28,7 @@ class Decider:
     def __init__(self, bot: BotState, guard: Guard, outgoing: Outgoing, strategy: Strategy) -> None:
         self._bot, self._guard, self._outgoing, self._strategy = bot, guard, outgoing, strategy
         self._blocked = True  # no quotes: not ready yet, or a gate is shut
+        self._patient_until_ns = 0  # orders of an earlier life stay that long without a decision about them
         self._look_due_ns = 0
         self._closing: Closing | None = None
         self.is_halted = False  # what a tripped gate demands is done but for the stop
@@ -37,6 +38,10 @@ class Decider:
     def closing(self) -> Closing | None:
         """Return the close that is under way, None when there is none."""
         return self._closing
+
+    def be_patient(self, until_ns: int) -> None:
+        """Leave the orders of an earlier life alone until there is a book to judge them by, at most until then."""
+        self._patient_until_ns = until_ns
 
     def begin_close(self, spot: SpotRule, now_ns: int) -> None:
         """Take quotes off and close what is held, for good; one that is under way is only widened."""
@@ -72,6 +77,8 @@ class Decider:
     def _look(self, now_ns: int) -> None:
         self._guard.look(now_ns)
         due_ns = now_ns + self._bot.settings.guard_ns
+        if self._patient_until_ns > now_ns:
+            due_ns = min(due_ns, self._patient_until_ns)
         for leg in self._bot.legs:  # a book gets stale in silence: be there when it does
             if leg.book_ns is not None and (stale_ns := leg.book_ns + leg.limits.max_book_age_ns + 1) > now_ns:
                 due_ns = min(due_ns, stale_ns)
@@ -79,12 +86,20 @@ class Decider:
 
     def _block(self, now_ns: int) -> None:
         """Take quotes off the venue: once each, those of unknown outcome only when the gate shuts."""
+        if self._is_patient(now_ns):
+            return
         for leg in self._bot.legs:
             self._outgoing.withdraw(leg, now_ns, doubtful_too=not self._blocked)
         self._bot.timer.refilled()
         self._blocked = True
 
+    def _is_patient(self, now_ns: int) -> bool:
+        if self._closing is not None or self._guard.tripped is not None or not self._guard.lacks_facts_only:
+            self._patient_until_ns = 0
+        return now_ns < self._patient_until_ns
+
     def _quote(self, now_ns: int) -> None:
+        self._patient_until_ns = 0
         if self._blocked:
             self._blocked = False
             self._bot.timer.hurry(OWN)

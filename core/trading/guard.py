@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("makerd.risk")
 LINK, LEDGER, BREAKER, PAUSED = "link", "ledger", "breaker", "paused"
 WITHHELD = "withheld"  # something is wanted, and limits or balances allow none of it
+# Gates that a life may begin with because nothing is known yet: no line, no book, no price for the profit.
+_FACTS = frozenset({LINK, "stale", "max_loss", "max_profit", "max_drawdown"})
 _HOLD = "hold"  # nothing new is placed, but cancels that the strategy's wish needs still go out
 
 
@@ -38,6 +40,12 @@ class Guard:
     def blocks(self) -> bool:
         """Tell whether quotes must be off the venue."""
         return any(gate.action != _HOLD for gate in self.gates.values())
+
+    @property
+    def lacks_facts_only(self) -> bool:
+        """Tell whether quotes would have to be off for no other reason than that something is not known."""
+        shut = [gate for gate in self.gates.values() if gate.action != _HOLD]
+        return all(gate.name in _FACTS and not gate.latched for gate in shut)
 
     def look(self, now_ns: int) -> None:
         """Work out the gates anew; trip the first that latches."""

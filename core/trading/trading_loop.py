@@ -114,7 +114,9 @@ class TradingLoop:
         for leg in bot.legs:
             self._open(leg)
         bot.session.load()
-        self._keeping.load(self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        self._keeping.load(now_ns)
+        self._decider.be_patient(now_ns + min(leg.limits.max_book_age_ns for leg in bot.legs))
         self._started = True
         for leg in bot.legs:
             leg.client.start_market_data()

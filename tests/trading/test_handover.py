@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from api.base_client import DeadManScope
 from core.market.commands import Take
 from core.market.order import Side
@@ -78,6 +80,65 @@ def test_the_next_life_keeps_the_orders_that_still_match_and_moves_the_others(tm
     kept = {key: venue_id for key, venue_id in before.items() if after.get(key) == venue_id}
     assert (len(kept), len(after)) == (4, 6)
     assert set(bench.venue.cancels) == before.keys() - kept.keys()
+
+
+def test_the_next_life_waits_for_its_first_book_before_it_judges_the_orders(tmp_path: Path) -> None:
+    bench = six_resting(tmp_path)
+    hand_over(bench)
+    bench.end()
+    bench.die()
+    before = dict(bench.venue.open_orders)
+    bench.feed = None
+    bench.begin()
+    bench.venue.link_down()
+    bench.run(2)
+    bench.venue.link_up()
+    bench.run(2)
+    assert (bench.gates, bench.venue.open_orders) == (["stale"], before)
+    bench.feed = (9_999, 10_001)
+    bench.run(3)
+    assert (bench.phase, bench.venue.open_orders) == ("QUOTING", before)
+
+
+def test_a_book_that_does_not_come_takes_the_orders_off(tmp_path: Path) -> None:
+    bench = six_resting(tmp_path)
+    hand_over(bench)
+    bench.end()
+    bench.die()
+    bench.feed = None
+    bench.begin()
+    bench.run(4.9)
+    assert len(bench.venue.open_orders) == 6
+    bench.run(0.3)  # max_book_age_s is 5
+    assert bench.venue.open_orders == {}
+
+
+def test_a_line_that_is_lost_after_the_first_decision_takes_the_orders_off_at_once(tmp_path: Path) -> None:
+    bench = six_resting(tmp_path)
+    hand_over(bench)
+    bench.end()
+    bench.die()
+    bench.begin()
+    bench.run(1)
+    bench.venue.link_down()
+    bench.step(2)
+    assert bench.venue.open_orders == {}
+
+
+@pytest.mark.parametrize("reason", ["pause", "spread", "latch"])
+def test_another_reason_not_to_quote_is_not_waited_for(tmp_path: Path, reason: str) -> None:
+    bench = six_resting(tmp_path, risk={"max_spread_bps": 50.0, "max_loss": 3})
+    hand_over(bench)
+    bench.end()
+    bench.die()
+    bench.feed = (9_000, 11_000) if reason == "spread" else None
+    if reason == "latch":
+        Latches(tmp_path / "latches.json").set("max_loss", "close", "lost", 1, done=False)
+    bench.begin()
+    if reason == "pause":
+        bench.loop.pause()
+    bench.run(1)
+    assert bench.venue.open_orders == {}
 
 
 def test_a_fill_between_the_two_lives_is_booked_before_the_next_order(tmp_path: Path) -> None:
