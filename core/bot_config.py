@@ -56,6 +56,8 @@ class BotConfig:
     source_path: str
     digest: str
     secret_names: tuple[str, ...] = field(default=())
+    restart_digest: str = ""  # over the keys that a running worker cannot take over; "" is not known
+    identity_digest: str = ""  # over what says where which money is traded; "" is not known
 
     @property
     def symbol(self) -> str:

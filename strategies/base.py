@@ -49,9 +49,25 @@ class Strategy(ABC):
     def on_event(self, event: Event, view: View) -> list[Command]:
         """Return what to do now; called for each event, with Timer when a decision is due."""
 
+    def reconfigure(self, params: Any) -> None:
+        """Go by other parameters from the next event on, with the state kept; what follows from them is made anew."""
+        self.params = params
+
     def stats(self) -> dict[str, Any]:
         """Return figures of the strategy's own for the status."""
         return {}
+
+
+class Idle(Strategy):
+    """Wants nothing: what a worker runs that only closes."""
+
+    @classmethod
+    def params_from(cls, strategy_config: Mapping[str, Any]) -> None:
+        """Return nothing: no key is read."""
+
+    def on_event(self, event: Event, view: View) -> list[Command]:
+        """Return nothing."""
+        return []
 
 
 def as_decimal(value: Any) -> Decimal:

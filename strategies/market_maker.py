@@ -152,6 +152,11 @@ class MarketMaker(Strategy):
         self._tilt = 0.0
         self._reference_ticks: float | None = None
 
+    def reconfigure(self, params: MarketMakerParams) -> None:
+        """Go by other parameters from the next decision on."""
+        super().reconfigure(params)
+        self._plan = None
+
     @classmethod
     def params_from(cls, strategy_config: Mapping[str, Any]) -> MarketMakerParams:
         """Return the parameters of a section, the loop's keys left out. Raises ConfigError for a contradiction."""

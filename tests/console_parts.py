@@ -22,6 +22,8 @@ ROW: dict[str, Any] = {
     "restarts": 0,
     "last_exit": None,
     "reason": "",
+    "paused": False,
+    "closed": False,
     "exchange": "paper",
     "symbol": "SOL-USDC",
     "strategy": "market_maker",

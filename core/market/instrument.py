@@ -75,3 +75,18 @@ class Instrument:
         if price_ticks * size_lots < self.min_units:
             return "min_notional"
         return None
+
+    def slice_lots(self, total_lots: int, price_ticks: int, most_lots: int | None) -> int:
+        """Return the lots of the next of the orders that trade `total_lots`, each of `most_lots` at the most.
+
+        No rest is left that is too small for an order, if that can be; 0 when the total is too small for one.
+        """
+        if self.unplaceable_reason(price_ticks, total_lots):
+            return 0
+        lots = total_lots if most_lots is None else min(total_lots, most_lots)
+        rest = total_lots - lots
+        if rest and self.unplaceable_reason(price_ticks, rest):
+            kept = max(1, self.min_lots, -(-self.min_units // price_ticks))
+            if not self.unplaceable_reason(price_ticks, total_lots - kept):
+                return total_lots - kept
+        return lots

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core.market.instrument import Instrument
 from core.market.order import Fill
+
+if TYPE_CHECKING:
+    from core.market.instrument import Instrument
 
 Lot = tuple[int, Decimal]  # signed lots, price
 

@@ -19,7 +19,7 @@ from core.trading.clock import Clock, SimulatedClock
 from core.trading.ledger import Ledger
 from core.trading.loop_settings import LoopSettings
 from core.trading.trading_loop import LegRuntime, TradingLoop
-from strategies.base import strategy_class
+from strategies.base import Strategy, strategy_class
 from utils.errors import ConfigError, LedgerError
 from utils.files import read_json, write_json_atomic
 from utils.home import Home
@@ -44,14 +44,20 @@ class Bot:
 
 
 def build_bot(
-    config: BotConfig, state: Path, data_dirs: tuple[str, ...], ids: Mapping[str, OrderIds], clock: Clock
+    config: BotConfig,
+    state: Path,
+    data_dirs: tuple[str, ...],
+    ids: Mapping[str, OrderIds],
+    clock: Clock,
+    strategy: Strategy | None = None,
 ) -> Bot:
     """Return the bot of a config whose secrets are resolved, with the ids of each leg. Raises ConfigError, LedgerError.
 
-    Nothing is opened yet.
+    Nothing is opened yet. `strategy`: in place of the one that the config names, which is not even looked at then.
     """
-    kind = strategy_class(config.strategy)
-    strategy = kind(kind.params_from(config.strategy_config))
+    if strategy is None:
+        kind = strategy_class(config.strategy)
+        strategy = kind(kind.params_from(config.strategy_config))
     settings = LoopSettings.from_config(config.strategy_config, config.risk_config)
     folder = state / config.name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

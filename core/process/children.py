@@ -66,11 +66,13 @@ class Children:
         on_happening: Callable[[str, Happening], None],
         on_beat: Callable[[str, bytes, bool], None],
         on_lease: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None,
+        on_reloaded: Callable[[str, dict[str, Any]], None] = lambda _name, _message: None,
     ) -> None:
         self._selector = selector
         self._zygote = zygote
         self._on_happening = on_happening
         self._on_beat = on_beat  # (bot, the packet unread, whether it says that it is ready)
+        self._on_reloaded = on_reloaded
         self._on_lease = on_lease  # returns the answer; raises what garbage raises
         self._calm = selectors.DefaultSelector()
         self._buffer = bytearray(channel.MAX_PACKET)
@@ -254,6 +256,8 @@ class Children:
                 self._allow(child, message["seconds"])
             elif kind == "lease" and child.kind == "worker" and self._on_lease is not None:
                 channel.send(child.end, self._on_lease(child.name, message))
+            elif kind == "reloaded" and child.kind == "worker":
+                self._on_reloaded(child.name, message)
             elif kind in ("exit", "sweep"):
                 child.last_words = message
             elif kind == "beat":

@@ -172,6 +172,21 @@ class FleetControl:
         """Answer a worker that asks for a share of a request budget."""
         return self.leases.answer(name, message, time.monotonic_ns())
 
+    def reload(self, name: str) -> None:
+        """Have a running worker take its new config over, between two cycles."""
+        bot = self.bots[name]
+        self._tell(bot, {"t": "reload", "config": bot.config.to_plain()})
+
+    def reloaded(self, name: str, message: Mapping[str, Any]) -> None:
+        """Take a worker's answer to a new config; one that cannot take it over is followed by one that can."""
+        bot, error = self.bots.get(name), message.get("error")
+        if bot is None or message.get("digest") != bot.config.digest:
+            return  # of a config that is not the newest any more
+        self._events.note("reloaded", name, reason=str(error or ""), digest=bot.config.digest[:12])
+        if error is not None:
+            log.warning("reload_refused", extra={"fields": {"bot": name, "reason": str(error)}})
+            self.happened(name, Restart())
+
     def withdrawn(self, name: str, reason: str) -> None:
         """Do without the zygote, or not at all, what was asked of it for a kind of bot that cannot be used."""
         bot = self.bots[name]

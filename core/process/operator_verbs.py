@@ -81,7 +81,7 @@ class OperatorVerbs:
     def _restart(self, request: Request) -> None:
         names = self._names(request)
         if names is not None:
-            self._tell(request, names, Restart(handover=False), UP)
+            self._tell(request, names, Restart(), UP)
 
     def _bot(self, request: Request) -> None:
         names = self._names(request)

@@ -13,10 +13,11 @@ from typing import Any
 from core.bot_config import BotConfig
 from core.fleet_config import FleetConfig
 from core.process.answering_child import AnsweringChild
+from core.process.config_change import Change, change_between
 from core.process.config_child import validate_in_child
 from core.process.fleet import BotEntry, last_known
 from core.process.purpose import Kind, Purpose
-from core.process.worker_record import Happening, Restart, Stop, TidyUp, WorkerRecord
+from core.process.worker_record import Happening, Restart, State, Stop, TidyUp, WorkerRecord
 from utils.home import Home
 
 log = logging.getLogger("makerd.process")
@@ -56,6 +57,7 @@ class RegistrySync:
         self.invalid: list[dict[str, Any]] = []
         self.on_read: list[Callable[[Answer], None]] = []  # called once, after the answer is applied
         self.before_begin: Callable[[], None] = lambda: None
+        self.on_live_change: Callable[[str], None] = lambda _name: None
         self.on_answer: Callable[[Answer], None] = lambda _answer: None
         self.on_fleet_config: Callable[[FleetConfig], None] = lambda _config: None
         self._paths = paths
@@ -146,34 +148,36 @@ class RegistrySync:
             self.on_fleet_config(FleetConfig.from_plain(answer["daemon"]))
         unclean = {entry["name"]: entry["run"] for entry in answer["unclean"]}
         configs = {plain["name"]: BotConfig.from_plain(plain) for plain in answer["bots"]}
-        changed = [name for name, config in configs.items() if self._take(config, name in unclean, answer["figures"])]
+        changes = {name: self._take(config, name in unclean, answer["figures"]) for name, config in configs.items()}
         self.before_begin()
         self._drop_missing(configs)
         if first and self._purpose.takes_left_overs:
             self._adopt_left_overs(unclean)
             self.before_begin()  # theirs may be a kind that no valid config names
-        for name in changed:
-            self._begin(name)
+        for name, change in changes.items():
+            if change is not Change.NONE:
+                self._begin(name, change)
 
-    def _take(self, config: BotConfig, unclean: bool, figures: dict[str, Any]) -> bool:
-        """Take over one config; return whether it is new or changed."""
+    def _take(self, config: BotConfig, unclean: bool, figures: dict[str, Any]) -> Change:
+        """Take over one config; return what it asks for. A bot that is new or comes back is another bot."""
         old = self._bots.get(config.name)
         if old is None:
             record = WorkerRecord(config.name, config.daemon, dirty=unclean)
             self._bots[config.name] = BotEntry(config, record, snapshot=last_known(figures.get(config.name)))
-            return True
-        if old.config.digest == config.digest and old.in_registry:
-            old.config = config  # the file may have another name by now
-            return False
-        old.config, old.in_registry = config, True
+            return Change.IDENTITY
+        change = change_between(old.config, config) if old.in_registry else Change.IDENTITY
+        old.config, old.in_registry = config, True  # the file may have another name by now
         old.record = replace(old.record, config=config.daemon)
-        return True
+        return change
 
-    def _begin(self, name: str) -> None:
+    def _begin(self, name: str, change: Change) -> None:
+        """Let a changed config take effect with as little as it needs."""
         bot = self._bots[name]
-        if bot.record.wanted:
+        if bot.record.wanted and change is Change.LIVE and bot.record.state is State.RUNNING:
+            self.on_live_change(name)
+        elif bot.record.wanted:
             bot.record = replace(bot.record, reason="config changed")
-            self._happened(name, Restart(handover=False))
+            self._happened(name, Restart(handover=change is not Change.IDENTITY))
         elif not bot.held_down and self._purpose.concerns(name, bot.config.daemon.autostart):
             self._happened(name, self._purpose.first_wish)
         elif bot.record.dirty and bot.record.settled:

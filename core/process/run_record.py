@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
+from core.process.config_change import is_same_bot
+from core.process.handover import Handover
 from utils.files import read_json, write_atomic, write_json_atomic
 
 NAME = "run.json"
@@ -15,19 +17,28 @@ FENCE_NAME = "fence"
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One incarnation of a bot: its unresolved config, its fence, and whether it left nothing behind."""
+    """One incarnation of a bot: its unresolved config, its fence, and whether it left nothing behind.
+
+    With a `handover` it left orders on purpose: until the deadline a successor may take them over instead of a sweep.
+    """
 
     config: BotConfig
     fence: int
     clean: bool
+    handover: Handover | None = None
 
     def write(self, folder: Path) -> None:
         """Replace the record in a bot's state folder, durably. Raises OSError."""
         write_json_atomic(folder / NAME, self.to_plain())
 
+    def swept(self, fence: int) -> RunRecord:
+        """Return the record after nothing is left any more."""
+        return replace(self, clean=True, fence=fence, handover=None)
+
     def to_plain(self) -> dict[str, Any]:
         """Return JSON-able data."""
-        return {"config": self.config.to_plain(), "fence": self.fence, "clean": self.clean}
+        handover = None if self.handover is None else self.handover.to_plain()
+        return {"config": self.config.to_plain(), "fence": self.fence, "clean": self.clean, "handover": handover}
 
     @classmethod
     def read(cls, folder: Path) -> RunRecord | None:
@@ -36,9 +47,18 @@ class RunRecord:
         if plain is None:
             return None
         try:
-            return cls(BotConfig.from_plain(plain["config"]), int(plain["fence"]), plain["clean"] is True)
+            handover = _handover_of(plain.get("handover"))
+            return cls(BotConfig.from_plain(plain["config"]), int(plain["fence"]), plain["clean"] is True, handover)
         except (AttributeError, KeyError, TypeError) as exc:
             raise ValueError(f"{folder / NAME} is not a run record: {exc!r}") from exc
+
+
+def _handover_of(plain: Any) -> Handover | None:
+    """Return the handover of a record; a damaged one is none, so that the orders are swept."""
+    try:
+        return None if plain is None else Handover.from_plain(plain)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def has_left_overs(folder: Path) -> bool:
@@ -50,13 +70,32 @@ def has_left_overs(folder: Path) -> bool:
     return record is not None and not record.clean
 
 
+def handed_over(folder: Path, config: BotConfig) -> Handover:
+    """Return the orders that a worker with this config may take over. Raises ValueError with the reason for none."""
+    record = RunRecord.read(folder)
+    if record is None or record.clean or record.handover is None:
+        raise ValueError("no handover is on record")
+    if not is_same_bot(record.config, config):
+        raise ValueError("the handover is of other legs, another account, key, mode, network or address")
+    if last_fence(folder) != record.fence:
+        raise ValueError("somebody has owned the bot since the handover")
+    if why := record.handover.why_void():
+        raise ValueError(why)
+    return record.handover
+
+
+def last_fence(folder: Path) -> int:
+    """Return the fencing number that was reserved last, 0 before the first. Raises OSError, ValueError."""
+    path = folder / FENCE_NAME
+    return int(path.read_text()) if path.exists() else 0
+
+
 def next_fence(folder: Path) -> int:
     """Reserve and return the next fencing number, durably; only the holder of the bot's claim may call it."""
-    path = folder / FENCE_NAME
     try:
-        last = int(path.read_text()) if path.exists() else 0
+        last = last_fence(folder)
     except ValueError:  # damaged: the last run knows its own
         record = RunRecord.read(folder)
         last = record.fence if record is not None else 0
-    write_atomic(path, f"{last + 1}\n".encode())
+    write_atomic(folder / FENCE_NAME, f"{last + 1}\n".encode())
     return last + 1

@@ -69,12 +69,14 @@ class Supervisor:
         link = ZygoteLink()
         self.events = EventDesk(paths.home, output_fd)
         self.fleet = FleetControl(paths.home, self.bots, self.events, output_fd)
-        self._children = Children(self.selector, link, self.fleet.happened, self.fleet.beat, self.fleet.lend)
+        fleet = self.fleet
+        self._children = Children(self.selector, link, fleet.happened, fleet.beat, fleet.lend, fleet.reloaded)
         data_dirs = paths.home.data_dirs
         self.zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self.fleet.withdrawn)
         self.fleet.attach(self._children, self.zygote)
         self.registry = RegistrySync(paths, purpose, self.selector, output_fd, self.bots, self.fleet.happened)
         self.registry.before_begin = self._warm
+        self.registry.on_live_change = self.fleet.reload
         self.registry.on_fleet_config = self._take_fleet_config
         self.fleet_config = FleetConfig()
         self.registry.on_answer = self.events.configs_read

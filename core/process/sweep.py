@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import socket
 import sys
@@ -89,7 +88,7 @@ def sweep(
         fence = _fence_for_sweep(folder, record)
         result = LegSweeps(home, resolved, sweep_ids_of_legs(ran, home, fence), needs).run()
         if result.confirmed:
-            _mark_clean(folder, dataclasses.replace(record, clean=True, fence=fence))
+            _mark_clean(folder, record.swept(fence))
         return result
     finally:
         claims.release()

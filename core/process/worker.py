@@ -6,56 +6,58 @@ import dataclasses
 import logging
 import os
 import socket
+import sys
 import time
 import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
 from core.logger import redacted, setup_worker_logging
+from core.market.client_ids import OrderIds
 from core.process import channel
 from core.process.build import Bot, build_bot
 from core.process.child_setup import SignalFlags, StopAsked, become_child, leave, supervisor_environ, take_orders
 from core.process.claims import Claim, Claims, ClaimTaken, is_left_over
+from core.process.error_statuses import status_of
+from core.process.handover import Handover
 from core.process.lease_keeper import LeaseKeeper
 from core.process.legs import claims_of
 from core.process.order_ids import ids_of_legs
-from core.process.run_record import RunRecord, has_left_overs, next_fence
+from core.process.run_record import RunRecord, handed_over, has_left_overs, next_fence
 from core.process.secrets_of import secrets_in
 from core.process.venue_keys import check_keys, key_claims, venue_symbols
+from core.process.worker_commands import WorkerCommands, spot_rule
 from core.registry.config_manager import resolve_secrets
 from core.registry.live_consent import hold_to_consent
 from core.trading.clock import SystemClock
 from core.trading.trading_loop import LoopExit
+from strategies.base import Idle
 from utils import exit_statuses
-from utils.errors import (
-    ConfigError,
-    LedgerError,
-    MakerdError,
-    RiskHalt,
-    VenueAuthError,
-    VenueRefused,
-    VenueUnreachable,
-)
+from utils.errors import LedgerError, MakerdError
 from utils.home import Home
 
 BEAT_NS = 1_000_000_000
 OPEN_S = 60.0  # how long one venue may take until it is open; no heartbeat is sent meanwhile
 log = logging.getLogger("makerd.process")
 
-# Which status an error that ends a worker becomes; the first match counts, anything else is a crash.
-STATUS_OF: tuple[tuple[type[BaseException], int], ...] = (
-    (VenueAuthError, exit_statuses.AUTH),
-    (RiskHalt, exit_statuses.RISK_HALT),
-    (VenueRefused, exit_statuses.CONFIG),
-    (ConfigError, exit_statuses.CONFIG),
-    (VenueUnreachable, exit_statuses.VENUE_UNREACHABLE),
-)
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the supervisor wants of one worker, beside its config."""
 
-def status_of(error: BaseException) -> int:
-    """Return the exit status of an error."""
-    return next((status for kind, status in STATUS_OF if isinstance(error, kind)), exit_statuses.CRASH)
+    reset: bool = False  # clear the latches first
+    close_only: bool = False  # quote nothing, close, whatever is latched
+    sell_base: bool = False  # what closing means on spot
+    handover: bool = False  # the worker before left its orders to this one
+    paused: bool = False  # an operator wants no quotes for now
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> Task:
+        """Return the task in the first packet; what is missing there is not wanted."""
+        return cls(**{field.name: spec.get(field.name) is True for field in dataclasses.fields(cls)})
 
 
 def main(end: socket.socket, supervisor_pid: int) -> None:
@@ -67,35 +69,42 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
         os.nice(config.daemon.nice)
     except PermissionError:  # a negative one is for root; the bot runs as well without it
         pass
-    worker = Worker(end, signals, home, config, bool(spec.get("reset")))
+    worker = Worker(end, signals, home, config, Task.of(spec))
     leave(worker.run(supervisor_environ(supervisor_pid)))
 
 
 class Worker:
     """One incarnation of a bot and its line to the supervisor."""
 
-    def __init__(self, end: socket.socket, signals: SignalFlags, home: Home, config: BotConfig, reset: bool) -> None:
+    def __init__(self, end: socket.socket, signals: SignalFlags, home: Home, config: BotConfig, task: Task) -> None:
         self.end = end
         self.signals = signals
         self.home = home
-        self.config = config
-        self.reset = reset
+        self.config = config  # what runs now, unresolved
+        self.task = task
         self.claims = Claims()
         self.folder = home.bot_state(config.name)
         self.record: RunRecord | None = None  # set once orders may be sent
         self.supervised = True
+        self.beat_due_ns = 0
 
     def run(self, environ: dict[str, str]) -> int:
         """Live, report how it ended, and return the exit status."""
-        end = self._live(environ)
-        if self.record is not None and end.clean:
-            self._mark_clean()
-        log.info("worker_ended", extra={"fields": {"status": end.status, "reason": end.reason, "clean": end.clean}})
-        self._say(
-            {"t": "exit", "status": end.status, "reason": end.reason, "clean": end.clean, "left": list(end.left_orders)}
-        )
+        end = self.conclude(self._live(environ))
         logging.shutdown()
         return end.status
+
+    def conclude(self, end: LoopExit) -> LoopExit:
+        """Put the end on record and tell the supervisor; return what is told."""
+        if self.record is not None and end.clean:
+            self._mark_clean()
+        if self.task.handover and self.record is None:  # what was left to it may still rest
+            end = dataclasses.replace(end, clean=False)
+        fields = {"status": end.status, "reason": end.reason, "clean": end.clean, "left": list(end.left_orders)}
+        fields |= {"handover": end.handover, "closed": end.closed}
+        log.info("worker_ended", extra={"fields": fields})
+        self.say({"t": "exit", **fields})
+        return end
 
     def _live(self, environ: dict[str, str]) -> LoopExit:
         try:
@@ -114,28 +123,44 @@ class Worker:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         hold_to_consent(self.folder, self.config)
         self._claim([*claims_of(self.config, home_id), *key_claims(resolved)])
-        if has_left_overs(self.folder):
-            reason = "an earlier run did not say that it left no order; it is swept first"
+        left, why = self._left_to_us()
+        if why:
+            reason = f"an earlier run did not say that it left no order ({why}); it is swept first"
             return LoopExit(exit_statuses.VENUE_UNREACHABLE, reason, False, ())
         try:
             fence = next_fence(self.folder)
         except OSError as exc:
-            raise self._cannot_write(exc) from exc
+            raise self.cannot_write(exc) from exc
         ids = ids_of_legs(self.config, self.home, fence)
-        bot = build_bot(resolved, self.home.state, self.home.data_dirs, ids, SystemClock())
+        strategy = Idle(None) if self.task.close_only else None
+        bot = build_bot(resolved, self.home.state, self.home.data_dirs, ids, SystemClock(), strategy)
         try:
-            if self.reset:
+            if left is not None and not _are_known(left, bot, ids):
+                reason = "the orders that were handed over are not those of the ledger; they are swept first"
+                return LoopExit(exit_statuses.VENUE_UNREACHABLE, reason, False, ())
+            if self.task.reset:
                 bot.ledger.reset(time.time_ns())
             with self.signals.interrupting():
                 self._open(bot, resolved)
             if bot.loop.finished is not None:  # latched: it has not looked at its ledger and has nothing to say of it
                 return bot.loop.finished
             self._write_record(fence)
-            return self._drive(bot)
+            return self._drive(bot, resolved)
         except StopAsked:
             return LoopExit(exit_statuses.DONE, "asked to stop before the venue was open", True, ())
         finally:
             bot.close()
+
+    def _left_to_us(self) -> tuple[Handover | None, str]:
+        """Return what the worker before has left to this one, or why nothing may be done before a sweep."""
+        if not has_left_overs(self.folder):
+            return None, ""
+        if not self.task.handover:
+            return None, "nothing was handed over"
+        try:
+            return handed_over(self.folder, self.config), ""
+        except (OSError, ValueError) as exc:
+            return None, str(exc)
 
     def _claim(self, claims: list[Claim]) -> None:
         self.claims.take(claims, self.config.name, str(self.home.root))
@@ -144,8 +169,10 @@ class Worker:
         """Open the venues and look at the keys; no order can be sent yet, so whatever fails leaves nothing behind."""
         log.info("worker_started", extra={"fields": {"pid": os.getpid(), "strategy": self.config.strategy}})
         if not all(client.embedded for client in bot.clients):
-            self._say({"t": "needs", "seconds": OPEN_S * len(bot.clients)})
-        bot.loop.start()
+            self.say({"t": "needs", "seconds": OPEN_S * len(bot.clients)})
+        if self.task.paused:
+            bot.loop.pause()
+        bot.loop.start(spot_rule(self.task.sell_base) if self.task.close_only else None)
         if bot.loop.finished is None:
             self._claim(key_claims(resolved, venue_symbols(bot.clients, resolved.legs)))
             check_keys(resolved, bot.clients)
@@ -156,39 +183,45 @@ class Worker:
         try:
             record.write(self.folder)
         except OSError as exc:
-            raise self._cannot_write(exc) from exc
+            raise self.cannot_write(exc) from exc
         self.record = record
 
-    def _cannot_write(self, exc: OSError) -> LedgerError:
+    def cannot_write(self, exc: OSError) -> LedgerError:
+        """Return what a write to the bot's folder that failed comes to."""
         return LedgerError(f"cannot write {self.folder}: {exc.strerror}; free some disk space")
 
-    def _drive(self, bot: Bot) -> LoopExit:
+    def _drive(self, bot: Bot, resolved: BotConfig) -> LoopExit:
         """Turn the trading loop until it has finished, beating once a second from between its steps."""
         loop, clock, leases = bot.loop, SystemClock(), LeaseKeeper(bot.clients)
-        next_beat_ns, said_phase = clock.now_ns(), ""
+        commands = WorkerCommands(self, bot, resolved, leases)
+        said_phase = ""
         while loop.finished is None:
             due_ns = loop.step()
             now_ns = clock.now_ns()
-            if now_ns >= next_beat_ns or loop.phase != said_phase:
+            if now_ns >= self.beat_due_ns or loop.phase != said_phase:
                 said_phase = loop.phase
-                self._say({"t": "beat", "ready": loop.reconciled, "snapshot": loop.snapshot()})
-                next_beat_ns = now_ns + BEAT_NS
+                self._beat(bot)
+                self.beat_due_ns = now_ns + BEAT_NS
                 if (asks := leases.request(now_ns)) is not None:
-                    self._say(asks)
+                    self.say(asks)
             if loop.finished is not None:
                 break
             fds = [self.signals.fileno(), *([self.end.fileno()] if self.supervised else []), *loop.filenos()]
-            readable = clock.wait(min(due_ns, next_beat_ns), fds)
+            readable = clock.wait(min(due_ns, self.beat_due_ns), fds)
             if self.signals.fileno() in readable:
                 self.signals.drain()
             if self.end.fileno() in readable:
-                self._hear(bot, leases)
+                self._hear(bot, commands)
             if self.signals.stop_asked:
                 loop.begin_stop("asked to stop")
-        self._say({"t": "beat", "ready": loop.reconciled, "snapshot": loop.snapshot()})
+        self._beat(bot)
         return loop.finished
 
-    def _hear(self, bot: Bot, leases: LeaseKeeper) -> None:
+    def _beat(self, bot: Bot) -> None:
+        snapshot = {**bot.loop.snapshot(), "config_digest": self.config.digest}
+        self.say({"t": "beat", "ready": bot.loop.reconciled, "snapshot": snapshot})
+
+    def _hear(self, bot: Bot, commands: WorkerCommands) -> None:
         try:
             message = channel.receive(self.end)
         except BlockingIOError:
@@ -198,18 +231,11 @@ class Worker:
         if message is None:  # nobody supervises us any more: cancel and leave
             self.supervised = False
             bot.loop.begin_stop("the supervisor is gone")
-            return
-        verb = message.get("t")
-        if verb == "stop":
-            bot.loop.begin_stop(str(message.get("reason", "asked to stop")))
-        elif verb == "pause":
-            bot.loop.pause()
-        elif verb == "resume":
-            bot.loop.resume()
-        elif verb == "lease":
-            leases.hear(message)
+        else:
+            commands.obey(message)
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def say(self, message: dict[str, Any]) -> None:
+        """Tell the supervisor something; one that is gone is not waited for."""
         try:
             channel.send(self.end, message)
         except OSError:
@@ -219,7 +245,7 @@ class Worker:
         """Tell the supervisor who owns us: an own earlier self leaves soon, a bot that is supervised does not."""
         log.warning("claim_refused", extra={"fields": {"reason": str(exc)}})
         if exc.holder is not None and is_left_over(exc, self.config.name, str(self.home.root)):
-            self._say({"t": "held", "held_by": exc.holder.identity.to_plain()})
+            self.say({"t": "held", "held_by": exc.holder.identity.to_plain()})
             return LoopExit(exit_statuses.VENUE_UNREACHABLE, str(exc), True, ())
         return LoopExit(exit_statuses.CONFIG, str(exc), True, ())
 
@@ -237,3 +263,13 @@ class Worker:
             dataclasses.replace(self.record, clean=True).write(self.folder)
         except OSError as exc:  # the next start sweeps once more, which is harmless
             log.warning("run_record_not_written", extra={"fields": {"reason": str(exc)}})
+
+
+def _are_known(left: Handover, bot: Bot, ids: Mapping[str, OrderIds]) -> bool:
+    """Tell whether what was handed over is what the ledger calls open, and ours by its ids."""
+    owned = all(any(one.owns(order) for one in ids.values()) for order in left.orders)
+    return owned and bot.ledger.open_ids() == frozenset(left.orders)
+
+
+if __name__ == "__main__":  # without a zygote: python -m core.process.worker FD SUPERVISOR_PID
+    main(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))

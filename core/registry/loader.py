@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
+from core.registry.change_classes import with_digests
 from core.registry.checks import Draft, KindOf, kind_by_symbol, run_checks
 from core.registry.complaints import covered
 from core.registry.document import Document, Loaded, digest_of, limited
@@ -52,7 +53,7 @@ def load_document(
     sections = _filled(resolved.tree, schema)
     live_required = tuple((schema.section("exchange_config") or {}).get("x-live-required", ()))
     problems += run_checks(Draft(sections, frozenset(problem.path for problem in problems), kind_of, live_required))
-    config = None if problems else _bot(document, resolved, sections)
+    config = None if problems else with_digests(_bot(document, resolved, sections), schema)
     name = sections["metadata"].get("name")
     complaints = limited(document, problems)
     return Loaded(document, config, complaints, name if isinstance(name, str) else None, resolved.names)

@@ -11,11 +11,15 @@ class CycleTimer:
     """Nanoseconds of the loop's clock."""
 
     def __init__(self, interval_ns: int, min_cycle_ns: int) -> None:
-        self._interval_ns = max(interval_ns, min_cycle_ns)
-        self._min_cycle_ns = min_cycle_ns
+        self.use(interval_ns, min_cycle_ns)
         self._last_ns: int | None = None
         self._cause: str | None = None
         self._freed = False
+
+    def use(self, interval_ns: int, min_cycle_ns: int) -> None:
+        """Decide in another rhythm from now on."""
+        self._interval_ns = max(interval_ns, min_cycle_ns)
+        self._min_cycle_ns = min_cycle_ns
 
     def hurry(self, cause: str) -> None:
         """Make a decision due as soon as `min_cycle_s` allows: the mid moved, or something of ours happened."""

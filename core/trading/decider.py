@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from core.market.commands import CancelAll, Halt, Quotes
 from core.market.events import Timer
 from core.market.risk import CLOSING_ACTIONS, Gate
-from core.trading.closing import Closing
+from core.trading.closing import Closing, SpotRule
 from core.trading.cycle_timer import MOVE, OWN
 from utils.errors import LedgerError, StrategyBug
 
@@ -28,14 +28,29 @@ class Decider:
     def __init__(self, bot: BotState, guard: Guard, outgoing: Outgoing, strategy: Strategy) -> None:
         self._bot, self._guard, self._outgoing, self._strategy = bot, guard, outgoing, strategy
         self._blocked = True  # no quotes: not ready yet, or a gate is shut
+        self._patient_until_ns = 0  # orders of an earlier life stay that long without a decision about them
         self._look_due_ns = 0
         self._closing: Closing | None = None
         self.is_halted = False  # what a tripped gate demands is done but for the stop
+        self.is_closed = False  # what was to be closed is closed, by the venue's word
 
     @property
-    def is_closing(self) -> bool:
-        """Tell whether positions are being closed."""
-        return self._closing is not None
+    def closing(self) -> Closing | None:
+        """Return the close that is under way, None when there is none."""
+        return self._closing
+
+    def be_patient(self, until_ns: int) -> None:
+        """Leave the orders of an earlier life alone until there is a book to judge them by, at most until then."""
+        self._patient_until_ns = until_ns
+
+    def begin_close(self, spot: SpotRule, now_ns: int) -> None:
+        """Take quotes off and close what is held, for good; one that is under way is only widened."""
+        if self._closing is None:
+            self._closing = Closing(self._bot, self._outgoing, spot)
+            self._block(now_ns)
+        elif not self._closing.widen(spot):
+            return
+        self.look_soon()
 
     @property
     def is_blocked(self) -> bool:
@@ -53,15 +68,17 @@ class Decider:
             self._look(now_ns)
             if self._guard.tripped is not None:
                 self._act_on_trip(now_ns)
-            elif self._guard.blocks:
-                self._block(now_ns)
-            else:
-                self._quote(now_ns)
+            if self._closing is not None:
+                self._close(now_ns)
+            elif self._guard.tripped is None:
+                self._block(now_ns) if self._guard.blocks else self._quote(now_ns)
         return self._look_due_ns if self._blocked else min(self._look_due_ns, timer.due_ns())
 
     def _look(self, now_ns: int) -> None:
         self._guard.look(now_ns)
         due_ns = now_ns + self._bot.settings.guard_ns
+        if self._patient_until_ns > now_ns:
+            due_ns = min(due_ns, self._patient_until_ns)
         for leg in self._bot.legs:  # a book gets stale in silence: be there when it does
             if leg.book_ns is not None and (stale_ns := leg.book_ns + leg.limits.max_book_age_ns + 1) > now_ns:
                 due_ns = min(due_ns, stale_ns)
@@ -69,12 +86,20 @@ class Decider:
 
     def _block(self, now_ns: int) -> None:
         """Take quotes off the venue: once each, those of unknown outcome only when the gate shuts."""
+        if self._is_patient(now_ns):
+            return
         for leg in self._bot.legs:
             self._outgoing.withdraw(leg, now_ns, doubtful_too=not self._blocked)
         self._bot.timer.refilled()
         self._blocked = True
 
+    def _is_patient(self, now_ns: int) -> bool:
+        if self._closing is not None or self._guard.tripped is not None or not self._guard.lacks_facts_only:
+            self._patient_until_ns = 0
+        return now_ns < self._patient_until_ns
+
     def _quote(self, now_ns: int) -> None:
+        self._patient_until_ns = 0
         if self._blocked:
             self._blocked = False
             self._bot.timer.hurry(OWN)
@@ -106,10 +131,24 @@ class Decider:
         if not self._guard.is_latched:
             return
         if gate.action in CLOSING_ACTIONS:
-            self._closing = self._closing or Closing(self._bot, self._outgoing)
-            if not self._closing.step(now_ns) or not self._note_closed(gate.name, now_ns):
+            self.begin_close(SpotRule.CLOSE, now_ns)
+        elif self._closing is None:
+            self.is_halted = True
+
+    def _close(self, now_ns: int) -> None:
+        """Go on with closing; a gate that tripped must be on disk, and told, before it is done."""
+        assert self._closing is not None
+        self._block(now_ns)
+        if not self._closing.step(now_ns):
+            return
+        gate = self._guard.tripped
+        if gate is not None:
+            if not self._guard.is_latched:
                 return
-        self.is_halted = True
+            if gate.action in CLOSING_ACTIONS and not self._note_closed(gate.name, now_ns):
+                return
+            self.is_halted = True
+        self.is_closed = True
 
     def _note_closed(self, gate: str, now_ns: int) -> bool:
         """Record that the position is closed, so that a later start does not close anything again."""

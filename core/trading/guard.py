@@ -10,12 +10,16 @@ from core.trading.log_fields import fields
 from utils.errors import LedgerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from core.trading.bot_state import BotState
     from core.trading.latches import Latch
 
 _log = logging.getLogger("makerd.risk")
-STALE, LINK, LEDGER, BREAKER, OPERATOR = "stale", "link", "ledger", "breaker", "operator"
+LINK, LEDGER, BREAKER, PAUSED = "link", "ledger", "breaker", "paused"
 WITHHELD = "withheld"  # something is wanted, and limits or balances allow none of it
+# Gates that a life may begin with because nothing is known yet: no line, no book, no price for the profit.
+_FACTS = frozenset({LINK, "stale", "max_loss", "max_profit", "max_drawdown"})
 _HOLD = "hold"  # nothing new is placed, but cancels that the strategy's wish needs still go out
 
 
@@ -29,11 +33,19 @@ class Guard:
         self.gates: dict[str, Gate] = {}
         self.tripped: Gate | None = None  # stays, whatever the figures say later
         self.is_latched = False  # the tripped gate is on disk
+        self._latched: dict[str, Gate] = {}  # shown only: this life closes, whatever tripped in earlier ones
+        self._judges = True  # False: no gate trips in this life
 
     @property
     def blocks(self) -> bool:
         """Tell whether quotes must be off the venue."""
         return any(gate.action != _HOLD for gate in self.gates.values())
+
+    @property
+    def lacks_facts_only(self) -> bool:
+        """Tell whether quotes would have to be off for no other reason than that something is not known."""
+        shut = [gate for gate in self.gates.values() if gate.action != _HOLD]
+        return all(gate.name in _FACTS and not gate.latched for gate in shut)
 
     def look(self, now_ns: int) -> None:
         """Work out the gates anew; trip the first that latches."""
@@ -54,17 +66,18 @@ class Guard:
                     latching.append(gate)
                 else:
                     gates.setdefault(gate.name, gate)
-        if latching and has_mark:  # an old mark is no reason to end a session; our own position is known at any age
+        # An old mark is no reason to end a session; our own position is known at any age.
+        if latching and has_mark and self._judges:
             self.trip(latching[0], now_ns)
         if self.tripped is not None:
             gates[self.tripped.name] = self.tripped
-        return gates
+        return gates | self._latched
 
     def _own_gates(self, now_ns: int) -> list[Gate]:
         """Return the gates that no limit in the config speaks of."""
         gates = []
         if self.operator_paused:
-            gates.append(Gate(OPERATOR, "pause", False, "paused by an operator"))
+            gates.append(Gate(PAUSED, "pause", False, "paused by an operator"))
         gates += [Gate(LINK, "pause", False, leg.name) for leg in self._bot.legs if not leg.link_is_good]
         if self._bot.breaker.is_open(now_ns):
             gates.append(Gate(BREAKER, "pause", False, "too many rejects in a row"))
@@ -97,6 +110,12 @@ class Guard:
         self.tripped = Gate(name, latch.action, True, latch.reason)
         self.gates[name] = self.tripped
         self.is_latched = True
+
+    def only_show(self, latches: Mapping[str, Latch]) -> None:
+        """Show the latches of earlier lives and trip none: nothing is quoted in this one, and nothing is cleared."""
+        self._judges = False
+        self._latched = {name: Gate(name, latch.action, True, latch.reason) for name, latch in latches.items()}
+        self.gates |= self._latched
 
     def _tell(self, before: dict[str, Gate]) -> None:
         for name, gate in self.gates.items():

@@ -195,6 +195,10 @@ class Ledger:
         found = self._query(f"SELECT {rows.ORDER_COLUMNS} FROM orders WHERE closed = 0 ORDER BY client_order_id")
         return [self._order(row) for row in found if leg is None or row[1] == leg]
 
+    def open_ids(self) -> frozenset[str]:
+        """Return the client order ids of every order that is not closed; no instrument needs to be known."""
+        return frozenset(row[0] for row in self._query("SELECT client_order_id FROM orders WHERE closed = 0"))
+
     def has_fill(self, leg: str, trade_id: str) -> bool:
         """Tell whether a fill is booked."""
         return bool(self._query("SELECT 1 FROM fills WHERE leg = ? AND trade_id = ?", (leg, trade_id)))

@@ -36,6 +36,7 @@ class LoopSettings:
     keep_closed_orders_ns: int = seconds(3_600)
     close_retry_ns: int = seconds(1)  # between two attempts to get flat
     close_slippage_bps: float = 50.0  # how far through the touch a closing order may trade
+    close_collar_bps: float = 500.0  # and how far from the mid: a side that was pulled away is no price
 
     @classmethod
     def from_config(cls, strategy_config: Mapping[str, Any], risk_config: Mapping[str, Any]) -> LoopSettings:

@@ -12,6 +12,7 @@ from core.market.events import OrderUpdate
 from core.market.order import Order, OrderEvent, OrderState, Side
 from core.market.order_diff import diff_orders
 from core.market.risk import allow_places, trim_quotes
+from core.market.risk_reduction import allow_reduction, orders_over_limits
 from core.trading.log_fields import fields
 from utils.errors import LedgerError, VenueAuthError, VenueError, VenueRefused
 
@@ -79,10 +80,10 @@ class Outgoing:
         verdict = allow_places(quotes, leg.limits, bot.risk_state(leg, now_ns, with_foreign=True))
         if verdict.denied:
             self._count_denials(leg, verdict.denied)
-        return self._record_and_send(leg, verdict.allowed, now_ns, immediate)
+        return bool(self._record_and_send(leg, verdict.allowed, now_ns, immediate))
 
-    def _record_and_send(self, leg: LegState, quotes: Sequence[Quote], now_ns: int, immediate: bool) -> bool:
-        """Ledger first, send second."""
+    def _record_and_send(self, leg: LegState, quotes: Sequence[Quote], now_ns: int, immediate: bool) -> Sequence[Order]:
+        """Ledger first, send second; return what was sent."""
         bot = self._bot
         utc_ns = bot.clock.utc_ns()
         try:
@@ -90,28 +91,40 @@ class Outgoing:
         except LedgerError as exc:  # ids that are not reserved could be used twice
             bot.journal.note_counters(dict(bot.counters))  # writing them tells when there is room again
             bot.journal.fail(now_ns, exc)
-            return False
+            return ()
         if not orders or not bot.journal.record_new(orders, now_ns):
-            return False
+            return ()
         for order in orders:
             leg.tracker.add(order, now_ns)
         bot.counters["orders_created"] += len(orders)
         self._submit(leg, orders, now_ns)
-        return True
+        return orders
 
     def take(self, leg: LegState, take: Take, now_ns: int) -> bool:
         """Send an immediate order that the limits allow; return whether it was sent."""
         return self._place(leg, (_immediate(leg, take),), now_ns, True)
 
-    def close(self, leg: LegState, take: Take, now_ns: int) -> bool:
-        """Send an immediate order that only reduces the position; return whether it was sent.
+    def close(self, leg: LegState, take: Take, now_ns: int) -> Order | str:
+        """Send an immediate order that only reduces the position; return it, or why none was sent.
 
-        Limits, foreign orders and the breaker are there to keep exposure from growing: they never hold it open.
+        The breaker and the limits that keep exposure from growing are not asked: they never hold it open.
         """
-        held = leg.position.size_lots
-        if not self._bot.journal.healthy or take.side.sign * held >= 0 or take.size_lots > abs(held):
-            return False
-        return self._record_and_send(leg, (_immediate(leg, take),), now_ns, True)
+        bot = self._bot
+        if not bot.journal.healthy:
+            return f"the ledger cannot be written: {bot.journal.reason}"
+        verdict = allow_reduction(_immediate(leg, take), leg.limits, bot.risk_state(leg, now_ns))
+        if verdict.denied:
+            self._count_denials(leg, verdict.denied)
+            return f"no order may be sent: {verdict.denied[0].reason}"
+        sent = self._record_and_send(leg, verdict.allowed, now_ns, True)
+        return sent[0] if sent else f"the ledger cannot be written: {bot.journal.reason}"
+
+    def trim(self, leg: LegState, now_ns: int) -> None:
+        """Cancel at once what lowered limits do not allow any more."""
+        over = orders_over_limits(leg.limits, self._bot.risk_state(leg, now_ns))
+        if over:
+            _log.warning("orders_over_limits", extra=fields(leg=leg.name, ids=list(over)))
+            self.cancel(leg, over, now_ns)
 
     def _submit(self, leg: LegState, orders: Sequence[Order], now_ns: int) -> None:
         self._bot.sent = True

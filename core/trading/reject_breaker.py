@@ -12,11 +12,16 @@ class RejectBreaker:
     """
 
     def __init__(self, limit: int, window_ns: int, cooldown_ns: int) -> None:
-        self._limit, self._window_ns, self._cooldown_ns = limit, window_ns, cooldown_ns
-        self._rejects: deque[int] = deque(maxlen=limit)
+        self._rejects: deque[int] = deque()
+        self.use(limit, window_ns, cooldown_ns)
         self._open_until_ns: int | None = None
         self._probing = False
         self._last_group: int | None = None
+
+    def use(self, limit: int, window_ns: int, cooldown_ns: int) -> None:
+        """Go by other limits from now on; what was refused so far counts."""
+        self._limit, self._window_ns, self._cooldown_ns = limit, window_ns, cooldown_ns
+        self._rejects = deque(self._rejects, maxlen=limit)
 
     def accepted(self) -> None:
         """Note that the venue accepted an order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,29 +18,43 @@ if TYPE_CHECKING:
 _ZERO = Decimal(0)
 
 
-def take_snapshot(
-    bot: BotState, now_ns: int, phase: str, gates: Sequence[str], uptime_pct: float, lag_ns: int, stats: dict[str, Any]
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What only the loop itself can tell of itself."""
+
+    phase: str
+    gates: Sequence[str]
+    paused: bool  # by an operator
+    closing: str | None  # what is left to close and why, None when nothing is being closed
+    uptime_pct: float
+    lag_ns: int
+    stats: dict[str, Any]  # the strategy's
+
+
+def take_snapshot(bot: BotState, now_ns: int, told: Told) -> dict[str, Any]:
     """Return the keys of the contract; money and sizes as decimal strings, ages in seconds."""
     main = bot.legs[0]
     opened = [leg for leg in bot.legs if leg.is_open]
     ages = [age for leg in opened if (age := leg.book_age_ns(now_ns)) is not None]
     return {
-        "phase": phase,
+        "phase": told.phase,
         "open_orders": sum(_open_orders(leg) for leg in bot.legs),
+        "live_orders": sum(len(leg.tracker.live()) for leg in bot.legs),  # those in flight too: 0 is "quotes are off"
         "position": _position(main),
         "mid": None if not main.is_open or main.mid_ticks is None else text(main.mark() or _ZERO),
         "realised_pnl": _money(sum((leg.position.realised_pnl for leg in bot.legs), _ZERO)),
         "unrealised_pnl": _money(sum((_unrealised(leg) for leg in opened), _ZERO)),
         "fees": _money(sum((leg.position.fees_paid for leg in bot.legs), _ZERO)),
         "fills": sum(leg.position.fills for leg in bot.legs),
-        "quote_uptime_pct": round(uptime_pct, 2),
-        "gates": list(gates),
+        "quote_uptime_pct": round(told.uptime_pct, 2),
+        "gates": list(told.gates),
+        "paused": told.paused,
+        "closing": told.closing,
         "legs": [_leg(leg) for leg in bot.legs],
         "book_age_s": max(ages) / SECOND_NS if ages else None,
         "last_ack_age_s": None if bot.last_ack_ns is None else (now_ns - bot.last_ack_ns) / SECOND_NS,
-        "loop_lag_ms": round(lag_ns / 1_000_000, 3),
-        "stats": _stats(bot, stats),
+        "loop_lag_ms": round(told.lag_ns / 1_000_000, 3),
+        "stats": _stats(bot, told.stats),
     }
 
 

@@ -19,19 +19,24 @@ _LISTEN_NS = seconds(0.02)  # answers are waited for, so look often
 
 @dataclass(frozen=True, slots=True)
 class LoopExit:
-    """How a loop ended. Not `clean`: `left_orders` may still rest at a venue, a sweep must look."""
+    """How a loop ended. Not `clean`: `left_orders` may still rest at a venue, a sweep must look.
+
+    `closed`: it was to close, and the venues confirmed it. `handover`: the orders were left for a successor.
+    """
 
     status: int
     reason: str
     clean: bool
     left_orders: tuple[str, ...]
+    closed: bool = False
+    handover: bool = False
 
 
 class Stopping:
     """One sweep a leg, all at the same time, with one deadline."""
 
-    def __init__(self, bot: BotState, reason: str, status: int, deadline_ns: int) -> None:
-        self._reason, self._status = reason, status
+    def __init__(self, bot: BotState, reason: str, status: int, deadline_ns: int, closed: bool = False) -> None:
+        self._reason, self._status, self._closed = reason, status, closed
         self._sweeps = {leg.name: self._sweep(bot, leg, deadline_ns) for leg in bot.legs if leg.is_open}
         self._deadline_ns = deadline_ns
 
@@ -68,4 +73,4 @@ class Stopping:
         left = tuple(key for result in ended for key in result.left)
         trouble = "; ".join(result.reason for result in ended if result.reason)
         reason = f"{self._reason} ({trouble})" if trouble else self._reason
-        return LoopExit(self._status, reason, all(result.confirmed for result in ended), left)
+        return LoopExit(self._status, reason, all(result.confirmed for result in ended), left, self._closed)

@@ -15,34 +15,37 @@ from core.market.events import BookUpdate, TradePrint
 from core.market.risk import Gate
 from core.trading.bot_state import BotState
 from core.trading.clock import seconds
+from core.trading.closing import SpotRule
 from core.trading.cycle_timer import CycleTimer
 from core.trading.decider import Decider
+from core.trading.ending import Ending
 from core.trading.guard import Guard
 from core.trading.intake import Intake
 from core.trading.journal import Journal
+from core.trading.keeping import Keeping
 from core.trading.leg_state import LegRuntime, LegState
+from core.trading.live_change import LiveChange, apply_change, prepare_change
 from core.trading.loop_lag import LoopLag
 from core.trading.loop_settings import LoopSettings
 from core.trading.outgoing import Outgoing
 from core.trading.quote_uptime import QuoteUptime
 from core.trading.reject_breaker import RejectBreaker
 from core.trading.session_book import SessionBook
-from core.trading.snapshot import take_snapshot
-from core.trading.stopping import LoopExit, Stopping
-from utils.errors import LedgerError
+from core.trading.snapshot import Told, take_snapshot
+from core.trading.stopping import LoopExit
 from utils.exit_statuses import DONE, RISK_HALT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from core.trading.clock import Clock
+    from core.trading.latches import Latch
     from core.trading.ledger import Ledger
     from strategies.base import Strategy
 
-__all__ = ["LegRuntime", "LoopExit", "LoopSettings", "TradingLoop"]
+__all__ = ["LegRuntime", "LiveChange", "LoopExit", "LoopSettings", "SpotRule", "TradingLoop"]
 
 _IDLE_NS = seconds(1)
-_PRUNE_NS = seconds(60)
 
 
 def _bot_state(legs: Sequence[LegRuntime], settings: LoopSettings, clock: Clock, ledger: Ledger) -> BotState:
@@ -75,45 +78,61 @@ class TradingLoop:
         self._bot = _bot_state(legs, settings, clock, ledger)
         self._clock = clock
         self._strategy = strategy
-        self._stop_timeout_ns = seconds(stop_timeout_s)
         self._guard = Guard(self._bot)
         self._intake = Intake(self._bot)
         self._outgoing = Outgoing(self._bot, self._intake)
         self._decider = Decider(self._bot, self._guard, self._outgoing, strategy)
+        self._keeping = Keeping(self._bot)
         self._uptime = QuoteUptime()
         self._lag = LoopLag()
-        self._stopping: Stopping | None = None
-        self._started_ns: int | None = None
-        self._save_due_ns = self._prune_due_ns = 0
+        self._ending = Ending(self._bot, self._guard, self._decider, self._keeping, seconds(stop_timeout_s))
+        self._close_reason = ""
+        self._started = False
         self.reconciled = False
-        self.finished: LoopExit | None = None
+
+    @property
+    def finished(self) -> LoopExit | None:
+        """Return how it ended, None while it has not."""
+        return self._ending.result
 
     # Life
 
-    def start(self) -> None:
+    def start(self, only_close: SpotRule | None = None) -> None:
         """Open the clients and load the ledger. Raises VenueError, ConfigError and LedgerError.
 
         A bot with a latched gate is finished at once, and no venue hears of it; unless an earlier life ended before
-        it had closed what the gate demands: then this one closes it.
+        it had closed what the gate demands: then this one closes it. `only_close`: this life quotes nothing and
+        closes, whatever is latched; latches stay as they are.
         """
-        bot, ledger = self._bot, self._bot.journal.ledger
-        for name, latch in ledger.latches.all().items():
-            if not latch.done:
-                self._guard.resume(name, latch)
-            elif self._guard.tripped is None:
-                self._guard.gates[name] = Gate(name, latch.action, True, latch.reason)
-                self.finished = LoopExit(RISK_HALT, f"gate {name} is latched: {latch.reason}", True, ())
-        if self._guard.tripped is not None:
-            self.finished = None
-        if self.finished is not None:
+        bot = self._bot
+        latches = bot.journal.ledger.latches.all()
+        if only_close is not None:
+            self._guard.only_show(latches)
+        elif (latched := self._take_up(latches)) is not None:
+            self._ending.result = latched
             return
         for leg in bot.legs:
             self._open(leg)
         bot.session.load()
-        bot.counters.update(ledger.counters())
-        self._started_ns = self._clock.now_ns()
+        now_ns = self._clock.now_ns()
+        self._keeping.load(now_ns)
+        self._decider.be_patient(now_ns + min(leg.limits.max_book_age_ns for leg in bot.legs))
+        self._started = True
         for leg in bot.legs:
             leg.client.start_market_data()
+        if only_close is not None:
+            self.begin_close("asked to close", only_close)
+
+    def _take_up(self, latches: Mapping[str, Latch]) -> LoopExit | None:
+        """Take up the latches of earlier lives; return the end when what they demand is done."""
+        end = None
+        for name, latch in latches.items():
+            if not latch.done:
+                self._guard.resume(name, latch)
+            elif self._guard.tripped is None:
+                self._guard.gates[name] = Gate(name, latch.action, True, latch.reason)
+                end = LoopExit(RISK_HALT, f"gate {name} is latched: {latch.reason}", True, ())
+        return None if self._guard.tripped is not None else end
 
     def _open(self, leg: LegState) -> None:
         ledger = self._bot.journal.ledger
@@ -137,16 +156,46 @@ class TradingLoop:
         self._guard.operator_paused = False
         self._decider.look_soon()
 
+    def prepare_change(
+        self, strategy_config: Mapping[str, Any], risk_config: Mapping[str, Any], stop_timeout_s: float
+    ) -> LiveChange:
+        """Return what validated sections would change; nothing happens yet. Raises ConfigError."""
+        return prepare_change(self._bot, self._strategy, strategy_config, risk_config, stop_timeout_s)
+
+    def apply_change(self, change: LiveChange) -> None:
+        """Take a prepared change over between two steps. Raises ConfigError (all is as before), StrategyBug."""
+        apply_change(self._bot, self._strategy, change)
+        self._ending.stop_timeout_ns = change.stop_timeout_ns
+        self._decider.look_soon()
+        if self.reconciled:
+            for leg in self._bot.legs:
+                self._outgoing.trim(leg, self._clock.now_ns())
+
+    def begin_close(self, reason: str, spot: SpotRule) -> None:
+        """Take the quotes off, close the positions as `spot` says, and finish once the venues confirm it."""
+        if self.finished is not None or self._ending.is_stopping or not self._started:
+            return
+        self._ending.stay()
+        self._close_reason = self._close_reason or reason
+        self._decider.begin_close(spot, self._clock.now_ns())
+
+    def begin_handover(self, reason: str, settle_s: float, write: Callable[[Sequence[str]], None]) -> None:
+        """Stop deciding, let what is in flight settle, have `write` record the orders, and finish without cancelling.
+
+        Where that cannot be done within `settle_s`, it becomes a stop. `write` raises OSError when it cannot.
+        """
+        self._ending.hand_over(reason, settle_s, write)
+
     def begin_stop(self, reason: str, status: int = DONE) -> None:
         """Cancel everything and finish once the venues confirm it or `stop_timeout_s` is over."""
-        if self._stopping is not None or self.finished is not None:
-            return
-        if self._started_ns is None:
-            self.finished = LoopExit(status, reason, True, ())
-            return
-        if self._guard.tripped is not None:
-            status = RISK_HALT
-        self._stopping = Stopping(self._bot, reason, status, self._clock.now_ns() + self._stop_timeout_ns)
+        if not self._started and self.finished is None:
+            self._ending.result = LoopExit(status, reason, True, ())
+        self._ending.stop(reason, status)
+
+    @property
+    def is_ending(self) -> bool:
+        """Tell whether it is too late to ask for anything else."""
+        return self._ending.has_begun
 
     def close(self) -> None:
         """Disconnect the clients and give the descriptors back; orders stay as they are, the ledger is its owner's."""
@@ -162,13 +211,13 @@ class TradingLoop:
     @property
     def phase(self) -> str:
         """Return the phase of the life cycle; why a bot does not quote is in its gates."""
-        if self._stopping is not None or self.finished is not None:
+        if self.is_ending:
             return "STOPPING"
-        if self._started_ns is None:
+        if not self._started:
             return "INIT"
         if not self.reconciled:
             return "SYNC"
-        if self._decider.is_closing:
+        if self._decider.closing is not None:
             return "CLOSING"
         if any(leg.book is None for leg in self._bot.legs) and not self._guard.operator_paused:
             return "WARMUP"
@@ -177,8 +226,17 @@ class TradingLoop:
     def snapshot(self) -> dict[str, Any]:
         """Return the trading part of the bot's status."""
         now_ns = self._clock.now_ns()
-        uptime, lag_ns, stats = self._uptime.pct(now_ns), self._lag.worst_ns(), self._strategy.stats()
-        return take_snapshot(self._bot, now_ns, self.phase, sorted(self._guard.gates), uptime, lag_ns, stats)
+        closing = self._decider.closing
+        told = Told(
+            phase=self.phase,
+            gates=sorted(self._guard.gates),
+            paused=self._guard.operator_paused,
+            closing=None if closing is None else closing.in_the_way,
+            uptime_pct=self._uptime.pct(now_ns),
+            lag_ns=self._lag.worst_ns(),
+            stats=self._strategy.stats(),
+        )
+        return take_snapshot(self._bot, now_ns, told)
 
     # One step
 
@@ -206,14 +264,15 @@ class TradingLoop:
         due_ns = self._listen(now_ns)
         bot.journal.flush(now_ns)
         self._deliver(now_ns)
-        if self._stopping is None:
-            due_ns = min(due_ns, self._ask_for_reports(now_ns), self._live(now_ns))
-        if self._stopping is not None:
-            due_ns = min(due_ns, self._stopping.step(now_ns))
-        self._save(now_ns)
+        if not self._ending.is_stopping:
+            due_ns = min(due_ns, self._ask_for_reports(now_ns), self._doubt_overdue(now_ns))
+            due_ns = min(due_ns, self._ending.settle(now_ns) if self._ending.is_handing_over else self._live(now_ns))
+        if self._ending.is_stopping:
+            due_ns = min(due_ns, self._ending.step(now_ns))
+        self._keeping.save(now_ns)
         bot.journal.flush(now_ns)
         self._refresh(now_ns)
-        self._finish(now_ns)
+        self._ending.finish(now_ns)
         return now_ns if bot.sent else max(now_ns, due_ns)
 
     def _listen(self, now_ns: int) -> int:
@@ -226,15 +285,14 @@ class TradingLoop:
                 due_ns = polled_ns
             for item in leg.inbox.drain():
                 asked_ns = self._intake.take(leg, item, now_ns)
-                if self._stopping is not None:
-                    self._stopping.handle(leg, item, asked_ns)
+                self._ending.handle(leg, item, asked_ns)
         return due_ns
 
     def _deliver(self, now_ns: int) -> None:
         """Let the strategy hear what happened, now that the ledger has it."""
         events = self._bot.events
-        if self._stopping is not None:
-            events.clear()  # an answer could only be an order that the sweep does not know of
+        if self._ending.has_begun:
+            events.clear()  # an answer could only be an order that the sweep, or the successor, does not know of
         if not events:
             return
         self._refresh(now_ns)
@@ -242,7 +300,8 @@ class TradingLoop:
         while events:
             event = events.popleft()
             look = look or not isinstance(event, (BookUpdate, TradePrint))
-            self._decider.hear(event, now_ns)
+            if self._decider.closing is None:  # a strategy has no say in a close, nor can it break one
+                self._decider.hear(event, now_ns)
         if look:
             self._decider.look_soon()
 
@@ -272,10 +331,9 @@ class TradingLoop:
         return due_ns
 
     def _live(self, now_ns: int) -> int:
-        """Do what a bot does that is not stopping; return when something is due by itself."""
-        due_ns = self._doubt_overdue(now_ns)
-        if self._bot.settings.duration_ns and self._started_ns is not None:
-            end_ns = self._started_ns + self._bot.settings.duration_ns
+        """Do what a bot does that is not ending; return when something is due by itself."""
+        due_ns = now_ns + _IDLE_NS
+        if self._decider.closing is None and (end_ns := self._keeping.run_end_ns()) is not None:
             if now_ns >= end_ns:
                 self.begin_stop("the duration is over")
                 return now_ns
@@ -283,10 +341,17 @@ class TradingLoop:
         if not self._is_ready(now_ns):
             return due_ns
         due_ns = min(due_ns, self._decider.step(now_ns))
-        gate = self._guard.tripped
-        if gate is not None and self._decider.is_halted:
-            self.begin_stop(f"gate {gate.name} tripped: {gate.reason}", RISK_HALT)
+        if self._decider.is_closed or self._decider.is_halted:
+            self._end_by_decision()
         return due_ns
+
+    def _end_by_decision(self) -> None:
+        """Stop because a tripped gate demands it, or because what was to be closed is closed."""
+        gate, closing = self._guard.tripped, self._decider.closing
+        reason = self._close_reason if gate is None else f"gate {gate.name} tripped: {gate.reason}"
+        if closing is not None and (residue := closing.residue):
+            reason = f"{reason} (too small for an order, left as it is: {residue})"
+        self._ending.stop(reason, DONE, self._decider.is_closed)
 
     def _doubt_overdue(self, now_ns: int) -> int:
         due_ns = now_ns + _IDLE_NS
@@ -306,30 +371,3 @@ class TradingLoop:
             self.reconciled = True
             self._uptime.begin(now_ns)
         return self.reconciled
-
-    # The end, and what is saved on the way
-
-    def _finish(self, now_ns: int) -> None:
-        if self._stopping is None or (ended := self._stopping.exit()) is None:
-            return
-        self._save(now_ns, at_the_end=True)
-        self._bot.journal.flush(now_ns)
-        self.finished = ended
-
-    def _save(self, now_ns: int, at_the_end: bool = False) -> None:
-        """Save counters and the session's peak now and then; forget old closed orders."""
-        if now_ns < self._save_due_ns and not at_the_end:
-            return
-        bot = self._bot
-        self._save_due_ns = now_ns + bot.settings.save_ns
-        bot.session.save()
-        bot.journal.note_counters(dict(bot.counters))
-        if now_ns >= self._prune_due_ns and not at_the_end:
-            self._prune_due_ns = now_ns + _PRUNE_NS
-            self._prune(now_ns)
-
-    def _prune(self, now_ns: int) -> None:
-        try:
-            self._bot.journal.ledger.prune(self._clock.utc_ns() - self._bot.settings.keep_closed_orders_ns)
-        except LedgerError as exc:
-            self._bot.journal.fail(now_ns, exc)

@@ -122,13 +122,7 @@ def test_status_is_quick() -> None:
     [
         ({}, True),
         ({"state": "STOPPED", "pid": None, "last_exit": None}, True),
-        (
-            {
-                "state": "STOPPED",
-                "last_exit": {"status": 0, "signal": None, "reason": "", "paused": False, "closed": False},
-            },
-            True,
-        ),
+        ({"state": "STOPPED", "last_exit": {"status": 0, "signal": None, "reason": ""}}, True),
         ({"state": "STOPPED", "last_exit": {"status": 70, "signal": None, "reason": "crash"}}, False),
         ({"state": "STOPPED", "last_exit": {"status": None, "signal": 9, "reason": "killed"}}, False),
         ({"state": "STARTING"}, False),

@@ -68,6 +68,14 @@ def test_wanted_set_follows_the_book() -> None:
     ]
 
 
+def test_other_parameters_take_effect_with_the_next_decision() -> None:
+    script = Script(book(14999, 15001), layers=2)
+    script.due()
+    wider = {"symbol": "SOL-USDC", "order_size": 0.2, "layers": 1, "spread_pct": 0.4}
+    script.strategy.reconfigure(MarketMaker.params_from(wider))
+    assert script.rows() == [("buy.0", 14970, 200), ("sell.0", 15030, 200)]
+
+
 @pytest.mark.parametrize(
     "event",
     [

@@ -19,7 +19,7 @@ from core.market.order import Order
 from core.process import channel, legs, order_ids, venue_keys
 from core.process.child_setup import SignalFlags
 from core.process.claims import ClaimTaken
-from core.process.worker import Worker
+from core.process.worker import Task, Worker
 from core.registry.config_manager import load_plain
 from core.trading.trading_loop import LoopExit
 from utils.home import CHECKOUT, Home
@@ -84,9 +84,9 @@ def bot_config(home: Home, name: str, *legs: Leg, **exchange_config: Any) -> Bot
 class LiveWorker:
     """A worker's life in a thread of this process, and the supervisor's end of its channel."""
 
-    def __init__(self, home: Home, config: BotConfig) -> None:
+    def __init__(self, home: Home, config: BotConfig, task: Task | None = None) -> None:
         self.ours, self._theirs = channel.pair()
-        self.worker = Worker(self._theirs, SignalFlags(), home, config, False)
+        self.worker = Worker(self._theirs, SignalFlags(), home, config, task or Task())
         self.said: list[dict[str, Any]] = []
         self.end: LoopExit | None = None
         self.refused: ClaimTaken | None = None
@@ -101,8 +101,7 @@ class LiveWorker:
             end = self.worker._claim_refused(exc)
         except Exception as exc:
             end = self.worker._failed(exc)
-        if end.clean and self.worker.record is not None:
-            self.worker._mark_clean()
+        end = self.worker.conclude(end)
         self.worker.claims.release()
         self.end = end  # last: whoever waits for it looks at all of the above
 
@@ -114,6 +113,22 @@ class LiveWorker:
         except BlockingIOError:
             pass
         return self.said
+
+    def tell(self, verb: str, **more: Any) -> LiveWorker:
+        """Say something as the supervisor does."""
+        assert channel.send(self.ours, {"t": verb, **more})
+        return self
+
+    def beat(self) -> dict[str, Any]:
+        """Return its last snapshot."""
+        self.hear()
+        snapshot: dict[str, Any] = next((m["snapshot"] for m in reversed(self.said) if m["t"] == "beat"), {})
+        return snapshot
+
+    def last_words(self) -> dict[str, Any]:
+        """Wait for its end and return the last packet."""
+        self.ended()
+        return self.hear()[-1]
 
     def until(self, what: Callable[[], Any]) -> Any:
         """Wait until something is so; fails the test when it never is."""

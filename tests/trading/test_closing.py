@@ -16,7 +16,7 @@ def takes_of(venue: ScriptedVenue) -> list[tuple[Side, int]]:
     return [(order.side, order.size_lots) for order in venue.submitted if order.time_in_force == "IOC"]
 
 
-def fill_takes(venue: ScriptedVenue, told: bool = True) -> None:
+def fill_takes(venue: ScriptedVenue, told: bool = True, price_ticks: int = 9_499) -> None:
     """From now on every immediate order fills at once; `told` False: only reports tell of the fill."""
     rest = venue.rest
 
@@ -24,7 +24,7 @@ def fill_takes(venue: ScriptedVenue, told: bool = True) -> None:
         rest(order, tell)
         if order.time_in_force == "IOC":
             venue.open_orders.pop(order.client_order_id, None)
-            venue.fill(order.client_order_id, order.size_lots, stream=told, price_ticks=9_499)
+            venue.fill(order.client_order_id, order.size_lots, stream=told, price_ticks=price_ticks)
             venue.tell(order.client_order_id, OrderEvent.EXPIRED)
 
     venue.rest = taking  # type: ignore[method-assign]

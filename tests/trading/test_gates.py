@@ -78,7 +78,7 @@ def test_an_operators_pause_takes_quotes_off_and_resume_brings_them_back(tmp_pat
     bench.run(1)
     bench.loop.pause()
     bench.run(1)
-    assert (bench.gates, bench.phase, bench.resting) == (["operator"], "PAUSED", {})
+    assert (bench.gates, bench.phase, bench.resting) == (["paused"], "PAUSED", {})
     bench.loop.resume()
     bench.run(1)
     assert (bench.gates, bench.phase, len(bench.resting)) == ([], "QUOTING", 2)

@@ -130,6 +130,32 @@ def test_the_duration_ends_the_run_with_status_0(tmp_path: Path) -> None:
     assert "duration" in ended.reason
 
 
+def test_the_duration_goes_on_over_a_crash(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, duration_s=30.0)
+    bench.run(22)
+    bench.die()
+    bench.clock.advance(seconds(600))  # the time of nobody's life is not counted
+    bench.begin()
+    bench.run(5)
+    assert bench.loop.finished is None
+    bench.run(10)  # what was not saved at the kill, at most 5 s, is lived again
+    assert bench.loop.finished is not None
+    assert "duration" in bench.loop.finished.reason
+
+
+def test_after_an_end_by_itself_the_next_start_has_the_whole_duration(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, duration_s=30.0)
+    for _ in range(2):
+        bench.run(20)
+        bench.stop()
+        assert "duration" not in bench.end().reason
+        bench.die()
+        bench.begin()
+    bench.run(28)
+    assert bench.loop.finished is None
+    assert "duration" in bench.end().reason
+
+
 def test_a_second_stop_changes_nothing(tmp_path: Path) -> None:
     bench = six_resting(tmp_path)
     bench.loop.begin_stop("first", 75)

@@ -13,7 +13,7 @@ from core.market.events import BookUpdate, Event, Timer
 from core.market.order import Side
 from core.trading.clock import SimulatedClock, seconds
 from core.trading.ledger import Ledger
-from core.trading.trading_loop import LegRuntime, LoopSettings, TradingLoop
+from core.trading.trading_loop import LegRuntime, LoopExit, LoopSettings, SpotRule, TradingLoop
 from strategies.base import Strategy, View
 from tests.trading.scripted_venue import ScriptedVenue
 
@@ -67,7 +67,7 @@ class Bench:
         self.feed: tuple[int, int] | None = (9_999, 10_001)  # a book of this arrives every 0.5 s
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, only_close: SpotRule | None = None) -> None:
         """Build and start an incarnation."""
         self.fence += 1
         self.ledger = Ledger.open(self.folder / "ledger.db")
@@ -75,7 +75,7 @@ class Bench:
         leg = Leg("main", "scripted", "acc", self.venue.listed_instrument.symbol)
         legs = [LegRuntime(leg, self.venue, self.ids)]
         self.loop = TradingLoop(legs, self.strategy, self.settings, self.ledger, self.clock, self.stop_timeout_s)
-        self.loop.start()
+        self.loop.start(only_close)
 
     def die(self) -> None:
         """End an incarnation as a kill does: nothing is cancelled or saved."""
@@ -102,6 +102,12 @@ class Bench:
         """Stop and wait for the end."""
         self.loop.begin_stop("test")
         self.run(self.stop_timeout_s + 1)
+
+    def end(self, duration_s: float = 20.0) -> LoopExit:
+        """Let time pass until the loop has ended; fails the test when it does not."""
+        self.run(duration_s)
+        assert self.loop.finished is not None, self.loop.snapshot()
+        return self.loop.finished
 
     @property
     def gates(self) -> list[str]:

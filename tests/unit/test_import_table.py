@@ -51,6 +51,8 @@ PARENT_SIDE = (
     "event_desk",
     "alert_limiter",
     "notifiers",
+    "config_change",
+    "handover",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

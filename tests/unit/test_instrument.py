@@ -111,3 +111,37 @@ def test_derived_units_follow_a_changed_tick() -> None:
 def test_increment_of_zero_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         instrument(**{name: Decimal(0)})
+
+
+COARSE = instrument(kind="perp", min_lots=3, min_notional=Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("held", "limit", "slices"),
+    [
+        (10, None, [10]),
+        (10, 4, [4, 3, 3]),
+        (11, 4, [4, 4, 3]),
+        (13, 12, [10, 3]),
+        (4, 3, [3]),
+        (2, None, []),
+        (5, 4, [4]),
+    ],
+)
+def test_an_amount_is_cut_into_orders_that_leave_no_rest_if_that_can_be(
+    held: int, limit: int | None, slices: list[int]
+) -> None:
+    found = []
+    while lots := COARSE.slice_lots(held, 1500, limit):
+        found.append(lots)
+        held -= lots
+    assert found == slices
+
+
+@given(held=st.integers(0, 2_000), limit=st.integers(1, 400), min_lots=st.integers(1, 60), notional=st.integers(0, 30))
+def test_slices_fit_the_limit_the_venue_and_what_is_held(held: int, limit: int, min_lots: int, notional: int) -> None:
+    traded = instrument(kind="perp", min_lots=min_lots, min_notional=Decimal(notional))
+    lots = traded.slice_lots(held, 1500, limit)
+    assert 0 <= lots <= held
+    if lots:
+        assert lots <= limit

@@ -1,0 +1,83 @@
+"""What a changed key means for a bot that runs: taken over at once, or by a new worker, or it is another bot then.
+
+The schemas say it: `x-reload` is `live` or `restart`, `x-identity` marks what says where which money is traded. Who
+cannot read schemas compares digests, made here by the validator (`core/process/config_change.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from core.bot_config import BotConfig
+from core.registry.complaints import JsonPath
+from core.registry.schema import BotSchema
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedKey:
+    """One key that differs between two configs of a bot."""
+
+    path: JsonPath
+    live: bool
+
+
+def with_digests(config: BotConfig, schema: BotSchema) -> BotConfig:
+    """Return the config with the digests by which its successors are told apart from it."""
+    restart, identity = restart_digest(config, schema), identity_digest(config, schema)
+    return replace(config, restart_digest=restart, identity_digest=identity)
+
+
+def restart_digest(config: BotConfig, schema: BotSchema) -> str:
+    """Return a digest over every key that is not live: while it stays, a running worker can take a change over."""
+    return _digest([_legs(config), [pair for pair in _flat(config) if not _is_live(pair[0], schema)]])
+
+
+def identity_digest(config: BotConfig, schema: BotSchema) -> str:
+    """Return a digest over where which money is traded: while it stays, orders and ledger are still the bot's."""
+    marked = [pair for pair in _flat(config) if (schema.node(pair[0]) or {}).get("x-identity")]
+    return _digest([config.name, _legs(config), marked])
+
+
+def changed_keys(old: BotConfig, new: BotConfig) -> tuple[ChangedKey, ...]:
+    """Return the keys that differ between two configs of one bot, its legs and references as written included."""
+    schema = BotSchema(old.exchange, old.strategy)
+    before, after = dict(_flat(old)), dict(_flat(new))
+    missing = object()
+    paths = [path for path in {**before, **after} if before.get(path, missing) != after.get(path, missing)]
+    found = [ChangedKey(path, _is_live(path, schema)) for path in sorted(paths)]
+    return (*found, *([ChangedKey(("legs",), False)] if old.legs != new.legs else []))
+
+
+def _sections(config: BotConfig) -> dict[str, Mapping[str, Any]]:
+    return {
+        "metadata": config.metadata,
+        "daemon_config": asdict(config.daemon),
+        "exchange_config": config.exchange_config,
+        "strategy_config": config.strategy_config,
+        "risk_config": config.risk_config,
+    }
+
+
+def _flat(config: BotConfig) -> Iterator[tuple[tuple[str, str], Any]]:
+    """Yield every key of every section; what lies inside a key is one value with it."""
+    for name, section in _sections(config).items():
+        for key, value in section.items():
+            yield (name, key), value
+
+
+def _is_live(path: JsonPath, schema: BotSchema) -> bool:
+    """Tell whether a running worker takes a key over; one that no schema knows, or a client reads, needs a new one."""
+    return path[0] != "exchange_config" and (schema.node(path) or {}).get("x-reload") == "live"
+
+
+def _legs(config: BotConfig) -> list[Any]:
+    return [asdict(leg) for leg in config.legs]
+
+
+def _digest(what: Any) -> str:
+    text = json.dumps(what, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,123 @@
+"""How a loop ends: a confirmed stop, or a handover that becomes a stop where it cannot be one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from core.trading.clock import seconds
+from core.trading.handing_over import HandingOver, resting_orders
+from core.trading.stopping import LoopExit, Stopping
+from utils.exit_statuses import DONE, RISK_HALT
+
+if TYPE_CHECKING:
+    from api.base_client import InboxItem
+    from core.trading.bot_state import BotState
+    from core.trading.decider import Decider
+    from core.trading.guard import Guard
+    from core.trading.keeping import Keeping
+    from core.trading.leg_state import LegState
+
+
+class Ending:
+    """The end of one life. `result` is set once; `stop_timeout_ns` may change while nothing has begun."""
+
+    def __init__(self, bot: BotState, guard: Guard, decider: Decider, keeping: Keeping, stop_timeout_ns: int) -> None:
+        self._bot, self._guard, self._decider, self._keeping = bot, guard, decider, keeping
+        self._handing: HandingOver | None = None
+        self._stopping: Stopping | None = None
+        self.stop_timeout_ns = stop_timeout_ns
+        self.result: LoopExit | None = None
+
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether everything is being cancelled."""
+        return self._stopping is not None
+
+    @property
+    def is_handing_over(self) -> bool:
+        """Tell whether nothing is decided any more while the orders stay."""
+        return self._handing is not None
+
+    @property
+    def has_begun(self) -> bool:
+        """Tell whether the end has begun, or is over."""
+        return self.result is not None or self.is_stopping or self.is_handing_over
+
+    def stop(self, reason: str, status: int, closed: bool = False) -> None:
+        """Cancel everything, and make sure of it until the stop's deadline; the first stop counts."""
+        if self.result is not None or self.is_stopping:
+            return
+        if self._guard.tripped is not None:
+            status = RISK_HALT
+        closing = self._decider.closing
+        if closing is not None and not closed:
+            reason = f"{reason} (not closed: {closing.in_the_way})"
+        self._handing = None
+        deadline_ns = self._bot.clock.now_ns() + self.stop_timeout_ns
+        self._stopping = Stopping(self._bot, reason, status, deadline_ns, closed)
+
+    def hand_over(self, reason: str, settle_s: float, write: Callable[[Sequence[str]], None]) -> None:
+        """Let what is in flight settle, and leave the orders; see `HandingOver`."""
+        if self.has_begun:
+            return
+        self._handing = HandingOver(reason, self._bot.clock.now_ns() + seconds(settle_s), write)
+        if self._decider.is_blocked:
+            self._stop_instead("quotes are off")
+
+    def stay(self) -> None:
+        """Take a handover back: there is something to do first."""
+        self._handing = None
+        self._decider.look_soon()
+
+    def _stop_instead(self, why: str) -> None:
+        assert self._handing is not None
+        self.stop(f"{self._handing.reason} (no handover: {why})", DONE)
+
+    def handle(self, leg: LegState, item: InboxItem, asked_ns: int | None) -> None:
+        """Let a stop hear what the loop has taken in."""
+        if self._stopping is not None:
+            self._stopping.handle(leg, item, asked_ns)
+
+    def step(self, now_ns: int) -> int:
+        """Do what a stop has to do; return when to be called next at the latest."""
+        assert self._stopping is not None
+        return self._stopping.step(now_ns)
+
+    def settle(self, now_ns: int) -> int:
+        """Wait for what is in flight; return when to look again. A tripped gate goes before any handover."""
+        assert self._handing is not None
+        refusal = self._handing.refusal(self._bot, self._guard, now_ns)
+        if self._guard.tripped is not None:
+            self.stay()
+        elif refusal:
+            self._stop_instead(refusal)
+        elif now_ns >= self._handing.until_ns and (told := self._handing.unsettled(self._bot)):
+            self._stop_instead(told)
+        else:
+            return min(self._handing.until_ns, self._handing.next_look_ns)
+        return now_ns
+
+    def finish(self, now_ns: int) -> None:
+        """Conclude, at the end of a step, when everything is done and in the ledger."""
+        if self._handing is not None:
+            self._finish_handover(self._handing, now_ns)
+        if self._stopping is None or (ended := self._stopping.exit()) is None:
+            return
+        self._keeping.save_end(now_ns, run_goes_on=False)
+        self._bot.journal.flush(now_ns)
+        self.result = ended
+
+    def _finish_handover(self, handing: HandingOver, now_ns: int) -> None:
+        if handing.unsettled(self._bot):
+            return
+        self._keeping.save_end(now_ns, run_goes_on=True)
+        if not self._bot.journal.flush(now_ns):
+            return
+        orders = resting_orders(self._bot)
+        try:
+            handing.write(orders)
+        except OSError as exc:
+            self._stop_instead(f"it cannot be recorded: {exc}")
+            return
+        self.result = LoopExit(DONE, handing.reason, False, orders, handover=True)

@@ -1,0 +1,455 @@
+"""What a supervisor says to a living worker: paused, resumed, closed, changed, handed over, in real time on paper."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.bot_config import BotConfig
+from core.process import handover
+from core.process.handover import Handover
+from core.process.run_record import RunRecord, next_fence
+from core.process.worker import Task
+from core.trading.latches import Latches
+from tests.process.command_parts import BUSY, QUIET, ledger_orders, paper_bot, record, resting, swept, venue_orders
+from tests.process.live_parts import LiveWorker
+from utils.exit_statuses import DONE, RISK_HALT, VENUE_UNREACHABLE
+from utils.home import Home
+
+Start = Callable[..., LiveWorker]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("MAKERD_CLAIMS_DIR", str(tmp_path / "claims"))
+    home = Home(tmp_path / "home")
+    home.make_folders()
+    return home
+
+
+@pytest.fixture
+def start(home: Home) -> Iterator[Start]:
+    workers: list[LiveWorker] = []
+
+    def begin(config: BotConfig, **task: bool) -> LiveWorker:
+        workers.append(LiveWorker(home, config, Task(**task)))
+        return workers[-1]
+
+    yield begin
+    for worker in workers:
+        worker.close()
+
+
+# Pause and resume
+
+
+def test_a_pause_is_told_with_the_next_heartbeat_and_ends_with_a_resume(home: Home, start: Start) -> None:
+    config = paper_bot(home, QUIET)
+    worker = resting(start(config))
+    assert (worker.beat()["paused"], worker.beat()["config_digest"]) == (False, config.digest)
+    worker.tell("pause")
+    worker.until(lambda: (beat := worker.beat())["paused"] and beat["live_orders"] == 0)
+    assert (worker.beat()["gates"], worker.beat()["phase"]) == (["paused"], "PAUSED")
+    assert ledger_orders(home) == {}
+    worker.tell("resume")
+    resting(worker)
+    assert worker.beat()["paused"] is False
+
+
+def test_a_heartbeat_carries_what_a_stuck_worker_is_judged_by(home: Home, start: Start) -> None:
+    worker = resting(start(paper_bot(home, QUIET)))
+    beat = worker.until(lambda: (beat := worker.beat()).get("last_ack_age_s") is not None and beat)
+    assert 0 <= beat["book_age_s"] < 60
+    assert beat["loop_lag_ms"] >= 0
+    assert (beat["open_orders"], beat["live_orders"], beat["position"]) == (6, 6, "0.000")
+
+
+def test_what_nobody_understands_changes_nothing(home: Home, start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    worker = resting(start(paper_bot(home, QUIET)))
+    before = ledger_orders(home)
+    with caplog.at_level(logging.WARNING):
+        worker.tell("dance").tell("reload").tell("reload", config={"name": 3}).tell("resume")
+        worker.until(lambda: len([m for m in worker.said if m["t"] == "reloaded"]) == 2)
+    assert "unknown_command" in [entry.message for entry in caplog.records]
+    assert all("not a config" in m["error"] for m in worker.said if m["t"] == "reloaded")
+    assert ledger_orders(home) == before
+
+
+# Close
+
+
+def busy_with_position(worker: LiveWorker) -> LiveWorker:
+    worker.until(lambda: Decimal(worker.beat().get("position", "0")) != 0)
+    return worker
+
+
+def test_a_close_ends_flat_by_the_venues_word_with_status_0(home: Home, start: Start) -> None:
+    worker = busy_with_position(start(paper_bot(home, BUSY)))
+    worker.tell("close", reason="flatten", sell_base=False)
+    said = worker.last_words()
+    assert (said["t"], said["status"], said["reason"], said["left"]) == ("exit", DONE, "flatten", [])
+    assert (said["clean"], said["closed"], said["handover"]) == (True, True, False)
+    assert Decimal(worker.beat()["position"]) == 0
+    assert "CLOSING" in [m["snapshot"]["phase"] for m in worker.said if m["t"] == "beat"]
+    assert venue_orders(home) == {}
+    assert record(home).clean
+
+
+def test_a_stop_says_that_it_did_not_close(home: Home, start: Start) -> None:
+    worker = resting(start(paper_bot(home, QUIET)))
+    worker.tell("stop", reason="asked")
+    said = worker.last_words()
+    assert (said["status"], said["clean"], said["closed"], said["handover"]) == (DONE, True, False, False)
+
+
+def test_a_worker_that_only_closes_is_not_stopped_by_latch_strategy_or_crash(home: Home, start: Start) -> None:
+    config = paper_bot(home, BUSY)
+    worker = busy_with_position(start(config))
+    worker.tell("stop", reason="asked")
+    worker.ended()
+    worker.close()
+    dataclasses.replace(record(home), clean=False).write(home.bot_state("bot"))  # as a crash leaves it
+    Latches(home.bot_state("bot") / "latches.json").set("max_loss", "cancel", "lost", 1)
+    before = (home.bot_state("bot") / "latches.json").read_text()
+    closer = dataclasses.replace(config, strategy="no_such_strategy")
+    early = start(closer, close_only=True)
+    assert (early.ended().status, early.last_words()["clean"]) == (VENUE_UNREACHABLE, False)  # swept first
+    swept(home, config)
+    closing = start(closer, close_only=True)
+    said = closing.last_words()
+    assert (said["status"], said["clean"], said["closed"]) == (DONE, True, True), said
+    assert Decimal(closing.beat()["position"]) == 0
+    assert "max_loss" in closing.beat()["gates"]
+    assert (home.bot_state("bot") / "latches.json").read_text() == before
+    assert start(config).ended().status == RISK_HALT
+
+
+def test_a_worker_that_only_closes_on_spot_cancels_and_sells_when_told(home: Home, start: Start) -> None:
+    spot = {"symbol": "SOL-USDC", "order_size": 1}
+    config = paper_bot(home, BUSY, strategy_config=spot, risk_config={"price_floor": 100_000})  # it only ever buys
+    worker = start(config)
+    worker.until(lambda: Decimal(worker.beat().get("position", "0")) > 0)
+    worker.tell("stop", reason="asked")
+    worker.ended()
+    held = worker.beat()["position"]
+    worker.close()
+    left = start(config, close_only=True)
+    assert (left.last_words()["closed"], left.beat()["position"]) == (True, held)
+    left.close()
+    sold = start(config, close_only=True, sell_base=True)
+    assert (sold.last_words()["closed"], Decimal(sold.beat()["position"])) == (True, 0)
+
+
+# A changed config
+
+
+def reload(worker: LiveWorker, config: BotConfig) -> dict[str, Any]:
+    before = len([m for m in worker.hear() if m["t"] == "reloaded"])
+    worker.tell("reload", config=config.to_plain())
+    worker.until(lambda: len([m for m in worker.said if m["t"] == "reloaded"]) > before)
+    return [m for m in worker.said if m["t"] == "reloaded"][-1]
+
+
+def test_live_keys_are_taken_over_and_orders_that_match_keep_their_place(home: Home, start: Start) -> None:
+    worker = resting(start(paper_bot(home, QUIET)))
+    before = ledger_orders(home)
+    new = paper_bot(home, QUIET, strategy_config={"layers": 4, "interval_s": 0.4}, risk_config={"max_position": 60})
+    assert reload(worker, new) == {"t": "reloaded", "digest": new.digest, "error": None}
+    resting(worker, 8)
+    assert worker.beat()["config_digest"] == new.digest
+    assert (record(home).config, record(home).clean) == (new, False)
+    assert handed_over(worker)["handover"] is True
+    assert len(venue_orders(home)) == 8
+    assert before.items() <= venue_orders(home).items()  # the same ids at the venue: nothing lost its place
+    assert record(home).config == new
+
+
+def test_lower_limits_are_held_at_once(home: Home, start: Start) -> None:
+    worker = resting(start(paper_bot(home, QUIET)))
+    new = paper_bot(home, QUIET, risk_config={"max_position": 1.0})
+    assert reload(worker, new)["error"] is None
+    resting(worker, 2)
+    assert len(ledger_orders(home)) == 2
+
+
+REFUSED = [
+    ({"exchange_config": {"latency_ms": 33}}, "exchange_config.latency_ms"),
+    ({"strategy_config": {"symbol": "ETH-USDC"}, "exchange_config": {"account": "b"}}, "strategy_config.symbol"),
+    ({"daemon_config": {"nice": 5}}, "daemon_config.nice"),
+    ({"risk_config": {"max_position": 0.0001}}, "less than one lot"),
+]
+
+
+@pytest.mark.parametrize(("sections", "word"), REFUSED, ids=[word for _, word in REFUSED])
+def test_what_cannot_be_taken_over_is_refused_as_a_whole(
+    home: Home, start: Start, sections: dict[str, dict[str, Any]], word: str
+) -> None:
+    old = paper_bot(home, QUIET)
+    worker = resting(start(old))
+    before = ledger_orders(home)
+    sections.setdefault("strategy_config", {})["layers"] = 5
+    answer = reload(worker, paper_bot(home, QUIET, **sections))
+    assert word in answer["error"]
+    worker.tell("resume")
+    count = len(worker.hear())
+    worker.until(lambda: [m for m in worker.said[count:] if m["t"] == "beat"])
+    assert worker.beat()["config_digest"] == old.digest
+    assert record(home).config == old
+    assert ledger_orders(home) == before
+
+
+def test_a_change_that_cannot_be_put_on_record_does_not_take_effect(home: Home, start: Start) -> None:
+    old = paper_bot(home, QUIET)
+    worker = resting(start(old))
+    path = home.bot_state("bot") / "run.json"
+    kept = path.read_text()
+    path.unlink()
+    path.mkdir()  # nothing can be renamed over it, whoever tries
+    answer = reload(worker, paper_bot(home, QUIET, strategy_config={"layers": 5}))
+    assert "run.json" in answer["error"] or "cannot write" in answer["error"]
+    assert (worker.worker.config, worker.worker.record and worker.worker.record.config) == (old, old)
+    path.rmdir()
+    path.write_text(kept)
+    assert reload(worker, paper_bot(home, QUIET, strategy_config={"layers": 5}))["error"] is None
+
+
+def test_a_change_comes_too_late_for_a_bot_that_ends(home: Home, start: Start) -> None:
+    worker = resting(start(paper_bot(home, QUIET)))
+    worker.tell("stop", reason="asked").tell(
+        "reload", config=paper_bot(home, QUIET, strategy_config={"layers": 5}).to_plain()
+    )
+    said = worker.last_words()
+    answers = [m for m in worker.said if m["t"] == "reloaded"]
+    assert said["clean"] is True
+    assert all("ending" in answer["error"] for answer in answers)
+
+
+def test_secrets_stay_resolved_over_a_change(home: Home, start: Start) -> None:
+    def with_key(**strategy: Any) -> BotConfig:
+        config = paper_bot(home, QUIET, strategy_config=strategy)
+        return dataclasses.replace(config, exchange_config={**config.exchange_config, "api_key": "${KEY}"})
+
+    worker = resting(start(with_key()))
+    assert reload(worker, with_key(layers=4))["error"] is None
+    resting(worker, 8)
+    assert "${KEY}" in (home.bot_state("bot") / "run.json").read_text()
+
+
+# Handover
+
+
+def handed_over(worker: LiveWorker, deadline_s: float = 60.0) -> dict[str, Any]:
+    worker.tell("handover", reason="upgrade", deadline_s=deadline_s)
+    said = worker.last_words()
+    worker.close()
+    return said
+
+
+def test_a_handover_leaves_the_orders_and_a_record_of_them(home: Home, start: Start) -> None:
+    config = paper_bot(home, QUIET)
+    worker = resting(start(config))
+    before = ledger_orders(home)
+    said = handed_over(worker)
+    assert (said["status"], said["clean"], said["handover"], said["closed"]) == (DONE, False, True, False)
+    assert set(said["left"]) == before.keys()
+    assert venue_orders(home) == before
+    left = record(home)
+    assert left.handover is not None
+    assert (left.clean, set(left.handover.orders), left.handover.boot_id) == (False, before.keys(), handover.boot_id())
+
+
+def test_the_successor_takes_the_same_orders_over_under_a_new_fence(home: Home, start: Start) -> None:
+    config = paper_bot(home, QUIET)
+    handed_over(resting(start(config)))
+    before, fence = venue_orders(home), record(home).fence
+    changed = paper_bot(home, QUIET, exchange_config={"latency_ms": 25}, strategy_config={"layers": 4})
+    successor = resting(start(changed, handover=True), 8)
+    assert before.items() <= ledger_orders(home).items()  # id by id the venue's own
+    now = record(home)
+    assert (now.handover, now.clean, now.fence, now.config) == (None, False, fence + 1, changed)
+    said = successor.tell("stop", reason="asked").last_words()
+    assert (said["clean"], venue_orders(home)) == (True, {})
+
+
+def test_a_successor_cancels_what_its_strategy_does_not_want(home: Home, start: Start) -> None:
+    handed_over(resting(start(paper_bot(home, QUIET))))
+    before = ledger_orders(home)
+    resting(start(paper_bot(home, QUIET, strategy_config={"layers": 1}), handover=True), 2)
+    assert ledger_orders(home).items() < before.items()
+
+
+def test_orders_pass_through_several_hands(home: Home, start: Start) -> None:
+    config = paper_bot(home, QUIET)
+    worker = resting(start(config))
+    before = ledger_orders(home)
+    for _ in range(3):
+        assert handed_over(worker)["handover"] is True
+        assert venue_orders(home) == before
+        worker = resting(start(config, handover=True))
+
+
+def test_a_worker_that_was_not_told_of_a_handover_refuses_as_ever(home: Home, start: Start) -> None:
+    config = paper_bot(home, QUIET)
+    handed_over(resting(start(config)))
+    said = start(config).last_words()
+    assert (said["status"], said["clean"]) == (VENUE_UNREACHABLE, False)
+    assert "swept first" in said["reason"]
+    swept(home, config)
+    assert resting(start(config))
+
+
+def expire(home: Home, config: BotConfig) -> BotConfig:
+    left = record(home)
+    assert left.handover is not None
+    dataclasses.replace(left, handover=dataclasses.replace(left.handover, deadline_boot_ns=1)).write(
+        home.bot_state("bot")
+    )
+    return config
+
+
+def reboot(home: Home, config: BotConfig) -> BotConfig:
+    left = record(home)
+    assert left.handover is not None
+    dataclasses.replace(left, handover=dataclasses.replace(left.handover, boot_id="of yesterday")).write(
+        home.bot_state("bot")
+    )
+    return config
+
+
+def damage(home: Home, config: BotConfig) -> BotConfig:
+    path = home.bot_state("bot") / "run.json"
+    plain = json.loads(path.read_text())
+    plain["handover"]["deadline_boot_ns"] = "soon"
+    path.write_text(json.dumps(plain))
+    return config
+
+
+def other_identity(home: Home, config: BotConfig) -> BotConfig:
+    return dataclasses.replace(config, identity_digest="another account")
+
+
+def no_identity(home: Home, config: BotConfig) -> BotConfig:
+    dataclasses.replace(record(home), config=dataclasses.replace(config, identity_digest="")).write(
+        home.bot_state("bot")
+    )
+    return config
+
+
+def owned_meanwhile(home: Home, config: BotConfig) -> BotConfig:
+    next_fence(home.bot_state("bot"))
+    return config
+
+
+def ledger_lost(home: Home, config: BotConfig) -> BotConfig:
+    for path in home.bot_state("bot").glob("ledger.db*"):
+        path.unlink()
+    return config
+
+
+def other_orders(home: Home, config: BotConfig) -> BotConfig:
+    left = record(home)
+    assert left.handover is not None
+    dataclasses.replace(left, handover=left.handover.of(["mk-somebody-elses"])).write(home.bot_state("bot"))
+    return config
+
+
+SPOILT = [expire, reboot, damage, other_identity, no_identity, owned_meanwhile, ledger_lost, other_orders]
+
+
+@pytest.mark.parametrize("spoil", SPOILT, ids=lambda one: one.__name__)
+def test_a_handover_that_does_not_hold_is_refused_and_swept(
+    home: Home, start: Start, spoil: Callable[[Home, BotConfig], BotConfig]
+) -> None:
+    config = paper_bot(home, QUIET)
+    handed_over(resting(start(config)))
+    before = venue_orders(home)
+    successor = spoil(home, config)
+    said = start(successor, handover=True).last_words()
+    assert (said["status"], said["clean"]) == (VENUE_UNREACHABLE, False), said
+    assert "swept first" in said["reason"]
+    assert venue_orders(home) == before  # it has touched nothing
+    swept(home, config)
+
+
+def test_a_successor_that_cannot_run_leaves_the_orders_to_a_sweep(home: Home, start: Start) -> None:
+    """Whatever ends it before it has a record of its own: it proves nothing about what was left to it."""
+    config = paper_bot(home, QUIET)
+    handed_over(resting(start(config)))
+    Latches(home.bot_state("bot") / "latches.json").set("max_loss", "cancel", "lost", 1)
+    said = start(config, handover=True).last_words()
+    assert (said["status"], said["clean"]) == (RISK_HALT, False)
+    assert venue_orders(home) != {}
+    swept(home, config)
+
+
+def test_a_claim_that_is_held_keeps_a_successor_off_and_nothing_is_called_clean(home: Home, start: Start) -> None:
+    config = paper_bot(home, QUIET, exchange_config={"account": "shared"})
+    handed_over(resting(start(config)))
+    other = paper_bot(home, QUIET, "other", exchange_config={"account": "shared"})
+    start(other).trading()
+    assert start(config, handover=True).last_words()["clean"] is False
+
+
+def test_a_successor_of_a_worker_that_stopped_instead_starts_as_ever(home: Home, start: Start) -> None:
+    config = paper_bot(home, QUIET)
+    worker = resting(start(config))
+    worker.tell("pause")
+    worker.until(lambda: worker.beat()["paused"] and worker.beat()["live_orders"] == 0)
+    said = handed_over(worker)
+    assert (said["status"], said["clean"], said["handover"]) == (DONE, True, False)
+    assert "no handover: quotes are off" in said["reason"]
+    assert resting(start(config, handover=True))
+
+
+def test_a_handover_that_cannot_be_recorded_becomes_a_stop(home: Home, start: Start) -> None:
+    config = paper_bot(home, QUIET)
+    worker = resting(start(config))
+    path = home.bot_state("bot") / "run.json"
+    kept = path.read_text()
+    path.unlink()
+    path.mkdir()
+    said = handed_over(worker)
+    assert (said["status"], said["clean"], said["handover"], venue_orders(home)) == (DONE, True, False, {})
+    path.rmdir()
+    path.write_text(kept)
+
+
+def test_a_handover_without_time_becomes_a_stop_unless_all_is_settled(home: Home, start: Start) -> None:
+    config = paper_bot(home, QUIET, exchange_config={"latency_ms": 400}, strategy_config={"price_tolerance_pct": -1})
+    worker = start(config).trading()
+    worker.until(lambda: worker.beat()["live_orders"] == 6 and worker.beat()["open_orders"] < 6)
+    said = handed_over(worker, deadline_s=0.05)
+    assert (said["clean"], said["handover"], venue_orders(home)) == (True, False, {})
+
+
+def test_a_record_of_an_older_version_has_no_handover(home: Home) -> None:
+    config = paper_bot(home, QUIET)
+    folder = home.bot_state("bot")
+    folder.mkdir(parents=True)
+    plain = RunRecord(config, 3, clean=False).to_plain()
+    del plain["handover"]
+    (folder / "run.json").write_text(json.dumps(plain))
+    assert record(home) == RunRecord(config, 3, clean=False)
+
+
+def test_a_handover_record_survives_its_file(home: Home) -> None:
+    left = RunRecord(paper_bot(home, QUIET), 3, False, Handover.within(5.0).of(["a", "b"]))
+    home.bot_state("bot").mkdir(parents=True)
+    left.write(home.bot_state("bot"))
+    assert record(home) == left
+    assert left.handover is not None
+    assert left.handover.why_void() == ""
+
+
+def test_a_ledger_knows_what_is_open_at_a_handover(home: Home, start: Start) -> None:
+    worker = resting(start(paper_bot(home, QUIET)))
+    said = handed_over(worker)
+    assert ledger_orders(home) == venue_orders(home)
+    assert ledger_orders(home).keys() == set(said["left"])
