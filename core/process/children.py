@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.process import channel
-from core.process.identity import Identity
+from core.process.health import is_frozen
+from core.process.identity import Identity, signal_exactly
 from core.process.worker_record import Exited, Forked, ForkFailed, Happening, Needs, SweepEnded
 from core.process.zygote_link import ForkRequest, ZygoteLink, environ_without_secrets, spawn_module
 
@@ -204,6 +205,15 @@ class Children:
         except (ProcessLookupError, PermissionError):
             if group:
                 self.signal(name, number)
+
+    def is_frozen(self, name: str) -> bool:
+        """Tell whether a bot's child is stopped by a signal or a debugger."""
+        child = self.living(name)
+        return child is not None and child.pid is not None and is_frozen(child.pid)
+
+    def kill_holder(self, holder: Identity) -> None:
+        """End exactly that process, a left-over of an earlier supervisor that holds a bot's claim."""
+        signal_exactly(holder, signal.SIGKILL)
 
     def calm(self, name: str) -> None:
         """Hear a bot's child only in `hear_calm` from now on: each wake-up of ours costs more than a beat."""

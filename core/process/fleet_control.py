@@ -16,8 +16,7 @@ from core.process.children import Children
 from core.process.escalation import Escalation, is_death
 from core.process.event_desk import EventDesk
 from core.process.fleet import BotEntry, exit_entry
-from core.process.health import Health, is_frozen
-from core.process.identity import signal_exactly
+from core.process.health import Health
 from core.process.log_tail import log_tail
 from core.process.rate_leases import RateLeases
 from core.process.start_queue import StartQueue, Wish
@@ -54,8 +53,17 @@ def venue_of(config: BotConfig) -> str | None:
 class FleetControl:
     """Every bot of one supervisor: its events, its actions, its turn to start."""
 
-    def __init__(self, home: Home, bots: dict[str, BotEntry], events: EventDesk, output_fd: int) -> None:
+    def __init__(
+        self,
+        home: Home,
+        bots: dict[str, BotEntry],
+        events: EventDesk,
+        output_fd: int,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self.bots = bots
+        self._now_ns, self._chance = now_ns, chance
         self.starts, self.escalation = StartQueue(), Escalation()
         self._events = events
         self._pause_account_on_deaths = False
@@ -106,13 +114,13 @@ class FleetControl:
     def happened(self, name: str, event: Happening) -> None:
         """Put an event to the state table and carry out what it says."""
         bot = self.bots.get(name)
-        now_ns = time.monotonic_ns()
+        now_ns = self._now_ns()
         if bot is None or (isinstance(event, Restart) and self.starts.why(name, now_ns)):
             return  # who waits for its turn to start will start with what is true then
         before, self._due_ns = bot.record, None
         if isinstance(event, Exited):
             self._note_exit(bot, event)
-        bot.record, actions = decide(before, event, now_ns, random.random())
+        bot.record, actions = decide(before, event, now_ns, self._chance())
         self._events.decided(bot.config, before, event, bot.record, actions)
         self._note_change(bot, before.state, event)
         for action in actions:
@@ -146,7 +154,7 @@ class FleetControl:
     def _escalate(self, bot: BotEntry) -> None:
         """Tell a person when an account's bots die one after the other; let the others pause where that is wanted."""
         for account in sorted({(leg.exchange, leg.account) for leg in bot.config.legs}):
-            died = self.escalation.died(" ".join(account), bot.config.name, time.monotonic_ns())
+            died = self.escalation.died(" ".join(account), bot.config.name, self._now_ns())
             if not died:
                 continue
             reason = f"{', '.join(died)} died within {self.escalation.window_ns / 1e9:.0f} s on {' '.join(account)}"
@@ -162,7 +170,7 @@ class FleetControl:
         if bot is None:
             return
         bot.hear(packet)
-        bot.record = replace(bot.record, heartbeat_ns=time.monotonic_ns())
+        bot.record = replace(bot.record, heartbeat_ns=self._now_ns())
         if is_ready and bot.record.state is State.STARTING:
             bot.health = Health(bot.record.pid or 0)
             self._children.calm(name)
@@ -170,7 +178,7 @@ class FleetControl:
 
     def lend(self, name: str, message: dict[str, Any]) -> dict[str, Any]:
         """Answer a worker that asks for a share of a request budget."""
-        return self.leases.answer(name, message, time.monotonic_ns())
+        return self.leases.answer(name, message, self._now_ns())
 
     def reload(self, name: str) -> None:
         """Have a running worker take its new config over, between two cycles."""
@@ -215,7 +223,7 @@ class FleetControl:
         for name, bot in list(self.bots.items()):
             due_ns = next_due_ns(bot.record)
             if due_ns is not None and due_ns <= now_ns:
-                self.happened(name, Tick(frozen=bot.record.pid is not None and is_frozen(bot.record.pid)))
+                self.happened(name, Tick(self._children.is_frozen(name)))
         self._admit(now_ns)
         self._due_ns = None
 
@@ -242,11 +250,11 @@ class FleetControl:
         unreachable = (
             isinstance(event, Exited) and event.status == exit_statuses.VENUE_UNREACHABLE and event.held_by is None
         )
-        self.starts.ended(bot.config.name, venue_of(bot.config), unreachable, now_ns, random.random())
+        self.starts.ended(bot.config.name, venue_of(bot.config), unreachable, now_ns, self._chance())
 
     def _queue(self, bot: BotEntry) -> None:
         self.starts.ask(self._wish(bot))
-        self._admit(time.monotonic_ns())
+        self._admit(self._now_ns())
 
     @staticmethod
     def _wish(bot: BotEntry) -> Wish:
@@ -270,7 +278,7 @@ class FleetControl:
     def _fork(self, bot: BotEntry) -> None:
         name, kind = bot.config.name, kind_of(bot.config)
         if kind not in self._zygote.unusable:
-            self._children.ask("worker", name, kind, self._spec(bot), time.monotonic_ns())
+            self._children.ask("worker", name, kind, self._spec(bot), self._now_ns())
         elif bot.record.closing:  # to close needs no strategy, and so no zygote that could import it
             self._children.exec_child("worker", name, self._spec(bot), self._output_fd)
         else:
@@ -281,7 +289,7 @@ class FleetControl:
         if kind in self._zygote.unusable or not self._zygote.lives:
             self._children.exec_child("sweep", name, self._spec(bot), self._output_fd)
         else:
-            self._children.ask("sweep", name, kind, self._spec(bot), time.monotonic_ns())
+            self._children.ask("sweep", name, kind, self._spec(bot), self._now_ns())
 
     def _spec(self, bot: BotEntry) -> dict[str, Any]:
         record = bot.record
@@ -321,7 +329,7 @@ class FleetControl:
 
     def _kill_holder(self, bot: BotEntry) -> None:
         if bot.record.held_by is not None:
-            signal_exactly(bot.record.held_by, signal.SIGKILL)
+            self._children.kill_holder(bot.record.held_by)
 
 
 def _markets(config: BotConfig) -> set[tuple[str, str, str]]:

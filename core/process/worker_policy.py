@@ -13,6 +13,7 @@ from core.process.worker_record import Action, Exited, ForkFailed, State, Unusab
 from utils import exit_statuses
 
 CLAIM_RETRY_NS = 250_000_000
+FORK_RETRY_NS = 250_000_000
 SLOW_LEAK_NS = 600_000_000_000  # too heavy only after that long: the next restart is a first one again
 
 HOPELESS = (exit_statuses.CONFIG, exit_statuses.AUTH, exit_statuses.USAGE)  # to start it again would change nothing
@@ -97,10 +98,10 @@ def _closing_ended(record: WorkerRecord, event: Exited, now_ns: int, jitter: flo
     return back_off(replace(record, wanted=True, restarting=False), now_ns, jitter)
 
 
-def back_off(record: WorkerRecord, now_ns: int, jitter: float) -> Decision:
+def back_off(record: WorkerRecord, now_ns: int, jitter: float, least_ns: int = 0) -> Decision:
     """Try again after a pause that grows; the third in a row is an alert."""
     attempt = record.attempt + 1
-    restart_ns = now_ns + backoff_ns(record.config, attempt, jitter)
+    restart_ns = now_ns + max(least_ns, backoff_ns(record.config, attempt, jitter))
     record, actions = enter(replace(record, attempt=attempt, restart_ns=restart_ns), State.BACKOFF, now_ns)
     return record, [*actions, Action.ALERT] if attempt == 3 else actions
 
@@ -172,7 +173,7 @@ def fork_failed(record: WorkerRecord, event: ForkFailed, now_ns: int, jitter: fl
     record = replace(record, reason=event.reason)
     if not record.wanted:
         return enter(record, record.rests_in, now_ns)
-    return back_off(record, now_ns, jitter)
+    return back_off(record, now_ns, jitter, least_ns=FORK_RETRY_NS)  # whatever a config says: no storm of forks
 
 
 def unusable(record: WorkerRecord, event: Unusable, now_ns: int, _jitter: float) -> Decision:
