@@ -7,19 +7,17 @@ shell: what happened becomes an event of the state table, an action becomes a sy
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import selectors
 import signal
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from core.fleet_config import FleetConfig
-from core.process.carried_state import CarriedState, keep_open
+from core.process.carried_state import CarriedState
 from core.process.children import Children
 from core.process.control import ControlServer
 from core.process.event_desk import EventDesk
@@ -29,7 +27,7 @@ from core.process.health import Health
 from core.process.pid_file import PidFile
 from core.process.purpose import Purpose
 from core.process.registry_sync import Paths, RegistrySync
-from core.process.roll import Roll
+from core.process.self_exec import take_over
 from core.process.upgrade import Upgrade
 from core.process.worker_record import Overweight, State, Stop
 from core.process.worker_requests import KILL_MARGIN_NS
@@ -70,20 +68,20 @@ class Supervisor:
         self.events = EventDesk(paths.home, output_fd)
         self.fleet = FleetControl(paths.home, self.bots, self.events, output_fd)
         fleet = self.fleet
-        self._children = Children(self.selector, link, fleet.happened, fleet.beat, fleet.lend, fleet.reloaded)
+        self.children = Children(self.selector, link, fleet.happened, fleet.beat, fleet.lend, fleet.reloaded)
         data_dirs = paths.home.data_dirs
-        self.zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self.fleet.withdrawn)
-        self.fleet.attach(self._children, self.zygote)
+        self.zygote = ZygoteKeeper(link, self.children, self.selector, output_fd, data_dirs, self.fleet.withdrawn)
+        self.fleet.attach(self.children, self.zygote)
         self.registry = RegistrySync(paths, purpose, self.selector, output_fd, self.bots, self.fleet.happened)
         self.registry.before_begin = self._warm
         self.registry.on_live_change = self.fleet.reload
-        self.registry.on_fleet_config = self._take_fleet_config
+        self.registry.on_fleet_config = self.take_fleet_config
         self.fleet_config = FleetConfig()
         self.registry.on_answer = self.events.configs_read
         self.upgrade = Upgrade(self)
         self.fleet.on_death.append(self.upgrade.died)
         self._beats_due_ns = self._sample_due_ns = 0
-        self._read_once = False  # the configs, successfully or not
+        self.read_once = False  # the configs, successfully or not
         self._compress_due_ns = self.started_ns + COMPRESS_NS
 
     # ------------------------------------------------------------ the loop
@@ -97,7 +95,7 @@ class Supervisor:
             self.registry.on_read.append(self._first_read)
             self.registry.load()
         else:
-            self._take_over(carried)
+            take_over(self, carried)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())  # blocked since before the exec
         while not self._finished():
             for key, mask in self.selector.select(self._timeout_s()):
@@ -140,7 +138,7 @@ class Supervisor:
     def _timeout_s(self) -> float:
         now_ns = time.monotonic_ns()
         due_ns = min(self.fleet.next_due_ns(now_ns), self.zygote.due_ns or now_ns + IDLE_NS, now_ns + IDLE_NS)
-        if self._children.has_calm:
+        if self.children.has_calm:
             due_ns = min(due_ns, self._beats_due_ns)
         return max(0, due_ns - now_ns) / 1e9
 
@@ -158,7 +156,7 @@ class Supervisor:
     def _tick(self, now_ns: int) -> None:
         if now_ns >= self._beats_due_ns:
             self._beats_due_ns = now_ns + BEATS_NS
-            self._children.hear_calm()
+            self.children.hear_calm()
             self._reap()  # a wake-up byte may have been lost with an error
         self.fleet.tick(now_ns)
         if now_ns >= self._sample_due_ns:
@@ -199,69 +197,13 @@ class Supervisor:
     # ------------------------------------------------------------ children
 
     def _reap(self) -> None:
-        for pid in self._children.reap():
+        for pid in self.children.reap():
             self.events.notifiers.reaped(pid)
             if pid == self.zygote.pid:
                 self.zygote.ended()
 
     def _warm(self) -> None:
         self.zygote.warm({kind_of(bot.config): bot.config for bot in self.bots.values()})
-
-    # ------------------------------------------------------------ new code
-
-    def is_quiet(self) -> bool:
-        """Tell whether nothing is under way that cannot be carried through an exec."""
-        idle = self.zygote.is_idle and self._children.quiet and not self.registry.is_reading
-        return idle and self.stopping_since_ns is None and self.control is not None
-
-    def carried(self, roll: Roll, previous: ZygoteLink | None) -> CarriedState:
-        """Return everything that a later self needs."""
-        assert self.control is not None
-        link = self.zygote.link
-        return CarriedState(
-            purpose=self.purpose.to_plain(),
-            started_ns=self.started_ns,
-            lock_fd=self.pid_file.fd,
-            listener_fd=self.control.fileno(),
-            bots=tuple(self.bots.values()),
-            children=tuple(self._children.to_plain()),
-            leases=self.fleet.leases.to_plain(),
-            invalid=tuple(self.registry.invalid),
-            zygote=link.carried(),
-            previous_zygote=previous.carried() if previous is not None and previous.end is not None else None,
-            unusable=self.zygote.unusable,
-            fleet_config=self.fleet_config.to_plain(),
-            roll=roll.to_plain(),
-        )
-
-    def become(self, state: CarriedState) -> None:
-        """Exec the code that is on disk now, in this very process. Raises OSError; then nothing has changed."""
-        state_fd = state.write()
-        told = {**self.paths.to_plain(), "state_fd": state_fd}
-        arguments = [sys.executable, "-m", "core.process.daemon", json.dumps(told)]
-        log.info("exec")
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        keep_open([state_fd, *state.fds()], True)
-        try:
-            os.execve(sys.executable, arguments, os.environ)
-        except OSError:
-            keep_open([state_fd, *state.fds()], False)
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            os.close(state_fd)
-            raise
-
-    def _take_over(self, state: CarriedState) -> None:
-        keep_open(state.fds(), False)
-        self.started_ns, self._read_once = state.started_ns, True
-        self.bots.update({bot.config.name: bot for bot in state.bots})
-        self._take_fleet_config(FleetConfig.from_plain(state.fleet_config))
-        self.registry.take_over(list(state.invalid))
-        self._children.take_over(list(state.children))
-        examples = {kind_of(bot.config): bot.config for bot in self.bots.values()}
-        self.zygote.take_over(ZygoteLink.taken_over(state.zygote), examples, dict(state.unusable))
-        self.fleet.take_over(state.leases)
-        previous = ZygoteLink.taken_over(state.previous_zygote) if state.previous_zygote else None
-        self.upgrade.resume(state, previous)
 
     # ------------------------------------------------------------ readiness and configs
 
@@ -270,7 +212,8 @@ class Supervisor:
         if self.stopping_since_ns is None:
             self.registry.load()
 
-    def _take_fleet_config(self, config: FleetConfig) -> None:
+    def take_fleet_config(self, config: FleetConfig) -> None:
+        """Follow the daemon file."""
         self.fleet_config = config
         self.events.take(config)
         self.fleet.take(config.supervision)
@@ -281,10 +224,10 @@ class Supervisor:
             say, self.on_ready = self.on_ready, None
             say({"ready": False, "status": exit_statuses.REFUSED, "error": error, "invalid": self.registry.invalid})
             self.stop_all()
-        self._read_once = True
+        self.read_once = True
 
     def _say_ready(self) -> None:
-        if self.on_ready is not None and self._read_once and not self.zygote.warming and self.zygote.lives:
+        if self.on_ready is not None and self.read_once and not self.zygote.warming and self.zygote.lives:
             say, self.on_ready = self.on_ready, None
             say({"ready": True, "pid": os.getpid(), "bots": len(self.bots), "invalid": self.registry.invalid})
             self.events.note("daemon_ready", bots=len(self.bots))
@@ -308,7 +251,7 @@ class Supervisor:
                 self.fleet.happened(name, Stop())
 
     def _finished(self) -> bool:
-        busy = len(self._children) or any(not bot.record.settled or bot.record.dirty for bot in self.bots.values())
+        busy = len(self.children) or any(not bot.record.settled or bot.record.dirty for bot in self.bots.values())
         if self.stopping_since_ns is None:
             return self.purpose.ends_with_its_bots and self.on_ready is None and not busy and bool(self.bots)
         if not busy:
@@ -324,7 +267,7 @@ class Supervisor:
         """Tell whether all that is left are sweeps whose key the venue has just refused: to wait helps nobody."""
         late_ns = time.monotonic_ns() + SWEEP_RETRY_MAX_NS  # no other sweep pauses for longer
         left = [bot.record for bot in self.bots.values() if not bot.record.settled or bot.record.dirty]
-        return not len(self._children) and all(
+        return not len(self.children) and all(
             record.state is State.SWEEPING and record.due_ns is not None and record.due_ns > late_ns for record in left
         )
 

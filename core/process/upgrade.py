@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from core.process.answering_child import AnsweringChild
 from core.process.carried_state import CarriedState
 from core.process.roll import Roll
+from core.process.self_exec import become, carried, is_quiet
 from core.process.worker_record import Restart, State, WorkerRecord
 from core.process.zygote_candidate import CandidateZygote
 from core.process.zygote_link import ZygoteLink, environ_without_secrets
@@ -56,7 +57,7 @@ class Upgrade:
     def begin(self, now_ns: int) -> None:
         """Begin with a trial: a child of the new code reads the state that it would take over."""
         self.stage, self.reason, self._warm = "trial", "", False
-        fd = self._supervisor.carried(self.roll, None).write()
+        fd = carried(self._supervisor, self.roll, None).write()
         try:
             self._trial = AnsweringChild(
                 "core.process.daemon",
@@ -116,7 +117,7 @@ class Upgrade:
 
     def _take_on(self, now_ns: int) -> None:
         """Become the new code, as soon as nothing is between us and the zygote."""
-        if not self._supervisor.is_quiet():
+        if not is_quiet(self._supervisor):
             if now_ns > self._give_up_ns:
                 self._refuse("no quiet moment was found: bots are being started all the time")
             return
@@ -125,9 +126,9 @@ class Upgrade:
         previous = self._supervisor.zygote.swap(candidate)
         running = [name for name, bot in self._supervisor.bots.items() if bot.record.state is State.RUNNING]
         roll = Roll(sorted(running))
-        state: CarriedState = self._supervisor.carried(roll, previous)
+        state: CarriedState = carried(self._supervisor, roll, previous)
         try:
-            self._supervisor.become(state)
+            become(self._supervisor, state)
         except OSError as exc:
             self._supervisor.zygote.swap(previous).kill()
             self._refuse(f"the new code cannot be taken on: {exc.strerror}")
@@ -139,7 +140,9 @@ class Upgrade:
     # ------------------------------------------------------------ the roll, by the new code
 
     def tend(self, now_ns: int) -> None:
-        """Do what is due."""
+        """Do what is due; a daemon that stops changes nothing any more."""
+        if self._supervisor.stopping_since_ns is not None:
+            return
         if self._trial is not None:
             self._trial.tend(now_ns)
         if self._candidate is not None and not self._warm:

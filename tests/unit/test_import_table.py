@@ -24,6 +24,7 @@ PARENT_SIDE = (
     "escalation",
     "purpose",
     "upgrade",
+    "self_exec",
     "roll",
     "carried_state",
     "zygote_candidate",
