@@ -125,9 +125,9 @@ class FleetControl:
         self._note_change(bot, before.state, event)
         for action in actions:
             self._do[action](bot)
-        self._keep_turns(bot, event, now_ns)
         if not bot.in_registry and bot.record.settled and not bot.record.dirty:
             self.bots.pop(name, None)
+        self._keep_turns(bot, event, now_ns)
 
     def _note_change(self, bot: BotEntry, before: State, event: Happening) -> None:
         if bot.record.state is not before:

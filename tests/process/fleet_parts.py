@@ -133,6 +133,14 @@ class Fleet:
             db.close()
         return found
 
+    def ledger_orders(self, name: str) -> set[str]:
+        """Return the client order ids that a bot's ledger calls open; it may be running."""
+        db = sqlite3.connect(self.home.bot_state(name) / "ledger.db")
+        try:
+            return {row[0] for row in db.execute("SELECT client_order_id FROM orders WHERE closed = 0")}
+        finally:
+            db.close()
+
     def end(self) -> None:
         """Stop the daemon; kill what is left."""
         self.remember()

@@ -1,0 +1,136 @@
+"""What an operator can do with single bots and with all of them, on real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from core.process.control import call
+from tests.process.fleet_parts import Fleet
+
+CALM = {"interval_s": 60, "requote_bps": 0, "price_tolerance_pct": 50, "spread_pct": 4}  # far from any fill
+
+
+def test_a_paused_bot_rests_nothing_until_it_is_resumed_and_a_crash_does_not_resume_it(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.start().quoting("one")
+    assert fleet.run("bot", "pause", "one").returncode == 0
+    fleet.until(lambda: fleet.bot("one")["phase"] == "PAUSED" and fleet.bot("one")["open_orders"] == 0)
+    pid = fleet.bot("one")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    row = fleet.until(lambda: (row := fleet.bot("one"))["state"] == "RUNNING" and row["pid"] != pid and row)
+    assert row["paused"] and row["open_orders"] == 0 and row["phase"] != "QUOTING"
+    assert fleet.run("bot", "resume", "one").returncode == 0
+    fleet.quoting("one")
+
+
+def test_a_restart_keeps_every_order_that_still_matches(fleet: Fleet) -> None:
+    fleet.add("one", strategy_config=CALM)
+    fleet.start().quoting("one")
+    before, pid = fleet.ledger_orders("one"), fleet.bot("one")["pid"]
+    assert fleet.run("restart", "one").returncode == 0
+    row = fleet.until(lambda: (row := fleet.bot("one"))["pid"] not in (None, pid) and row["state"] == "RUNNING" and row)
+    assert row["restarts"] == 1
+    fleet.quoting("one")
+    assert fleet.ledger_orders("one") == before
+
+
+def test_a_reload_of_a_live_key_keeps_worker_and_orders(fleet: Fleet) -> None:
+    fleet.add("one", strategy_config=CALM)
+    fleet.start().quoting("one")
+    pid, orders = fleet.bot("one")["pid"], fleet.ledger_orders("one")
+    fleet.add("one", strategy_config={**CALM, "interval_s": 61})
+    assert fleet.run("reload").returncode == 0
+    record = fleet.home.bot_state("one") / "run.json"
+    fleet.until(lambda: json.loads(record.read_text())["config"]["strategy_config"]["interval_s"] == 61)
+    row = fleet.bot("one")
+    assert (row["pid"], row["restarts"], row["state"]) == (pid, 0, "RUNNING")
+    assert fleet.ledger_orders("one") == orders
+
+
+def test_a_reload_of_a_restart_key_hands_the_orders_over(fleet: Fleet) -> None:
+    fleet.add("one", strategy_config=CALM)
+    fleet.start().quoting("one")
+    before, pid = fleet.ledger_orders("one"), fleet.bot("one")["pid"]
+    fleet.add("one", strategy_config=CALM, daemon_config={"nice": 1})
+    assert fleet.run("reload").returncode == 0
+    fleet.until(lambda: fleet.bot("one")["pid"] not in (None, pid) and fleet.bot("one")["state"] == "RUNNING")
+    fleet.quoting("one")
+    assert fleet.ledger_orders("one") == before
+
+
+def test_a_closed_bot_rests_without_orders_and_stays_down(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.add("two", exchange_config={"seed": 2})
+    fleet.start().quoting("one", "two")
+    done = fleet.run("bot", "close", "one", "--json")
+    assert done.returncode == 0, done.stderr
+    row = fleet.until(lambda: (row := fleet.bot("one"))["state"] == "STOPPED" and row)
+    assert (row["open_orders"], row["closed"]) == (0, True)
+    assert fleet.bot("two")["state"] == "RUNNING"
+    assert fleet.run("reload").returncode == 0
+    assert fleet.bot("one")["state"] == "STOPPED"
+
+
+def test_flatten_closes_running_stuck_and_halted_bots_and_leaves_the_latch(fleet: Fleet) -> None:
+    for number, name in enumerate(("running", "stuck", "halted")):
+        fleet.add(name, exchange_config={"seed": number}, daemon_config={"heartbeat_timeout_s": 60})
+    latch = fleet.home.bot_state("halted") / "latches.json"
+    latch.parent.mkdir(parents=True)
+    tripped = {"action": "cancel", "reason": "a test", "at_utc_ns": 1, "done": True}
+    latch.write_text(json.dumps({"latches": {"max_loss": tripped}, "reset_utc_ns": 0}))
+    fleet.start().quoting("running", "stuck")
+    fleet.until(lambda: fleet.bot("halted")["state"] == "HALTED")
+    os.kill(fleet.bot("stuck")["pid"], signal.SIGSTOP)
+    fleet.until(lambda: (fleet.bot("stuck")["heartbeat_age_s"] or 0) > 4)
+    done = fleet.run("flatten", "--all", "--json", timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    states = {row["name"]: (row["state"], row["closed"]) for row in json.loads(done.stdout)["bots"]}
+    assert states == {"running": ("STOPPED", True), "stuck": ("STOPPED", True), "halted": ("HALTED", True)}
+    assert fleet.open_paper_orders() == []
+    assert json.loads(latch.read_text())["latches"]["max_loss"]["reason"] == "a test"
+
+
+def test_flatten_works_with_the_daemon_down(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.add("two", exchange_config={"seed": 2})
+    fleet.start().quoting("one", "two")
+    pids = fleet.remember()
+    for pid in sorted(pids):
+        os.kill(pid, signal.SIGKILL)
+    fleet.until(lambda: not fleet.living())
+    assert fleet.open_paper_orders()
+    done = fleet.run("flatten", "--all", timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "one closed" in done.stdout and "two closed" in done.stdout
+    assert fleet.open_paper_orders() == []
+
+
+def test_flatten_needs_names_or_all(fleet: Fleet) -> None:
+    fleet.add("one")
+    assert fleet.run("flatten").returncode == 2
+    assert fleet.run("flatten", "--all", "one").returncode == 2
+
+
+def test_a_worker_stopped_by_a_signal_is_replaced_without_a_second_for_its_stacks(fleet: Fleet) -> None:
+    fleet.add("one", daemon_config={"heartbeat_timeout_s": 2, "backoff_initial_s": 0})
+    fleet.start().quoting("one")
+    pid = fleet.bot("one")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    row = fleet.until(lambda: (row := fleet.bot("one"))["pid"] not in (None, pid) and row)
+    assert "stopped by a signal" in row["last_exit"]["reason"]
+    fleet.quoting("one")
+
+
+def test_a_renamed_bot_waits_until_its_old_self_has_stopped(fleet: Fleet) -> None:
+    path = fleet.add("old", strategy_config={"symbol": "BTC-USDT"}, exchange_config={"account": "shared"})
+    fleet.start().quoting("old")
+    path.unlink()
+    fleet.add("new", strategy_config={"symbol": "BTC-USDT"}, exchange_config={"account": "shared"})
+    assert fleet.run("reload").returncode == 0
+    fleet.quoting("new")
+    assert [row["name"] for row in fleet.status()["bots"]] == ["new"]
+    assert call(fleet.home, "ping") == {}
+    assert Path(fleet.home.log / "new.log").exists()
