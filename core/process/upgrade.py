@@ -177,7 +177,9 @@ class Upgrade:
             self.stage = "rolling"  # back: the new code was not trusted yet
 
     def _roll_back(self) -> None:
-        """Fork from the old code again, and bring everybody back who had moved."""
+        """Fork from the old code again, as soon as no fork is under way, and bring everybody back who had moved."""
+        if self._supervisor.zygote.link.open:
+            return
         self.stage, self.reason = "rolled_back", self.roll.failure
         log.error("upgrade_rolled_back", extra={"fields": {"reason": self.roll.failure}})
         self._supervisor.events.note("upgrade_rolled_back", None, "crash_loop", "upgrade", reason=self.roll.failure)

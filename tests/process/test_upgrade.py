@@ -76,7 +76,7 @@ def test_an_upgrade_changes_supervisor_and_workers_and_keeps_pid_restarts_and_or
     copied.start().quoting("one", "two", "three")
     daemon, zygote, before = copied.daemon_pid(), copied.zygote_pid(), pids(copied)
     orders, uptime = copied.ledger_orders("one"), copied.status()["daemon"]["uptime_s"]
-    copied.edit("utils/version.py", '"', '"9.9.9-')
+    copied.edit("utils/version.py", '= "', '= "9.9.9-')
     done = copied.run("upgrade", "--json", timeout=150)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["moved"] == ["one", "three", "two"]
