@@ -16,13 +16,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from core.logger import setup_daemon_logging
 from core.process.child_setup import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, prctl
 from core.process.control import ControlServer
 from core.process.operator_verbs import OperatorVerbs
 from core.process.pid_file import PidFile, holder
 from core.process.registry_sync import Paths
 from core.process.supervisor import Supervisor
+from core.process_logs import ProcessLogs
 from utils import exit_statuses
 from utils.home import Home
 
@@ -50,18 +50,21 @@ def main(arguments: dict[str, Any]) -> int:
             pid = other.pid if other else "unknown"
             say(_refusal(f"already running for this home as pid {pid}; use `status`, or `stop` it first"))
             return exit_statuses.REFUSED
-        setup_daemon_logging(home.log / "daemon.log", console=False)
+        logs = ProcessLogs(home.log, "daemon")
+        logs.open_log()
         home.identity()
     except OSError as exc:
         say(_refusal(f"cannot use {exc.filename or home.root}: {exc.strerror}; choose another --home or its rights"))
         return exit_statuses.REFUSED
-    return _serve(paths, arguments, say)
+    return _serve(paths, arguments, say, logs)
 
 
-def _serve(paths: Paths, arguments: dict[str, Any], say: Any) -> int:
+def _serve(paths: Paths, arguments: dict[str, Any], say: Any, logs: ProcessLogs) -> int:
     become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
     supervisor = Supervisor(paths, frozenset(arguments["only"]), bool(arguments["direct"]), output_fd=2)
     supervisor.on_ready = say
+    supervisor.logs.own = logs
+    supervisor.logs.use(arguments.get("logs", {}))
     try:
         supervisor.control = ControlServer(paths.run_dir, supervisor.selector, OperatorVerbs(supervisor))
     except OSError as exc:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,11 +68,12 @@ def start_supervisor(
     direct: bool = False,
     tied: bool = False,
     names: Sequence[str] = (),
+    log_rules: Mapping[str, Any] | None = None,
 ) -> SupervisorHandle:
     """Start a supervisor and wait until it is ready. Raises StartRefused with one line that says why not.
 
     `direct`: it looks after its own folder of configs only and ends with its bots. `tied`: it stops when the
-    calling process dies.
+    calling process dies. `log_rules`: of `Retention` in `core/log_retention.py`, where they are not the defaults.
     """
     try:
         home.log.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,6 +91,7 @@ def start_supervisor(
         "tied": tied,
         "parent_pid": os.getpid(),
         "ready_fd": writer,
+        "logs": dict(log_rules or {}),
     }
     try:
         process = subprocess.Popen(

@@ -23,6 +23,7 @@ from core.process.control import ControlServer
 from core.process.fleet import BotEntry, exit_entry
 from core.process.health import Health
 from core.process.identity import signal_exactly
+from core.process.log_care import LogCare
 from core.process.log_tail import log_tail
 from core.process.rate_leases import RateLeases
 from core.process.registry_sync import Paths, RegistrySync
@@ -40,7 +41,7 @@ from core.process.worker_record import (
 )
 from core.process.worker_states import KILL_MARGIN_NS, SWEEP_LIMIT_NS, SWEEP_RETRY_MAX_NS, decide, next_due_ns
 from core.process.zygote_keeper import ZygoteKeeper, kind_of
-from core.process.zygote_link import ZygoteLink, environ_without_secrets, spawn_module
+from core.process.zygote_link import ZygoteLink
 from utils import exit_statuses
 from utils.files import write_json_atomic
 from utils.version import __version__
@@ -50,7 +51,6 @@ PAUSE_NS = 2_000_000_000  # a loop gap beyond this is a paused machine, not sile
 SHUTDOWN_EXTRA_NS = KILL_MARGIN_NS + 2 * SWEEP_LIMIT_NS + 3_000_000_000
 SAMPLE_GAP_NS = 100_000_000
 SAMPLES_AT_ONCE = 4
-COMPRESS_NS = 300_000_000_000
 log = logging.getLogger("makerd.process")
 
 
@@ -80,7 +80,7 @@ class Supervisor:
         self._due_ns: int | None = None  # no bot wants a Tick before; None: look
         self._sample_due_ns = 0
         self._read_once = False  # the configs, successfully or not
-        self._compress_due_ns = self.started_ns + COMPRESS_NS
+        self.logs = LogCare(paths.home.log, output_fd, self._zygote.share_output, self.started_ns)
 
     # ------------------------------------------------------------ the loop
 
@@ -166,9 +166,7 @@ class Supervisor:
         self._say_ready()
         if self.control is not None:
             self.control.drop_idle(now_ns / 1e9)
-        if now_ns > self._compress_due_ns:
-            self._compress_due_ns = now_ns + COMPRESS_NS
-            self._one_shot("core.log_manager", ["compress", str(self.paths.home.log)])
+        self.logs.tend(now_ns)
 
     def _answer_waiters(self) -> None:
         now_ns = time.monotonic_ns()
@@ -256,7 +254,7 @@ class Supervisor:
 
     def _spec(self, bot: BotEntry) -> dict[str, Any]:
         home = str(self.paths.home.root)
-        return {"home": home, "config": bot.config.to_plain(), "reset": bot.record.reset}
+        return {"home": home, "config": bot.config.to_plain(), "reset": bot.record.reset, "logs": self.logs.rules}
 
     def _beat(self, name: str, message: dict[str, Any]) -> None:
         bot = self.bots.get(name)
@@ -308,12 +306,6 @@ class Supervisor:
         if self.on_ready is not None and self._read_once and not self._zygote.warming and self._zygote.lives:
             say, self.on_ready = self.on_ready, None
             say({"ready": True, "pid": os.getpid(), "bots": len(self.bots), "invalid": self.registry.invalid})
-
-    def _one_shot(self, module: str, arguments: list[str]) -> None:
-        try:
-            spawn_module(module, arguments, environ_without_secrets(), self._output_fd, self._output_fd)
-        except OSError as exc:
-            log.warning("one_shot_failed", extra={"fields": {"module": module, "reason": str(exc)}})
 
     # ------------------------------------------------------------ the end
 

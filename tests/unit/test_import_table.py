@@ -12,6 +12,19 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("utils", "core", "strategies", "api", "cli", "web", "config")
 
 MARKET, CONFIG = "core.market", "core.bot_config"
+LOG_FILES = (
+    "process_logs",
+    "logger",
+    "redactor",
+    "redacted_streams",
+    "captured_output",
+    "rotating_file",
+    "log_throttle",
+    "log_retention",
+    "log_manager",
+    "log_files",
+)
+LOGS = (*(f"core.{name}" for name in LOG_FILES), "utils")
 PARENT_SIDE = (
     "supervisor",
     "worker_states",
@@ -29,6 +42,7 @@ PARENT_SIDE = (
     "pid_file",
     "identity",
     "health",
+    "log_care",
     "log_tail",
     "launcher",
     "daemon",
@@ -52,10 +66,8 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "core.registry": (("core.registry", CONFIG, "utils"), ("jsonschema", "dotenv", "referencing")),
     "core.process": (("core", "api", "strategies", "utils"), ("setproctitle",)),
     **{f"core.process.{name}": (("core.process", CONFIG, "utils"), ("psutil", "setproctitle")) for name in PARENT_SIDE},
-    "core.process.daemon": (("core.process", CONFIG, "utils", "core.logger"), ()),
-    "core.logger": (("core.log_manager", "core.log_files", "utils"), ()),
-    "core.log_manager": (("core.log_files", "utils"), ()),
-    "core.log_files": (("utils",), ()),
+    "core.process.daemon": (("core.process", CONFIG, "utils", "core.process_logs"), ()),
+    **{f"core.{name}": (LOGS, ()) for name in LOG_FILES},
     "core.daemon_manager": (("core", "cli", "utils", "api", "strategies"), ("click",)),
     "core.door_services": (("core", "utils"), ()),
     "cli": (("cli", "core.registry", "core.process.control", CONFIG, "utils"), ("click", "rich", "questionary")),
