@@ -132,7 +132,7 @@ def test_what_a_flood_of_native_output_leaves_is_bounded_by_retention(fleet: Fle
     fleet.until(lambda: worker.io_counters().write_chars > 20_000_000, 60)
     fleet.run("stop")
     rotated = rotated_files(fleet.home.log, "one.out")
-    assert len(rotated) == 2
+    assert 0 < len(rotated) <= 2
     assert sum(path.stat().st_size for path in files_of(fleet, "one.out")) < 15_000_000
 
 
