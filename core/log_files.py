@@ -52,7 +52,10 @@ def rotated_file(path: Path) -> Rotated | None:
 def rotated_files(folder: Path, log: str | None = None) -> list[Rotated]:
     """Return the rotated files of a folder (of one log, when named), oldest first. Raises OSError."""
     found: dict[tuple[str, str], Rotated] = {}
+    start = f"{log}." if log else ""
     for entry in os.listdir(folder):
+        if not entry.startswith(start):
+            continue  # most, in a folder of many bots
         file = rotated_file(folder / entry)
         if file and log in (None, file.log) and (file.compressed or (file.log, file.stamp) not in found):
             found[file.log, file.stamp] = file  # both forms exist for a moment while one is compressed

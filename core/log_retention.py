@@ -37,6 +37,11 @@ class Retention:
         """Return JSON-able data."""
         return dataclasses.asdict(self)
 
+    @property
+    def total_bytes(self) -> int:
+        """Return `total_mb` in bytes."""
+        return int(self.total_mb * 1_000_000)
+
     def period(self, utc_s: float) -> int:
         """Return the number of the stretch that a moment is in, 0 when there is no rotation by time."""
         return int(utc_s // (self.rotate_hours * _HOUR_S)) if self.rotate_hours else 0
@@ -112,7 +117,7 @@ def apply_retention(folder: Path, retention: Retention, utc_s: float) -> int:
     """Delete rotated files of every log in `folder` until all limits hold; return how many went. Raises OSError."""
     gone = prune(rotated_files(folder), retention, utc_s)
     sizes, usage = _sizes(folder)
-    excess = sum(usage.values()) - int(retention.total_mb * 1_000_000)
+    excess = sum(usage.values()) - retention.total_bytes
     rotated: dict[str, list[Rotated]] = {}
     for file in rotated_files(folder):
         rotated.setdefault(file.log, []).append(file)
@@ -137,12 +142,24 @@ def make_room(path: Path, retention: Retention, utc_s: float, folder_too: bool) 
     bounded while it lasts; not by every bot at midnight. What fails is left to the compressor.
     """
     try:
-        if folder_too:
+        prune(rotated_files(path.parent, path.name), retention, utc_s)
+        if folder_too and _total(path.parent) > retention.total_bytes:
             apply_retention(path.parent, retention, utc_s)
-        else:
-            prune(rotated_files(path.parent, path.name), retention, utc_s)
     except OSError:
         pass
+
+
+def _total(folder: Path) -> int:
+    """Return the bytes of everything in a folder: a glance, where a look at each log takes a trading loop too long."""
+    with os.scandir(folder) as entries:
+        return sum(_size(entry) for entry in entries)
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:  # deleted by another process just now
+        return 0
 
 
 def _sizes(folder: Path) -> tuple[dict[str, int], dict[str, int]]:
@@ -153,11 +170,7 @@ def _sizes(folder: Path) -> tuple[dict[str, int], dict[str, int]]:
         for entry in entries:
             rotated = rotated_file(Path(entry.path))
             log = rotated.log if rotated else live_log(entry.name)
-            if log is None:
-                continue
-            try:
-                sizes[entry.name] = entry.stat(follow_symlinks=False).st_size
-            except FileNotFoundError:
-                continue
-            usage[log] = usage.get(log, 0) + sizes[entry.name]
+            if log is not None:
+                sizes[entry.name] = _size(entry)
+                usage[log] = usage.get(log, 0) + sizes[entry.name]
     return sizes, usage

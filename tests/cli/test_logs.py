@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 import subprocess
@@ -62,8 +63,8 @@ def test_lines_since_a_time_come_from_all_files_and_all_of_them(run: Run, histor
 
 
 def test_a_file_that_was_finished_before_is_not_read(run: Run, history: Home) -> None:
-    for path in history.log.glob("*.gz"):
-        path.write_bytes(b"no gzip at all")
+    for path in history.log.glob("*.gz"):  # were it read, its line would be shown
+        path.write_bytes(gzip.compress(json.dumps(entry("read", 0)).encode()))
     assert events(run, "--since", "2026-03-01T10:30") == ["late-2", "early-1", "late-1"]
 
 
