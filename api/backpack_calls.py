@@ -18,7 +18,7 @@ from utils.errors import OutcomeUnknown, VenueAuthError, VenueError, VenueRefuse
 if TYPE_CHECKING:
     from api.http_transport import HttpTransport
 
-_log = logging.getLogger("makerd.venue")
+_log = logging.getLogger("makerd.orders")
 _CLOCK_INTERVAL_NS = 300 * 1_000_000_000
 _DEFINITE = frozenset({BAD_REQUEST, INVALID, FUNDS, LIMIT, NOT_FOUND})
 

@@ -41,7 +41,7 @@ from utils.env import Secret
 from utils.errors import ConfigError, OutcomeUnknown, VenueAuthError, VenueRefused, VenueUnreachable
 
 _T = TypeVar("_T")
-_log = logging.getLogger("makerd.venue")
+_log = logging.getLogger("makerd.market")
 _POOL_PER_MIN = 2_000  # requests, as the venue's support says
 _RATE_PER_S = _POOL_PER_MIN / 60 / 2  # the other half is a margin, and for the person beside the bot
 _BURST_S = 18  # the pool is counted by the minute: so many seconds' worth may go at once

@@ -13,7 +13,7 @@ from api.backpack_records import OrderRecords, SentOrder
 from core.market.instrument import Instrument
 from core.market.order import Fill, OrderEvent, OrderState
 
-_log = logging.getLogger("makerd.venue")
+_log = logging.getLogger("makerd.orders")
 _MAX_UNCLAIMED = 500
 _EXPECT_NS = 5 * 1_000_000_000  # an order that rests by its answer must be in the stream by then
 _MAX_EXPECTED = 1_000

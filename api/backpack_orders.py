@@ -16,7 +16,7 @@ from core.market.instrument import Instrument
 from core.market.order import POST_ONLY_WOULD_CROSS, Order, OrderEvent, OrderState
 from utils.errors import VenueUnreachable
 
-_log = logging.getLogger("makerd.venue")
+_log = logging.getLogger("makerd.orders")
 MAX_BATCH = 20  # orders a request; the venue's own limit is not documented
 CREATE_TIMEOUT_S = 4.0  # to leave this host, and again to be answered
 _LOOK_AFTER_NS = 1_000_000_000  # at an order whose end was promised and is not told

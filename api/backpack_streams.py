@@ -39,7 +39,7 @@ from core.market.events import BookUpdate, LinkDown, LinkUp, TradePrint
 from core.market.instrument import Instrument
 from utils.errors import VenueAuthError, VenueUnreachable
 
-_log = logging.getLogger("makerd.venue")
+_log = logging.getLogger("makerd.market")
 _S = 1_000_000_000
 _QUIET_IS_WELL_NS = _S  # nothing said against a subscription: it counts as made
 _SNAPSHOT_LEVELS, _CHECK_LEVELS = 1_000, 5

@@ -31,7 +31,7 @@ MAX_WAITING = 1000  # of each lane; more than that is not worth waiting for
 MAX_CONNECTS = 4  # for one call: a venue that closes each at once is not stormed
 CANCEL_PATIENCE_S = 30.0  # how long a cancel is worth sending
 NS = 1_000_000_000
-_log = logging.getLogger("makerd.venue")
+_log = logging.getLogger("makerd.orders")
 
 
 class HttpTransport:

@@ -24,7 +24,7 @@ from core.market.order import Fill, Order, OrderEvent, OrderState
 from core.market.reports import VenueReport
 from core.market.sim_account import SimAccount
 
-_log = logging.getLogger("makerd.paper")
+_log = logging.getLogger("makerd.orders")
 _RETRY_NS = 10**9  # between attempts to write down cancels that a full disk refused
 
 

@@ -15,7 +15,7 @@ from api.thalex_wire import Request, WireFault
 from core.market.order import OrderEvent
 
 _TRIES = 3  # of a cancel that the venue throttles
-_log = logging.getLogger("makerd.venue")
+_log = logging.getLogger("makerd.orders")
 _Listed = dict[str, OrderView]
 
 

@@ -32,7 +32,7 @@ from utils.errors import VenueAuthError, VenueError, VenueRefused, VenueUnreacha
 _RATE_BEFORE_LOGIN, _RATE = 10.0, 50.0  # requests a second without and with cancel on disconnect
 _SHARE, _BURST = 0.8, 0.2  # steady and at once: together never more than the venue allows within a second
 _THROTTLE_NS = SECOND // 2
-_log = logging.getLogger("makerd.venue")
+_log = logging.getLogger("makerd.market")
 
 
 class Transport(Protocol):

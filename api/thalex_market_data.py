@@ -18,7 +18,7 @@ from core.market.instrument import Instrument
 _FIRST_PAUSE_NS, _MAX_PAUSE_NS = SECOND, 30 * SECOND
 _WHOLE_NS = 10 * SECOND  # how long a subscription may leave us without its whole book
 _CALM_NS = 60 * SECOND  # a book that was fine for so long is renewed at once again
-_log = logging.getLogger("makerd.venue")
+_log = logging.getLogger("makerd.market")
 
 
 class MarketData:

@@ -38,7 +38,7 @@ STABLE_BACKOFFS = 25  # a connection that lived so many first backoffs was a goo
 GOODBYE_S = 0.5
 END_WAIT_S = 2.0
 NS = 1_000_000_000
-_log = logging.getLogger("makerd.venue")
+_log = logging.getLogger("makerd.market")
 
 
 class WsTransport:

@@ -16,12 +16,14 @@ from cli.config_commands import config
 from cli.event_commands import events
 from cli.flatten import flatten
 from cli.live import agree_to_live, live_option
+from cli.log_lines import LEVELS, Since, chosen
 from cli.offline import bot_names, status_while_down
-from cli.shared import App, Door, Keep, as_json, complaints_of, everywhere, pass_app, unknown_name
+from cli.shared import App, Door, as_json, complaints_of, everywhere, pass_app, unknown_name
 from cli.upgrade import upgrade
 from core.process.control import ControlRefused, DaemonDown, call
 from utils.errors import MakerdError
 from utils.exit_statuses import DONE, REFUSED
+from utils.log_components import COMPONENTS
 from utils.terminal import is_terminal, wants_colour
 from utils.version import __version__
 
@@ -32,7 +34,8 @@ GONE_S = 30.0
 SIGNAL_S = 120.0
 FRESH_S = 10.0  # an older heartbeat is not healthy
 WATCH_S = 1.0
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LINES = 20  # that `logs` begins with
+MAX_LINES = 1_000_000
 SETTLED_BADLY = ("FATAL", "HALTED")
 
 
@@ -304,24 +307,40 @@ def _fault(row: Mapping[str, Any]) -> str | None:
 @cli.command()
 @click.argument("name")
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on with each new line, until Ctrl-C.")
-@click.option(
-    "-n", "lines", type=click.IntRange(0, 1_000_000), default=20, show_default=True, help="Lines to begin with."
-)
-@click.option("--component", metavar="C", help="Only lines of this component (orders, market, risk, ...).")
+@click.option("-n", "lines", type=click.IntRange(0, MAX_LINES), help="Lines to begin with; 20, or with --since all.")
+@click.option("--component", type=click.Choice(COMPONENTS), help="Only lines of this component.")
 @click.option("--level", type=click.Choice(LEVELS, case_sensitive=False), help="Only lines of this level or above.")
+@click.option("--since", type=Since(), metavar="T", help="Only lines since then: 10m, 2h, 2026-01-31T08:00 (UTC).")
+@click.option("--rotate", is_flag=True, help="Begin new files for log and captured output; show nothing.")
 @as_json
 @everywhere
 @pass_app
 def logs(
-    app: App, name: str, following: bool, lines: int, component: str | None, level: str | None, json_wanted: bool
+    app: App,
+    name: str,
+    following: bool,
+    lines: int | None,
+    component: str | None,
+    level: str | None,
+    since: str | None,
+    rotate: bool,
+    json_wanted: bool,
 ) -> int:
     """Show the log of a bot, or of the daemon for NAME daemon."""
-    path, keep = _log_of(app, name), _filter(component, level)
-    found = app.services.follow(path, lines, keep) if following else app.services.tail(path, lines, keep)
+    path = _log_of(app, name)
+    if rotate:
+        return _say_rotated(app.services.rotate(app.home.log, name), json_wanted)
+    count = lines if lines is not None else MAX_LINES if since else LINES
+    read = app.services.follow if following else app.services.tail
     colour = wants_colour(sys.stdout)
     with contextlib.suppress(KeyboardInterrupt):
-        for line in found:
+        for line in read(path, count, chosen(component, level, since), since or ""):
             click.echo(line if json_wanted else app.services.render_line(line, colour), color=colour)
+    return DONE
+
+
+def _say_rotated(names: Sequence[str], json_wanted: bool) -> int:
+    click.echo(json.dumps({"rotated": list(names)}) if json_wanted else f"rotated: {', '.join(names) or 'nothing'}")
     return DONE
 
 
@@ -333,18 +352,3 @@ def _log_of(app: App, name: str) -> Path:
     if name not in known:
         raise unknown_name(name, list(dict.fromkeys(known)), "log")
     return folder / f"{name}.log"
-
-
-def _filter(component: str | None, level: str | None) -> Keep:
-    if component is None and level is None:
-        return lambda _line: True
-    accepted = LEVELS[LEVELS.index(level.upper()) :] if level else LEVELS
-
-    def keep(line: str) -> bool:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            return False
-        return entry.get("level") in accepted and component in (None, entry.get("component"))
-
-    return keep

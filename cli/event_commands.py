@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cli.log_lines import Since
 from cli.shared import MAX_LINE, App, Keep, as_json, everywhere, pass_app
 from utils.exit_statuses import DONE
 from utils.input_validation import printable
@@ -28,13 +29,17 @@ _ALERT, _STATE, _PLAIN = "1;31", "36", "0"
 )
 @click.option("--bot", metavar="NAME", help="Only events of this bot.")
 @click.option("--kind", metavar="KIND", help="Only events (state, exit, command, ...) or alerts of this kind.")
+@click.option("--since", type=Since(), help="Only events since then: 10m, 2h, 3d before now, or a time.")
 @as_json
 @everywhere
 @pass_app
-def events(app: App, following: bool, lines: int, bot: str | None, kind: str | None, json_wanted: bool) -> int:
+def events(
+    app: App, following: bool, lines: int, bot: str | None, kind: str | None, since: str | None, json_wanted: bool
+) -> int:
     """Show what happened to the daemon and its bots, and who asked for it."""
-    path, keep = app.home.log / FILE, _filter(bot, kind)
-    found = app.services.follow(path, lines, keep) if following else app.services.tail(path, lines, keep)
+    path, keep = app.home.log / FILE, _filter(bot, kind, since or "")
+    read = app.services.follow if following else app.services.tail
+    found = read(path, lines, keep, since or "")
     colour = wants_colour(sys.stdout)
     with contextlib.suppress(KeyboardInterrupt):
         for line in found:
@@ -42,7 +47,7 @@ def events(app: App, following: bool, lines: int, bot: str | None, kind: str | N
     return DONE
 
 
-def _filter(bot: str | None, kind: str | None) -> Keep:
+def _filter(bot: str | None, kind: str | None, since: str) -> Keep:
     def keep(line: str) -> bool:
         try:
             event = json.loads(line)
@@ -50,7 +55,7 @@ def _filter(bot: str | None, kind: str | None) -> Keep:
             return False
         if not isinstance(event, dict) or bot not in (None, event.get("bot")):
             return False
-        return kind in (None, event.get("kind"), event.get("alert"))
+        return kind in (None, event.get("kind"), event.get("alert")) and str(event.get("ts")) >= since
 
     return keep
 

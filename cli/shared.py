@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -66,11 +66,14 @@ class Services(Protocol):
     def figures(self, home: Home, name: str) -> dict[str, Any] | None:
         """Return what the ledger of a bot says: position, PnL, fees, fills, volume; None when there is none."""
 
-    def tail(self, path: Path, n: int, keep: Keep) -> list[str]:
-        """Return the last `n` accepted lines of a log."""
+    def tail(self, path: Path, n: int, keep: Keep, since: str) -> Iterable[str]:
+        """Return the last `n` accepted lines of a log; files that were finished before `since` are not read."""
 
-    def follow(self, path: Path, n: int, keep: Keep) -> Iterator[str]:
+    def follow(self, path: Path, n: int, keep: Keep, since: str) -> Iterable[str]:
         """Yield the last `n` accepted lines of a log and then each new one."""
+
+    def rotate(self, folder: Path, name: str) -> list[str]:
+        """Have log and captured output of a name go on in new files; return which were rotated."""
 
     def render_line(self, line: str, colour: bool) -> str:
         """Return a line of a log for people."""

@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,17 +92,23 @@ class DoorServices:
 
         return recorded_figures(home.bot_state(name))
 
-    def tail(self, path: Path, n: int, keep: Keep) -> list[str]:
-        """Return the last `n` accepted lines of a log."""
+    def tail(self, path: Path, n: int, keep: Keep, since: str = "") -> Iterable[str]:
+        """Return the last `n` accepted lines of a log; files that were finished before `since` are not read."""
         from core.log_files import tail_lines
 
-        return tail_lines(path, n, keep)
+        return tail_lines(path, n, keep, since)
 
-    def follow(self, path: Path, n: int, keep: Keep) -> Iterator[str]:
+    def follow(self, path: Path, n: int, keep: Keep, since: str = "") -> Iterable[str]:
         """Yield the last `n` accepted lines of a log and then each new one."""
         from core.log_files import follow
 
-        return follow(path, n, keep)
+        return follow(path, n, keep, since=since)
+
+    def rotate(self, folder: Path, name: str) -> list[str]:
+        """Have log and captured output of a name go on in new files; return which were rotated. Raises OSError."""
+        from core.log_retention import rotate_by_hand
+
+        return rotate_by_hand(folder, name)
 
     def render_line(self, line: str, colour: bool) -> str:
         """Return a line of a log for people."""

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from core.fleet_config import FleetConfig
 from core.log_files import tail_lines
-from core.log_manager import Retention, RotatingFile
-from core.logger import Redactor, timestamp
+from core.log_retention import Retention
+from core.log_throttle import Throttle, ThrottleLimits
+from core.logger import timestamp
+from core.redactor import Redactor
+from core.rotating_file import RotatingFile
 
 NAME = "events.jsonl"
+UNBOUNDED = ThrottleLimits(lines_per_s=1e9, burst_lines=10**9)  # a record of what was done leaves nothing out
 
 
 class EventFile:
     """Writes events. A disk that is full or gone costs lines, never more; the next one says how many."""
 
     def __init__(self, path: Path) -> None:
-        self._file = RotatingFile(path)
+        self._file = RotatingFile(path, throttle=Throttle(UNBOUNDED))
         self._file.setFormatter(_RowFormatter())
 
     def write(self, row: dict[str, Any]) -> bool:
         """Append one row; False when it is lost."""
-        self._file.handle(logging.makeLogRecord({"msg": "event", "row": row}))
+        self._file.handle(logging.makeLogRecord({"msg": "event", "levelno": logging.INFO, "row": row}))
         return not self._file.lost
 
     def follow(self, config: FleetConfig) -> None:
         """Keep to the limits of the daemon file."""
-        logs = config.logs
-        self._file.max_bytes = logs.max_bytes
-        self._file.retention = Retention(logs.keep_files, logs.keep_days, int(logs.total_mb * 1e6))
+        self._file.retention = Retention(**asdict(config.logs))
 
 
 class _RowFormatter(logging.Formatter):

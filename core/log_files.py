@@ -1,7 +1,8 @@
 """Log files as their readers see them: their names, their last lines, and what is added to them.
 
-A rotated file is `<name>.log.<UTC stamp>`, then `<name>.log.<UTC stamp>.gz`; stamps of one log only grow. The event
-file (`events.jsonl`) is rotated in the same way.
+A rotated file is `<name>.log.<UTC stamp>`, then `<name>.log.<UTC stamp>.gz`; stamps of one log only grow, and no line
+in a file is younger than its stamp. Captured output (`<name>.out`) and the event file
+(`events.jsonl`) are kept in the same way.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ DAEMON = "daemon"  # the name of the daemon's own log
 STAMP = "%Y%m%dT%H%M%S.%fZ"
 _BLOCK = 64 * 1024  # bytes
 _LONGEST_LINE = 1 << 20  # bytes; a longer one is shown in pieces
-_ROTATED = re.compile(r"(?P<log>.+\.(?:log|jsonl))\.(?P<stamp>\d{8}T\d{6}\.\d{6}Z)(?P<gz>\.gz)?")
+_LIVE = re.compile(r"[^.].*\.(?:log|out|jsonl)")
+_ROTATED = re.compile(rf"(?P<log>{_LIVE.pattern})\.(?P<stamp>\d{{8}}T\d{{6}}\.\d{{6}}Z)(?P<gz>\.gz)?")
 
 Keep = Callable[[str], bool]
 
@@ -37,6 +39,11 @@ def log_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.log"
 
 
+def live_log(name: str) -> str | None:
+    """Return `name` when it is one of a log that is written to, else None."""
+    return name if _LIVE.fullmatch(name) else None
+
+
 def rotated_file(path: Path) -> Rotated | None:
     """Return what the name of `path` says about it, None when it is not a rotated file."""
     match = _ROTATED.fullmatch(path.name)
@@ -46,16 +53,22 @@ def rotated_file(path: Path) -> Rotated | None:
 def rotated_files(folder: Path, log: str | None = None) -> list[Rotated]:
     """Return the rotated files of a folder (of one log, when named), oldest first. Raises OSError."""
     found: dict[tuple[str, str], Rotated] = {}
+    start = f"{log}." if log else ""
     for entry in os.listdir(folder):
+        if not entry.startswith(start):
+            continue  # most, in a folder of many bots
         file = rotated_file(folder / entry)
         if file and log in (None, file.log) and (file.compressed or (file.log, file.stamp) not in found):
             found[file.log, file.stamp] = file  # both forms exist for a moment while one is compressed
     return sorted(found.values(), key=lambda file: (file.stamp, file.log))
 
 
-def tail_lines(path: Path, n: int, keep: Keep | None = None) -> list[str]:
-    """Return the last `n` lines (of those that `keep` accepts), read from the end and into rotated files."""
-    reader = _Reader(path)
+def tail_lines(path: Path, n: int, keep: Keep | None = None, since: str = "") -> list[str]:
+    """Return the last `n` lines (of those that `keep` accepts), read from the end and into rotated files.
+
+    `since` (UTC as in a line's `ts`): rotated files that were finished before are not read.
+    """
+    reader = _Reader(path, since)
     try:
         return reader.tail(n, keep)
     finally:
@@ -66,9 +79,11 @@ def _nap() -> None:
     time.sleep(0.2)
 
 
-def follow(path: Path, last: int = 0, keep: Keep | None = None, wait: Callable[[], None] = _nap) -> Iterator[str]:
+def follow(
+    path: Path, last: int = 0, keep: Keep | None = None, wait: Callable[[], None] = _nap, since: str = ""
+) -> Iterator[str]:
     """Yield the `last` lines, then each new one, for ever and across rotations; `wait` is called when there is none."""
-    reader = _Reader(path)
+    reader = _Reader(path, since)
     try:
         reader.leave_unfinished_line()
         yield from reader.tail(last, keep)
@@ -85,8 +100,9 @@ def follow(path: Path, last: int = 0, keep: Keep | None = None, wait: Callable[[
 class _Reader:
     """Reads a log from its present end in both directions, whatever happens to the file meanwhile."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, since: str) -> None:
         self._path = path
+        self._first_stamp = since.replace("-", "").replace(":", "")
         self._fd = -1
         self._older: list[Rotated] = []
         self._rest = b""
@@ -137,6 +153,8 @@ class _Reader:
             yield from _texts(reversed(lines[1:]))
         yield from _texts([rest])
         for file in reversed(self._older):
+            if file.stamp < self._first_stamp:
+                return
             yield from reversed(list(_whole_file(file)))
 
     def _replaced(self) -> bool:

@@ -6,110 +6,26 @@ only process entry points import this file.
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
-import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
-from enum import Enum
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
 
-from core.log_manager import RotatingFile
+from core.log_retention import Retention
+from core.log_throttle import Throttle
+from core.redactor import MAX_TEXT, Redactor, clip
+from core.rotating_file import RotatingFile
 from utils.input_validation import printable
+from utils.log_components import PREFIX, component_of
 from utils.terminal import wants_colour
 
-HIDDEN = "***"
-MAX_TEXT = 32 * 1024  # characters of one text; a traceback of a deep recursion would fill the file by itself
-MAX_ITEMS = 200
-MAX_DEPTH = 8
-_SHORT = 4  # a secret shorter than this is replaced as a whole word only
-_RESERVED = frozenset({"ts", "level", "component", "event"})
+_RESERVED = frozenset({"ts", "level", "component", "event", "logger"})
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 _BARE = re.compile(r"[\w./:+@%,*-]+")
-
-
-class Redactor:
-    """Replaces secret values by `***`, also where they were quoted, escaped or encoded on their way."""
-
-    def __init__(self, secrets: Iterable[object] = ()) -> None:
-        forms = {form for secret in secrets for form in _forms(_revealed(secret))}
-        parts = [re.escape(f) if len(f) >= _SHORT else rf"\b{re.escape(f)}\b" for f in sorted(forms, key=len)[::-1]]
-        self._pattern = re.compile("|".join(parts)) if parts else None
-
-    def text(self, text: str) -> str:
-        """Return `text` without the secrets."""
-        return self._pattern.sub(HIDDEN, text) if self._pattern else text
-
-    def plain(self, value: object, depth: int = 0) -> Any:
-        """Return `value` as bounded JSON-able data without the secrets; never raises."""
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, int | float) and not isinstance(value, Enum):
-            return self._number(value)
-        if isinstance(value, Mapping | list | tuple | set | frozenset):
-            return self._nested(value, depth)
-        return clip(self.text(_text_of(value)))
-
-    def _number(self, value: int | float) -> Any:
-        hidden = self._pattern is not None and self._pattern.fullmatch(str(value))
-        if hidden or (isinstance(value, float) and not math.isfinite(value)):
-            return HIDDEN if hidden else str(value)
-        return value
-
-    def _nested(self, value: Mapping[Any, Any] | Iterable[Any], depth: int) -> Any:
-        if depth >= MAX_DEPTH:
-            return "..."
-        if isinstance(value, Mapping):
-            items = list(value.items())[:MAX_ITEMS]
-            return {clip(self.text(_text_of(k))): self.plain(v, depth + 1) for k, v in items}
-        ordered = sorted(value, key=_text_of) if isinstance(value, set | frozenset) else list(value)
-        return [self.plain(item, depth + 1) for item in ordered[:MAX_ITEMS]]
-
-
-def _revealed(secret: object) -> str:
-    reveal = getattr(secret, "reveal", None)
-    return str(reveal() if callable(reveal) else secret)
-
-
-def _forms(secret: str) -> set[str]:
-    """Return the shapes in which a secret turns up in messages: as it is, quoted, escaped, encoded, line by line."""
-    forms = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
-    forms.add(json.dumps(secret, ensure_ascii=False)[1:-1])
-    if len(secret) >= 8:
-        forms.add(base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode())
-    forms.update(line for line in secret.splitlines() if len(line) >= 8)  # a key file shown line by line
-    try:
-        forms.add(urlsplit(secret).password or "" if "://" in secret else "")
-    except ValueError:
-        pass  # not a URL after all
-    return {form for form in forms if form.strip()}
-
-
-def _text_of(value: object) -> str:
-    try:
-        if isinstance(value, Enum):
-            return str(value.value)
-        if isinstance(value, Decimal):
-            return format(value, "f")
-        if isinstance(value, BaseException):
-            return f"{type(value).__name__}: {value}"
-        return str(value)
-    except Exception as exc:  # somebody's __str__; the line is worth more than the value
-        return f"<{type(value).__name__}: {type(exc).__name__}>"
-
-
-def clip(text: str) -> str:
-    """Return `text`, with its middle cut out when it is too long."""
-    if len(text) <= MAX_TEXT:
-        return text
-    half = MAX_TEXT // 2
-    return f"{text[:half]}... ({len(text) - 2 * half} characters cut) ...{text[-half:]}"
 
 
 def timestamp(seconds: float) -> str:
@@ -128,7 +44,9 @@ class EntryFormatter(logging.Formatter):
     def entry(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return the line's fields, in order; never raises for what a caller passed."""
         entry: dict[str, Any] = {"ts": timestamp(record.created), "level": record.levelname, "bot": self.bot}
-        entry |= {"component": _component(record.name), "event": clip(self.redactor.text(_message(record)))}
+        entry |= {"component": component_of(record.name), "event": clip(self.redactor.text(_message(record)))}
+        if not record.name.startswith(PREFIX) and record.name != "root":
+            entry["logger"] = record.name
         fields = getattr(record, "fields", None)
         if isinstance(fields, Mapping):
             for key, value in self.redactor.plain(fields).items():
@@ -145,14 +63,6 @@ class EntryFormatter(logging.Formatter):
         if record.stack_info:
             parts.append(record.stack_info)
         return "\n".join(parts)
-
-
-def _component(logger: str) -> str:
-    """Return `orders` for `makerd.orders`, the library's name for others, `process` where there is none."""
-    first, _, rest = logger.partition(".")
-    if first == "makerd":
-        return rest or "process"
-    return "process" if first in ("root", "") else first
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -234,25 +144,39 @@ def redacted(text: str) -> str:
     return _current[0].text(text)
 
 
+def current_redactor() -> Redactor:
+    """Return what takes this process's secrets out; another one after each set-up."""
+    return _current[0]
+
+
 def setup_worker_logging(
-    path: Path, bot: str, redact: Iterable[object] = (), level: str = "INFO", console: bool = False
+    path: Path,
+    bot: str,
+    redact: Iterable[object] = (),
+    level: str = "INFO",
+    console: bool = False,
+    retention: Retention | None = None,
 ) -> RotatingFile:
     """Send this process's log to `path` as the worker of `bot` (and to stderr); call it again to add secrets."""
-    return _setup(path, bot, Redactor(redact), level, console)
+    return _setup(path, bot, Redactor(redact), level, console, retention)
 
 
-def setup_daemon_logging(path: Path, console: bool = False, level: str = "INFO") -> RotatingFile:
+def setup_daemon_logging(
+    path: Path, console: bool = False, level: str = "INFO", retention: Retention | None = None
+) -> RotatingFile:
     """Send this process's log to `path` as the daemon's, and to stderr when `console`."""
-    return _setup(path, None, Redactor(), level, console)
+    return _setup(path, None, Redactor(), level, console, retention)
 
 
-def _setup(path: Path, bot: str | None, redactor: Redactor, level: str, console: bool) -> RotatingFile:
+def _setup(
+    path: Path, bot: str | None, redactor: Redactor, level: str, console: bool, retention: Retention | None
+) -> RotatingFile:
     _current[0] = redactor
     root = logging.getLogger()
     for inherited in root.handlers[:]:  # after a fork: the parent's, which must not be written to
         root.removeHandler(inherited)
         inherited.close()
-    file = RotatingFile(path)
+    file = RotatingFile(path, retention, Throttle())
     file.setFormatter(JsonFormatter(bot, redactor))
     root.addHandler(file)
     if console:

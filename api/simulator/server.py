@@ -28,7 +28,7 @@ from utils.errors import ConfigError
 if TYPE_CHECKING:
     from api.simulator.exchange import SimExchange, SimFill, SimOrder
 
-_log = logging.getLogger("makerd.simulator")
+_log = logging.getLogger("makerd.process")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

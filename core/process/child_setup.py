@@ -144,11 +144,8 @@ def supervisor_environ(pid: int) -> dict[str, str]:
 
 def redirect_output(path: Path) -> None:
     """Send stdout and stderr of this process, native code's too, to a file of its own; to nowhere on a full disk."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     try:
-        if path.exists() and path.stat().st_size > 1_000_000:
-            flags |= os.O_TRUNC
-        fd = os.open(path, flags, 0o600)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError:
         fd = os.open(os.devnull, os.O_WRONLY)
     os.dup2(fd, 1)
@@ -157,8 +154,6 @@ def redirect_output(path: Path) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
 
 
 def set_title(title: str) -> None:

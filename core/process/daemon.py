@@ -18,7 +18,6 @@ from typing import Any
 
 from core.event_log import NAME as EVENTS
 from core.event_log import EventFile, last_seq
-from core.logger import setup_daemon_logging
 from core.process.carried_state import CarriedState, StateUnreadable
 from core.process.child_setup import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, prctl
 from core.process.control import ControlServer
@@ -27,6 +26,7 @@ from core.process.pid_file import PidFile, holder
 from core.process.purpose import Purpose
 from core.process.registry_sync import Paths
 from core.process.supervisor import Supervisor
+from core.process_logs import ProcessLogs
 from utils import exit_statuses
 
 MAX_FILES = 65_536
@@ -57,12 +57,13 @@ def main(arguments: dict[str, Any]) -> int:
             pid = other.pid if other else "unknown"
             say(_refusal(f"already running for this home as pid {pid}; use `status`, or `stop` it first"))
             return exit_statuses.REFUSED
-        setup_daemon_logging(home.log / "daemon.log", console=False)
+        logs = ProcessLogs(home.log, "daemon")
+        logs.open_log()
         home.identity()
     except OSError as exc:
         say(_refusal(f"cannot use {exc.filename or home.root}: {exc.strerror}; choose another --home or its rights"))
         return exit_statuses.REFUSED
-    return _serve(paths, arguments, pid_file, say)
+    return _serve(paths, arguments, pid_file, say, logs)
 
 
 def _try_state(fd: int) -> int:
@@ -79,22 +80,25 @@ def _try_state(fd: int) -> int:
 def _go_on(arguments: dict[str, Any]) -> int:
     """Go on as the same process with new code: children, lock, sockets and records are those of before the exec."""
     paths, state_fd = Paths.from_plain(arguments), int(arguments["state_fd"])
-    setup_daemon_logging(paths.home.log / "daemon.log", console=False)
+    logs = ProcessLogs(paths.home.log, "daemon")
+    logs.open_log()
     state = CarriedState.read(state_fd)
     os.close(state_fd)
     pid_file = PidFile(paths.run_dir)
     pid_file.take_over(state.lock_fd)
     supervisor = Supervisor(paths, Purpose.from_plain(state.purpose), pid_file, output_fd=2)
+    supervisor.logs.own = logs
     _record_events(supervisor, paths.home.log / EVENTS)
     verbs = OperatorVerbs(supervisor)
     supervisor.control = ControlServer(paths.run_dir, supervisor.selector, verbs, state.listener_fd)
     return supervisor.run(state)
 
 
-def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Any) -> int:
+def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Any, logs: ProcessLogs) -> int:
     become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
     supervisor = Supervisor(paths, Purpose.from_plain(arguments["purpose"]), pid_file, output_fd=2)
     supervisor.on_ready = say
+    supervisor.logs.own = logs
     _record_events(supervisor, paths.home.log / EVENTS)
     try:
         supervisor.control = ControlServer(paths.run_dir, supervisor.selector, OperatorVerbs(supervisor))

@@ -67,7 +67,7 @@ class FleetControl:
         self.starts, self.escalation = StartQueue(), Escalation()
         self._events = events
         self._pause_account_on_deaths = False
-        self.take(SupervisionConfig())
+        self.take(SupervisionConfig(), {})
         self.on_death: list[Callable[[str, str], None]] = []  # (bot, reason)
         self.leases = RateLeases()
         self._home, self._output_fd = home, output_fd
@@ -88,8 +88,9 @@ class FleetControl:
             Action.ALERT: self._alert,
         }
 
-    def take(self, config: SupervisionConfig) -> None:
-        """Follow the daemon file."""
+    def take(self, config: SupervisionConfig, log_rules: Mapping[str, Any]) -> None:
+        """Follow the daemon file; children get the rules of their logs at their start."""
+        self._log_rules = log_rules
         self.starts.parallel = config.parallel_starts
         self.starts.set_pauses(int(config.venue_guard_s * 1e9), int(config.venue_guard_max_s * 1e9))
         self.escalation.deaths = config.escalation_deaths
@@ -296,6 +297,7 @@ class FleetControl:
         return {
             "home": str(self._home.root),
             "config": bot.config.to_plain(),
+            "logs": dict(self._log_rules),
             "reset": record.reset,
             "paused": record.paused,
             "close_only": record.closing,

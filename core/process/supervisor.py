@@ -13,6 +13,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from core.process.event_desk import EventDesk
 from core.process.fleet import BotEntry
 from core.process.fleet_control import IDLE_NS, FleetControl
 from core.process.health import Health
+from core.process.log_care import LogCare
 from core.process.pid_file import PidFile
 from core.process.purpose import Purpose
 from core.process.registry_sync import Paths, RegistrySync
@@ -33,7 +35,7 @@ from core.process.worker_record import Overweight, State, Stop
 from core.process.worker_requests import KILL_MARGIN_NS
 from core.process.worker_states import SWEEP_LIMIT_NS, SWEEP_RETRY_MAX_NS
 from core.process.zygote_keeper import ZygoteKeeper, kind_of
-from core.process.zygote_link import ZygoteLink, environ_without_secrets, spawn_module
+from core.process.zygote_link import ZygoteLink
 from utils import exit_statuses
 from utils.files import write_json_atomic
 from utils.version import __version__
@@ -43,7 +45,6 @@ SHUTDOWN_EXTRA_NS = KILL_MARGIN_NS + 2 * SWEEP_LIMIT_NS + 3_000_000_000
 BEATS_NS = 100_000_000  # how often the beats of calm workers are heard
 SAMPLE_GAP_NS = 100_000_000
 SAMPLES_AT_ONCE = 4
-COMPRESS_NS = 300_000_000_000
 log = logging.getLogger("makerd.process")
 
 
@@ -82,7 +83,7 @@ class Supervisor:
         self.fleet.on_death.append(self.upgrade.died)
         self._beats_due_ns = self._sample_due_ns = 0
         self.read_once = False  # the configs, successfully or not
-        self._compress_due_ns = self.started_ns + COMPRESS_NS
+        self.logs = LogCare(paths.home.log, output_fd, self.zygote.share_output, self.started_ns)
 
     # ------------------------------------------------------------ the loop
 
@@ -169,9 +170,7 @@ class Supervisor:
         self._say_ready()
         if self.control is not None:
             self.control.drop_idle(now_ns / 1e9)
-        if now_ns > self._compress_due_ns:
-            self._compress_due_ns = now_ns + COMPRESS_NS
-            self._one_shot("core.log_manager", ["compress", str(self.paths.home.log)])
+        self.logs.tend(now_ns)
 
     def _answer_waiters(self) -> None:
         now_ns = time.monotonic_ns()
@@ -216,7 +215,8 @@ class Supervisor:
         """Follow the daemon file."""
         self.fleet_config = config
         self.events.take(config)
-        self.fleet.take(config.supervision)
+        self.logs.use(asdict(config.logs))
+        self.fleet.take(config.supervision, self.logs.rules)
 
     def _first_read(self, answer: dict[str, Any] | str) -> None:
         error = self.registry.why_nothing_runs(answer)
@@ -231,12 +231,6 @@ class Supervisor:
             say, self.on_ready = self.on_ready, None
             say({"ready": True, "pid": os.getpid(), "bots": len(self.bots), "invalid": self.registry.invalid})
             self.events.note("daemon_ready", bots=len(self.bots))
-
-    def _one_shot(self, module: str, arguments: list[str]) -> None:
-        try:
-            spawn_module(module, arguments, environ_without_secrets(), self.output_fd, self.output_fd)
-        except OSError as exc:
-            log.warning("one_shot_failed", extra={"fields": {"module": module, "reason": str(exc)}})
 
     # ------------------------------------------------------------ the end
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.bot_config import BotConfig
-from core.logger import redacted, setup_worker_logging
+from core.logger import redacted
 from core.process import channel
 from core.process.child_setup import become_child, leave, supervisor_environ, take_orders
 from core.process.claims import Claims, ClaimTaken, is_left_over
@@ -20,6 +20,7 @@ from core.process.order_ids import sweep_ids_of_legs
 from core.process.run_record import RunRecord, next_fence
 from core.process.secrets_of import secrets_in
 from core.process.venue_keys import key_claims
+from core.process_logs import ProcessLogs
 from core.registry.config_manager import resolve_secrets
 from core.trading.order_sweep import SweepResult
 from utils import exit_statuses
@@ -34,13 +35,15 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
     spec = take_orders(end)
     home, config = Home(Path(spec["home"])), BotConfig.from_plain(spec["config"])
     become_child(f"makerd: sweep {config.name}", supervisor_pid, home.log / f"{config.name}.out")
+    logs = ProcessLogs(home.log, config.name, spec.get("logs"))
+    logs.guard_streams()
     answer: dict[str, object]
 
     def needs(seconds: float) -> None:
         _say(end, {"t": "needs", "seconds": seconds})
 
     try:
-        result = sweep(home, config, supervisor_environ(supervisor_pid), needs)
+        result = sweep(home, config, supervisor_environ(supervisor_pid), needs, logs)
         answer = {"confirmed": result.confirmed, "cancelled": result.cancelled, "left": list(result.left)}
         answer |= {"reason": result.reason, "auth": result.auth}
     except ClaimTaken as exc:
@@ -54,7 +57,7 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
         answer = {"confirmed": False, "reason": redacted(f"{type(exc).__name__}: {exc}")}
     log.info("sweep_ended", extra={"fields": answer})
     _say(end, {"t": "sweep", **answer})
-    logging.shutdown()
+    logs.close()
     leave(exit_statuses.DONE if answer["confirmed"] else exit_statuses.VENUE_UNREACHABLE)
 
 
@@ -64,7 +67,11 @@ def _say(end: socket.socket, message: dict[str, object]) -> None:
 
 
 def sweep(
-    home: Home, config: BotConfig, environ: dict[str, str], needs: Callable[[float], None] = lambda _seconds: None
+    home: Home,
+    config: BotConfig,
+    environ: dict[str, str],
+    needs: Callable[[float], None] = lambda _seconds: None,
+    logs: ProcessLogs | None = None,
 ) -> SweepResult:
     """Own the bot, cancel its orders on every leg, confirm, and mark its run record clean.
 
@@ -80,7 +87,8 @@ def sweep(
         return SweepResult(True, 0, (), "nothing was left")
     ran = record.config
     resolved = resolve_secrets(ran, environ, home.env_file)
-    setup_worker_logging(home.log / f"{config.name}.log", config.name, redact=secrets_in(resolved))
+    if logs is not None:
+        logs.open_log(secrets_in(resolved))
     claims = Claims()
     home_id = home.identity()
     claims.take([*claims_of(ran, home_id), *key_claims(resolved)], config.name, str(home.root))

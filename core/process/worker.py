@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
-from core.logger import redacted, setup_worker_logging
+from core.logger import redacted
 from core.market.client_ids import OrderIds
 from core.process import channel
 from core.process.build import Bot, build_bot
@@ -30,6 +30,7 @@ from core.process.run_record import RunRecord, handed_over, has_left_overs, next
 from core.process.secrets_of import secrets_in
 from core.process.venue_keys import check_keys, key_claims, venue_symbols
 from core.process.worker_commands import WorkerCommands, spot_rule
+from core.process_logs import ProcessLogs
 from core.registry.config_manager import resolve_secrets
 from core.registry.live_consent import hold_to_consent
 from core.trading.clock import SystemClock
@@ -70,6 +71,8 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
     except PermissionError:  # a negative one is for root; the bot runs as well without it
         pass
     worker = Worker(end, signals, home, config, Task.of(spec))
+    worker.logs = ProcessLogs(home.log, config.name, spec.get("logs"))
+    worker.logs.guard_streams()
     leave(worker.run(supervisor_environ(supervisor_pid)))
 
 
@@ -87,11 +90,13 @@ class Worker:
         self.record: RunRecord | None = None  # set once orders may be sent
         self.supervised = True
         self.beat_due_ns = 0
+        self.logs: ProcessLogs | None = None  # this process's, where it is one of its own
 
     def run(self, environ: dict[str, str]) -> int:
         """Live, report how it ended, and return the exit status."""
         end = self.conclude(self._live(environ))
-        logging.shutdown()
+        if self.logs is not None:
+            self.logs.close()
         return end.status
 
     def conclude(self, end: LoopExit) -> LoopExit:
@@ -109,9 +114,8 @@ class Worker:
     def _live(self, environ: dict[str, str]) -> LoopExit:
         try:
             resolved = resolve_secrets(self.config, environ, self.home.env_file)
-            setup_worker_logging(
-                self.home.log / f"{self.config.name}.log", self.config.name, redact=secrets_in(resolved)
-            )
+            if self.logs is not None:
+                self.logs.open_log(secrets_in(resolved))
             return self._own_and_trade(resolved)
         except ClaimTaken as exc:
             return self._claim_refused(exc)
@@ -204,6 +208,8 @@ class Worker:
                 self.beat_due_ns = now_ns + BEAT_NS
                 if (asks := leases.request(now_ns)) is not None:
                     self.say(asks)
+                if self.logs is not None:
+                    self.logs.tend()
             if loop.finished is not None:
                 break
             fds = [self.signals.fileno(), *([self.end.fileno()] if self.supervised else []), *loop.filenos()]

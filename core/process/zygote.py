@@ -4,8 +4,8 @@ Exec'd by the supervisor with an environment of its own (no secret can be in it)
 file. It ignores TERM and INT and ends when the supervisor's end of the pipe closes.
 
 Requests (JSON packets): `warm` brings an example of one kind of bot; `fork` carries one descriptor, the child's end
-of its channel. A fork is double: the process between ends at once, and the supervisor, a subreaper,
-becomes the parent of the worker.
+of its channel; `output` carries the file for our stdout and stderr, which the supervisor has rotated. A fork is double:
+the process between ends at once, and the supervisor, a subreaper, becomes the parent of the worker.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if not __package__:
 
 from core.process import build, channel, sweep, worker
 from core.process.child_setup import PR_SET_PDEATHSIG, prctl, set_title
+from core.redacted_streams import finish_streams, guard_streams
 
 TRIAL_S = 10.0
 POLL_S = 0.002
@@ -40,6 +41,7 @@ def main(fd: int, supervisor_pid: int) -> None:
     if os.getppid() != supervisor_pid:
         return
     set_title("makerd: zygote")
+    guard_streams()  # before anything is imported that keeps one of them
     pipe = socket.socket(fileno=fd)
     trials: deque[Trial] = deque()
     while True:
@@ -51,8 +53,16 @@ def main(fd: int, supervisor_pid: int) -> None:
             return
         if request["op"] == "warm":
             trials.append(Trial(request["bot"]))
+        elif request["op"] == "output":
+            _print_to(fds[0])
         else:
             channel.send(pipe, fork(pipe, request, fds[0], supervisor_pid))
+
+
+def _print_to(fd: int) -> None:
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
 
 
 def _attend(pipe: socket.socket, trials: deque[Trial]) -> None:
@@ -130,6 +140,7 @@ def fork(pipe: socket.socket, request: dict[str, Any], fd: int, supervisor_pid: 
     if len(os.listdir("/proc/self/task")) != 1:
         os.close(fd)
         return {"op": "failed", "id": request["id"], "error": "the zygote has a second thread; forking is unsafe"}
+    finish_streams()  # or the child would write it once more
     reader, writer = os.pipe()
     try:
         between = os.fork()

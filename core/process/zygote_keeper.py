@@ -84,6 +84,13 @@ class ZygoteKeeper:
                 self.unusable.pop(kind, None)
                 self.link.warm({"kind": kind, "config": config.to_plain(), "data_dirs": self.data_dirs})
 
+    def share_output(self) -> bool:
+        """Give the zygote the file that our stdout and stderr lead to now; False when it cannot be told at once."""
+        try:
+            return self.link.end is None or channel.send(self.link.end, {"op": "output"}, (self._output_fd,))
+        except OSError:
+            return True  # it is gone: the next one begins with the present file
+
     def tend(self, now_ns: int) -> None:
         """Send what waits, replace a silent zygote, start the next one when it is due."""
         if self.warming and now_ns - self._warm_since_ns > WARM_NS:

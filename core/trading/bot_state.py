@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from core.market.events import Event
     from core.trading.clock import Clock
     from core.trading.cycle_timer import CycleTimer
+    from core.trading.decision_log import SentIds
     from core.trading.journal import Journal
     from core.trading.leg_state import LegState
     from core.trading.loop_settings import LoopSettings
@@ -36,6 +37,7 @@ class BotState:
     view: View = field(default_factory=View)
     by_name: dict[str, LegState] = field(init=False)
     last_ack_ns: int | None = None
+    sent_ids: SentIds | None = None  # since the last decision, while decisions are logged
     sent: bool = False  # something went to a client in this step, so that it may have an answer at once
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from core.market.events import Timer
 from core.market.risk import CLOSING_ACTIONS, Gate
 from core.trading.closing import Closing, SpotRule
 from core.trading.cycle_timer import MOVE, OWN
+from core.trading.decision_log import DecisionLog
 from utils.errors import LedgerError, StrategyBug
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Decider:
 
     def __init__(self, bot: BotState, guard: Guard, outgoing: Outgoing, strategy: Strategy) -> None:
         self._bot, self._guard, self._outgoing, self._strategy = bot, guard, outgoing, strategy
+        self._decisions = DecisionLog(bot, guard)
         self._blocked = True  # no quotes: not ready yet, or a gate is shut
         self._patient_until_ns = 0  # orders of an earlier life stay that long without a decision about them
         self._look_due_ns = 0
@@ -110,10 +112,12 @@ class Decider:
         self._bot.counters["cycles"] += 1
         for leg in self._bot.legs:
             leg.cycle_mid_ticks = leg.mid_ticks
+        seen = self._decisions.begin(cause)
         self.hear(Timer(now_ns, cause), now_ns)
         if self._guard.tripped is None:
             for leg in self._bot.legs:
                 self._outgoing.follow_wish(leg, now_ns)
+        self._decisions.end(seen)
 
     def _refill(self, now_ns: int) -> None:
         """Place what the last decision wants into slots that our cancels have freed since; it is still what we want."""

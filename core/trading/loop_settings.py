@@ -23,6 +23,8 @@ class LoopSettings:
     min_cycle_ns: int = seconds(0.1)
     ack_timeout_ns: int = seconds(10)
     tolerance: DiffTolerance = field(default_factory=DiffTolerance)
+    decision_log: str = "off"  # off | sampled | all
+    decision_rate: float = 0.05  # of the decisions that `sampled` logs
     risk_config: Mapping[str, Any] = field(default_factory=dict)  # limits need the instrument, so they come later
     max_consecutive_rejects: int = 5  # in a row within the window: nothing is placed for the cooldown
     reject_window_ns: int = seconds(60)
@@ -55,6 +57,7 @@ class LoopSettings:
                 size_pct=shared.get("size_tolerance_pct", defaults.tolerance.size_pct),
                 max_order_age_ns=shared.duration("max_order_age_s", defaults.tolerance.max_order_age_ns),
             ),
+            decision_log=str(shared.get("decision_log", defaults.decision_log)),
             risk_config=dict(risk_config),
             max_consecutive_rejects=int(risk.get("max_consecutive_rejects", defaults.max_consecutive_rejects)),
             reject_window_ns=risk.duration("reject_window_s", defaults.reject_window_ns),

@@ -96,6 +96,8 @@ class Outgoing:
             return ()
         for order in orders:
             leg.tracker.add(order, now_ns)
+        if bot.sent_ids is not None:
+            bot.sent_ids.placed.extend(order.client_order_id for order in orders)
         bot.counters["orders_created"] += len(orders)
         self._submit(leg, orders, now_ns)
         return orders
@@ -159,6 +161,8 @@ class Outgoing:
             order = leg.tracker.mark_cancel_sent(key, now_ns)
             if order is not None:
                 self._bot.journal.note_order(order)
+        if self._bot.sent_ids is not None:
+            self._bot.sent_ids.cancelled.extend(client_order_ids)
         self._bot.sent = True
         self._try(leg, lambda: leg.client.cancel(client_order_ids))
 

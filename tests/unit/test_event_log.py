@@ -11,7 +11,8 @@ import pytest
 
 from core.event_log import NAME, EventFile, last_seq
 from core.fleet_config import FleetConfig, LogsConfig
-from core.log_manager import compress_rotated, rotated_files, tail_lines
+from core.log_files import rotated_files, tail_lines
+from core.log_manager import compress_rotated
 
 
 @pytest.fixture

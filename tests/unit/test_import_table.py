@@ -12,6 +12,19 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("utils", "core", "strategies", "api", "cli", "web", "config")
 
 MARKET, CONFIG, FLEET = "core.market", "core.bot_config", "core.fleet_config"
+LOG_FILES = (
+    "process_logs",
+    "logger",
+    "redactor",
+    "redacted_streams",
+    "captured_output",
+    "rotating_file",
+    "log_throttle",
+    "log_retention",
+    "log_manager",
+    "log_files",
+)
+LOGS = (*(f"core.{name}" for name in LOG_FILES), "utils")
 PARENT_SIDE = (
     "supervisor",
     "worker_states",
@@ -41,6 +54,7 @@ PARENT_SIDE = (
     "pid_file",
     "identity",
     "health",
+    "log_care",
     "log_tail",
     "launcher",
     "daemon",
@@ -74,12 +88,10 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         f"core.process.{name}": (("core.process", CONFIG, FLEET, "utils"), ("psutil", "setproctitle"))
         for name in PARENT_SIDE
     },
-    "core.process.daemon": (("core.process", CONFIG, "utils", "core.logger", "core.event_log"), ()),
+    "core.process.daemon": (("core.process", CONFIG, "utils", "core.process_logs", "core.event_log"), ()),
     "core.process.notify": (("core.process", "core.registry.environment", "utils"), ("requests",)),
-    "core.event_log": (("core.logger", "core.log_manager", "core.log_files", FLEET, "utils"), ()),
-    "core.logger": (("core.log_manager", "core.log_files", "utils"), ()),
-    "core.log_manager": (("core.log_files", "utils"), ()),
-    "core.log_files": (("utils",), ()),
+    "core.event_log": ((*LOGS, FLEET), ()),
+    **{f"core.{name}": (LOGS, ()) for name in LOG_FILES},
     "core.daemon_manager": (("core", "cli", "utils", "api", "strategies"), ("click",)),
     "core.door_services": (("core", "utils"), ()),
     "cli": (("cli", "core.registry", "core.process.control", CONFIG, "utils"), ("click", "rich", "questionary")),

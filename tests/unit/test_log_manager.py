@@ -9,21 +9,17 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.log_manager import (
-    Retention,
-    RotatingFile,
-    apply_retention,
-    compress_rotated,
-    follow,
-    rotated_files,
-    tail_lines,
-)
+from core.log_files import follow, rotated_files, tail_lines
+from core.log_manager import compress_rotated
+from core.log_retention import Retention, apply_retention
+from core.rotating_file import RotatingFile
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,7 +68,7 @@ def test_rotation_keeps_every_line_and_every_file_within_the_size(
     tmp_path: Path, open_log: Callable[..., RotatingFile]
 ) -> None:
     texts = [f"line-{i:03}" for i in range(100)]
-    write(open_log(max_bytes=200, retention=Retention(files=100)), *texts)
+    write(open_log(retention=Retention(max_bytes=200, keep_files=100)), *texts)
     assert everything(tmp_path) == texts
     assert len(rotated_files(tmp_path)) == 4
     assert all(path.stat().st_size <= 200 for path in tmp_path.iterdir())
@@ -81,7 +77,7 @@ def test_rotation_keeps_every_line_and_every_file_within_the_size(
 def test_a_line_longer_than_a_whole_file_is_still_written(
     tmp_path: Path, open_log: Callable[..., RotatingFile]
 ) -> None:
-    write(open_log(max_bytes=50), "short", "l" * 100, "short again")
+    write(open_log(retention=Retention(max_bytes=50)), "short", "l" * 100, "short again")
     assert everything(tmp_path) == ["short", "l" * 100, "short again"]
 
 
@@ -142,13 +138,13 @@ def test_where_renaming_fails_the_file_grows_on(
         raise PermissionError
 
     monkeypatch.setattr(os, "rename", refuse)
-    write(open_log(max_bytes=10), "first line", "second line")
+    write(open_log(retention=Retention(max_bytes=10)), "first line", "second line")
     assert (tmp_path / "bot.log").read_text() == "first line\nsecond line\n"
 
 
 def test_stamps_grow_even_when_the_clock_was_set_back(tmp_path: Path, open_log: Callable[..., RotatingFile]) -> None:
     make_rotated(tmp_path, "29990101T000000.000000Z")
-    write(open_log(max_bytes=10), "first line", "second line")
+    write(open_log(retention=Retention(max_bytes=10)), "first line", "second line")
     assert [f.stamp for f in rotated_files(tmp_path)] == ["29990101T000000.000000Z", "29990101T000000.000001Z"]
 
 
@@ -188,7 +184,8 @@ def test_a_full_disk_costs_lines_but_no_exception_and_one_notice_tells_it(tmp_pa
 
 
 def test_the_notice_says_how_many_and_why(tmp_path: Path) -> None:
-    from core.logger import JsonFormatter, Redactor
+    from core.logger import JsonFormatter
+    from core.redactor import Redactor
 
     def work() -> None:
         file = RotatingFile(tmp_path / "bot.log")
@@ -211,7 +208,7 @@ def test_a_really_full_file_system_costs_lines_but_no_exception(tmp_path: Path) 
     )
     if mounted.returncode:
         pytest.skip("needs the right to mount")
-    file = RotatingFile(folder / "bot.log", max_bytes=20_000, retention=Retention(files=2))
+    file = RotatingFile(folder / "bot.log", retention=Retention(max_bytes=20_000, keep_files=2))
     try:
         (folder / "hog").write_bytes(b"x" * 60_000)
         write(file, *["l" * 1000] * 20)
@@ -228,7 +225,7 @@ def test_a_really_full_file_system_costs_lines_but_no_exception(tmp_path: Path) 
 
 
 def test_the_writer_keeps_the_newest_files_only(tmp_path: Path, open_log: Callable[..., RotatingFile]) -> None:
-    write(open_log(max_bytes=10, retention=Retention(files=2)), *[f"line number {i}" for i in range(6)])
+    write(open_log(retention=Retention(max_bytes=10, keep_files=2)), *[f"line number {i}" for i in range(6)])
     assert everything(tmp_path) == ["line number 3", "line number 4", "line number 5"]
 
 
@@ -236,7 +233,7 @@ def test_retention_by_count_is_per_log(tmp_path: Path) -> None:
     for log in ("a.log", "a-b.log"):
         for day in (1, 2, 3):
             make_rotated(tmp_path, f"2999010{day}T000000.000000Z", log=log)
-    assert apply_retention(tmp_path, Retention(files=2)) == 2
+    assert apply_retention(tmp_path, Retention(keep_files=2), time.time()) == 2
     assert {(f.log, f.stamp[:8]) for f in rotated_files(tmp_path)} == {
         (log, day) for log in ("a.log", "a-b.log") for day in ("29990102", "29990103")
     }
@@ -245,7 +242,7 @@ def test_retention_by_count_is_per_log(tmp_path: Path) -> None:
 def test_retention_by_age_goes_by_the_stamp(tmp_path: Path) -> None:
     make_rotated(tmp_path, "20200101T000000.000000Z")
     young = make_rotated(tmp_path, "29990101T000000.000000Z")
-    apply_retention(tmp_path, Retention(days=30))
+    apply_retention(tmp_path, Retention(keep_days=30), time.time())
     assert [f.path for f in rotated_files(tmp_path)] == [young]
 
 
@@ -253,9 +250,9 @@ def test_retention_by_bytes_deletes_the_oldest_of_all_but_never_a_live_log(tmp_p
     (tmp_path / "a.log").write_bytes(b"x" * 1000)
     make_rotated(tmp_path, "29990101T000000.000000Z", "x" * 500, "a.log")
     newest = make_rotated(tmp_path, "29990102T000000.000000Z", "x" * 500, "b.log")
-    assert apply_retention(tmp_path, Retention(total_bytes=1500)) == 1
+    assert apply_retention(tmp_path, Retention(total_mb=0.0015), time.time()) == 1
     assert [f.path for f in rotated_files(tmp_path)] == [newest]
-    apply_retention(tmp_path, Retention(total_bytes=1))
+    apply_retention(tmp_path, Retention(total_mb=0.000001), time.time())
     assert (tmp_path / "a.log").exists()
 
 
@@ -264,7 +261,7 @@ def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
     for path in foreign:
         path.write_text("mine")
     compress_rotated(tmp_path)
-    apply_retention(tmp_path, Retention(files=0, days=0, total_bytes=0))
+    apply_retention(tmp_path, Retention(keep_files=0, keep_days=0, total_mb=0), time.time())
     assert all(path.read_text() == "mine" for path in foreign)
 
 
@@ -310,7 +307,7 @@ def test_the_compressor_child_reports_what_it_did(tmp_path: Path) -> None:
     make_rotated(tmp_path, "29990101T000000.000000Z")
     make_rotated(tmp_path, "20200101T000000.000000Z")
     done = run_compressor("compress", str(tmp_path))
-    assert (done.returncode, json.loads(done.stdout)) == (0, {"compressed": 2, "deleted": 1})
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"rotated": 0, "compressed": 2, "deleted": 1})
 
 
 def test_the_compressor_child_says_in_one_line_why_it_cannot(tmp_path: Path) -> None:
@@ -412,7 +409,7 @@ def test_following_shows_a_line_once_it_is_whole(tmp_path: Path) -> None:
 def test_following_misses_nothing_in_a_burst_of_rotations(
     tmp_path: Path, open_log: Callable[..., RotatingFile]
 ) -> None:
-    file = open_log(max_bytes=100, retention=Retention(files=100))
+    file = open_log(retention=Retention(max_bytes=100, keep_files=100))
     texts = [f"line-{i:04}" for i in range(200)]
     write(file, *texts[:5])
     burst = [lambda: write(file, *texts[5:90]), lambda: compress_rotated(tmp_path), lambda: write(file, *texts[90:])]

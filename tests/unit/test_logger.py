@@ -17,12 +17,12 @@ from core.logger import (
     ConsoleFormatter,
     ConsoleHandler,
     JsonFormatter,
-    Redactor,
     render_line,
     setup_daemon_logging,
     setup_worker_logging,
 )
 from core.market.order import Side
+from core.redactor import Redactor
 
 
 class Wrapped:
@@ -89,7 +89,13 @@ def test_the_daemons_lines_belong_to_no_bot_unless_a_field_names_one() -> None:
 
 @pytest.mark.parametrize(
     ("logger", "component"),
-    [("makerd.risk", "risk"), ("makerd", "process"), ("root", "process"), ("urllib3.connectionpool", "urllib3")],
+    [
+        ("makerd.risk", "risk"),
+        ("makerd", "process"),
+        ("root", "process"),
+        ("urllib3.connectionpool", "process"),
+        ("makerd.venue", "process"),
+    ],
 )
 def test_the_component_comes_from_the_loggers_name(logger: str, component: str) -> None:
     assert line(name=logger)["component"] == component
