@@ -14,6 +14,7 @@ from typing import Any
 
 from core.process import channel
 from core.process.identity import Identity
+from core.process.quiet_lines import QuietLines
 from core.process.worker_record import Exited, Forked, ForkFailed, Happening, Needs, SweepEnded
 from core.process.zygote_link import ForkRequest, ZygoteLink, environ_without_secrets, spawn_module
 
@@ -35,6 +36,7 @@ class Child:
     request_id: int
     pid: int | None = None
     deaf: bool = False  # its end of the channel is closed
+    quiet: bool = False  # it is up: nothing that it says is urgent
     last_words: dict[str, Any] = field(default_factory=dict)
     held_by: Identity | None = None
     bad_packets: int = 0
@@ -57,6 +59,7 @@ class Children:
         self._on_happening = on_happening
         self._on_beat = on_beat
         self._on_lease = on_lease  # returns the answer; raises what garbage raises
+        self.quiet_lines = QuietLines(selector)
         self._by_request: dict[int, Child] = {}
         self._unknown_exits: dict[int, int] = {}
         self._last_id = 0
@@ -188,6 +191,7 @@ class Children:
                 self._born(child, int(message["pid"]))
             elif kind == "beat" and isinstance(message["snapshot"], dict):
                 self._on_beat(child.name, message)
+                self._quieten(child, message.get("ready") is True)
             elif kind == "needs":
                 self._allow(child, message["seconds"])
             elif kind == "lease" and child.kind == "worker" and self._on_lease is not None:
@@ -200,6 +204,20 @@ class Children:
             self._bad(child, repr(exc))
         except OSError:
             pass  # it has closed its end: found by the next read
+
+    def _quieten(self, child: Child, ready: bool) -> None:
+        if ready and not child.quiet and not child.deaf:
+            child.quiet = True
+            self._selector.unregister(child.end)
+            self.quiet_lines.add(child.end.fileno(), lambda: self._hear(child))
+
+    def _close(self, child: Child) -> None:
+        child.deaf = True
+        if child.quiet:
+            self.quiet_lines.drop(child.end.fileno())
+        else:
+            self._selector.unregister(child.end)
+        child.end.close()
 
     def _allow(self, child: Child, seconds: Any) -> None:
         """Hand on how long a child may be silent, within bounds: no child excuses itself for ever."""
@@ -218,9 +236,7 @@ class Children:
             self._deafen(child)
 
     def _deafen(self, child: Child) -> None:
-        child.deaf = True
-        self._selector.unregister(child.end)
-        child.end.close()
+        self._close(child)
         asked = child.request_id in self._zygote.open or any(
             request.id == child.request_id for request in self._zygote.waiting
         )
@@ -254,9 +270,7 @@ class Children:
     def _forget(self, child: Child) -> None:
         self._by_request.pop(child.request_id, None)
         if not child.deaf:
-            child.deaf = True
-            self._selector.unregister(child.end)
-            child.end.close()
+            self._close(child)
 
     def _died(self, child: Child, wait_status: int) -> None:
         self._hear(child)  # its last words

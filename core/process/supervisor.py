@@ -137,7 +137,8 @@ class Supervisor:
 
     def _timeout_s(self) -> float:
         now_ns = time.monotonic_ns()
-        due_ns = min(self._next_due_ns(now_ns), self._zygote.due_ns or now_ns + IDLE_NS, now_ns + IDLE_NS)
+        others = (self._zygote.due_ns, self._children.quiet_lines.due_ns)
+        due_ns = min(self._next_due_ns(now_ns), now_ns + IDLE_NS, *(due for due in others if due is not None))
         return max(0, due_ns - now_ns) / 1e9
 
     def _next_due_ns(self, now_ns: int) -> int:
@@ -171,6 +172,7 @@ class Supervisor:
             self._sample_due_ns = now_ns + SAMPLE_GAP_NS
             self._sample_some(now_ns)
         self._zygote.tend(now_ns)
+        self._children.quiet_lines.tend(now_ns)
         self.events.tend(now_ns, self._zygote.pid if self._zygote.lives else None)
         self.registry.tend(now_ns)
         self._say_ready()
@@ -193,8 +195,8 @@ class Supervisor:
             self._sample(name, health, now_ns)
 
     def _sample(self, name: str, health: Health, now_ns: int) -> None:
-        health.sample(now_ns)
         limit_mb = self.bots[name].config.daemon.memory_limit_mb
+        health.sample(now_ns, limit_mb)
         cpu_limit = self.bots[name].config.daemon.cpu_limit_pct
         if cpu_limit is not None and health.cpu_pct is not None and health.cpu_pct > cpu_limit:
             log.warning("cpu_over_limit", extra={"fields": {"bot": name, "pct": health.cpu_pct, "limit": cpu_limit}})
@@ -276,7 +278,8 @@ class Supervisor:
         bot.hear(message["snapshot"])
         bot.record = replace(bot.record, heartbeat_ns=time.monotonic_ns())
         if message.get("ready") and bot.record.state is State.STARTING:
-            bot.health = Health(bot.record.pid or 0)
+            log_folder = self.paths.home.log
+            bot.health = Health(bot.record.pid or 0, (log_folder / f"{name}.log", log_folder / f"{name}.out"))
             self.happened(name, Ready())
 
     def _lend(self, name: str, message: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ PARENT_SIDE = (
     "event_desk",
     "alert_limiter",
     "notifiers",
+    "quiet_lines",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
