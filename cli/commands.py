@@ -15,6 +15,7 @@ import click
 from cli.config_commands import config
 from cli.event_commands import events
 from cli.live import agree_to_live, live_option
+from cli.metrics_commands import metrics
 from cli.offline import bot_names, status_while_down
 from cli.shared import App, Door, Keep, as_json, complaints_of, everywhere, pass_app, unknown_name
 from core.process.control import ControlRefused, DaemonDown, call
@@ -43,6 +44,7 @@ def cli() -> None:
 
 cli.add_command(config)
 cli.add_command(events)
+cli.add_command(metrics)
 
 
 @cli.command()

@@ -104,6 +104,18 @@ class DoorServices:
 
         return render_line(line, colour)
 
+    def metrics_text(self, figures: Mapping[str, Any]) -> str:
+        """Return the answer to the verb `metrics` in Prometheus' text format."""
+        from core.metrics_text import render
+
+        return render(figures)
+
+    def write_textfile(self, path: Path, text: str) -> None:
+        """Replace a file that a node exporter may read at any moment. Raises OSError."""
+        from core.metrics_text import write_textfile
+
+        write_textfile(path, text)
+
 
 def _warn(invalid: Iterable[Mapping[str, Any]]) -> None:
     for entry in invalid:

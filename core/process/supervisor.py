@@ -26,8 +26,10 @@ from core.process.fleet import BotEntry, exit_entry
 from core.process.health import Health
 from core.process.identity import signal_exactly
 from core.process.log_tail import log_tail
+from core.process.metrics_writer import MetricsWriter
 from core.process.rate_leases import RateLeases
 from core.process.registry_sync import Paths, RegistrySync
+from core.process.turn_clock import TurnClock
 from core.process.worker_record import (
     Action,
     Exited,
@@ -82,6 +84,8 @@ class Supervisor:
         self.registry.on_fleet_config = self._take_fleet_config
         self.fleet_config = FleetConfig()
         self.events = EventDesk(paths.home, output_fd)
+        self.turns = TurnClock()
+        self._metrics = MetricsWriter(paths.home.root, output_fd, self.fleet_config.metrics)
         self.registry.on_answer = self.events.configs_read
         self._due_ns: int | None = None  # no bot wants a Tick before; None: look
         self._sample_due_ns = 0
@@ -98,12 +102,15 @@ class Supervisor:
         self.registry.on_read.append(self._first_read)
         self.registry.load()
         while not self._finished():
-            for key, mask in self.selector.select(self._timeout_s()):
+            ready = self.selector.select(self._timeout_s())
+            self.turns.begin(time.monotonic_ns())
+            for key, mask in ready:
                 if self.selector.get_map().get(key.fd) is key:  # an earlier callback may have closed it
                     self._guarded(partial(key.data, mask))
             self._credit_pause()
             self._guarded(lambda: self._tick(time.monotonic_ns()))
             self._guarded(self._answer_waiters)
+            self.turns.end(time.monotonic_ns())
         self.selector.unregister(wake)
         return self._shut_down()
 
@@ -173,6 +180,7 @@ class Supervisor:
             self._sample_some(now_ns)
         self._zygote.tend(now_ns)
         self._children.quiet_lines.tend(now_ns)
+        self._metrics.tend(now_ns)
         self.events.tend(now_ns, self._zygote.pid if self._zygote.lives else None)
         self.registry.tend(now_ns)
         self._say_ready()
@@ -290,6 +298,7 @@ class Supervisor:
     def _reap(self) -> None:
         for pid in self._children.reap():
             self.events.notifiers.reaped(pid)
+            self._metrics.reaped(pid)
             if pid == self._zygote.pid:
                 self._zygote.ended()
 
@@ -314,6 +323,8 @@ class Supervisor:
     def _take_fleet_config(self, config: FleetConfig) -> None:
         self.fleet_config = config
         self.events.take(config)
+        if not self.direct:  # two writers of one file
+            self._metrics.take(config.metrics)
 
     def _first_read(self, answer: dict[str, Any] | str) -> None:
         error = self.registry.why_nothing_runs(answer)

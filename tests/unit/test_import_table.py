@@ -41,6 +41,9 @@ PARENT_SIDE = (
     "alert_limiter",
     "notifiers",
     "quiet_lines",
+    "turn_clock",
+    "metrics",
+    "metrics_writer",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -63,6 +66,8 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     },
     "core.process.daemon": (("core.process", CONFIG, "utils", "core.logger", "core.event_log"), ()),
     "core.process.notify": (("core.process", "core.registry.environment", "utils"), ("requests",)),
+    "core.process.metrics_file": (("core.process.control", "core.metrics_text", "utils"), ()),
+    "core.metrics_text": (("utils",), ("prometheus_client",)),
     "core.event_log": (("core.logger", "core.log_manager", "core.log_files", FLEET, "utils"), ()),
     "core.logger": (("core.log_manager", "core.log_files", "utils"), ()),
     "core.log_manager": (("core.log_files", "utils"), ()),
