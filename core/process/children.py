@@ -177,6 +177,8 @@ class Children:
             except channel.BadPacket as exc:
                 self._bad(child, str(exc))
                 continue
+            except ConnectionResetError:
+                continue  # it left without reading all that we said; its own last words come after this
             except OSError:
                 message = None
             if message is None:

@@ -141,6 +141,15 @@ def test_needs_that_are_no_number_of_seconds_are_bad_packets(heard: Heard, secon
     assert (heard.events, heard.child.bad_packets) == ([], 1)
 
 
+def test_the_last_words_of_a_worker_that_did_not_read_all_we_said_are_heard(heard: Heard) -> None:
+    heard.children.tell("bot", {"t": "stop", "reason": "asked to stop"})
+    channel.send(heard.theirs, {"t": "exit", "status": 0, "reason": "signal", "clean": True, "left": []})
+    heard.theirs.close()  # with our words unread: the kernel tells us of a reset before it hands over the rest
+    heard.children.drain()
+    assert heard.child.last_words["clean"] is True
+    assert heard.child.deaf
+
+
 def test_a_channel_keeps_packets_apart() -> None:
     ours, theirs = channel.pair()
     theirs.send(b"garbage")
