@@ -22,13 +22,14 @@ from core.fleet_config import FleetConfig
 from core.process.children import Children
 from core.process.control import ControlServer
 from core.process.event_desk import EventDesk
-from core.process.fleet import BotEntry, exit_entry
+from core.process.fleet import BotEntry, exit_entry, fleet_line
 from core.process.health import Health
 from core.process.identity import signal_exactly
 from core.process.log_tail import log_tail
 from core.process.metrics_writer import MetricsWriter
 from core.process.rate_leases import RateLeases
 from core.process.registry_sync import Paths, RegistrySync
+from core.process.sd_notify import ServiceManager
 from core.process.turn_clock import TurnClock
 from core.process.worker_record import (
     Action,
@@ -84,6 +85,7 @@ class Supervisor:
         self.registry.on_fleet_config = self._take_fleet_config
         self.fleet_config = FleetConfig()
         self.events = EventDesk(paths.home, output_fd)
+        self.service = ServiceManager({})  # whoever has one says so
         self.turns = TurnClock()
         self._metrics = MetricsWriter(paths.home.root, output_fd, self.fleet_config.metrics)
         self.registry.on_answer = self.events.configs_read
@@ -144,7 +146,7 @@ class Supervisor:
 
     def _timeout_s(self) -> float:
         now_ns = time.monotonic_ns()
-        others = (self._zygote.due_ns, self._children.quiet_lines.due_ns)
+        others = (self._zygote.due_ns, self._children.quiet_lines.due_ns, self.service.due_ns)
         due_ns = min(self._next_due_ns(now_ns), now_ns + IDLE_NS, *(due for due in others if due is not None))
         return max(0, due_ns - now_ns) / 1e9
 
@@ -181,6 +183,7 @@ class Supervisor:
         self._zygote.tend(now_ns)
         self._children.quiet_lines.tend(now_ns)
         self._metrics.tend(now_ns)
+        self.service.tend(now_ns, lambda: fleet_line(self.bots.values()))
         self.events.tend(now_ns, self._zygote.pid if self._zygote.lives else None)
         self.registry.tend(now_ns)
         self._say_ready()
@@ -318,6 +321,8 @@ class Supervisor:
     def reload(self) -> None:
         """Read the folder of configs again."""
         if self.stopping_since_ns is None:
+            self.service.reloading(time.monotonic_ns())
+            self.registry.on_read.append(lambda _answer: self.service.ready())
             self.registry.load()
 
     def _take_fleet_config(self, config: FleetConfig) -> None:
@@ -330,7 +335,9 @@ class Supervisor:
         error = self.registry.why_nothing_runs(answer)
         if error is not None and self.on_ready is not None:
             say, self.on_ready = self.on_ready, None
-            say({"ready": False, "status": exit_statuses.REFUSED, "error": error, "invalid": self.registry.invalid})
+            told = isinstance(answer, dict) or bool(self.registry.invalid)  # else the child failed: it may work later
+            status = exit_statuses.CONFIG if told else exit_statuses.REFUSED
+            say({"ready": False, "status": status, "error": error, "invalid": self.registry.invalid})
             self.stop_all()
         self._read_once = True
 
@@ -339,6 +346,7 @@ class Supervisor:
             say, self.on_ready = self.on_ready, None
             say({"ready": True, "pid": os.getpid(), "bots": len(self.bots), "invalid": self.registry.invalid})
             self.events.note("daemon_ready", bots=len(self.bots))
+            self.service.ready()
 
     def _one_shot(self, module: str, arguments: list[str]) -> None:
         try:
@@ -355,6 +363,7 @@ class Supervisor:
             self.registry.closed = True
             log.info("stopping")
             self.events.note("daemon_stopping")
+            self.service.stopping()
             for name in list(self.bots):
                 self.happened(name, Stop())
 
