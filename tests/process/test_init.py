@@ -185,7 +185,7 @@ def spawn(script: str) -> int:
 
 def test_strangers_are_reaped_and_the_one_that_somebody_waits_for_is_not() -> None:
     def work() -> None:
-        ours, between = spawn("sleep 60"), spawn("(sleep 0.2 &) ; exit 0")
+        ours, between = spawn("exec sleep 60"), spawn("(sleep 0.2 &) ; exit 0")
         reaped: list[int] = []
         until(lambda: reaped.extend(reap_strangers(but=ours)) or len(reaped) == 2)
         assert between in reaped
@@ -205,7 +205,7 @@ def test_waiting_for_everybody_ends_with_the_last_one_or_with_the_time() -> None
         spawn("(sleep 0.3 &) ; exit 0")
         assert reap_until_alone(20)
         assert time.monotonic() - began >= 0.3
-        stays = spawn("sleep 60")
+        stays = spawn("exec sleep 60")
         assert not reap_until_alone(0.2)
         os.kill(stays, signal.SIGKILL)
         assert reap_until_alone(20)

@@ -167,3 +167,16 @@ def test_workers_that_hear_it_long_before_the_daemon_are_not_crashes(fleet: Flee
     assert fleet.bot("a")["restarts"] == 0
     os.kill(service.process.pid, signal.SIGTERM)
     assert service.ended()[0] == 0
+
+
+def test_the_command_prints_a_unit_for_this_home_with_the_limits_of_its_bots(fleet: Fleet) -> None:
+    fleet.add("a", daemon_config={"memory_limit_mb": 300, "stop_timeout_s": 50})
+    fleet.add("broken", strategy_config={"layers": 0})
+    done = fleet.run("service")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("ExecStart=") and f"--home {fleet.home.root} start" in line for line in lines)
+    assert "MemoryMax=812M" in lines
+    assert "TimeoutStopSec=170" in lines
+    assert f"Environment=MAKERD_CLAIMS_DIR={fleet.home.root}/claims" in lines
+    assert "WantedBy=default.target" in fleet.run("service", "--user").stdout
