@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,14 @@ from cli.event_commands import events
 from cli.flatten import flatten
 from cli.live import agree_to_live, live_option
 from cli.log_lines import LEVELS, Since, chosen
+from cli.metrics_commands import metrics
 from cli.offline import bot_names, status_while_down
+from cli.service_commands import service
 from cli.shared import App, Door, as_json, complaints_of, everywhere, pass_app, unknown_name
 from cli.upgrade import upgrade
 from core.process.control import ControlRefused, DaemonDown, call
-from utils.errors import MakerdError
-from utils.exit_statuses import DONE, REFUSED
+from utils.errors import ConfigError, MakerdError
+from utils.exit_statuses import CONFIG, DONE, REFUSED
 from utils.log_components import COMPONENTS
 from utils.terminal import is_terminal, wants_colour
 from utils.version import __version__
@@ -50,6 +53,8 @@ cli.add_command(config)
 cli.add_command(events)
 cli.add_command(flatten)
 cli.add_command(upgrade)
+cli.add_command(metrics)
+cli.add_command(service)
 
 
 @cli.command()
@@ -62,10 +67,16 @@ cli.add_command(upgrade)
 def start(app: App, names: tuple[str, ...], daemon: bool, live: bool, json_wanted: bool) -> int:
     """Start the daemon with every active config, or with the named bots only."""
     known = bot_names(app.home)
-    for name in names:
-        if name not in known:
-            raise unknown_name(name, known, "active bot")
-    agree_to_live(app.home, names, live)
+    try:
+        for name in names:
+            if name not in known:
+                raise unknown_name(name, known, "active bot")
+        agree_to_live(app.home, names, live)
+    except ConfigError as exc:
+        if "NOTIFY_SOCKET" not in os.environ:
+            raise
+        click.echo(f"makerd: {exc}", err=True)
+        return CONFIG  # a service manager would only try the same again
     if not daemon:
         return app.services.run_foreground(app.home, names)
     _say_started(app.services.start_daemon(app.home, names), json_wanted)

@@ -78,6 +78,15 @@ class Services(Protocol):
     def render_line(self, line: str, colour: bool) -> str:
         """Return a line of a log for people."""
 
+    def claims_folder(self, account_home: Path) -> Path:
+        """Return where the claims of an account lie, made when it is ours."""
+
+    def metrics_text(self, figures: Mapping[str, Any]) -> str:
+        """Return the answer to the verb `metrics` in Prometheus' text format."""
+
+    def write_textfile(self, path: Path, text: str) -> None:
+        """Replace a file that a node exporter may read at any moment. Raises OSError."""
+
 
 @dataclass
 class App:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.init import reap_strangers, reap_until_alone
 from utils.errors import MakerdError
 from utils.exit_statuses import DONE, REFUSED
 from utils.home import CHECKOUT, Home
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 VALIDATE_S = 120.0
 MAX_COMPLAINT = 4000  # characters
 POLL_S = 0.2
+LEAVE_S = 60.0  # how long process 1 waits for what is left when its supervisor has ended
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Keep = Callable[[str], bool]
@@ -37,13 +40,19 @@ class DoorServices:
         return start_daemon(home, names).ready
 
     def run_foreground(self, home: Home, names: Sequence[str]) -> int:
-        """Run the daemon with its log on the terminal until it ends; a first Ctrl-C or TERM stops it."""
-        from core.process.launcher import start_supervisor
+        """Run the daemon with its log on the terminal until it ends; a first Ctrl-C or TERM stops it.
 
-        handle = start_supervisor(home, home.active, home.run, tied=True, names=names)
-        print(f"makerd is running in the foreground: pid {handle.pid}; Ctrl-C stops it", flush=True)
-        _warn(handle.ready.get("invalid", ()))
-        return _Foreground(handle, home.log / "daemon.log").run()
+        Under a service manager this process becomes the daemon itself, and does not return.
+        """
+        from core.process.launcher import become_daemon, start_supervisor
+
+        if "NOTIFY_SOCKET" in os.environ:
+            become_daemon(home, names)
+
+        def start(given_up: Callable[[], bool]) -> SupervisorHandle:
+            return start_supervisor(home, home.active, home.run, tied=True, names=names, given_up=given_up)
+
+        return _Foreground(home.log / "daemon.log").run(start)
 
     def start_direct(self, home: Home, config_dir: Path, run_dir: Path) -> SupervisorHandle:
         """Start a supervisor of its own that ends with its bot. Raises MakerdError."""
@@ -116,6 +125,25 @@ class DoorServices:
 
         return render_line(line, colour)
 
+    def claims_folder(self, account_home: Path) -> Path:
+        """Return where the claims of an account lie, made when it is ours."""
+        from core.process.claims import claims_folder, default_claims_folder
+
+        ours = account_home.is_dir() and account_home.stat().st_uid == os.getuid()
+        return claims_folder() if ours else default_claims_folder(account_home)
+
+    def metrics_text(self, figures: Mapping[str, Any]) -> str:
+        """Return the answer to the verb `metrics` in Prometheus' text format."""
+        from core.metrics_text import render
+
+        return render(figures)
+
+    def write_textfile(self, path: Path, text: str) -> None:
+        """Replace a file that a node exporter may read at any moment. Raises OSError."""
+        from core.metrics_text import write_textfile
+
+        write_textfile(path, text)
+
 
 def _warn(invalid: Iterable[Mapping[str, Any]]) -> None:
     for entry in invalid:
@@ -135,39 +163,60 @@ class _Ended(Exception):
 
 
 class _Foreground:
-    """Shows the daemon's log while it lives, and passes a request to stop on to it."""
+    """Starts a supervisor, shows its log while it lives, and passes signals on to it.
 
-    def __init__(self, handle: SupervisorHandle, log: Path) -> None:
-        self._handle = handle
+    As process 1 of a container it is the init there, too: it reaps strangers, and it outlives a supervisor that was
+    killed until the workers have cancelled their orders, for with its end the kernel kills them all.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._handle: SupervisorHandle | None = None
         self._log = log
         self._asked = 0
+        self._hangups = 0
         self._passed_on = False
         self._ended = False
+        self._is_init = os.getpid() == 1
 
-    def run(self) -> int:
-        """Return the supervisor's exit status."""
+    def run(self, start: Callable[[Callable[[], bool]], SupervisorHandle]) -> int:
+        """Start a supervisor (`start` is told when to give up) and return its exit status."""
         from core.log_files import follow
         from core.logger import render_line
 
         before = {number: signal.signal(number, self._remember) for number in _STOP_SIGNALS}
         try:
+            self._handle = start(lambda: bool(self._asked))
+            print(f"makerd is running in the foreground: pid {self._handle.pid}; Ctrl-C stops it", flush=True)
+            _warn(self._handle.ready.get("invalid", ()))
             for line in follow(self._log, wait=self._wait):
                 _say(render_line(line, wants_colour(sys.stdout)))
         except _Ended:
             pass
         finally:
+            if self._is_init:
+                reap_until_alone(LEAVE_S)
             for number, handler in before.items():
                 signal.signal(number, handler)
+        assert self._handle is not None
         return DONE if self._handle.wait() == DONE else REFUSED
 
-    def _remember(self, _number: int, _frame: object) -> None:
-        self._asked += 1
+    def _remember(self, number: int, _frame: object) -> None:
+        if number == signal.SIGHUP and self._is_init:  # there is no terminal that could hang up
+            self._hangups += 1
+        else:
+            self._asked += 1
 
     def _wait(self) -> None:
+        assert self._handle is not None
         if self._ended:
             raise _Ended
         if self._asked and not self._passed_on:
             self._passed_on = True
             _say("stopping: every bot cancels its orders ...")
             self._handle.terminate()
+        if self._hangups:
+            self._hangups = 0
+            self._handle.process.send_signal(signal.SIGHUP)
+        if self._is_init:
+            reap_strangers(self._handle.pid)
         self._ended = self._handle.wait(POLL_S) is not None  # the last lines of the log are read once more

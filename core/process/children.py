@@ -15,6 +15,7 @@ from typing import Any
 from core.process import channel
 from core.process.health import is_frozen
 from core.process.identity import Identity, signal_exactly
+from core.process.quiet_lines import QuietLines
 from core.process.worker_record import Exited, Forked, ForkFailed, Happening, Needs, SweepEnded
 from core.process.zygote_link import ForkRequest, ZygoteLink, environ_without_secrets, spawn_module
 
@@ -37,7 +38,7 @@ class Child:
     request_id: int
     pid: int | None = None
     deaf: bool = False  # its end of the channel is closed
-    calm: bool = False  # only beats are expected of it: they are heard now and then, many at once
+    calm: bool = False  # it is up: nothing that it says is urgent
     last_words: dict[str, Any] = field(default_factory=dict)
     held_by: Identity | None = None
     bad_packets: int = 0
@@ -75,8 +76,8 @@ class Children:
         self._on_beat = on_beat  # (bot, the packet unread, whether it says that it is ready)
         self._on_reloaded = on_reloaded
         self._on_lease = on_lease  # returns the answer; raises what garbage raises
-        self._calm = selectors.DefaultSelector()
         self._buffer = bytearray(channel.MAX_PACKET)
+        self.quiet_lines = QuietLines(selector)
         self._by_request: dict[int, Child] = {}
         self._unknown_exits: dict[int, int] = {}
         self._last_id = 0
@@ -108,7 +109,7 @@ class Children:
 
     def _listen_to(self, child: Child) -> None:
         if child.calm:
-            self._calm.register(child.end, selectors.EVENT_READ, child)
+            self.quiet_lines.add(child.end.fileno(), lambda: self._hear(child))
         else:
             self._selector.register(child.end, selectors.EVENT_READ, lambda _mask: self._hear(child))
 
@@ -216,22 +217,12 @@ class Children:
         signal_exactly(holder, signal.SIGKILL)
 
     def calm(self, name: str) -> None:
-        """Hear a bot's child only in `hear_calm` from now on: each wake-up of ours costs more than a beat."""
+        """Hear a bot's child together with others from now on: each wake-up of ours costs more than a beat."""
         child = self.living(name)
         if child is not None and not child.deaf and not child.calm:
             self._selector.unregister(child.end)
             child.calm = True
             self._listen_to(child)
-
-    def hear_calm(self) -> None:
-        """Hear the calm children that have said something."""
-        for key, _ in self._calm.select(0):
-            self._hear(key.data)
-
-    @property
-    def has_calm(self) -> bool:
-        """Tell whether `hear_calm` has anybody to hear."""
-        return bool(self._calm.get_map())
 
     def drain(self) -> None:
         """Hear every child once more, before ages are judged."""
@@ -246,6 +237,8 @@ class Children:
                 packet = channel.receive_packet(child.end, self._buffer)
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                continue  # it left without reading all that we said; its own last words come after this
             except OSError:
                 packet = b""
             if not packet:
@@ -336,7 +329,10 @@ class Children:
 
     def _close_end(self, child: Child) -> None:
         child.deaf = True
-        (self._calm if child.calm else self._selector).unregister(child.end)
+        if child.calm:
+            self.quiet_lines.drop(child.end.fileno())
+        else:
+            self._selector.unregister(child.end)
         child.end.close()
 
     def _died(self, child: Child, wait_status: int) -> None:

@@ -61,11 +61,7 @@ class ClaimTaken(ClaimHeld):
 def claims_folder() -> Path:
     """Return the folder of this user and host, made when missing. Raises ConfigError when it cannot be used."""
     given = os.environ.get("MAKERD_CLAIMS_DIR")
-    if given:
-        folder = Path(given)
-    else:
-        host = _machine_id()
-        folder = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local" / "state" / "makerd" / f"claims-{host}"
+    folder = Path(given) if given else default_claims_folder(Path(pwd.getpwuid(os.getuid()).pw_dir))
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if folder.stat().st_uid != os.getuid():
@@ -73,6 +69,11 @@ def claims_folder() -> Path:
     except OSError as exc:
         raise ConfigError(f"cannot use the folder of claims {folder}: {exc.strerror}; set MAKERD_CLAIMS_DIR") from exc
     return folder
+
+
+def default_claims_folder(account_home: Path) -> Path:
+    """Return where the claims of an account lie on this host when MAKERD_CLAIMS_DIR names no other place."""
+    return account_home / ".local" / "state" / "makerd" / f"claims-{_machine_id()}"
 
 
 def _machine_id() -> str:

@@ -8,6 +8,7 @@ or why it is not.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import resource
@@ -25,6 +26,7 @@ from core.process.operator_verbs import OperatorVerbs
 from core.process.pid_file import PidFile, holder
 from core.process.purpose import Purpose
 from core.process.registry_sync import Paths
+from core.process.sd_notify import ServiceManager
 from core.process.supervisor import Supervisor
 from core.process_logs import ProcessLogs
 from utils import exit_statuses
@@ -34,19 +36,41 @@ MAX_FILES = 65_536
 
 def main(arguments: dict[str, Any]) -> int:
     """Run a supervisor as told; return the exit status."""
+    faulthandler.enable()  # a service manager's watchdog ends a daemon that hangs by ABRT: then its stack is known
     if "trial_fd" in arguments:
         return _try_state(int(arguments["trial_fd"]))
     if "state_fd" in arguments:
         return _go_on(arguments)
-    paths = Paths.from_plain(arguments)
+    say = Announcement(arguments["ready_fd"])
+    status = _run(Paths.from_plain(arguments), arguments, say)
+    return say.refusal or status
+
+
+class Announcement:
+    """Says once whether the daemon is ready: to whoever started it, or in words when it was started as a service."""
+
+    def __init__(self, ready_fd: int | None) -> None:
+        self.refusal = 0  # the exit status of a daemon that could not start
+        self._fd = ready_fd
+        if ready_fd is not None:
+            os.set_inheritable(ready_fd, False)  # no child may hold it open, or the caller waits for ever
+
+    def __call__(self, answer: dict[str, Any]) -> None:
+        """Say it."""
+        self.refusal = 0 if answer["ready"] else int(answer["status"])
+        if self._fd is not None:
+            os.write(self._fd, json.dumps(answer).encode() + b"\n")
+            os.close(self._fd)
+        elif answer["ready"]:
+            print(f"makerd is running: pid {answer['pid']}, {answer['bots']} bots", file=sys.stderr, flush=True)
+        else:
+            print(f"makerd: {answer['error']}", file=sys.stderr, flush=True)
+        for entry in answer["invalid"] if self._fd is None else ():
+            print("\n".join(entry["complaints"]), file=sys.stderr, flush=True)
+
+
+def _run(paths: Paths, arguments: dict[str, Any], say: Announcement) -> int:
     home = paths.home
-    ready_fd = int(arguments["ready_fd"])
-    os.set_inheritable(ready_fd, False)  # no child may hold it open, or the caller waits for ever
-
-    def say(answer: dict[str, Any]) -> None:
-        os.write(ready_fd, json.dumps(answer).encode() + b"\n")
-        os.close(ready_fd)
-
     try:
         home.make_folders()
         paths.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -87,18 +111,18 @@ def _go_on(arguments: dict[str, Any]) -> int:
     pid_file = PidFile(paths.run_dir)
     pid_file.take_over(state.lock_fd)
     supervisor = Supervisor(paths, Purpose.from_plain(state.purpose), pid_file, output_fd=2)
-    supervisor.logs.own = logs
+    supervisor.logs.own, supervisor.service = logs, ServiceManager(os.environ)
     _record_events(supervisor, paths.home.log / EVENTS)
     verbs = OperatorVerbs(supervisor)
     supervisor.control = ControlServer(paths.run_dir, supervisor.selector, verbs, state.listener_fd)
     return supervisor.run(state)
 
 
-def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Any, logs: ProcessLogs) -> int:
+def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Announcement, logs: ProcessLogs) -> int:
     become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
     supervisor = Supervisor(paths, Purpose.from_plain(arguments["purpose"]), pid_file, output_fd=2)
     supervisor.on_ready = say
-    supervisor.logs.own = logs
+    supervisor.logs.own, supervisor.service = logs, ServiceManager(os.environ)
     _record_events(supervisor, paths.home.log / EVENTS)
     try:
         supervisor.control = ControlServer(paths.run_dir, supervisor.selector, OperatorVerbs(supervisor))

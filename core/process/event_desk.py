@@ -38,6 +38,7 @@ class EventDesk:
         self.sink: Sink = lambda _row: False
         self.on_limits: Callable[[FleetConfig], None] = lambda _config: None
         self.seq = 0
+        self.written = 0
         self.lost = 0
         self.counts: Counter[str] = Counter()
         self.notifiers = Notifiers(home.root, output_fd)
@@ -143,7 +144,9 @@ class EventDesk:
             "from": None, "to": None, "reason": "", "pid": None, "fence": None, "by": self._by, "alert": alert, **extra,
         }  # fmt: skip
         row["reason"] = str(row["reason"])[:MAX_REASON]
-        if not self.sink(row):
+        if self.sink(row):
+            self.written += 1
+        else:
             self.lost += 1
         if alert is not None:
             self._tell(alert, subject or bot or "", row)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,6 +157,13 @@ def exit_entry(status: int | None, signal: int | None, reason: str, log_tail: li
     """Return the `last_exit` of a row."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return {"status": status, "signal": signal, "reason": reason, "at": at, "log_tail": log_tail}
+
+
+def fleet_line(bots: Iterable[BotEntry]) -> str:
+    """Return how many bots are in which state, in one line."""
+    states = Counter(bot.record.state for bot in bots)
+    shown = ", ".join(f"{states[state]} {state.value}" for state in State if states[state])
+    return f"{states.total()} bots: {shown}" if shown else "no bots"
 
 
 def _seconds(duration_ns: int) -> float:

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
@@ -173,9 +174,12 @@ class FleetControl:
         bot.hear(packet)
         bot.record = replace(bot.record, heartbeat_ns=self._now_ns())
         if is_ready and bot.record.state is State.STARTING:
-            bot.health = Health(bot.record.pid or 0)
+            bot.health = Health(bot.record.pid or 0, self._log_files(name))
             self._children.calm(name)
             self.happened(name, Ready())
+
+    def _log_files(self, name: str) -> tuple[Path, Path]:
+        return self._home.log / f"{name}.log", self._home.log / f"{name}.out"
 
     def lend(self, name: str, message: dict[str, Any]) -> dict[str, Any]:
         """Answer a worker that asks for a share of a request budget."""

@@ -9,10 +9,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from core.process.identity import signal_exactly
 from core.process.pid_file import holder
@@ -21,6 +21,7 @@ from utils.files import read_json
 from utils.home import CHECKOUT, Home
 
 READY_S = 90.0
+LOOK_S = 0.2
 
 
 class StartRefused(MakerdError):
@@ -69,10 +70,12 @@ def start_supervisor(
     tied: bool = False,
     names: Sequence[str] = (),
     sell_base: bool = False,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> SupervisorHandle:
     """Start a supervisor and wait until it is ready. Raises StartRefused with one line that says why not.
 
-    `kind` is one of `core.process.purpose.Kind`. `tied`: it stops when the calling process dies.
+    `kind` is one of `core.process.purpose.Kind`. `tied`: it stops when the calling process dies. `given_up`: somebody
+    wants the start to end; the supervisor is asked to stop.
     """
     try:
         home.log.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -103,7 +106,7 @@ def start_supervisor(
     finally:
         os.close(writer)
         output.close()
-    answer = _await_ready(reader, process)
+    answer = _await_ready(reader, process, given_up)
     if not answer.get("ready"):
         try:
             process.wait(10)
@@ -118,11 +121,29 @@ def start_daemon(home: Home, names: Sequence[str] = ()) -> SupervisorHandle:
     return start_supervisor(home, home.active, home.run, names=names)
 
 
-def _await_ready(reader: int, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    said, deadline = b"", time.monotonic() + READY_S
+def become_daemon(home: Home, names: Sequence[str] = ()) -> NoReturn:
+    """Become the daemon of a home, keeping pid, output and environment: a service manager watches this very process."""
+    home.log.mkdir(parents=True, exist_ok=True, mode=0o700)
+    arguments = {
+        "home": str(home.root), "configs": str(home.active), "run_dir": str(home.run),
+        "purpose": {"kind": "daemon", "only": list(names)}, "tied": False, "parent_pid": os.getppid(), "ready_fd": None,
+    }  # fmt: skip
+    os.chdir(CHECKOUT)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "core.process.daemon", json.dumps(arguments)])
+
+
+def _await_ready(reader: int, process: subprocess.Popen[bytes], given_up: Callable[[], bool]) -> dict[str, Any]:
+    said, deadline, asked = b"", time.monotonic() + READY_S, False
     try:
         while not said.endswith(b"\n"):
-            if not select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if given_up() and not asked:
+                asked = True
+                process.send_signal(signal.SIGTERM)
+            if not select.select([reader], [], [], min(LOOK_S, max(0.0, deadline - time.monotonic())))[0]:
+                if time.monotonic() < deadline:
+                    continue
                 process.send_signal(signal.SIGTERM)
                 why = f"the daemon was not ready within {READY_S:.0f} s; see daemon.log and daemon.out in var/log"
                 return {"ready": False, "error": why}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.process.control import Request
+from core.process.metrics import metrics_of
 from core.process.supervisor import Supervisor
 from core.process.upgrade import BUSY
 from core.process.worker_record import Close, Happening, Pause, Restart, Resume, Start, State, Stop
@@ -35,6 +36,7 @@ class OperatorVerbs:
         self._verbs: dict[str, Callable[[Request], None]] = {
             "ping": lambda request: request.answer({}),
             "status": lambda request: request.answer(supervisor.status()),
+            "metrics": self._metrics,
             "stop": self._stop,
             "restart": self._restart,
             "bot": self._bot,
@@ -63,6 +65,10 @@ class OperatorVerbs:
             with events.on_behalf(request.peer):
                 events.command(request.verb, request.args, {name: bot.config.digest for name, bot in bots.items()})
                 verb(request)
+
+    def _metrics(self, request: Request) -> None:
+        supervisor, now_ns = self._supervisor, time.monotonic_ns()
+        request.answer(metrics_of(supervisor.bots, supervisor.events, supervisor.turns, supervisor.started_ns, now_ns))
 
     def _stop(self, request: Request) -> None:
         self._supervisor.on_stopped.append(request.answer)

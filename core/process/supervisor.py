@@ -22,14 +22,17 @@ from core.process.carried_state import CarriedState
 from core.process.children import Children
 from core.process.control import ControlServer
 from core.process.event_desk import EventDesk
-from core.process.fleet import BotEntry
+from core.process.fleet import BotEntry, fleet_line
 from core.process.fleet_control import IDLE_NS, FleetControl
 from core.process.health import Health
 from core.process.log_care import LogCare
+from core.process.metrics_writer import MetricsWriter
 from core.process.pid_file import PidFile
-from core.process.purpose import Purpose
+from core.process.purpose import Kind, Purpose
 from core.process.registry_sync import Paths, RegistrySync
+from core.process.sd_notify import ServiceManager
 from core.process.self_exec import take_over
+from core.process.turn_clock import TurnClock
 from core.process.upgrade import Upgrade
 from core.process.worker_record import Overweight, State, Stop
 from core.process.worker_requests import KILL_MARGIN_NS
@@ -42,7 +45,6 @@ from utils.version import __version__
 
 PAUSE_NS = 2_000_000_000  # a loop gap beyond this is a paused machine, not silent workers
 SHUTDOWN_EXTRA_NS = KILL_MARGIN_NS + 2 * SWEEP_LIMIT_NS + 3_000_000_000
-BEATS_NS = 100_000_000  # how often the beats of calm workers are heard
 SAMPLE_GAP_NS = 100_000_000
 SAMPLES_AT_ONCE = 4
 log = logging.getLogger("makerd.process")
@@ -78,10 +80,13 @@ class Supervisor:
         self.registry.on_live_change = self.fleet.reload
         self.registry.on_fleet_config = self.take_fleet_config
         self.fleet_config = FleetConfig()
+        self.service = ServiceManager({})  # whoever has one says so
+        self.turns = TurnClock()
+        self._metrics = MetricsWriter(paths.home.root, output_fd, self.fleet_config.metrics)
         self.registry.on_answer = self.events.configs_read
         self.upgrade = Upgrade(self)
         self.fleet.on_death.append(self.upgrade.died)
-        self._beats_due_ns = self._sample_due_ns = 0
+        self._sample_due_ns = 0
         self.read_once = False  # the configs, successfully or not
         self.logs = LogCare(paths.home.log, output_fd, self.zygote.share_output, self.started_ns)
 
@@ -99,12 +104,15 @@ class Supervisor:
             take_over(self, carried)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())  # blocked since before the exec
         while not self._finished():
-            for key, mask in self.selector.select(self._timeout_s()):
+            ready = self.selector.select(self._timeout_s())
+            self.turns.begin(time.monotonic_ns())
+            for key, mask in ready:
                 if self.selector.get_map().get(key.fd) is key:  # an earlier callback may have closed it
                     self._guarded(partial(key.data, mask))
             self._credit_pause()
             self._guarded(lambda: self._tick(time.monotonic_ns()))
             self._guarded(self._answer_waiters)
+            self.turns.end(time.monotonic_ns())
         self.selector.unregister(wake)
         return self._shut_down()
 
@@ -138,9 +146,8 @@ class Supervisor:
 
     def _timeout_s(self) -> float:
         now_ns = time.monotonic_ns()
-        due_ns = min(self.fleet.next_due_ns(now_ns), self.zygote.due_ns or now_ns + IDLE_NS, now_ns + IDLE_NS)
-        if self.children.has_calm:
-            due_ns = min(due_ns, self._beats_due_ns)
+        others = (self.zygote.due_ns, self.children.quiet_lines.due_ns, self.service.due_ns)
+        due_ns = min(self.fleet.next_due_ns(now_ns), now_ns + IDLE_NS, *(due for due in others if due is not None))
         return max(0, due_ns - now_ns) / 1e9
 
     def _credit_pause(self) -> None:
@@ -155,15 +162,15 @@ class Supervisor:
             self.events.note("loop_gap", gap_s=round(gap_ns / 1e9, 2))
 
     def _tick(self, now_ns: int) -> None:
-        if now_ns >= self._beats_due_ns:
-            self._beats_due_ns = now_ns + BEATS_NS
-            self.children.hear_calm()
-            self._reap()  # a wake-up byte may have been lost with an error
+        self._reap()  # a wake-up byte may have been lost with an error
         self.fleet.tick(now_ns)
         if now_ns >= self._sample_due_ns:
             self._sample_due_ns = now_ns + SAMPLE_GAP_NS
             self._sample_some(now_ns)
         self.zygote.tend(now_ns)
+        self.children.quiet_lines.tend(now_ns)
+        self._metrics.tend(now_ns)
+        self.service.tend(now_ns, lambda: fleet_line(self.bots.values()))
         self.events.tend(now_ns, self.zygote.pid if self.zygote.lives else None)
         self.registry.tend(now_ns)
         self.upgrade.tend(now_ns)
@@ -185,8 +192,8 @@ class Supervisor:
             self._sample(name, health, now_ns)
 
     def _sample(self, name: str, health: Health, now_ns: int) -> None:
-        health.sample(now_ns)
         limit_mb = self.bots[name].config.daemon.memory_limit_mb
+        health.sample(now_ns, limit_mb)
         cpu_limit = self.bots[name].config.daemon.cpu_limit_pct
         if cpu_limit is not None and health.cpu_pct is not None and health.cpu_pct > cpu_limit:
             log.warning("cpu_over_limit", extra={"fields": {"bot": name, "pct": health.cpu_pct, "limit": cpu_limit}})
@@ -198,6 +205,7 @@ class Supervisor:
     def _reap(self) -> None:
         for pid in self.children.reap():
             self.events.notifiers.reaped(pid)
+            self._metrics.reaped(pid)
             if pid == self.zygote.pid:
                 self.zygote.ended()
 
@@ -209,6 +217,8 @@ class Supervisor:
     def reload(self) -> None:
         """Read the folder of configs again."""
         if self.stopping_since_ns is None:
+            self.service.reloading(time.monotonic_ns())
+            self.registry.on_read.append(lambda _answer: self.service.ready())
             self.registry.load()
 
     def take_fleet_config(self, config: FleetConfig) -> None:
@@ -217,12 +227,16 @@ class Supervisor:
         self.events.take(config)
         self.logs.use(asdict(config.logs))
         self.fleet.take(config.supervision, self.logs.rules)
+        if self.purpose.kind is not Kind.DIRECT:  # two writers of one file
+            self._metrics.take(config.metrics)
 
     def _first_read(self, answer: dict[str, Any] | str) -> None:
         error = self.registry.why_nothing_runs(answer)
         if error is not None and self.on_ready is not None:
             say, self.on_ready = self.on_ready, None
-            say({"ready": False, "status": exit_statuses.REFUSED, "error": error, "invalid": self.registry.invalid})
+            told = isinstance(answer, dict) or bool(self.registry.invalid)  # else the child failed: it may work later
+            status = exit_statuses.CONFIG if told else exit_statuses.REFUSED
+            say({"ready": False, "status": status, "error": error, "invalid": self.registry.invalid})
             self.stop_all()
         self.read_once = True
 
@@ -231,6 +245,7 @@ class Supervisor:
             say, self.on_ready = self.on_ready, None
             say({"ready": True, "pid": os.getpid(), "bots": len(self.bots), "invalid": self.registry.invalid})
             self.events.note("daemon_ready", bots=len(self.bots))
+            self.service.ready()
 
     # ------------------------------------------------------------ the end
 
@@ -241,6 +256,7 @@ class Supervisor:
             self.registry.closed = True
             log.info("stopping")
             self.events.note("daemon_stopping")
+            self.service.stopping()
             for name in list(self.bots):
                 self.fleet.happened(name, Stop())
 

@@ -56,16 +56,21 @@ def test_a_heartbeat_that_cannot_be_read_changes_nothing_of_what_is_known(packet
     assert entry.row(0)["open_orders"] == 2
 
 
-def test_a_calm_child_is_heard_when_its_turn_comes_and_its_last_words_are_not_lost(heard: Heard) -> None:
+def test_a_calm_child_is_heard_together_with_others_and_its_last_words_are_not_lost(heard: Heard) -> None:
     heard.children.calm("bot")
     assert heard.selector.select(0) == []
     channel.send(heard.theirs, {"t": "needs", "seconds": 5})
-    assert heard.selector.select(0) == [] and heard.events == []
-    heard.children.hear_calm()
+    for key, mask in heard.selector.select(0):
+        key.data(mask)
     assert heard.events == [Needs(5.0)]
+    heard.children.quiet_lines.tend(0)
+    channel.send(heard.theirs, {"t": "needs", "seconds": 6})
+    assert heard.selector.select(0) == [] and len(heard.events) == 1
+    heard.children.quiet_lines.tend(heard.children.quiet_lines.due_ns or 0)
+    assert heard.events == [Needs(5.0), Needs(6.0)]
     heard.theirs.close()
-    heard.children.hear_calm()
-    assert heard.child.deaf and not heard.children.has_calm
+    heard.children.drain()
+    assert heard.child.deaf
 
 
 @pytest.mark.parametrize(
@@ -166,6 +171,15 @@ def test_what_a_child_needs_is_handed_on_within_bounds_and_not_for_ever(heard: H
 def test_needs_that_are_no_number_of_seconds_are_bad_packets(heard: Heard, seconds: object) -> None:
     heard.say(t="needs", seconds=seconds)
     assert (heard.events, heard.child.bad_packets) == ([], 1)
+
+
+def test_the_last_words_of_a_worker_that_did_not_read_all_we_said_are_heard(heard: Heard) -> None:
+    heard.children.tell("bot", {"t": "stop", "reason": "asked to stop"})
+    channel.send(heard.theirs, {"t": "exit", "status": 0, "reason": "signal", "clean": True, "left": []})
+    heard.theirs.close()  # with our words unread: the kernel tells us of a reset before it hands over the rest
+    heard.children.drain()
+    assert heard.child.last_words["clean"] is True
+    assert heard.child.deaf
 
 
 def test_a_channel_keeps_packets_apart() -> None:

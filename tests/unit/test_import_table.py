@@ -68,6 +68,11 @@ PARENT_SIDE = (
     "notifiers",
     "config_change",
     "handover",
+    "quiet_lines",
+    "sd_notify",
+    "turn_clock",
+    "metrics",
+    "metrics_writer",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -92,6 +97,9 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "core.process.notify": (("core.process", "core.registry.environment", "utils"), ("requests",)),
     "core.event_log": ((*LOGS, FLEET), ()),
     **{f"core.{name}": (LOGS, ()) for name in LOG_FILES},
+    "core.process.metrics_file": (("core.process.control", "core.metrics_text", "utils"), ()),
+    "core.init": (("utils",), ()),
+    "core.metrics_text": (("utils",), ("prometheus_client",)),
     "core.daemon_manager": (("core", "cli", "utils", "api", "strategies"), ("click",)),
     "core.door_services": (("core", "utils"), ()),
     "cli": (("cli", "core.registry", "core.process.control", CONFIG, "utils"), ("click", "rich", "questionary")),
