@@ -16,16 +16,18 @@ import click
 from cli.config_commands import config
 from cli.event_commands import events
 from cli.flatten import flatten
+from cli.health_check import faults_of
 from cli.live import agree_to_live, live_option
 from cli.log_lines import LEVELS, Since, chosen
 from cli.metrics_commands import metrics
 from cli.offline import bot_names, status_while_down
 from cli.service_commands import service
-from cli.shared import App, Door, as_json, complaints_of, everywhere, pass_app, unknown_name
+from cli.shared import MAX_LINE, App, Door, as_json, complaints_of, everywhere, pass_app, unknown_name
 from cli.upgrade import upgrade
 from core.process.control import ControlRefused, DaemonDown, call
 from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import CONFIG, DONE, REFUSED
+from utils.input_validation import printable
 from utils.log_components import COMPONENTS
 from utils.terminal import is_terminal, wants_colour
 from utils.version import __version__
@@ -35,7 +37,6 @@ WORK_S = 60.0  # verbs that wait for bots to come to rest
 STOP_S = 900.0  # the daemon bounds a stop itself, by the bots' stop_timeout_s
 GONE_S = 30.0
 SIGNAL_S = 120.0
-FRESH_S = 10.0  # an older heartbeat is not healthy
 WATCH_S = 1.0
 LINES = 20  # that `logs` begins with
 MAX_LINES = 1_000_000
@@ -250,7 +251,7 @@ def status(app: App, name: str | None, watch: bool, check: bool, json_wanted: bo
         click.echo(json.dumps(found))
     elif not check:
         _show(found, name)
-    return _checked(found) if check else DONE
+    return _checked(found, name) if check else DONE
 
 
 def _status(app: App, name: str | None) -> dict[str, Any]:
@@ -287,32 +288,12 @@ def _watch(app: App, name: str | None, json_wanted: bool) -> None:
     watch(lambda: _status(app, name), one=name is not None, every_s=WATCH_S)
 
 
-def _checked(found: Mapping[str, Any]) -> int:
-    """Say on stderr what is not healthy; return 1 when anything is not."""
-    faults = complaints_of(found["invalid"])
-    if found["daemon"]["state"] != "running":
-        faults.append(f"the daemon is {found['daemon']['state']}")
-    else:
-        faults += [fault for row in found["bots"] if (fault := _fault(row))]
+def _checked(found: Mapping[str, Any], name: str | None) -> int:
+    """Say on stderr what is not healthy, a line each; return 1 when anything is not."""
+    faults = faults_of(found, name)
     if faults:
-        click.echo("\n".join(faults), err=True)
+        click.echo("\n".join(printable(fault, MAX_LINE) for fault in faults), err=True)
     return REFUSED if faults else DONE
-
-
-def _fault(row: Mapping[str, Any]) -> str | None:
-    """Return why a bot is not healthy. A bot that ended well, or was never started, is not wanted."""
-    last = row["last_exit"] or {}
-    if row["state"] == "STOPPED" and not last.get("signal") and last.get("status") in (None, 0):
-        return None
-    if row["state"] != "RUNNING":
-        reason = row.get("reason") or last.get("reason")
-        return f"{row['name']}: {row['state']}{f' ({reason})' if reason else ''}"
-    age = row["heartbeat_age_s"]
-    if age is None or age > FRESH_S:
-        return f"{row['name']}: no heartbeat for {'long' if age is None else f'{age:.0f} s'}"
-    if row["gates"]:
-        return f"{row['name']}: {row['phase']}, gates {', '.join(row['gates'])}"
-    return None
 
 
 @cli.command()

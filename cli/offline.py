@@ -128,6 +128,7 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": config.name,
         "state": "STOPPED",
+        "wanted": False,
         "pid": None,
         "uptime_s": 0.0,
         "restarts": 0,

@@ -17,6 +17,7 @@ from utils.home import Home
 ROW: dict[str, Any] = {
     "name": "sol-mm",
     "state": "RUNNING",
+    "wanted": True,
     "pid": 4250,
     "uptime_s": 11.9,
     "restarts": 0,

@@ -60,6 +60,7 @@ class BotEntry:
         return {
             "name": config.name,
             "state": record.state.value,
+            "wanted": self.wanted,
             "pid": record.pid if living else None,
             "uptime_s": _seconds(now_ns - record.started_ns) if living else 0.0,
             "restarts": record.restarts,
@@ -84,6 +85,15 @@ class BotEntry:
         record = self.record
         said = {"name": record.name, "state": record.state.value, "reason": record.reason}
         return {**said, "paused": record.paused, "closing": record.closing, "closed": record.closed}
+
+    @property
+    def wanted(self) -> bool:
+        """Tell whether it ought to be up: somebody wants it to, or it went down against that."""
+        if self.record.wanted or self.held_down:
+            return self.record.wanted
+        ended = self.last_exit or {}
+        ended_badly = bool(ended.get("signal")) or ended.get("status") not in (None, 0)
+        return self.record.state in (State.FATAL, State.HALTED) or (self.record.state is State.STOPPED and ended_badly)
 
     def _legs(self, may_have_orders: bool) -> list[dict[str, Any]]:
         said = {leg["leg"]: leg for leg in self.extra.get("legs", [])}

@@ -121,8 +121,13 @@ def test_status_is_quick() -> None:
     ("change", "healthy"),
     [
         ({}, True),
-        ({"state": "STOPPED", "pid": None, "last_exit": None}, True),
-        ({"state": "STOPPED", "last_exit": {"status": 0, "signal": None, "reason": ""}}, True),
+        ({"state": "STOPPED", "wanted": False, "pid": None, "last_exit": None}, True),
+        ({"state": "STOPPED", "wanted": False, "last_exit": {"status": 0, "signal": None, "reason": ""}}, True),
+        ({"state": "SWEEPING", "wanted": False}, False),
+        ({"gates": ["operator"], "phase": "PAUSED"}, True),
+        ({"gates": ["spread"], "phase": "PAUSED"}, True),
+        ({"gates": ["operator", "stale"], "phase": "PAUSED"}, False),
+        ({"gates": ["ledger"]}, False),
         ({"state": "STOPPED", "last_exit": {"status": 70, "signal": None, "reason": "crash"}}, False),
         ({"state": "STOPPED", "last_exit": {"status": None, "signal": 9, "reason": "killed"}}, False),
         ({"state": "STARTING"}, False),
@@ -136,6 +141,33 @@ def test_check_is_about_wanted_bots(run: Run, daemon: Daemon, change: dict[str, 
     daemon.bots = [row(**change)]
     done = run("status", "--check")
     assert (done.exit_code, done.stdout, bool(done.stderr)) == (0 if healthy else 1, "", not healthy)
+
+
+def test_check_says_why_in_a_line_for_each_bot(run: Run, daemon: Daemon) -> None:
+    daemon.bots = [
+        row(name="a", state="FATAL", reason="bad\nkey\x1b[31m", last_exit={"reason": "older"}),
+        row(name="b", state="SWEEPING", reason="no answer"),
+        row(name="c", phase="PAUSED", gates=["link", "operator"]),
+        row(name="d", heartbeat_age_s=99.0),
+        row(name="e"),
+    ]
+    done = run("status", "--check")
+    assert done.exit_code == 1
+    assert done.stderr.splitlines() == [
+        "a: FATAL (bad\\u000akey\\u001b[31m)",
+        "b: its orders are not confirmed to be gone (no answer)",
+        "c: PAUSED, gates link",
+        "d: no heartbeat for 99 s",
+    ]
+
+
+def test_check_of_one_bot_is_not_about_the_others(run: Run, daemon: Daemon) -> None:
+    daemon.bots = [row(name="a"), row(name="b", state="FATAL")]
+    daemon.invalid = [{"file": "config/active/c.json", "name": "c", "complaints": ["c.json:1: wrong"]}]
+    assert run("status", "a", "--check").exit_code == 0
+    assert run("status", "b", "--check").stderr == "b: FATAL\n"
+    daemon.invalid = [{"file": "config/active/a.json", "name": None, "complaints": ["a.json:1: wrong"]}]
+    assert run("status", "a", "--check").stderr == "a.json:1: wrong\n"
 
 
 def test_check_fails_for_a_stopped_daemon_and_for_an_invalid_file(run: Run, home: Home, request: Any) -> None:
