@@ -168,8 +168,12 @@ class TradingLoop:
         self._ending.stop_timeout_ns = change.stop_timeout_ns
         self._decider.look_soon()
         if self.reconciled:
-            for leg in self._bot.legs:
-                self._outgoing.trim(leg, self._clock.now_ns())
+            self._trim(self._clock.now_ns())
+
+    def _trim(self, now_ns: int) -> None:
+        """Hold what rests to the limits of now, whoever placed it under which."""
+        for leg in self._bot.legs:
+            self._outgoing.trim(leg, now_ns)
 
     def begin_close(self, reason: str, spot: SpotRule) -> None:
         """Take the quotes off, close the positions as `spot` says, and finish once the venues confirm it."""
@@ -370,4 +374,5 @@ class TradingLoop:
         if not self.reconciled and all(leg.reconciled for leg in self._bot.legs):
             self.reconciled = True
             self._uptime.begin(now_ns)
+            self._trim(now_ns)
         return self.reconciled

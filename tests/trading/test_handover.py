@@ -13,7 +13,7 @@ from api.base_client import DeadManScope
 from core.market.commands import Take
 from core.market.order import Side
 from core.trading.latches import Latches
-from core.trading.trading_loop import SpotRule
+from core.trading.trading_loop import LoopSettings, SpotRule
 from tests.trading.scripted_venue import ANSWER, LOSE, LOSE_ANSWER, PERP, ScriptedVenue
 from tests.trading.workbench import BOTH, BOTH_SIX, Bench
 from utils.errors import LedgerError, VenueUnreachable
@@ -98,6 +98,18 @@ def test_the_next_life_waits_for_its_first_book_before_it_judges_the_orders(tmp_
     bench.feed = (9_999, 10_001)
     bench.run(3)
     assert (bench.phase, bench.venue.open_orders) == ("QUOTING", before)
+
+
+def test_a_next_life_with_lower_limits_holds_them_before_its_first_decision(tmp_path: Path) -> None:
+    bench = six_resting(tmp_path)
+    hand_over(bench)
+    bench.end()
+    bench.die()
+    bench.settings = LoopSettings.from_config({"interval_s": 1.0}, {"max_position": 1.0, "max_position_usd": 100_000})
+    bench.feed = None
+    bench.begin()
+    bench.run(1)
+    assert bench.resting == {"buy.0": 9_990, "sell.0": 10_010}
 
 
 def test_a_book_that_does_not_come_takes_the_orders_off(tmp_path: Path) -> None:
