@@ -48,8 +48,9 @@ RISK = {"max_position": LIMIT_LOTS / 10}
 class Chaos:
     """One bot and everything that goes wrong for it."""
 
-    def __init__(self, folder: Path, instrument: Instrument = SPOT) -> None:
-        self.bench = Bench(folder, ScriptedVenue(instrument, late_arrival_s=3), risk=RISK)
+    def __init__(self, folder: Path, instrument: Instrument = SPOT, stop_timeout_s: float = 5.0) -> None:
+        venue = ScriptedVenue(instrument, late_arrival_s=3)
+        self.bench = Bench(folder, venue, risk=RISK, stop_timeout_s=stop_timeout_s)
         self.bench.strategy.wanted = BOTH_SIX
         self.shift = 0
         self.broken = False
@@ -201,7 +202,7 @@ def test_a_close_gets_flat_and_never_past_it(
     before: list[tuple[str, int, float]], during: list[tuple[str, int, float]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        chaos = Chaos(Path(folder), PERP)
+        chaos = Chaos(Path(folder), PERP, stop_timeout_s=60.0)  # longer than unanswered reports can last
         venue = chaos.bench.venue
         chaos.run(1)
         for action, number, pause_s in before:
