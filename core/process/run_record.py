@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.bot_config import BotConfig
 from core.process.config_change import is_same_bot
 from core.process.handover import Handover
+from core.process.identity import Identity
 from utils.files import read_json, write_atomic, write_json_atomic
 
+_Read = TypeVar("_Read")
 NAME = "run.json"
 FENCE_NAME = "fence"
 
@@ -20,12 +23,14 @@ class RunRecord:
     """One incarnation of a bot: its unresolved config, its fence, and whether it left nothing behind.
 
     With a `handover` it left orders on purpose: until the deadline a successor may take them over instead of a sweep.
+    `supervisor`: whose worker it was; None is not known.
     """
 
     config: BotConfig
     fence: int
     clean: bool
     handover: Handover | None = None
+    supervisor: Identity | None = None
 
     def write(self, folder: Path) -> None:
         """Replace the record in a bot's state folder, durably. Raises OSError."""
@@ -37,8 +42,13 @@ class RunRecord:
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON-able data."""
-        handover = None if self.handover is None else self.handover.to_plain()
-        return {"config": self.config.to_plain(), "fence": self.fence, "clean": self.clean, "handover": handover}
+        return {
+            "config": self.config.to_plain(),
+            "fence": self.fence,
+            "clean": self.clean,
+            "handover": None if self.handover is None else self.handover.to_plain(),
+            "supervisor": None if self.supervisor is None else self.supervisor.to_plain(),
+        }
 
     @classmethod
     def read(cls, folder: Path) -> RunRecord | None:
@@ -47,16 +57,21 @@ class RunRecord:
         if plain is None:
             return None
         try:
-            handover = _handover_of(plain.get("handover"))
-            return cls(BotConfig.from_plain(plain["config"]), int(plain["fence"]), plain["clean"] is True, handover)
+            return cls(
+                config=BotConfig.from_plain(plain["config"]),
+                fence=int(plain["fence"]),
+                clean=plain["clean"] is True,
+                handover=_or_none(Handover.from_plain, plain.get("handover")),
+                supervisor=_or_none(Identity.from_plain, plain.get("supervisor")),
+            )
         except (AttributeError, KeyError, TypeError) as exc:
             raise ValueError(f"{folder / NAME} is not a run record: {exc!r}") from exc
 
 
-def _handover_of(plain: Any) -> Handover | None:
-    """Return the handover of a record; a damaged one is none, so that the orders are swept."""
+def _or_none(read: Callable[[Any], _Read], plain: Any) -> _Read | None:
+    """Return a part of the record; a damaged handover is none, so that the orders are swept."""
     try:
-        return None if plain is None else Handover.from_plain(plain)
+        return None if plain is None else read(plain)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 

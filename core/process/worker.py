@@ -23,6 +23,7 @@ from core.process.child_setup import SignalFlags, StopAsked, become_child, leave
 from core.process.claims import Claim, Claims, ClaimTaken, is_left_over
 from core.process.error_statuses import status_of
 from core.process.handover import Handover
+from core.process.identity import identity_of
 from core.process.lease_keeper import LeaseKeeper
 from core.process.legs import claims_of
 from core.process.order_ids import ids_of_legs
@@ -91,6 +92,7 @@ class Worker:
         self.supervised = True
         self.beat_due_ns = 0
         self.logs: ProcessLogs | None = None  # this process's, where it is one of its own
+        self._supervisor = identity_of(os.getppid())
 
     def run(self, environ: dict[str, str]) -> int:
         """Live, report how it ended, and return the exit status."""
@@ -176,14 +178,23 @@ class Worker:
             self.say({"t": "needs", "seconds": OPEN_S * len(bot.clients)})
         if self.task.paused:
             bot.loop.pause()
-        bot.loop.start(spot_rule(self.task.sell_base) if self.task.close_only else None)
+        only_close = spot_rule(self.task.sell_base) if self.task.close_only else None
+        bot.loop.start(only_close, new_run=not self._is_of_this_run())
         if bot.loop.finished is None:
             self._claim(key_claims(resolved, venue_symbols(bot.clients, resolved.legs)))
             check_keys(resolved, bot.clients)
 
+    def _is_of_this_run(self) -> bool:
+        """Tell whether the worker before was of the same supervisor: `duration_s` goes on over what ended that one."""
+        try:
+            record = RunRecord.read(self.folder)
+        except (OSError, ValueError):
+            return False
+        return record is not None and record.supervisor is not None and record.supervisor == self._supervisor
+
     def _write_record(self, fence: int) -> None:
         """Write down what runs, before the first order; from here on an end that proves nothing is swept."""
-        record = RunRecord(self.config, fence, clean=False)
+        record = RunRecord(self.config, fence, clean=False, supervisor=self._supervisor)
         try:
             record.write(self.folder)
         except OSError as exc:

@@ -105,11 +105,13 @@ class Guard:
             self._next_latch_try_ns = now_ns + self._bot.settings.ledger_retry_ns
             self._bot.journal.fail(now_ns, exc)
 
-    def resume(self, name: str, latch: Latch) -> None:
-        """Take up a latch of an earlier life whose demand is not met yet."""
-        self.tripped = Gate(name, latch.action, True, latch.reason)
-        self.gates[name] = self.tripped
-        self.is_latched = True
+    def take_up(self, latches: Mapping[str, Latch]) -> Gate | None:
+        """Take up the latches of earlier lives; return the one that ends this life, unless a demand is not met yet."""
+        for name, latch in latches.items():
+            gate = self.gates[name] = Gate(name, latch.action, True, latch.reason)
+            if not latch.done:
+                self.tripped, self.is_latched = gate, True
+        return None if self.tripped is not None else next(reversed(self.gates.values()), None)
 
     def only_show(self, latches: Mapping[str, Latch]) -> None:
         """Show the latches of earlier lives and trip none: nothing is quoted in this one, and nothing is cleared."""

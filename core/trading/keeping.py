@@ -17,7 +17,8 @@ _PRUNE_NS = seconds(60)
 class Keeping:
     """Saves now and then; orders and fills are saved at once, elsewhere.
 
-    A run begins with a start that follows an end by itself, and goes on in the next life after any other end.
+    A run begins with a start that follows an end by itself, or under another supervisor, and goes on in the next life
+    after any other end.
     """
 
     def __init__(self, bot: BotState) -> None:
@@ -25,9 +26,11 @@ class Keeping:
         self._run_began_ns = 0
         self._save_due_ns = self._prune_due_ns = 0
 
-    def load(self, now_ns: int) -> None:
+    def load(self, now_ns: int, new_run: bool) -> None:
         """Read the counters. Raises LedgerError."""
         self._bot.counters.update(self._bot.journal.ledger.counters())
+        if new_run:
+            self._bot.counters[RUN_S] = 0
         self._run_began_ns = now_ns - self._bot.counters[RUN_S] * SECOND_NS
 
     def run_end_ns(self) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.market.commands import Quote
@@ -122,8 +123,12 @@ class Outgoing:
         return sent[0] if sent else f"the ledger cannot be written: {bot.journal.reason}"
 
     def trim(self, leg: LegState, now_ns: int) -> None:
-        """Cancel at once what lowered limits do not allow any more."""
-        over = orders_over_limits(leg.limits, self._bot.risk_state(leg, now_ns))
+        """Cancel at once what the limits do not allow: they may be lower than when it was placed.
+
+        Without a book a limit in quote cannot be judged; the first decision does it.
+        """
+        limits = leg.limits if leg.book is not None else replace(leg.limits, max_position_quote=None)
+        over = orders_over_limits(limits, self._bot.risk_state(leg, now_ns))
         if over:
             _log.warning("orders_over_limits", extra=fields(leg=leg.name, ids=list(over)))
             self.cancel(leg, over, now_ns)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from core.market.events import BookUpdate, TradePrint
-from core.market.risk import Gate
 from core.trading.bot_state import BotState
 from core.trading.clock import seconds
 from core.trading.closing import SpotRule
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from core.trading.clock import Clock
-    from core.trading.latches import Latch
     from core.trading.ledger import Ledger
     from strategies.base import Strategy
 
@@ -97,42 +95,32 @@ class TradingLoop:
 
     # Life
 
-    def start(self, only_close: SpotRule | None = None) -> None:
+    def start(self, only_close: SpotRule | None = None, new_run: bool = False) -> None:
         """Open the clients and load the ledger. Raises VenueError, ConfigError and LedgerError.
 
         A bot with a latched gate is finished at once, and no venue hears of it; unless an earlier life ended before
         it had closed what the gate demands: then this one closes it. `only_close`: this life quotes nothing and
-        closes, whatever is latched; latches stay as they are.
+        closes, whatever is latched; latches stay as they are. `new_run`: `duration_s` begins anew, however the life
+        before ended.
         """
         bot = self._bot
         latches = bot.journal.ledger.latches.all()
         if only_close is not None:
             self._guard.only_show(latches)
-        elif (latched := self._take_up(latches)) is not None:
-            self._ending.result = latched
+        elif (gate := self._guard.take_up(latches)) is not None:
+            self._ending.result = LoopExit(RISK_HALT, f"gate {gate.name} is latched: {gate.reason}", True, ())
             return
         for leg in bot.legs:
             self._open(leg)
         bot.session.load()
         now_ns = self._clock.now_ns()
-        self._keeping.load(now_ns)
+        self._keeping.load(now_ns, new_run)
         self._decider.be_patient(now_ns + min(leg.limits.max_book_age_ns for leg in bot.legs))
         self._started = True
         for leg in bot.legs:
             leg.client.start_market_data()
         if only_close is not None:
             self.begin_close("asked to close", only_close)
-
-    def _take_up(self, latches: Mapping[str, Latch]) -> LoopExit | None:
-        """Take up the latches of earlier lives; return the end when what they demand is done."""
-        end = None
-        for name, latch in latches.items():
-            if not latch.done:
-                self._guard.resume(name, latch)
-            elif self._guard.tripped is None:
-                self._guard.gates[name] = Gate(name, latch.action, True, latch.reason)
-                end = LoopExit(RISK_HALT, f"gate {name} is latched: {latch.reason}", True, ())
-        return None if self._guard.tripped is not None else end
 
     def _open(self, leg: LegState) -> None:
         ledger = self._bot.journal.ledger
@@ -168,8 +156,12 @@ class TradingLoop:
         self._ending.stop_timeout_ns = change.stop_timeout_ns
         self._decider.look_soon()
         if self.reconciled:
-            for leg in self._bot.legs:
-                self._outgoing.trim(leg, self._clock.now_ns())
+            self._trim(self._clock.now_ns())
+
+    def _trim(self, now_ns: int) -> None:
+        """Hold what rests to the limits of now, whoever placed it under which."""
+        for leg in self._bot.legs:
+            self._outgoing.trim(leg, now_ns)
 
     def begin_close(self, reason: str, spot: SpotRule) -> None:
         """Take the quotes off, close the positions as `spot` says, and finish once the venues confirm it."""
@@ -370,4 +362,5 @@ class TradingLoop:
         if not self.reconciled and all(leg.reconciled for leg in self._bot.legs):
             self.reconciled = True
             self._uptime.begin(now_ns)
+            self._trim(now_ns)
         return self.reconciled

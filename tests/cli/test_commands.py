@@ -124,9 +124,9 @@ def test_status_is_quick() -> None:
         ({"state": "STOPPED", "wanted": False, "pid": None, "last_exit": None}, True),
         ({"state": "STOPPED", "wanted": False, "last_exit": {"status": 0, "signal": None, "reason": ""}}, True),
         ({"state": "SWEEPING", "wanted": False}, False),
-        ({"gates": ["operator"], "phase": "PAUSED"}, True),
+        ({"gates": ["paused"], "phase": "PAUSED"}, True),
         ({"gates": ["spread"], "phase": "PAUSED"}, True),
-        ({"gates": ["operator", "stale"], "phase": "PAUSED"}, False),
+        ({"gates": ["paused", "stale"], "phase": "PAUSED"}, False),
         ({"gates": ["ledger"]}, False),
         ({"state": "STOPPED", "last_exit": {"status": 70, "signal": None, "reason": "crash"}}, False),
         ({"state": "STOPPED", "last_exit": {"status": None, "signal": 9, "reason": "killed"}}, False),
@@ -147,7 +147,7 @@ def test_check_says_why_in_a_line_for_each_bot(run: Run, daemon: Daemon) -> None
     daemon.bots = [
         row(name="a", state="FATAL", reason="bad\nkey\x1b[31m", last_exit={"reason": "older"}),
         row(name="b", state="SWEEPING", reason="no answer"),
-        row(name="c", phase="PAUSED", gates=["link", "operator"]),
+        row(name="c", phase="PAUSED", gates=["link", "paused"]),
         row(name="d", heartbeat_age_s=99.0),
         row(name="e"),
     ]

@@ -13,13 +13,15 @@ from core.registry.config_manager import load_plain
 from tests.process.live_parts import TEMPLATE, LiveWorker
 from utils.home import Home
 
+PATIENT = {"max_book_age_s": 60, "max_position_age_s": 300}  # a busy machine is no reason to take quotes off
 QUIET: dict[str, dict[str, Any]] = {
     "exchange_config": {"feed": "synthetic", "synthetic_volatility_bps": 0.1},
     "strategy_config": {
         "symbol": "SOL-USDC", "spread_pct": 4.0, "order_size": 1, "layer_step_ticks": 100, "interval_s": 0.5,
         "price_tolerance_pct": 1.0, "inventory_skew_enabled": False, "price_skew": 0.0, "requote_bps": 0,
+        "ack_timeout_s": 60,
     },
-    "risk_config": {"max_position": 50},
+    "risk_config": {"max_position": 50, **PATIENT},
 }  # fmt: skip
 BUSY: dict[str, dict[str, Any]] = {
     "exchange_config": {"feed": "synthetic", "synthetic_trades_per_s": 100, "touch_prob": 1.0, "latency_ms": 2},
@@ -27,7 +29,7 @@ BUSY: dict[str, dict[str, Any]] = {
         "symbol": "SOL-PERP", "spread_pct": 0.002, "layers": 1, "order_size": 1, "interval_s": 0.2,
         "inventory_skew_enabled": False, "price_skew": 0.0,
     },
-    "risk_config": {"max_position": 3},
+    "risk_config": {"max_position": 3, **PATIENT},
 }  # fmt: skip
 
 

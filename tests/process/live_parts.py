@@ -25,7 +25,7 @@ from core.trading.trading_loop import LoopExit
 from utils.home import CHECKOUT, Home
 
 TEMPLATE = json.loads((CHECKOUT / "config" / "templates" / "paper_market_maker.json").read_text())
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 class LiveVenue(PaperClient):

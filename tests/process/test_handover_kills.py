@@ -20,7 +20,7 @@ from core.process import channel
 from tests.process.command_parts import QUIET, ledger_orders, paper_bot, record, venue_orders
 from utils.home import CHECKOUT, Home
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Child:

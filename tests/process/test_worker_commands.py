@@ -429,12 +429,26 @@ def test_a_handover_without_time_becomes_a_stop_unless_all_is_settled(home: Home
     assert (said["clean"], said["handover"], venue_orders(home)) == (True, False, {})
 
 
+def test_the_duration_goes_on_under_one_supervisor_and_begins_anew_under_another(home: Home, start: Start) -> None:
+    config = paper_bot(home, QUIET, strategy_config={"duration_s": 8})
+    worker = resting(start(config))
+    worker.until(lambda: worker.beat()["stats"]["run_s"] >= 5)
+    assert handed_over(worker)["handover"] is True
+    heir = start(config, handover=True).trading()
+    assert heir.beat()["stats"]["run_s"] >= 5
+    said = heir.last_words()
+    assert (said["reason"], said["clean"]) == ("the duration is over", True)
+    heir.close()
+    dataclasses.replace(record(home), supervisor=None).write(home.bot_state("bot"))
+    assert start(config).trading().beat()["stats"]["run_s"] < 5
+
+
 def test_a_record_of_an_older_version_has_no_handover(home: Home) -> None:
     config = paper_bot(home, QUIET)
     folder = home.bot_state("bot")
     folder.mkdir(parents=True)
     plain = RunRecord(config, 3, clean=False).to_plain()
-    del plain["handover"]
+    del plain["handover"], plain["supervisor"]
     (folder / "run.json").write_text(json.dumps(plain))
     assert record(home) == RunRecord(config, 3, clean=False)
 

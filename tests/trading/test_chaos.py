@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.market.events import FillEvent
-from core.market.order import Side
-from tests.trading.scripted_venue import ANSWER, LOSE, LOSE_ANSWER, ScriptedVenue
+from core.market.instrument import Instrument
+from core.market.order import Order, OrderEvent, Side
+from core.trading.trading_loop import LoopExit, SpotRule
+from tests.trading.scripted_venue import ANSWER, LOSE, LOSE_ANSWER, PERP, SPOT, ScriptedVenue
 from tests.trading.workbench import BOTH_SIX, Bench
 
 LIMIT_LOTS = 45
@@ -35,14 +37,20 @@ ACTIONS = (
     "kill",
     "ledger fails",
     "ledger works",
+    "pause",
+    "resume",
+    "change",
+    "handover",
 )
+RISK = {"max_position": LIMIT_LOTS / 10}
 
 
 class Chaos:
     """One bot and everything that goes wrong for it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.bench = Bench(folder, ScriptedVenue(late_arrival_s=3), risk={"max_position": LIMIT_LOTS / 10})
+    def __init__(self, folder: Path, instrument: Instrument = SPOT, stop_timeout_s: float = 5.0) -> None:
+        venue = ScriptedVenue(instrument, late_arrival_s=3)
+        self.bench = Bench(folder, venue, risk=RISK, stop_timeout_s=stop_timeout_s)
         self.bench.strategy.wanted = BOTH_SIX
         self.shift = 0
         self.broken = False
@@ -61,6 +69,17 @@ class Chaos:
             self.bench.run(0.1)
             self.expire_late()
             self.check_limit()
+            if self.bench.loop.finished is not None:
+                self.succeed(self.bench.loop.finished)
+
+    def succeed(self, ended: LoopExit) -> None:
+        """Begin the next life; what was handed over is all that can still fill."""
+        if ended.handover:
+            assert set(self.bench.venue.open_orders) <= set(ended.left_orders)
+            assert self.bench.venue.unsent == []
+            assert {order.client_order_id for order in self.bench.ledger.open_orders()} == set(ended.left_orders)
+        self.bench.die()
+        self.bench.begin()
 
     def expire_late(self) -> None:
         """After the acceptance window the venue takes no late order any more."""
@@ -98,6 +117,15 @@ class Chaos:
             self.bench.die()
             self.bench.begin()
             self.broken = False
+        elif action == "pause":
+            self.bench.loop.pause()
+        elif action == "resume":
+            self.bench.loop.resume()
+        elif action == "change":
+            keys = {"interval_s": 0.5 + number % 3, "ack_timeout_s": 2.0, "price_tolerance_pct": 0.1 * (number % 4)}
+            self.bench.loop.apply_change(self.bench.loop.prepare_change(keys, RISK, 5.0))
+        elif action == "handover":
+            self.bench.loop.begin_handover("upgrade", number % 5, lambda orders: None)
         elif action in ("ledger fails", "ledger works"):
             self.bench.ledger._connection.execute(f"PRAGMA query_only = {int(action == 'ledger fails')}")
 
@@ -105,6 +133,8 @@ class Chaos:
         for action in ("submits work", "cancels work", "ledger works", "link up"):
             self.do(action, 0)
         self.bench.venue.script.reports.clear()
+        self.run(10)  # an end that is under way may be followed by another life
+        self.do("resume", 0)
         self.run(45)
 
     def check_end(self) -> None:
@@ -137,6 +167,64 @@ def test_limits_hold_throughout_and_the_books_agree_in_the_end(actions: list[tup
             chaos.run(pause_s)
         chaos.heal()
         chaos.check_end()
+        chaos.bench.die()
+
+
+def fills_some(venue: ScriptedVenue) -> None:
+    """From now on an immediate order fills by a few lots where it arrives, and its rest expires."""
+    rest = venue.rest
+
+    def taking(order: Order, tell: bool = True) -> None:
+        rest(order, tell)
+        if order.time_in_force == "IOC":
+            venue.fill(order.client_order_id, min(4, order.size_lots), stream=tell, price_ticks=10_000)
+            if venue.open_orders.pop(order.client_order_id, None) and tell:
+                venue.tell(order.client_order_id, OrderEvent.EXPIRED)
+
+    venue.rest = taking  # type: ignore[method-assign]
+
+
+def held(venue: ScriptedVenue) -> int:
+    return sum(fill.side.sign * fill.size_lots for fill in venue.fills)
+
+
+CLOSING = tuple(action for action in ACTIONS if action not in ("kill", "handover", "fill", "silent fill"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 1000), st.sampled_from([0.1, 0.7, 2.5])), max_size=8),
+    st.lists(
+        st.tuples(st.sampled_from(CLOSING), st.integers(0, 1000), st.sampled_from([0.0, 0.1, 0.7, 5.0])), max_size=12
+    ),
+)
+def test_a_close_gets_flat_and_never_past_it(
+    before: list[tuple[str, int, float]], during: list[tuple[str, int, float]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        chaos = Chaos(Path(folder), PERP, stop_timeout_s=60.0)  # longer than unanswered reports can last
+        venue = chaos.bench.venue
+        chaos.run(1)
+        for action, number, pause_s in before:
+            chaos.do(action, number)
+            chaos.run(pause_s)
+        chaos.heal()
+        fills_some(venue)
+        begin = sign = held(venue)
+        chaos.bench.loop.begin_close("flatten", SpotRule.LEAVE)
+        for action, number, pause_s in during:
+            if chaos.bench.loop.finished is None:
+                chaos.do(action, number)
+                chaos.bench.run(pause_s)
+                assert held(venue) * sign >= 0 and abs(held(venue)) <= abs(begin)
+        for action in ("submits work", "cancels work", "ledger works", "link up"):
+            chaos.do(action, 0)
+        venue.script.reports.clear()
+        ended = chaos.bench.end(180)
+        assert (ended.status, ended.clean, ended.closed) == (0, True, True)
+        assert (held(venue), venue.open_orders) == (0, {})
+        booked = [fill.trade_id for fill in chaos.bench.ledger.fills("main")]
+        assert sorted(booked) == sorted(fill.trade_id for fill in venue.fills)
         chaos.bench.die()
 
 

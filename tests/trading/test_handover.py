@@ -13,8 +13,9 @@ from api.base_client import DeadManScope
 from core.market.commands import Take
 from core.market.order import Side
 from core.trading.latches import Latches
-from core.trading.trading_loop import SpotRule
+from core.trading.trading_loop import LoopSettings, SpotRule
 from tests.trading.scripted_venue import ANSWER, LOSE, LOSE_ANSWER, PERP, ScriptedVenue
+from tests.trading.test_closing import fill_takes
 from tests.trading.workbench import BOTH, BOTH_SIX, Bench
 from utils.errors import LedgerError, VenueUnreachable
 
@@ -98,6 +99,18 @@ def test_the_next_life_waits_for_its_first_book_before_it_judges_the_orders(tmp_
     bench.feed = (9_999, 10_001)
     bench.run(3)
     assert (bench.phase, bench.venue.open_orders) == ("QUOTING", before)
+
+
+def test_a_next_life_with_lower_limits_holds_them_before_its_first_decision(tmp_path: Path) -> None:
+    bench = six_resting(tmp_path)
+    hand_over(bench)
+    bench.end()
+    bench.die()
+    bench.settings = LoopSettings.from_config({"interval_s": 1.0}, {"max_position": 1.0, "max_position_usd": 100_000})
+    bench.feed = None
+    bench.begin()
+    bench.run(1)
+    assert bench.resting == {"buy.0": 9_990, "sell.0": 10_010}
 
 
 def test_a_book_that_does_not_come_takes_the_orders_off(tmp_path: Path) -> None:
@@ -269,8 +282,26 @@ def test_a_gate_that_shuts_meanwhile_turns_it_into_a_stop(tmp_path: Path) -> Non
     stopped_instead(bench, record, "stale")
 
 
+def test_an_order_that_vanished_is_waited_for_until_it_is_known_what_became_of_it(tmp_path: Path) -> None:
+    venue = ScriptedVenue()
+    venue.capabilities = replace(venue.capabilities, history_lag_s=3.0)
+    bench = Bench(tmp_path, venue, interval_s=600.0)
+    bench.run(1)
+    key = bench.order_id("buy.0")
+    gone = venue.open_orders.pop(key)  # it has filled; no report tells of that for a while
+    bench.loop._bot.legs[0].want_report(bench.clock.now_ns())
+    bench.run(0.5)
+    record = hand_over(bench, settle_s=60.0)
+    bench.run(1)
+    assert record.orders is None
+    venue.fill(key, gone.size_lots, stream=False)
+    bench.run(4)
+    assert record.orders == (bench.order_id("sell.0"),)
+    assert bench.booked() == 1
+
+
 def test_a_limit_that_trips_meanwhile_goes_before_a_handover(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, risk={"max_loss": 3}, ack_timeout_s=60.0)
+    bench = Bench(tmp_path, ScriptedVenue(PERP), risk={"max_loss": 3, "max_loss_action": "close"}, ack_timeout_s=60.0)
     bench.run(1)
     bench.venue.fill(bench.order_id("buy.0"), 10)
     bench.run(1.5)
@@ -279,10 +310,12 @@ def test_a_limit_that_trips_meanwhile_goes_before_a_handover(tmp_path: Path) -> 
     bench.run(1.2)
     record = hand_over(bench, settle_s=60.0)
     bench.feed = (9_499, 9_501)
+    fill_takes(bench.venue)
     bench.run(2)
     bench.venue.script.cancel = ANSWER
-    ended = bench.end()
-    assert (ended.status, ended.handover, record.orders) == (77, False, None)
+    ended = bench.end(120)
+    assert (ended.status, ended.handover, ended.closed, record.orders) == (77, False, True, None)
+    assert bench.ledger.position("main").size_lots == 0
     assert Latches(tmp_path / "latches.json").get("max_loss") is not None
 
 

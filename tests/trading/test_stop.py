@@ -184,3 +184,13 @@ def test_nothing_is_sent_once_a_stop_has_begun_whatever_the_strategy_says(tmp_pa
     bench.run(1)
     assert bench.loop.finished is not None
     assert len(bench.venue.submitted) == sent
+
+
+def test_another_supervisor_begins_another_run(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, duration_s=30.0)
+    bench.run(22)
+    bench.die()
+    bench.begin(new_run=True)
+    bench.run(28)
+    assert bench.loop.finished is None
+    assert "duration" in bench.end().reason

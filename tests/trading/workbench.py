@@ -67,7 +67,7 @@ class Bench:
         self.feed: tuple[int, int] | None = (9_999, 10_001)  # a book of this arrives every 0.5 s
         self.begin()
 
-    def begin(self, only_close: SpotRule | None = None) -> None:
+    def begin(self, only_close: SpotRule | None = None, new_run: bool = False) -> None:
         """Build and start an incarnation."""
         self.fence += 1
         self.ledger = Ledger.open(self.folder / "ledger.db")
@@ -75,7 +75,7 @@ class Bench:
         leg = Leg("main", "scripted", "acc", self.venue.listed_instrument.symbol)
         legs = [LegRuntime(leg, self.venue, self.ids)]
         self.loop = TradingLoop(legs, self.strategy, self.settings, self.ledger, self.clock, self.stop_timeout_s)
-        self.loop.start(only_close)
+        self.loop.start(only_close, new_run)
 
     def die(self) -> None:
         """End an incarnation as a kill does: nothing is cancelled or saved."""
