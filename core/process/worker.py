@@ -19,6 +19,7 @@ from core.process.child_setup import SignalFlags, StopAsked, become_child, leave
 from core.process.claims import Claim, Claims, ClaimTaken, is_left_over
 from core.process.lease_keeper import LeaseKeeper
 from core.process.legs import claims_of
+from core.process.network_names import take_network_names
 from core.process.order_ids import ids_of_legs
 from core.process.run_record import RunRecord, has_left_overs, next_fence
 from core.process.secrets_of import secrets_in
@@ -90,9 +91,10 @@ class Worker:
         end = self._live(environ)
         if self.record is not None and end.clean:
             self._mark_clean()
-        log.info("worker_ended", extra={"fields": {"status": end.status, "reason": end.reason, "clean": end.clean}})
+        reason = redacted(end.reason)  # it may repeat a venue's words, and goes where no log's redaction reaches
+        log.info("worker_ended", extra={"fields": {"status": end.status, "reason": reason, "clean": end.clean}})
         self._say(
-            {"t": "exit", "status": end.status, "reason": end.reason, "clean": end.clean, "left": list(end.left_orders)}
+            {"t": "exit", "status": end.status, "reason": reason, "clean": end.clean, "left": list(end.left_orders)}
         )
         logging.shutdown()
         return end.status
@@ -100,9 +102,8 @@ class Worker:
     def _live(self, environ: dict[str, str]) -> LoopExit:
         try:
             resolved = resolve_secrets(self.config, environ, self.home.env_file)
-            setup_worker_logging(
-                self.home.log / f"{self.config.name}.log", self.config.name, redact=secrets_in(resolved)
-            )
+            hidden = [*secrets_in(resolved), *take_network_names(self.config, environ, self.home.env_file)]
+            setup_worker_logging(self.home.log / f"{self.config.name}.log", self.config.name, redact=hidden)
             return self._own_and_trade(resolved)
         except ClaimTaken as exc:
             return self._claim_refused(exc)
