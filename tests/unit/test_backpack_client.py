@@ -224,18 +224,21 @@ def test_subscription_is_one_signed_frame(bench: Bench) -> None:
     assert frame["signature"][0] == PUBLIC and frame["signature"][3] == "5000"
 
 
-def test_link_is_up_with_the_first_data(bench: Bench) -> None:
+def test_link_is_up_with_the_first_data_and_a_whole_book(bench: Bench) -> None:
     bench.opened().client.start_market_data()
     bench.connect()
-    assert bench.links == []
     bench.depth(11)
-    assert bench.links == [LinkUp]
+    bench.poll()
+    assert bench.links == []
+    bench.snapshot(11)
+    assert bench.links == [LinkUp] and len(bench.books) == 1
 
 
 def test_link_of_a_quiet_market_is_up_when_nothing_was_said_against_it(bench: Bench) -> None:
     bench.opened().client.start_market_data()
     bench.connect()
     due_ns = bench.poll(0.5)
+    bench.snapshot(11)
     assert bench.links == [] and due_ns is not None and due_ns <= bench.now + 500_000_000
     bench.poll(0.5)
     assert bench.links == [LinkUp]
@@ -249,15 +252,17 @@ def test_book_is_put_together_and_moves(bench: Bench) -> None:
     assert second.bids[0] == Level(10_000, 250) and second.sequence == 11 and second.local_ns == bench.now
 
 
-def test_gap_withdraws_the_book_and_leaves_the_link_up(bench: Bench) -> None:
+def test_gap_is_a_lost_link_until_a_new_book_is_whole(bench: Bench) -> None:
     bench.streaming()
     bench.poll(1)
     bench.depth(13)
+    assert bench.links == [LinkUp, LinkDown]
     bench.depth(14)
-    assert len(bench.books) == 1 and bench.links == [LinkUp]
-    levels = {"bids": [["98.00", "5"]], "asks": [["101.00", "3"]], "lastUpdateId": "12", "timestamp": 1}
-    bench.say("GET /api/v1/depth", 200, levels)
+    bench.poll(20)
+    assert len(bench.books) == 1 and bench.links == [LinkUp, LinkDown]
+    bench.snapshot(12)
     assert bench.books[-1].book.sequence == 14
+    assert bench.links == [LinkUp, LinkDown, LinkUp] and not bench.ws.reconnects
 
 
 def test_print_tells_who_took(bench: Bench) -> None:
@@ -277,6 +282,9 @@ def test_lost_socket_is_a_lost_link_and_its_return_a_new_subscription(bench: Ben
     assert len(bench.books) == 1
     bench.connect()
     bench.depth(50)
+    bench.poll()
+    assert bench.links == [LinkUp, LinkDown]  # the loop still has the book from before
+    bench.snapshot(50)
     assert bench.links == [LinkUp, LinkDown, LinkUp] and len(bench.ws.frames) == 2
 
 
@@ -330,7 +338,9 @@ def test_dropped_market_data_withdraws_the_book(bench: Bench) -> None:
     bench.poll(1)
     bench.ws.items.append(WsOverflow(100))
     bench.poll()
-    assert len(bench.sent("GET /api/v1/depth")) == 1 and bench.links == [LinkUp]
+    assert len(bench.sent("GET /api/v1/depth")) == 1 and bench.links == [LinkUp, LinkDown]
+    bench.snapshot(11)
+    assert bench.links == [LinkUp, LinkDown, LinkUp]
 
 
 def test_silent_depth_stream_whose_book_moves_is_a_new_connection(bench: Bench) -> None:
@@ -341,6 +351,7 @@ def test_silent_depth_stream_whose_book_moves_is_a_new_connection(bench: Bench) 
     bench.say("GET /api/v1/depth", 200, {"bids": [], "asks": [], "lastUpdateId": "12", "timestamp": 1})
     bench.poll(2)
     assert bench.ws.reconnects == ["the depth stream is silent while the book moves"]
+    assert bench.links == [LinkUp, LinkDown]
 
 
 def test_account_stream_that_does_not_speak_of_a_resting_order_is_a_new_connection(bench: Bench) -> None:
