@@ -16,7 +16,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from utils.home import CHECKOUT
 
 _OPENER = build_opener(ProxyHandler({}))  # loopback never goes through a proxy
-_START_S, _ANSWER_S, _END_S = 30.0, 30.0, 10.0
+_START_S, _ANSWER_S, _END_S = 90.0, 30.0, 10.0
 
 
 class SimRefusedRequest(Exception):
@@ -43,6 +43,11 @@ class SimProcess:
     def state(self, account: str | None = None) -> dict[str, Any]:
         """Return everything, or with `account` only that one under `accounts`."""
         return self._ask("GET", "state" + (f"?account={account}" if account else ""))
+
+    def requests(self, account: str, newest: int = 2_000) -> list[dict[str, Any]]:
+        """Return the newest requests of an account, oldest first, each with `at_ns` and `request`."""
+        found = self._ask("GET", f"state?account={account}&fills=0&requests={newest}")["recent"]
+        return [asked for asked in found if asked["account"] == account]
 
     def fault(self, kind: str, **params: Any) -> dict[str, Any]:
         """Arm a fault, or do it when it is one of those that are done at once; `clear` disarms."""

@@ -1,6 +1,6 @@
 """The simulator's control, on a port of its own: look at everything, make things go wrong, trade against a bot.
 
-    GET  /_sim/health, /_sim/state[?account=NAME][&fills=N]
+    GET  /_sim/health, /_sim/state[?account=NAME][&fills=N][&requests=N]
     POST /_sim/fault    {"kind", "count": 1, "account": null, "match": "", ...}, {"kind": "clear"[, "which"]}
     POST /_sim/price    {"symbol", "price"}    (or "mid": what the middle of the displayed market becomes)
     POST /_sim/account  {"account"?, "balances"?, "credentials"?} -> the row of the hello line
@@ -70,12 +70,12 @@ class Control:
     async def _state(self, request: web.Request) -> web.Response:
         self._server.advance()
         try:
-            fills = int(request.query.get("fills", 1000))
+            fills, requests = (int(request.query.get(name, most)) for name, most in (("fills", 1000), ("requests", 0)))
             account = request.query.get("account")
             names = list(self._exchange.accounts) if account is None else [self._account({"account": account})]
         except ValueError as exc:
             return web.json_response({"error": str(exc)}, status=400)
-        return web.json_response(state_of(self._server, names, fills))
+        return web.json_response(state_of(self._server, names, fills, requests))
 
     # -- what can be asked for --------------------------------------------------------------------------------------
     async def fault(self, plain: Plain) -> Plain:

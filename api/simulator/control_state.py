@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 Plain = dict[str, Any]
 
 
-def state_of(server: VenueServer, accounts: Sequence[str], fills: int) -> Plain:
-    """Return the state, with up to `fills` newest fills of each account."""
+def state_of(server: VenueServer, accounts: Sequence[str], fills: int, requests: int) -> Plain:
+    """Return the state, with up to `fills` newest fills of each account and the newest `requests`, oldest first."""
     exchange = server.exchange
     return {
         "venue": server.venue,
@@ -27,6 +28,7 @@ def state_of(server: VenueServer, accounts: Sequence[str], fills: int) -> Plain:
             "requests": dict(sorted(server.counters.items())),
             "violations": dict(sorted(server.violations.items())),
         },
+        "recent": [asdict(asked) for asked in list(server.recent)[max(0, len(server.recent) - requests) :]],
         "paused": exchange.is_paused,
         "faults": server.faults.armed(),
         "sockets": [{"name": socket.name, "account": socket.account} for socket in server.sockets],

@@ -121,6 +121,20 @@ def test_reset_leaves_no_orders_and_no_faults_and_a_market_that_moves() -> None:
     run(scenario)
 
 
+def test_state_tells_the_newest_requests_when_asked() -> None:
+    async def scenario(bench: Bench) -> None:
+        for where in ("/ping", "/nowhere", "/ping"):
+            await bench.venue("GET", where)
+        _, state = await bench.control("state")
+        assert state["recent"] == []
+        _, state = await bench.control("state?requests=2")
+        assert [row["request"] for row in state["recent"]] == ["GET (unknown)", "GET /v1/ping"]
+        first, second = (row["at_ns"] for row in state["recent"])
+        assert first <= second and state["recent"][0]["account"] is None
+
+    run(scenario)
+
+
 def test_state_counts_requests_by_route_and_never_shows_credentials() -> None:
     async def scenario(bench: Bench) -> None:
         await bench.venue("GET", "/ping")
