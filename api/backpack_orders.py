@@ -8,7 +8,7 @@ from functools import partial
 
 from api.backpack_answers import VenueOrder, batch_of, order_of, orders_of
 from api.backpack_calls import Calls, Reply
-from api.backpack_errors import NOT_FOUND, UNKNOWN, Problem, expiry_reason, problem_of, reject_reason
+from api.backpack_errors import AUTH, NOT_FOUND, UNKNOWN, Problem, expiry_reason, problem_of, reject_reason
 from api.backpack_records import OrderRecords, SentOrder
 from api.backpack_wire import BackpackWire, order_params
 from api.http_call import Lane
@@ -114,6 +114,8 @@ class OrderDesk:
             self._on_state(sent, order)
 
     def _on_refused(self, sent: SentOrder, order: Order, problem: Problem) -> None:
+        if problem.kind == AUTH:
+            self._calls.refuse(problem)
         if problem.kind == UNKNOWN or sent.is_accepted:  # a refusal of what the stream has shown says nothing
             self._records.doubtful(sent, problem.text)
         else:

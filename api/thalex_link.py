@@ -257,7 +257,7 @@ class ThalexLink:
         try:
             market = find_market(result, self._context.symbol)
             self._set_up(instrument_of(market, self._settings))
-        except VenueRefused as exc:
+        except (VenueRefused, VenueUnreachable) as exc:
             self.fail(exc)
             return
         self.expiry_ms = market.expiry_ms
@@ -310,9 +310,9 @@ class ThalexLink:
         self.market.start_over()
 
     def missing_channels(self, channels: Sequence[str]) -> None:
-        """Refuse to go on without a channel; later on begin again, with the transport's backoff."""
+        """Give up the start without a channel: the venue may be half there; later on begin again, with a backoff."""
         reason = f"thalex did not subscribe {', '.join(channels)}"
         if self._is_opening:
-            self.fail(VenueRefused(reason))
+            self.fail(VenueUnreachable(reason))
         else:
             self.reconnect(reason)

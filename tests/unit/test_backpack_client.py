@@ -73,6 +73,13 @@ def test_market_that_is_closed_can_be_opened_to_cancel(bench: Bench, caplog: pyt
         ("/api/v1/account", 400, {"code": "INVALID_SIGNATURE", "message": "x"}, VenueAuthError, "INVALID_SIGNATURE"),
         ("/api/v1/account", 401, {"code": "UNAUTHORIZED", "message": "x"}, VenueAuthError, "UNAUTHORIZED"),
         ("/api/v1/account", 403, {"code": "FORBIDDEN", "message": "x"}, VenueAuthError, "create a key"),
+        ("/api/v1/markets", 200, [], VenueUnreachable, "lists no market at all"),
+        ("/api/v1/markets", 403, b"<html>", VenueUnreachable, "HTTP_403"),
+        ("/api/v1/markets", 404, b"<html>", VenueUnreachable, "HTTP_404"),
+        ("/api/v1/markets", 404, {"message": "no Route matched"}, VenueUnreachable, "no Route matched"),
+        ("/api/v1/markets", 400, b"<html>", VenueUnreachable, "HTTP_400"),
+        ("/api/v1/account", 403, b"<html>", VenueUnreachable, "HTTP_403"),
+        ("/api/v1/account", 400, {"code": "INVALID_RANGE", "message": "x"}, VenueRefused, "INVALID_RANGE"),
         ("/api/v1/account", 429, {"code": "TOO_MANY_REQUESTS", "message": "x"}, VenueUnreachable, "TOO_MANY"),
     ],
 )
@@ -455,7 +462,16 @@ def test_no_position_is_flat(bench: Bench, flat: Any) -> None:
 
 @pytest.mark.parametrize("part", ["orders", "fills", "position", "balances"])
 @pytest.mark.parametrize(
-    "trouble", [(503, None), (200, b"<html>"), (200, {"odd": 1}), (200, None), (400, {"code": "X"})]
+    "trouble",
+    [
+        (503, None),
+        (404, b"<html>"),
+        (404, {"message": "no Route matched"}),
+        (200, b"<html>"),
+        (200, {"odd": 1}),
+        (200, None),
+        (400, {"code": "X"}),
+    ],
 )
 def test_part_that_cannot_be_read_makes_the_report_incomplete(bench: Bench, part: str, trouble: Any) -> None:
     bench.opened().client.request_report(1, "5")

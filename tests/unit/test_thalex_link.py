@@ -97,9 +97,15 @@ def test_venue_that_cannot_be_reached_is_told_in_bounded_time(monkeypatch: pytes
     assert bench.venue.closed
 
 
-def test_channel_that_the_venue_leaves_out_is_refused_at_open() -> None:
+@pytest.mark.parametrize("listed", [[], [{"instrument_name": "BTC-OPTION", "type": "option"}]])
+def test_venue_that_lists_nothing_to_trade_is_waited_for(listed: list[dict[str, str]]) -> None:
+    with pytest.raises(VenueUnreachable, match="at all"):
+        Bench(venue=FakeThalex(answers={"public/instruments": listed})).open()
+
+
+def test_channel_that_the_venue_leaves_out_at_open_is_waited_for() -> None:
     bench = Bench(venue=FakeThalex(answers={"private/subscribe": ["account.orders"]}))
-    with pytest.raises(VenueRefused, match=r"account\.trade_history, account\.portfolio"):
+    with pytest.raises(VenueUnreachable, match=r"account\.trade_history, account\.portfolio"):
         bench.open()
 
 
