@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from api.simulator.server import VenueServer
 
 Plain = dict[str, Any]
+_LEVELS = 5  # of a book, a side
 
 
 def state_of(server: VenueServer, accounts: Sequence[str], fills: int, requests: int) -> Plain:
@@ -42,10 +43,18 @@ def _market_row(exchange: SimExchange, market: SimMarket) -> Plain:
         "bid": prices[Side.BUY],
         "ask": prices[Side.SELL],
         "mark": f"{exchange.mark(market.symbol):f}",
+        "bids": _levels(market, Side.BUY),
+        "asks": _levels(market, Side.SELL),
         "sequence": market.sequence,
         "tick_size": f"{market.instrument.tick_size:f}",
         "lot_size": f"{market.instrument.lot_size:f}",
     }
+
+
+def _levels(market: SimMarket, side: Side) -> list[list[str]]:
+    """Return the best levels of the public book, best first: price and size."""
+    found = market.book.top(side, _LEVELS)
+    return [[_price(market, level.price_ticks), _size(market, level.size_lots)] for level in found]
 
 
 def _account_row(server: VenueServer, name: str, fills: int) -> Plain:

@@ -7,8 +7,12 @@ import os
 import signal
 import time
 
+import pytest
+
 from tests.process.fleet_parts import Fleet, kill_all
 from tests.process.live_fleet import SECRET_KEYS, VENUES, LiveFleet
+
+pytestmark = pytest.mark.timeout(300)  # some waits are long on a busy machine
 
 
 @VENUES
@@ -183,8 +187,8 @@ def test_a_stop_does_not_wait_for_a_venue_that_was_not_open_yet(live: LiveFleet)
         live.fleet.until(lambda: "worker_started" in _log(live.fleet, "one"))
         began = time.monotonic()
         live.fleet.run("bot", "stop", "one")
-        row = live.comes_to("one", "STOPPED", 10)
-        assert time.monotonic() - began < 6
+        row = live.comes_to("one", "STOPPED")
+        assert time.monotonic() - began < 20  # the venue would be waited for a minute
         assert row["last_exit"]["status"] == 0
     finally:
         os.kill(live.sim.process.pid, signal.SIGCONT)

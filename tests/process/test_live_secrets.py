@@ -16,6 +16,7 @@ from core.process.network_names import NAMES
 from tests.process.live_fleet import SECRET_KEYS, VENUES, LiveFleet
 from tests.process.tls_proxy import TlsProxy
 
+pytestmark = pytest.mark.timeout(300)  # some waits are long on a busy machine
 HOST = "venue.test"
 LEAST = 12  # shorter pieces of a key occur by chance
 
@@ -59,7 +60,6 @@ def assert_seen_nowhere(live: LiveFleet, forbidden: list[bytes]) -> None:
     assert found == {}
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("venue", "where"), [("backpack", "environment"), ("thalex", ".env")])
 def test_workers_and_sweepers_go_through_the_proxy_and_its_password_is_seen_nowhere(
     live: LiveFleet, proxy: TlsProxy, where: str
@@ -82,7 +82,6 @@ def test_workers_and_sweepers_go_through_the_proxy_and_its_password_is_seen_nowh
     assert_seen_nowhere(live, proxy.forbidden)
 
 
-@pytest.mark.timeout(300)
 @VENUES
 def test_a_proxy_that_refuses_the_password_is_told_without_it(live: LiveFleet, proxy: TlsProxy) -> None:
     live.add("one", **behind_tls(live))
@@ -94,7 +93,6 @@ def test_a_proxy_that_refuses_the_password_is_told_without_it(live: LiveFleet, p
     assert_seen_nowhere(live, [*proxy.forbidden, b"wr0ngwr0ng"])
 
 
-@pytest.mark.timeout(300)
 @VENUES
 def test_a_wrong_key_is_seen_nowhere(live: LiveFleet) -> None:
     wrong = live.give_wrong_secret()
@@ -104,7 +102,6 @@ def test_a_wrong_key_is_seen_nowhere(live: LiveFleet) -> None:
     assert_seen_nowhere(live, pieces(live.keys, live.venue) + pieces(wrong, live.venue))
 
 
-@pytest.mark.timeout(300)
 @VENUES
 def test_a_key_that_is_revoked_while_its_bot_is_swept_is_seen_nowhere(live: LiveFleet) -> None:
     live.add("one")
@@ -116,7 +113,6 @@ def test_a_key_that_is_revoked_while_its_bot_is_swept_is_seen_nowhere(live: Live
     assert_seen_nowhere(live, pieces(live.keys, live.venue) + pieces(wrong, live.venue))
 
 
-@pytest.mark.timeout(300)
 @VENUES
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGKILL])
 def test_a_key_of_a_crashed_bot_is_seen_nowhere(live: LiveFleet, number: signal.Signals) -> None:

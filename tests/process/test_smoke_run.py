@@ -12,6 +12,8 @@ from tests.process.live_fleet import VENUES, LiveFleet
 from utils.exit_statuses import DONE
 from utils.home import CHECKOUT
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def smoke(live: LiveFleet, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(CHECKOUT / "run.py"), "smoke", "one", "--duration", "20", *arguments]
@@ -25,7 +27,6 @@ def counts(output: str) -> dict[str, int]:
     return {words: int(count) for words, count in re.findall(r"^  ([^\d\n]*\S) +(\d+)$", output, re.MULTILINE)}
 
 
-@pytest.mark.timeout(300)
 @VENUES
 def test_a_trial_places_moves_and_cancels_and_leaves_nothing(live: LiveFleet) -> None:
     live.add("one")
@@ -40,7 +41,6 @@ def test_a_trial_places_moves_and_cancels_and_leaves_nothing(live: LiveFleet) ->
     assert live.sim.state()["counters"]["violations"] == {}
 
 
-@pytest.mark.timeout(300)
 @VENUES
 def test_a_trial_whose_orders_are_all_refused_has_failed(live: LiveFleet) -> None:
     live.add("one")
