@@ -25,7 +25,18 @@ class LiveFleet:
         self.fleet, self.sim, self.venue = fleet, sim, venue
         self.account = f"t{sim.process.pid}{len(sim.state()['accounts'])}"
         self.keys = {key: str(value) for key, value in sim.account(account=self.account)["credentials"].items()}
+        self._violations = self._counted()
         self.give_secrets()
+
+    def _counted(self) -> dict[str, int]:
+        found: dict[str, int] = self.sim.state()["counters"]["violations"]
+        return found
+
+    def violations(self) -> dict[str, int]:
+        """Return what the simulator counts against its clients since this fleet was made."""
+        return {
+            kind: more for kind, count in self._counted().items() if (more := count - self._violations.get(kind, 0))
+        }
 
     def give_secrets(self, environ: Mapping[str, str] | None = None, **changed: str) -> dict[str, str]:
         """Write `.env` with the account's keys, some of them changed, and other names; return the keys."""

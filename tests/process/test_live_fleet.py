@@ -29,7 +29,7 @@ def test_a_killed_live_worker_is_swept_and_replaced_and_a_stop_leaves_nothing(li
     done = live.fleet.run("stop", timeout=90)
     assert done.returncode == 0, done.stderr
     assert live.open_orders() == []
-    assert live.sim.state()["counters"]["violations"] == {}
+    assert live.violations() == {}
 
 
 @VENUES

@@ -38,7 +38,7 @@ def test_a_trial_places_moves_and_cancels_and_leaves_nothing(live: LiveFleet) ->
     assert "left at the venue: nothing" in done.stdout
     account = live.sim.state(live.account)["accounts"][live.account]
     assert (account["open_orders"], account["fills"]) == ([], [])
-    assert live.sim.state()["counters"]["violations"] == {}
+    assert live.violations() == {}
 
 
 @VENUES
