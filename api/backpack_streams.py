@@ -70,6 +70,7 @@ class Streams:
         self._leg, self._instrument, self._ws, self._calls = leg, instrument, ws, calls
         self._wire, self._news, self._put = wire, news, put
         self._upkeep = BookUpkeep(book_depth, self._ask_book, self._deliver, self._on_dead_depth, self._link_down)
+        self.on_reopened: Callable[[], None] = lambda: None
         self._works = False  # the subscription
         self._has_book = False  # the loop has the newest book
         self._told_up = False
@@ -88,15 +89,17 @@ class Streams:
             if isinstance(item, WsMessage):
                 self._on_message(item)
             elif isinstance(item, WsOpened):
-                self._on_opened()
+                self._on_opened(item)
             elif isinstance(item, WsOverflow):
                 _log.warning("market_data_dropped", extra={"fields": {"messages": item.dropped}})
                 self._upkeep.overflow(now_ns)
             else:
                 self._on_closed(item)
 
-    def _on_opened(self) -> None:
+    def _on_opened(self, item: WsOpened) -> None:
         self._leaves = False
+        if item.number > 1:
+            self.on_reopened()
         try:
             self._ws.send(self._subscription())
         except VenueUnreachable as exc:  # it is closed again already, or takes nothing

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
@@ -56,6 +57,10 @@ class SimProcess:
     def price(self, symbol: str, price: Any) -> dict[str, Any]:
         """Move a market."""
         return self._ask("POST", "price", {"symbol": symbol, "price": str(price)})
+
+    def tick(self, symbol: str, multiple: int) -> Decimal:
+        """List another tick size, a multiple of the first one; return it."""
+        return Decimal(self._ask("POST", "tick", {"symbol": symbol, "multiple": multiple})["tick_size"])
 
     def account(self, **params: Any) -> dict[str, Any]:
         """Open a fresh account; returns {"account", "credentials", "balances"}."""

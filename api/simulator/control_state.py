@@ -46,7 +46,7 @@ def _market_row(exchange: SimExchange, market: SimMarket) -> Plain:
         "bids": _levels(market, Side.BUY),
         "asks": _levels(market, Side.SELL),
         "sequence": market.sequence,
-        "tick_size": f"{market.instrument.tick_size:f}",
+        "tick_size": f"{market.listed.tick_size:f}",
         "lot_size": f"{market.instrument.lot_size:f}",
     }
 

@@ -53,6 +53,7 @@ class LiveUnderTest:
     part_lots: int = 30
     repeats_fills: bool = True
     fee_in_base: bool = False
+    hears_of_its_tick: bool = True
     mode: str = "live"
     settings: Mapping[str, Any] = field(default_factory=dict)
     balances: Mapping[str, str] | None = None
@@ -123,6 +124,12 @@ class LiveUnderTest:
             return ours[: len(true)] == [(Decimal(price), Decimal(size)) for price, size in true]
 
         session.wait(lambda: seen(session.book.bids, market["bids"]) and seen(session.book.asks, market["asks"]))
+
+    def change_tick(self, session: Session) -> Decimal:
+        """List a coarser tick, and cut the lines: on a new one the listing is read again."""
+        found = self.sim.tick(session.client.instrument.venue_symbol, 5)
+        self.sim.fault("disconnect")
+        return found
 
 
 VENUES |= {

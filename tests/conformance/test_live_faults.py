@@ -19,6 +19,7 @@ from core.market.order import OrderState, Side
 from tests.conformance.live_bot import LiveBot
 from tests.conformance.live_venues import LiveUnderTest
 from tests.conformance.venues import VENUES
+from utils.errors import VenueUnreachable
 
 SLOTS = 4  # two layers a side
 SIZES = {"backpack": "0.1", "backpack_perp": "0.1", "thalex": "0.01"}
@@ -398,3 +399,14 @@ def test_no_order_is_ever_of_unknown_outcome_for_long(stage: Stage) -> None:
     states = {order.state for order in stage.bot.bot.ledger.open_orders("main")}
     assert OrderState.UNKNOWN not in states
     assert {Side(order["side"]) for order in stage.bot.open_at_venue()} == set(Side)
+
+
+def test_changed_tick_size_ends_the_bot_and_its_next_life_counts_in_it(stage: Stage) -> None:
+    tick = stage.venue.sim.tick(stage.bot.bot.clients[0].instrument.venue_symbol, 5)
+    stage.fault("disconnect")  # on a new connection the listing is read again
+    with pytest.raises(VenueUnreachable, match="tick size"):
+        stage.bot.run(lambda: False, 40)
+    stage.bot.kill()
+    stage.bot = stage.bot.again().start()
+    stage.bot.run(stage.is_whole, 25)
+    assert [order["price"] for order in stage.bot.open_at_venue() if Decimal(order["price"]) % tick] == []

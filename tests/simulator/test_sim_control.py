@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -102,6 +103,36 @@ def test_moved_price_is_the_new_mark() -> None:
     async def scenario(bench: Bench) -> None:
         status, answer = await bench.control("price", {"symbol": SPOT, "price": "123.45"})
         assert status == 200 and answer["symbol"] == SPOT and float(answer["mark"]) == pytest.approx(123.45, abs=0.01)
+
+    run(scenario)
+
+
+def test_coarser_tick_is_listed_displayed_and_asked_for_until_a_reset() -> None:
+    async def scenario(bench: Bench) -> None:
+        order = {"account": "a", "symbol": SPOT, "side": "buy", "price": "90", "size": "1"}
+        await bench.control("order", order)
+        _, state = await bench.control("state")
+        first = Decimal(state["markets"][SPOT]["tick_size"])
+        status, answer = await bench.control("tick", {"symbol": SPOT, "multiple": 7})
+        assert (status, Decimal(answer["tick_size"])) == (200, 7 * first)
+        _, state = await bench.control("state")
+        market = state["markets"][SPOT]
+        assert Decimal(market["tick_size"]) == 7 * first and not state["accounts"]["a"]["open_orders"]
+        assert [price for price, _ in market["bids"] + market["asks"] if Decimal(price) % (7 * first)] == []
+        assert (await bench.control("order", {**order, "price": str(first * 701)}))[0] == 400
+        assert (await bench.control("order", {**order, "price": str(first * 700)}))[0] == 200
+        await bench.control("reset", {})
+        _, state = await bench.control("state")
+        assert Decimal(state["markets"][SPOT]["tick_size"]) == first
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("multiple", [0, -1, 1.5, True, None, 10**6])
+def test_tick_that_makes_no_sense_is_refused(multiple: object) -> None:
+    async def scenario(bench: Bench) -> None:
+        status, answer = await bench.control("tick", {"symbol": SPOT, "multiple": multiple})
+        assert status == 400 and "multiple is" in answer["error"]
 
     run(scenario)
 

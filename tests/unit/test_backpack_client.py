@@ -10,7 +10,7 @@ import pytest
 from api.backpack_client import BackpackClient
 from api.backpack_streams import is_market_data
 from api.base_client import ClientContext
-from api.ws_transport import WsOverflow
+from api.ws_transport import WsOpened, WsOverflow
 from core.market.book import Level
 from core.market.client_ids import ClientOrderIds
 from core.market.events import LinkDown, LinkUp, TradePrint
@@ -600,3 +600,59 @@ def test_report_refused_for_its_time_is_read_with_a_measured_one(bench: Bench) -
 def test_context_needs_no_more_than_the_interface_says() -> None:
     context = ClientContext("backpack", "SOL-PERP", "a", "bot", "", ())
     assert BackpackClient({}, context).rate_scopes()[0].key == "backpack:ip"
+
+
+# The listing
+
+LISTING = "GET /api/v1/market"
+
+
+def listing(**filters: str) -> dict[str, Any]:
+    found = market("SOL_USDC_PERP", "PERP")
+    for part in found["filters"].values():
+        part |= {key: value for key, value in filters.items() if key in part}
+    return found
+
+
+def test_listing_that_has_not_changed_is_read_again_now_and_then(bench: Bench) -> None:
+    bench.opened().poll(299)
+    assert bench.sent(LISTING) == []
+    bench.poll(1)
+    assert bench.say(LISTING, 200, listing()).query == {"symbol": "SOL_USDC_PERP"}
+    bench.poll(300)
+    assert len(bench.sent(LISTING)) == 1
+
+
+@pytest.mark.parametrize("answer", [(503, None), (200, b"<html>"), (200, {"odd": 1}), (404, {"code": "X"})])
+def test_listing_that_cannot_be_read_changes_nothing(bench: Bench, answer: tuple[int, Any]) -> None:
+    bench.opened().poll(300)
+    bench.say(LISTING, *answer)
+    bench.poll(1)
+
+
+@pytest.mark.parametrize(
+    ("filters", "says"), [({"tickSize": "0.05"}, "tick size from 0.01 to 0.05"), ({"stepSize": "0.1"}, "lot size from")]
+)
+def test_increments_that_have_changed_end_the_client(bench: Bench, filters: dict[str, str], says: str) -> None:
+    bench.opened().poll(300)
+    with pytest.raises(VenueUnreachable, match=says):
+        bench.say(LISTING, 200, listing(**filters))
+
+
+def test_listing_is_read_soon_on_a_new_connection(bench: Bench) -> None:
+    bench.streaming()
+    bench.poll(10)
+    assert bench.sent(LISTING) == []
+    bench.lose()
+    bench.ws.items.append(WsOpened(2, None))
+    bench.poll()
+    assert len(bench.sent(LISTING)) == 1
+
+
+@pytest.mark.parametrize("code", ["INVALID_PRICE", "INVALID_QUANTITY"])
+def test_listing_is_read_soon_when_an_orders_price_or_size_is_refused(bench: Bench, code: str) -> None:
+    bench.opened().poll(10)
+    bench.submit()
+    bench.say("POST /api/v1/order", 400, {"code": code, "message": "No"})
+    bench.poll()
+    assert len(bench.sent(LISTING)) == 1
