@@ -112,8 +112,12 @@ class Calls:
     def _hand_out(self, answer: HttpAnswer) -> None:
         reply = reply_of(answer)
         if reply.problem is not None and reply.problem.kind == AUTH:
-            self._refusal = VenueAuthError(reply.problem.text)
+            self.refuse(reply.problem)
         answer.call.tag(reply)
+
+    def refuse(self, problem: Problem) -> None:
+        """Note that the venue refused the key within an answer that was a yes as a whole: `take` raises it."""
+        self._refusal = VenueAuthError(problem.text)
 
     def step(self, now_ns: int) -> int:
         """Send what may go now and measure the clock in an interval; return when to be called next."""
@@ -174,4 +178,5 @@ def _ignore(reply: Reply) -> None:
 def _error_of(problem: Problem) -> VenueError:
     if problem.kind == AUTH:
         return VenueAuthError(problem.text)
-    return VenueRefused(problem.text) if problem.kind in _DEFINITE else VenueUnreachable(problem.text)
+    is_definite = problem.kind in _DEFINITE and problem.is_spoken
+    return VenueRefused(problem.text) if is_definite else VenueUnreachable(problem.text)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from api.backpack_answers import candles_of
 from api.backpack_calls import Calls, Reply
+from api.backpack_listing import Listing
 from api.backpack_markets import AccountFacts, ListedMarket, account_of, find_market, instrument_of, markets_of
 from api.backpack_news import OrderNewsDesk
 from api.backpack_orders import CREATE_TIMEOUT_S, OrderDesk
@@ -107,6 +108,7 @@ class BackpackClient(ExchangeClient):
         if self._wire is not None:
             self._account = _read(account_of, self._calls.wait(self._wire.account), "the account")
         self.instrument = instrument_of(market, self._account)
+        self._listing = Listing(self.instrument, self._calls, self.context.now_ns())
         is_margin = self.instrument.kind != "spot"
         self.capabilities = replace(self.capabilities, reduce_only=is_margin, funding=self.instrument.kind == "perp")
         if market.trading != "open":
@@ -132,6 +134,7 @@ class BackpackClient(ExchangeClient):
         redeem = bool(self.config.get("auto_lend_redeem"))
         records = OrderRecords(self._leg, ids, self._inbox.put)
         self._orders = OrderDesk(instrument, records, self._calls, wire, context.now_ns, redeem)
+        self._orders.on_off_grid = self._listing.hurry
         self._news = OrderNewsDesk(self._leg, instrument, records, self._orders, context.now_ns)
         self._reports = ReportGatherer(
             self._leg, instrument, records, self._calls, wire, self._inbox.put, context.utc_ns, redeem
@@ -209,6 +212,7 @@ class BackpackClient(ExchangeClient):
         depth = int(config.get("book_depth") or 10)
         wiring = (self._calls, self._wire, self._news, self._inbox.put, depth)
         self._streams = Streams(self._leg, self.instrument, ws, *wiring)
+        self._streams.on_reopened = self._listing.hurry
         ws.start()
 
     def submit(self, orders: Sequence[Order]) -> None:
@@ -249,7 +253,7 @@ class BackpackClient(ExchangeClient):
             due.append(self._streams.step(now_ns))
         if self._orders is not None:
             due.append(self._orders.step(now_ns))
-        due.append(self._calls.step(now_ns))
+        due += [self._calls.step(now_ns), self._listing.step(now_ns)]
         if self._calls.take():  # sending may have found answers, whose wake-up call is spent: look at once what follows
             return now_ns
         return min(each for each in due if each is not None)

@@ -63,12 +63,16 @@ _FIRST_WORD = {FUNDS: "insufficient_funds", RATE: "rate_limited", REDUCE_ONLY: "
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A refusal of the venue; `kind` is one of the classes above."""
+    """A refusal of the venue; `kind` is one of the classes above.
+
+    `is_spoken`: it has a code of the venue; else it may be a page of something between us and the venue.
+    """
 
     code: str
     message: str
     kind: str
     status: int | None = None
+    is_spoken: bool = True
 
     @property
     def retry(self) -> str:
@@ -90,7 +94,7 @@ def problem_of(status: int | None, payload: Any) -> Problem:
     if isinstance(payload, Mapping):
         code, message = _word(payload.get("code")), _word(payload.get("message"))
     kind = _kind(code, message, status)
-    return Problem(code or f"HTTP_{status}", message or "no words of the venue", kind, status)
+    return Problem(code or f"HTTP_{status}", message or "no words of the venue", kind, status, bool(code))
 
 
 def _word(value: Any) -> str:
@@ -108,12 +112,14 @@ def _kind(code: str, message: str, status: int | None) -> str:
 
 
 def _kind_of_status(status: int | None, spoken: bool) -> str:
-    """Judge an answer whose code we do not know; without a code it may come from a proxy in between."""
+    """Judge an answer whose code we do not know; without a code it may come from something in between."""
     if status is None or status >= 500 or status == 408 or status < 400:
         return UNKNOWN
     if status == 429:
         return RATE
-    if status == 401 or (status == 403 and spoken):
+    if status in (403, 404) and not spoken:
+        return UNKNOWN
+    if status in (401, 403):
         return AUTH
     return NOT_FOUND if status == 404 else BAD_REQUEST
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from api.backpack_values import amount, complete, mapping, optional, rows, text
 from core.market.instrument import Instrument
-from utils.errors import VenueRefused
+from utils.errors import VenueRefused, VenueUnreachable
 
 _KINDS = {"SPOT": "spot", "PERP": "perp"}
 _NAMES_TOLD = 3
@@ -96,7 +96,12 @@ def account_of(payload: Any) -> AccountFacts:
 
 
 def find_market(markets: Sequence[ListedMarket], symbol: str) -> ListedMarket:
-    """Return the market of our name or the venue's. Raises VenueRefused naming it and the nearest ones."""
+    """Return the market of our name or the venue's.
+
+    Raises VenueRefused naming it and the nearest ones, VenueUnreachable when the venue lists nothing at all.
+    """
+    if not markets:
+        raise VenueUnreachable("Backpack lists no market at all; wait for the venue")
     wanted = symbol.upper()
     found = next((market for market in markets if market.kind and wanted in market.names), None)
     if found is not None:

@@ -8,7 +8,7 @@ from functools import partial
 
 from api.backpack_answers import VenueOrder, batch_of, order_of, orders_of
 from api.backpack_calls import Calls, Reply
-from api.backpack_errors import NOT_FOUND, UNKNOWN, Problem, expiry_reason, problem_of, reject_reason
+from api.backpack_errors import AUTH, NOT_FOUND, UNKNOWN, Problem, expiry_reason, problem_of, reject_reason
 from api.backpack_records import OrderRecords, SentOrder
 from api.backpack_wire import BackpackWire, order_params
 from api.http_call import Lane
@@ -21,6 +21,7 @@ MAX_BATCH = 20  # orders a request; the venue's own limit is not documented
 CREATE_TIMEOUT_S = 4.0  # to leave this host, and again to be answered
 _LOOK_AFTER_NS = 1_000_000_000  # at an order whose end was promised and is not told
 _MAX_LOOKS = 3
+_OFF_GRID = frozenset({"INVALID_PRICE", "INVALID_QUANTITY"})  # the increments may have changed
 _RESTING = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED})
 
 
@@ -42,6 +43,7 @@ class OrderDesk:
         self._looks: dict[str, tuple[int, int]] = {}  # our id -> when to look at the order, and how many times we did
         self.on_new_id: Callable[[SentOrder], None] = lambda sent: None
         self.on_resting: Callable[[SentOrder], None] = lambda sent: None
+        self.on_off_grid: Callable[[], None] = lambda: None
 
     # New orders
 
@@ -114,6 +116,10 @@ class OrderDesk:
             self._on_state(sent, order)
 
     def _on_refused(self, sent: SentOrder, order: Order, problem: Problem) -> None:
+        if problem.kind == AUTH:
+            self._calls.refuse(problem)
+        if problem.code in _OFF_GRID:
+            self.on_off_grid()
         if problem.kind == UNKNOWN or sent.is_accepted:  # a refusal of what the stream has shown says nothing
             self._records.doubtful(sent, problem.text)
         else:

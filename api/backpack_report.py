@@ -21,7 +21,6 @@ from api.backpack_answers import (
     positions_of,
 )
 from api.backpack_calls import Build, Calls, Reply
-from api.backpack_errors import NOT_FOUND
 from api.backpack_records import OrderRecords
 from api.backpack_values import MS
 from api.backpack_wire import FILLS_PER_PAGE, BackpackWire
@@ -34,6 +33,7 @@ _OVERLAP_MS = 120_000  # the history may be behind the stream; what is read twic
 _FIRST_LOOK_MS = 24 * 3600 * 1000  # how far back a bot without a mark looks
 _MAX_PAGES = 100
 _MAX_AT_ONCE = 4
+_NO_POSITION = "RESOURCE_NOT_FOUND"  # nothing but the venue's own word means that there is none
 _REST = (OrderState.NEW, OrderState.PARTIALLY_FILLED)
 
 
@@ -103,7 +103,7 @@ class ReportGatherer:
         """Take a part in; a part that says False has more to come."""
         if self._running.get(gathering.request_id) is not gathering:
             return
-        flat = part == "position" and reply.problem is not None and reply.problem.kind == NOT_FOUND
+        flat = part == "position" and reply.problem is not None and reply.problem.code == _NO_POSITION
         if reply.trouble and not flat:
             self._fail(gathering, f"{part}: {reply.trouble}")
             return

@@ -1,8 +1,9 @@
 """Backpack's websocket: one signed subscription for the market and the account, and what follows from its life.
 
 The venue does not acknowledge a subscription. It counts as made when the first data of it comes, or when nothing was
-said against it for a while; a market can be quiet. That the account's part of it is alive shows when an order rests:
-the stream must speak of it.
+said against it for a while; a market can be quiet. The link is up when it is made and a whole book was told, and down
+as soon as one of the two is gone: what the loop has of the book is no price then. That the account's part of the
+subscription is alive shows when an order rests: the stream must speak of it.
 """
 
 from __future__ import annotations
@@ -68,9 +69,11 @@ class Streams:
     ) -> None:
         self._leg, self._instrument, self._ws, self._calls = leg, instrument, ws, calls
         self._wire, self._news, self._put = wire, news, put
-        self._upkeep = BookUpkeep(book_depth, self._ask_book, self._deliver, self._on_dead_depth)
-        self._is_up = False
-        self._was_told = ""  # why the link is down, if the loop was told
+        self._upkeep = BookUpkeep(book_depth, self._ask_book, self._deliver, self._on_dead_depth, self._link_down)
+        self.on_reopened: Callable[[], None] = lambda: None
+        self._works = False  # the subscription
+        self._has_book = False  # the loop has the newest book
+        self._told_up = False
         self._subscribed_ns: int | None = None  # when, while it is not known whether it worked
         self._leaves = False  # this connection is given up; what still comes of it may be broken
         self._dead_depth_ns: int | None = None
@@ -86,15 +89,17 @@ class Streams:
             if isinstance(item, WsMessage):
                 self._on_message(item)
             elif isinstance(item, WsOpened):
-                self._on_opened()
+                self._on_opened(item)
             elif isinstance(item, WsOverflow):
                 _log.warning("market_data_dropped", extra={"fields": {"messages": item.dropped}})
                 self._upkeep.overflow(now_ns)
             else:
                 self._on_closed(item)
 
-    def _on_opened(self) -> None:
+    def _on_opened(self, item: WsOpened) -> None:
         self._leaves = False
+        if item.number > 1:
+            self.on_reopened()
         try:
             self._ws.send(self._subscription())
         except VenueUnreachable as exc:  # it is closed again already, or takes nothing
@@ -154,21 +159,33 @@ class Streams:
 
     def _subscription_works(self) -> None:
         self._subscribed_ns = None
-        if self._is_up or self._leaves:
+        if self._works or self._leaves:
             return
-        self._is_up = True
+        self._works = True
         if self._news is not None:
             self._news.connected()
-        self._put(LinkUp(self._leg))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Say that the link is up, once everything is there."""
+        if self._works and self._has_book and not self._told_up:
+            self._told_up = True
+            self._put(LinkUp(self._leg))
+
+    def _link_down(self, reason: str) -> None:
+        """Say that the link is down, once: the book that the loop has is no price any more."""
+        self._has_book = False
+        if self._told_up:
+            self._told_up = False
+            self._put(LinkDown(self._leg, reason))
 
     def _link_lost(self, reason: str) -> None:
         self._subscribed_ns = None
+        self._works = False
         self._upkeep.disconnected()
         if self._news is not None:
             self._news.disconnected()
-        if self._is_up:
-            self._is_up = False
-            self._put(LinkDown(self._leg, reason))
+        self._link_down(reason)
 
     def _reconnect(self, reason: str) -> None:
         if self._leaves:
@@ -191,6 +208,8 @@ class Streams:
 
     def _deliver(self, book: OrderBook) -> None:
         self._put(BookUpdate(self._leg, book))
+        self._has_book = True
+        self._settle()
 
     def _ask_book(self, question: BookQuestion) -> None:
         levels = _CHECK_LEVELS if question.is_check else _SNAPSHOT_LEVELS

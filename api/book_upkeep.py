@@ -39,7 +39,10 @@ class BookQuestion:
 
 
 class BookUpkeep:
-    """The upkeep of one book. `ask` sends a question to the venue, `deliver` takes a picture that is right."""
+    """The upkeep of one book. `ask` sends a question to the venue, `deliver` takes a picture that is right.
+
+    `on_withdrawn` hears why the last picture is not to be trusted any more; the next one is right again.
+    """
 
     def __init__(
         self,
@@ -47,10 +50,12 @@ class BookUpkeep:
         ask: Callable[[BookQuestion], None],
         deliver: Callable[[OrderBook], None],
         on_dead_stream: Callable[[], None],
+        on_withdrawn: Callable[[str], None],
         timing: UpkeepTiming | None = None,
     ) -> None:
         self.book = SequencedBook()
         self._depth, self._ask, self._deliver, self._on_dead_stream = depth, ask, deliver, on_dead_stream
+        self._on_withdrawn = on_withdrawn
         self._timing = timing or UpkeepTiming()
         self._asked = 0  # questions so far
         self._open_question: BookQuestion | None = None
@@ -91,7 +96,7 @@ class BookUpkeep:
             self._proof_needed = False
             self._is_right(received_ns)
         elif step is BookStep.GAP:
-            self._withdraw(received_ns)
+            self._withdraw(received_ns, "a gap in the stream")
         elif self._is_settling:
             self._is_settling = False
             self._snapshot_due_ns = received_ns  # the stream speaks: no need to wait for it any longer
@@ -99,11 +104,12 @@ class BookUpkeep:
     def overflow(self, now_ns: int) -> None:
         """Withdraw the book: messages were dropped."""
         self.book.reset()
-        self._withdraw(now_ns)
+        self._withdraw(now_ns, "messages were dropped")
 
-    def _withdraw(self, now_ns: int) -> None:
+    def _withdraw(self, now_ns: int, reason: str) -> None:
         self._is_news = False
         self._behind = None
+        self._on_withdrawn(reason)
         if self._open_question is None or self._open_question.is_check:
             self._open_question = None
             self._want_snapshot(max(now_ns, self._snapshot_asked_ns + self._timing.least_gap_ns))
@@ -199,7 +205,7 @@ class BookUpkeep:
     def _stream_is_dead(self, now_ns: int) -> None:
         self.book.reset()
         self._proof_needed = True
-        self._withdraw(now_ns)
+        self._withdraw(now_ns, "the stream is silent while the book moves")
         self._on_dead_stream()
 
     def _times(self) -> Iterable[int]:

@@ -76,6 +76,19 @@ def proxy_for(endpoint: Endpoint, explicit: Secret | str | None = None) -> Proxy
     return _parsed(text, "the proxy of the environment") if text else None
 
 
+def secrets_of_proxy(text: str) -> list[Secret]:
+    """Return what must be shown nowhere of a proxy's address: itself, its password and what is sent of them."""
+    try:
+        parts = urlsplit(_with_scheme(text))
+        user, password = parts.username, parts.password
+    except ValueError:
+        user = password = None
+    found = [text]
+    if password:
+        found += [password, unquote(password), _pair(user, password)]
+    return [Secret(one) for one in dict.fromkeys(found)]
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a host is this machine."""
     address = _address(host)
@@ -114,7 +127,7 @@ def _networks(no_proxy: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Netwo
 
 def _parsed(text: str, where: str) -> Proxy:
     try:
-        parts = urlsplit(text.strip() if "://" in text else f"http://{text.strip()}")
+        parts = urlsplit(_with_scheme(text))
         host, port = parts.hostname, parts.port or 80
     except ValueError:
         host = None
@@ -123,5 +136,13 @@ def _parsed(text: str, where: str) -> Proxy:
         raise ConfigError(f"{where} was not of the form http://[USER:PASSWORD@]HOST:PORT") from None
     if parts.username is None:
         return Proxy(host, port, None)
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return Proxy(host, port, Secret("Basic " + b64encode(pair.encode()).decode()))
+    return Proxy(host, port, Secret(f"Basic {_pair(parts.username, parts.password)}"))
+
+
+def _with_scheme(text: str) -> str:
+    return text.strip() if "://" in text else f"http://{text.strip()}"
+
+
+def _pair(user: str | None, password: str | None) -> str:
+    """Return user and password as a header carries them."""
+    return b64encode(f"{unquote(user or '')}:{unquote(password or '')}".encode()).decode()

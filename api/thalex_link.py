@@ -15,6 +15,7 @@ from api.thalex_account import read_executions
 from api.thalex_calls import SECOND, Calls
 from api.thalex_cancels import CancelDesk
 from api.thalex_errors import Verdict, meaning_of, reason_of
+from api.thalex_listing import Listing
 from api.thalex_login import LoginKey
 from api.thalex_market_data import MarketData
 from api.thalex_messages import number
@@ -80,6 +81,7 @@ class ThalexLink:
         self.session = Session(self, self.calls, key, settings.venue_account, settings.cancel_on_disconnect_s)
         self.instrument: Instrument | None = None
         self.expiry_ms: int | None = None
+        self._listing: Listing | None = None
         self._desks: tuple[OrderDesk, CancelDesk, ReportMaker, MarketData] | None = None
         self._fatal: VenueError | None = None
         self._trouble = "no answer"
@@ -116,7 +118,10 @@ class ThalexLink:
         """Take in what has come and send what is due; return when to be called next. Raises what is beyond repair."""
         for item in self._transport.drain():
             self._take(item, now_ns)
-        due = [self.calls.pump(now_ns)]
+        due: list[int | None] = []
+        if self._listing is not None and self.session.stage is Stage.READY:
+            due.append(self._listing.tick(now_ns))
+        due.append(self.calls.pump(now_ns))
         if self._desks is not None:
             due += [self.orders.tick(now_ns), self.market.tick(now_ns)]
         if self._fatal is not None:
@@ -149,7 +154,7 @@ class ThalexLink:
 
     def _take(self, item: WsItem, now_ns: int) -> None:
         if isinstance(item, WsMessage):
-            self._take_text(item.text, now_ns)
+            self._take_text(item, now_ns)
         elif isinstance(item, WsOpened):
             self._note_time(item.http_date)
             self.session.opened()
@@ -160,11 +165,11 @@ class ThalexLink:
         elif self._desks is not None:
             self.market.fault("market data was dropped, too much of it waited", now_ns)
 
-    def _take_text(self, text: str | bytes, now_ns: int) -> None:
+    def _take_text(self, message: WsMessage, now_ns: int) -> None:
         try:
-            frame = read_frame(text)
+            frame = read_frame(message.text)
             if isinstance(frame, Notification):
-                self._notified(frame, now_ns)
+                self._notified(frame, message.received_ns)
                 return
         except WireFault as exc:
             self.reconnect(f"a message that cannot be read: {exc}")
@@ -173,7 +178,7 @@ class ThalexLink:
         if isinstance(frame, Refusal):
             self._refused(frame, now_ns)
 
-    def _notified(self, frame: Notification, now_ns: int) -> None:
+    def _notified(self, frame: Notification, received_ns: int) -> None:
         if frame.channel == "system":
             if isinstance(frame.body, dict) and frame.body.get("event") == "reconnect":
                 self.reconnect("the venue asks for a new connection")
@@ -186,10 +191,13 @@ class ThalexLink:
             for trade in read_executions(frame.body, self.instrument.venue_symbol):
                 self.orders.on_trade(trade)
         else:
-            self.market.take(frame.channel, frame.body, now_ns)
+            self.market.take(frame.channel, frame.body, received_ns)
 
     def _refused(self, frame: Refusal, now_ns: int) -> None:
-        verdict = meaning_of(frame.code).verdict
+        meaning = meaning_of(frame.code)
+        verdict = meaning.verdict
+        if meaning.name == "invalid_order" and self._listing is not None:
+            self._listing.hurry()
         if verdict is Verdict.THROTTLED and self.calls.budget is not None:
             self.calls.budget.block(now_ns + _THROTTLE_NS)
         elif self.session.stage is not Stage.READY:
@@ -257,7 +265,7 @@ class ThalexLink:
         try:
             market = find_market(result, self._context.symbol)
             self._set_up(instrument_of(market, self._settings))
-        except VenueRefused as exc:
+        except (VenueRefused, VenueUnreachable) as exc:
             self.fail(exc)
             return
         self.expiry_ms = market.expiry_ms
@@ -278,7 +286,8 @@ class ThalexLink:
             self._context.utc_ns,
             self.venue_seconds,
         )
-        market = MarketData(self._leg, instrument, self._settings, self.session, self._put)
+        self._listing = Listing(instrument, self.calls, self.fail, self.now_ns())
+        market = MarketData(self._leg, instrument, self._settings, self.session, self._put, self._listing.hurry)
         self.instrument, self._desks = instrument, (orders, cancels, reports, market)
 
     def _limit_rate(self, per_s: float) -> None:
@@ -298,6 +307,8 @@ class ThalexLink:
     def session_ready(self) -> None:
         """Let orders go; say that the link is up if nothing else is missing."""
         self.orders.connection, self.orders.down_because = self.session.connections, ""
+        if self._listing is not None and not self._is_opening:
+            self._listing.hurry()
         self.market.resume(self.now_ns())
         self.market.settle()
 
@@ -310,9 +321,9 @@ class ThalexLink:
         self.market.start_over()
 
     def missing_channels(self, channels: Sequence[str]) -> None:
-        """Refuse to go on without a channel; later on begin again, with the transport's backoff."""
+        """Give up the start without a channel: the venue may be half there; later on begin again, with a backoff."""
         reason = f"thalex did not subscribe {', '.join(channels)}"
         if self._is_opening:
-            self.fail(VenueRefused(reason))
+            self.fail(VenueUnreachable(reason))
         else:
             self.reconnect(reason)

@@ -31,14 +31,17 @@ class MarketData:
         settings: ThalexSettings,
         session: Session,
         put: Callable[[InboxItem], None],
+        on_fault: Callable[[], None],
     ) -> None:
         self._leg, self._instrument, self._session, self._put = leg, instrument, session, put
+        self._on_fault = on_fault  # the book does not fit: perhaps the instrument is not what it was
         self._depth = settings.book_depth
         name = instrument.venue_symbol
         self._channels = (book_channel(name), trades_channel(name), ticker_channel(name))
         self._book = ThalexBook(instrument)
         self._listening = True  # to the book: not while an old subscription may still speak
         self._changed = False
+        self._heard_ns = 0  # when the newest word on the book came: it may have waited since
         self._tape_is_new = False  # whether the first message of the tape, old prints, was heard
         self._pause_ns = 0
         self._renew_ns: int | None = None  # when to subscribe anew
@@ -68,6 +71,7 @@ class MarketData:
         _log.warning("book_renewed", extra={"fields": {"leg": self._leg, "reason": reason}})
         if now_ns - self._renewed_ns > _CALM_NS:
             self._pause_ns = 0
+        self._on_fault()
         self._book.start_over()
         self._listening = self._changed = False
         self._renew_ns = now_ns + self._pause_ns
@@ -89,27 +93,27 @@ class MarketData:
 
     # Messages
 
-    def take(self, channel: str, body: Any, now_ns: int) -> None:
+    def take(self, channel: str, body: Any, received_ns: int) -> None:
         """Take in a notification; one of no channel of ours is left alone. Raises WireFault."""
         book, tape, ticker = self._channels
         if channel == book:
-            self._take_book(body, now_ns)
+            self._take_book(body, received_ns)
         elif channel == tape:
-            self._take_tape(body, now_ns)
+            self._take_tape(body, received_ns)
         elif channel == ticker:
-            self._take_ticker(body, now_ns)
+            self._take_ticker(body, received_ns)
 
-    def _take_book(self, body: Any, now_ns: int) -> None:
+    def _take_book(self, body: Any, received_ns: int) -> None:
         if not self._listening:
             return
-        if reason := self._book.apply(read_book(body), now_ns):
-            self.fault(reason, now_ns)
+        if reason := self._book.apply(read_book(body), received_ns):
+            self.fault(reason, received_ns)
             return
-        self._changed = True
+        self._changed, self._heard_ns = True, received_ns
         if not self._told_up:
             self.settle()
 
-    def _take_tape(self, body: Any, now_ns: int) -> None:
+    def _take_tape(self, body: Any, received_ns: int) -> None:
         trades = read_trades(body)
         if not self._tape_is_new:
             self._tape_is_new = True
@@ -117,11 +121,11 @@ class MarketData:
         for trade in trades:
             price, lots = self._instrument.to_ticks(trade.price), self._instrument.to_lots(trade.amount)
             if lots > 0:
-                self._put(TradePrint(self._leg, price, lots, trade.side, trade.venue_ns, now_ns))
+                self._put(TradePrint(self._leg, price, lots, trade.side, trade.venue_ns, received_ns))
 
-    def _take_ticker(self, body: Any, now_ns: int) -> None:
-        if self._book.ready and self._book.compare(read_ticker(body), now_ns):
-            self._changed = True  # as fresh as if it had been sent again
+    def _take_ticker(self, body: Any, received_ns: int) -> None:
+        if self._book.ready and self._book.compare(read_ticker(body), received_ns):
+            self._changed, self._heard_ns = True, received_ns  # as fresh as if it had been sent again
 
     # Time
 
@@ -134,7 +138,7 @@ class MarketData:
             self._renew(now_ns)
         if self._changed:
             self._changed = False
-            self._put(BookUpdate(self._leg, self._book.picture(self._depth, now_ns)))
+            self._put(BookUpdate(self._leg, self._book.picture(self._depth, self._heard_ns)))
         due = [when for when in (self._renew_ns, self._book.due_ns(), whole_due_ns) if when is not None]
         return min(due, default=None)
 

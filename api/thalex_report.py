@@ -21,7 +21,7 @@ from core.market.instrument import Instrument
 from core.market.order import Fill, Order
 
 OVERLAP_S = 60  # a trade may show in the history later than one that happened after it
-FIRST_LOOK_S = 86_400  # without a mark there is no order of ours that could be older
+FIRST_LOOK_S = 86_400  # without a mark there is no order of ours that could be older; the first answer has one
 _ANSWER_NS = 8 * SECOND  # before the loop gives up by itself
 _MAX_PAGES = 200
 _KEPT_MARKS = 32
@@ -33,6 +33,7 @@ class _Job:
     request_id: int
     since: str | None
     asked_utc_ns: int
+    low_s: Decimal  # the venue's time from which on the history is read
     missing: int = _QUESTIONS
     orders: list[OrderView] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
@@ -62,14 +63,19 @@ class Marks:
             return None
         return seconds if seconds.is_finite() and 0 < seconds < 10**11 else None
 
-    def new(self, since: str | None, trades: Iterable[Trade]) -> tuple[list[Trade], str | None]:
-        """Return the trades that `since` does not cover, oldest first, and the mark that covers them too."""
+    def new(self, since: str | None, low_s: Decimal, trades: Iterable[Trade]) -> tuple[list[Trade], str | None]:
+        """Return the trades that `since` does not cover, oldest first, and the mark that covers them too.
+
+        The history was read from `low_s` on. Without a mark of ours and without a trade that is the mark: the next
+        reading begins there again, however late it comes.
+        """
         found = sorted({trade.trade_id: trade for trade in trades}.values(), key=lambda each: each.venue_ns)
         given = self._given.get(since or "", frozenset())
         fresh = [trade for trade in found if trade.trade_id not in given]
-        if not fresh:
+        reached = self.time_of(since)
+        if not fresh and reached is not None:
             return fresh, since
-        newest_ns = max(found[-1].venue_ns, int((self.time_of(since) or 0) * SECOND))
+        newest_ns = max([int((low_s if reached is None else reached) * SECOND), *(trade.venue_ns for trade in found)])
         self._count += 1
         mark = f"{Decimal(newest_ns).scaleb(-9)}~{self._utc_ns():x}.{self._count}"
         covered_ns = newest_ns - OVERLAP_S * SECOND
@@ -104,7 +110,9 @@ class ReportMaker:
 
     def ask(self, request_id: int, since: str | None) -> None:
         """Begin a report. The orders are read first: what fills meanwhile is in the history that is read after."""
-        job = _Job(request_id, since, self._utc_ns())
+        reached = self.marks.time_of(since)
+        low_s = reached - OVERLAP_S if reached is not None else Decimal(self._venue_seconds() - FIRST_LOOK_S)
+        job = _Job(request_id, since, self._utc_ns(), low_s)
         self._question(job, Request("private/open_orders"), self._take_orders)
         self._ask_history(job, None)
         self._question(job, Request("private/portfolio"), self._take_positions)
@@ -141,9 +149,7 @@ class ReportMaker:
         self._answered(job)
 
     def _ask_history(self, job: _Job, bookmark: str | None) -> None:
-        reached = self.marks.time_of(job.since)
-        low = reached - OVERLAP_S if reached is not None else Decimal(self._venue_seconds() - FIRST_LOOK_S)
-        request = wire.history(low, self._instrument.venue_symbol, bookmark)
+        request = wire.history(job.low_s, self._instrument.venue_symbol, bookmark)
         self._question(job, request, self._take_page)
 
     def _take_page(self, job: _Job, result: Any) -> None:
@@ -172,7 +178,7 @@ class ReportMaker:
         self._answered(job)
 
     def _report(self, job: _Job) -> VenueReport:
-        fresh, mark = self.marks.new(job.since, job.trades)
+        fresh, mark = self.marks.new(job.since, job.low_s, job.trades)
         return VenueReport(
             self._leg,
             job.request_id,

@@ -12,7 +12,7 @@ from api.thalex_messages import ThalexMarket, read_market, rows
 from api.thalex_wire import WireFault
 from core.market.instrument import Instrument
 from utils.env import Secret
-from utils.errors import VenueRefused
+from utils.errors import VenueRefused, VenueUnreachable
 
 WS_URLS = {"live": "wss://thalex.com/ws/api/v2", "test": "wss://testnet.thalex.com/ws/api/v2"}
 _TICKER = "1000ms"
@@ -76,7 +76,10 @@ def ticker_channel(venue_symbol: str) -> str:
 
 
 def find_market(listed: Any, symbol: str) -> ThalexMarket:
-    """Return the market of our name or the venue's. Raises VenueRefused naming near ones, WireFault."""
+    """Return the market of our name or the venue's.
+
+    Raises VenueRefused naming near ones, VenueUnreachable when nothing at all is listed, WireFault.
+    """
     markets = []
     for source in rows(listed, "instruments"):
         try:
@@ -85,12 +88,14 @@ def find_market(listed: Any, symbol: str) -> ThalexMarket:
             continue  # one that we cannot read is not the one that we could trade
         if market is not None:
             markets.append(market)
+    if not markets:
+        raise VenueUnreachable("thalex lists no perpetual or future at all; wait for the venue")
     for market in markets:
         if symbol in (market.symbol, market.name):
             return market
     names = sorted({market.symbol for market in markets})
     near = difflib.get_close_matches(symbol, names, _NEAR, 0.4) or names[:_NEAR]
-    raise VenueRefused(f"thalex lists no perpetual or future {symbol!r}; near: {', '.join(near) or 'none'}")
+    raise VenueRefused(f"thalex lists no perpetual or future {symbol!r}; near: {', '.join(near)}")
 
 
 def instrument_of(market: ThalexMarket, settings: ThalexSettings) -> Instrument:

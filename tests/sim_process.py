@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
@@ -16,7 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from utils.home import CHECKOUT
 
 _OPENER = build_opener(ProxyHandler({}))  # loopback never goes through a proxy
-_START_S, _ANSWER_S, _END_S = 30.0, 30.0, 10.0
+_START_S, _ANSWER_S, _END_S = 90.0, 30.0, 10.0
 
 
 class SimRefusedRequest(Exception):
@@ -44,6 +45,11 @@ class SimProcess:
         """Return everything, or with `account` only that one under `accounts`."""
         return self._ask("GET", "state" + (f"?account={account}" if account else ""))
 
+    def requests(self, account: str, newest: int = 2_000) -> list[dict[str, Any]]:
+        """Return the newest requests of an account, oldest first, each with `at_ns` and `request`."""
+        found = self._ask("GET", f"state?account={account}&fills=0&requests={newest}")["recent"]
+        return [asked for asked in found if asked["account"] == account]
+
     def fault(self, kind: str, **params: Any) -> dict[str, Any]:
         """Arm a fault, or do it when it is one of those that are done at once; `clear` disarms."""
         return self._ask("POST", "fault", {"kind": kind, **params})
@@ -51,6 +57,10 @@ class SimProcess:
     def price(self, symbol: str, price: Any) -> dict[str, Any]:
         """Move a market."""
         return self._ask("POST", "price", {"symbol": symbol, "price": str(price)})
+
+    def tick(self, symbol: str, multiple: int) -> Decimal:
+        """List another tick size, a multiple of the first one; return it."""
+        return Decimal(self._ask("POST", "tick", {"symbol": symbol, "multiple": multiple})["tick_size"])
 
     def account(self, **params: Any) -> dict[str, Any]:
         """Open a fresh account; returns {"account", "credentials", "balances"}."""

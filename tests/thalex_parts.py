@@ -72,6 +72,7 @@ class FakeThalex:
     """The transport's place: `send` is answered by `answers`, the rest is said by the test."""
 
     wake: Callable[[], None] = lambda: None
+    now_ns: Callable[[], int] = lambda: 0
     is_open: bool = False
     reachable: bool = True
     number: int = 0
@@ -132,6 +133,7 @@ class FakeThalex:
             return params["channels"]
         usual = {
             "public/instruments": INSTRUMENTS,
+            "public/instrument": INSTRUMENTS[0],
             "public/login": {"account_number": "A1"},
             "private/set_cancel_on_disconnect": {"message_rate": 50},
             "private/insert": lambda p: order_of(p, frame["id"]),
@@ -146,7 +148,7 @@ class FakeThalex:
         self.text(json.dumps(frame))
 
     def text(self, text: str) -> None:
-        self._queue(WsMessage(text, 0))
+        self._queue(WsMessage(text, self.now_ns()))
 
     def say(self, channel: str, body: Any) -> None:
         self.raw({"channel_name": channel, "notification": body})
@@ -248,6 +250,7 @@ class Bench:
     ids: Any = None
 
     def __post_init__(self) -> None:
+        self.venue.now_ns = lambda: self.now
         context = ClientContext(
             exchange="thalex",
             symbol=self.symbol,

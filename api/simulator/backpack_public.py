@@ -51,12 +51,12 @@ class PublicCalls:
     def markets(self, params: Params) -> list[Json]:
         """Return all markets, or those of the types that `marketType` names, which may be repeated."""
         wanted = str(params.get("marketType", "")).split(",")
-        rows = [shapes.market(market.instrument) for market in self._desk.exchange.markets.values()]
+        rows = [shapes.market(market.listed) for market in self._desk.exchange.markets.values()]
         return [row for row in rows if wanted == [""] or row["marketType"] in wanted]
 
     def market(self, params: Params) -> Json:
         """Return one market."""
-        return shapes.market(self._asked(params).instrument)
+        return shapes.market(self._asked(params).listed)
 
     def assets(self, params: Params) -> list[Json]:
         """Return all assets."""

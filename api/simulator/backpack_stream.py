@@ -6,6 +6,7 @@ frame with an `error` object.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -135,8 +136,12 @@ class StreamHub(DeafListener):
         if account is not None and faults.take("unknown_enum", account, stream) is not None:
             data = frames.with_unknown_word(data)
         text = dumps(frames.envelope(stream, data))
-        for socket in sockets:
-            socket.send(text)
+        delay = None if account is None else faults.take("delay", account, stream, explicit=True)
+        for socket in list(sockets):
+            if delay is None:
+                socket.send(text)
+            else:
+                asyncio.get_running_loop().call_later(delay["seconds"], socket.send, text)
 
     # -- what happens on the exchange -------------------------------------------------------------------------------
     def on_order(self, order: SimOrder, what: str) -> None:

@@ -1,13 +1,14 @@
 """The simulator's control, on a port of its own: look at everything, make things go wrong, trade against a bot.
 
-    GET  /_sim/health, /_sim/state[?account=NAME][&fills=N]
+    GET  /_sim/health, /_sim/state[?account=NAME][&fills=N][&requests=N]
     POST /_sim/fault    {"kind", "count": 1, "account": null, "match": "", ...}, {"kind": "clear"[, "which"]}
     POST /_sim/price    {"symbol", "price"}    (or "mid": what the middle of the displayed market becomes)
+    POST /_sim/tick     {"symbol", "multiple"} the tick size becomes that many times the first one; its orders end
     POST /_sim/account  {"account"?, "balances"?, "credentials"?} -> the row of the hello line
     POST /_sim/order    {"account", "symbol", "side", "price", "size"[, "tif", "post_only", "reduce_only", "client_id"]}
     POST /_sim/cancel   {"account", "symbol"?, "order_id"?}
     POST /_sim/feed     {"paused": true|false}    the displayed market stands still; orders still trade
-    POST /_sim/reset    {}                        no open orders, no faults, feeds move; accounts and fills stay
+    POST /_sim/reset    {}    no open orders, no faults, feeds move, first tick sizes; accounts and fills stay
 
 A bad request is answered 400 `{"error": "one line"}`. Prices and sizes are text or numbers; a null price is a market
 order.
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from api.simulator.server import VenueServer
 
 Plain = dict[str, Any]
+_MAX_MULTIPLE = 1_000
 
 
 class Control:
@@ -50,7 +52,7 @@ class Control:
         app = web.Application()
         app.router.add_get("/_sim/health", self._health)
         app.router.add_get("/_sim/state", self._state)
-        for name in ("fault", "price", "account", "order", "cancel", "feed", "reset"):
+        for name in ("fault", "price", "tick", "account", "order", "cancel", "feed", "reset"):
             app.router.add_post(f"/_sim/{name}", self._door(getattr(self, name)))
         return app
 
@@ -70,12 +72,12 @@ class Control:
     async def _state(self, request: web.Request) -> web.Response:
         self._server.advance()
         try:
-            fills = int(request.query.get("fills", 1000))
+            fills, requests = (int(request.query.get(name, most)) for name, most in (("fills", 1000), ("requests", 0)))
             account = request.query.get("account")
             names = list(self._exchange.accounts) if account is None else [self._account({"account": account})]
         except ValueError as exc:
             return web.json_response({"error": str(exc)}, status=400)
-        return web.json_response(state_of(self._server, names, fills))
+        return web.json_response(state_of(self._server, names, fills, requests))
 
     # -- what can be asked for --------------------------------------------------------------------------------------
     async def fault(self, plain: Plain) -> Plain:
@@ -97,6 +99,14 @@ class Control:
             raise ValueError("price is 0, expected more")
         self._exchange.set_price(market.symbol, price)
         return {"symbol": market.symbol, "mark": f"{self._exchange.mark(market.symbol):f}"}
+
+    async def tick(self, plain: Plain) -> Plain:
+        """List another tick size. Raises ValueError."""
+        market, multiple = self._market(plain), plain.get("multiple")
+        if not isinstance(multiple, int) or isinstance(multiple, bool) or not 1 <= multiple <= _MAX_MULTIPLE:
+            raise ValueError(f"multiple is {multiple!r}, expected a whole number of 1 to {_MAX_MULTIPLE}")
+        self._exchange.set_tick(market.symbol, multiple)
+        return {"symbol": market.symbol, "tick_size": f"{market.listed.tick_size:f}"}
 
     async def account(self, plain: Plain) -> Plain:
         """Open an account. Raises ValueError, ConfigError."""
@@ -155,8 +165,11 @@ class Control:
         return {"paused": paused}
 
     async def reset(self, plain: Plain) -> Plain:
-        """Cancel every open order, disarm every fault, let the feeds move."""
+        """Cancel every open order, disarm every fault, let the feeds move, list the first tick sizes."""
         self._server.faults.clear()
+        for market in self._exchange.markets.values():
+            if market.tick_multiple != 1:
+                self._exchange.set_tick(market.symbol, 1)
         self._exchange.pause(False)
         orders = [order for name in self._exchange.accounts for order in self._exchange.cancel_all(name)]
         return self._cancelled(orders)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from api.simulator.server import VenueServer
 
 Plain = dict[str, Any]
+_LEVELS = 5  # of a book, a side
 
 
-def state_of(server: VenueServer, accounts: Sequence[str], fills: int) -> Plain:
-    """Return the state, with up to `fills` newest fills of each account."""
+def state_of(server: VenueServer, accounts: Sequence[str], fills: int, requests: int) -> Plain:
+    """Return the state, with up to `fills` newest fills of each account and the newest `requests`, oldest first."""
     exchange = server.exchange
     return {
         "venue": server.venue,
@@ -27,6 +29,7 @@ def state_of(server: VenueServer, accounts: Sequence[str], fills: int) -> Plain:
             "requests": dict(sorted(server.counters.items())),
             "violations": dict(sorted(server.violations.items())),
         },
+        "recent": [asdict(asked) for asked in list(server.recent)[max(0, len(server.recent) - requests) :]],
         "paused": exchange.is_paused,
         "faults": server.faults.armed(),
         "sockets": [{"name": socket.name, "account": socket.account} for socket in server.sockets],
@@ -40,10 +43,18 @@ def _market_row(exchange: SimExchange, market: SimMarket) -> Plain:
         "bid": prices[Side.BUY],
         "ask": prices[Side.SELL],
         "mark": f"{exchange.mark(market.symbol):f}",
+        "bids": _levels(market, Side.BUY),
+        "asks": _levels(market, Side.SELL),
         "sequence": market.sequence,
-        "tick_size": f"{market.instrument.tick_size:f}",
+        "tick_size": f"{market.listed.tick_size:f}",
         "lot_size": f"{market.instrument.lot_size:f}",
     }
+
+
+def _levels(market: SimMarket, side: Side) -> list[list[str]]:
+    """Return the best levels of the public book, best first: price and size."""
+    found = market.book.top(side, _LEVELS)
+    return [[_price(market, level.price_ticks), _size(market, level.size_lots)] for level in found]
 
 
 def _account_row(server: VenueServer, name: str, fills: int) -> Plain:

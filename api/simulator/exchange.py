@@ -13,7 +13,7 @@ Everything is synchronous; listeners are called inline and must not call back.
     exchange.cancel("a", order.order_id)                                  # None: no such open order
     exchange.cancel_all("a", "SOL_USDC"), exchange.cancel_session(session)
     exchange.open_orders, order, by_client_id, fills, closed_orders, balances, position, positions, unrealised_pnl, mark
-    exchange.set_price("SOL_USDC", Decimal(160)), exchange.pause(True)
+    exchange.set_price("SOL_USDC", Decimal(160)), exchange.set_tick("SOL_USDC", 5), exchange.pause(True)
     exchange.fill_resting("a", order_id, lots)      # a made-up counterparty fills an open order (fault partial_fill)
 
 Events of a submit: on_order accepted, then per trade on_order "fill" + on_fill (maker, then taker) + on_print, then
@@ -145,7 +145,7 @@ class SimExchange(ExchangeRecords):
             if isinstance(event, Picture):
                 self._show(market, event)
             else:
-                price_ticks = event.price_ticks + market.offset_ticks
+                price_ticks = market.on_tick(event.aggressor.opposite, event.price_ticks + market.offset_ticks)
                 if price_ticks > 0:
                     self._match.on_print(market, price_ticks, event.size_lots, event.aggressor)
                     self._match.flush(market)
@@ -161,6 +161,15 @@ class SimExchange(ExchangeRecords):
         market.move_to(float(mid / market.instrument.tick_size))
         self._match.cross_feed(market)
         self._match.flush(market)
+
+    def set_tick(self, symbol: str, multiple: int) -> list[SimOrder]:
+        """List another tick size, a multiple of the first one; open orders of the market end and are returned."""
+        market = self.markets[symbol]
+        ended = [order for account in self.accounts for order in self.cancel_all(account, symbol, "tick_change")]
+        market.set_tick(multiple)
+        self._match.cross_feed(market)
+        self._match.flush(market)
+        return ended
 
     # -- orders -----------------------------------------------------------------------------------------------------
     def submit(

@@ -6,6 +6,7 @@ The public book is always what the feed still offers plus what rests; every chan
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 from api.feed import Feed, Picture
@@ -31,6 +32,7 @@ class SimMarket:
         self.book = LocalBook()  # the public one: always true
         self.sequence = 0  # of the last change of the public book
         self.offset_ticks = 0  # how far `set_price` moved the feed
+        self.tick_multiple = 1  # what is listed as tick, in ours: `set_tick` made it coarser
         self.last_price_ticks: int | None = None  # of the last trade
         self.feed_lots = 0  # the position of the made-up counterparty
         self._picture: Picture | None = None
@@ -42,6 +44,11 @@ class SimMarket:
     def symbol(self) -> str:
         """Return the venue's symbol."""
         return self.market.venue_symbol
+
+    @property
+    def listed(self) -> Instrument:
+        """Return the instrument as the venue lists it."""
+        return replace(self.instrument, tick_size=self.instrument.tick_size * self.tick_multiple)
 
     @property
     def is_spot(self) -> bool:
@@ -58,8 +65,9 @@ class SimMarket:
         return self.displayed.mid_ticks() or float(self.last_price_ticks or 0)
 
     def exact_ticks(self, price: Decimal) -> int | None:
-        """Return a price in ticks, None when it is off tick."""
-        return _whole(price, self.instrument.tick_size)
+        """Return a price in ticks, None when it is off the listed tick."""
+        ticks = _whole(price, self.instrument.tick_size)
+        return None if ticks is None or ticks % self.tick_multiple else ticks
 
     def exact_lots(self, size: Decimal) -> int | None:
         """Return a size in lots, None when it is not a whole number of them."""
@@ -75,7 +83,7 @@ class SimMarket:
         opposite = self.book.best(side.opposite)
         if opposite is None or not self.crosses(side, price_ticks):
             return price_ticks
-        return opposite.price_ticks - side.sign
+        return opposite.price_ticks - side.sign * self.tick_multiple
 
     def lots_for_quote(self, side: Side, quote: Decimal) -> int:
         """Return how many lots an amount of quote takes from the public book, or gives there for a sell."""
@@ -140,7 +148,8 @@ class SimMarket:
     def show(self, picture: Picture) -> None:
         """Take a picture of the feed, moved by the offset; one that is crossed is left out."""
         self._picture = picture
-        bids, asks = self._moved(picture.bids), self._moved(picture.asks)
+        bids = self._on_ticks(Side.BUY, self._moved(picture.bids))
+        asks = self._on_ticks(Side.SELL, self._moved(picture.asks))
         if bids and asks and bids[0].price_ticks >= asks[0].price_ticks:
             return
         before = self._offered
@@ -164,6 +173,28 @@ class SimMarket:
         if not offset:
             return levels
         return tuple(Level(price + offset, lots) for price, lots in levels if price + offset > 0)
+
+    def on_tick(self, side: Side, price_ticks: int) -> int:
+        """Return a price on the listed tick: bids go down to it, asks up."""
+        multiple = self.tick_multiple
+        return price_ticks // multiple * multiple if side is Side.BUY else -(-price_ticks // multiple) * multiple
+
+    def _on_ticks(self, side: Side, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+        """Return levels on the listed tick, those that come together as one."""
+        if self.tick_multiple == 1:
+            return levels
+        lots: dict[int, int] = {}
+        for level in levels:
+            price_ticks = self.on_tick(side, level.price_ticks)
+            lots[price_ticks] = lots.get(price_ticks, 0) + level.size_lots
+        return tuple(Level(price_ticks, size) for price_ticks, size in lots.items() if price_ticks > 0)
+
+    def set_tick(self, multiple: int) -> None:
+        """List another tick: a multiple of the first. Raises ValueError."""
+        if self._picture is None:
+            raise ValueError(f"{self.symbol} displays no market")
+        self.tick_multiple = multiple
+        self.show(self._picture)
 
     def take_displayed(self, side: Side, price_ticks: int, wanted_lots: int) -> int:
         """Take lots that the feed displays at a price of a side; return how many."""

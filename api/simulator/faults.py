@@ -7,8 +7,9 @@ A fault is armed by `POST /_sim/fault {"kind", "count": 1, "account": null, "mat
 * **at once**: done the moment it is asked for (`VenueServer.apply_fault_now`), to the sockets and orders that are
   there: disconnect, garbage, huge_message, half_open, partial_fill, expire_token.
 
-`account` null fits every account; `match` is a part of the request ("POST /api/v1/order", "private/insert") or of the
-stream's name. `{"kind": "clear"}` disarms everything, `{"kind": "clear", "which": KIND}` one kind.
+`account` null fits every account; what is the market's or the clock's (`MARKET_WIDE`) takes none. `match` is a part of
+the request ("POST /api/v1/order", "private/insert") or of the stream's name. `{"kind": "clear"}` disarms everything,
+`{"kind": "clear", "which": KIND}` one kind.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ KINDS: dict[str, dict[str, tuple[Any, Any]]] = {
 }
 STANDING = frozenset({"clock_skew", "freeze_book"})
 AT_ONCE = frozenset({"disconnect", "garbage", "huge_message", "half_open", "partial_fill", "expire_token"})
+MARKET_WIDE = frozenset({"clock_skew", "freeze_book", "skip_sequence"})
 _COMMON = ("kind", "count", "account", "match")
 _MAX_COUNT = 1_000_000
 _RANGES = {
@@ -95,6 +97,10 @@ class Faults:
             raise ValueError(f"account is {account!r}, expected a name or null")
         if not isinstance(match, str):
             raise ValueError(f"match is {match!r}, expected a text")
+        if kind in MARKET_WIDE and account is not None:
+            raise ValueError(f"account is {account!r}, but the fault {kind} is everybody's: leave account out")
+        if kind == "clock_skew" and match:
+            raise ValueError(f"match is {match!r}, but a venue has one clock: leave match out")
         return Fault(0, kind, count, account, match, _parameters(kind, plain))
 
     def arm(self, fault: Fault) -> Fault:

@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from api.simulator.exchange import SimExchange, SimFill, SimOrder
 
 _log = logging.getLogger("makerd.process")
+MAX_RECENT = 2_000  # requests that are remembered one by one
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -42,6 +43,15 @@ class Listing:
     taker_fee_bps: Decimal = Decimal(0)
     fee_in_base: bool = False  # a spot buy pays its fee in the base asset
     min_lots: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, as far as it is told without being checked."""
+
+    at_ns: int
+    account: str | None
+    request: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,7 @@ class VenueServer(ABC):
         self.violations: Counter[str] = (
             Counter()
         )  # bad_signature, bad_timestamp, rate_limited, off_tick, unknown_cancel ...
+        self.recent: deque[Asked] = deque(maxlen=MAX_RECENT)
         self.sockets: set[SimSocket] = set()
         for account in accounts:
             self.register(account)
@@ -139,6 +150,11 @@ class VenueServer(ABC):
             self.advance()
             await asyncio.sleep(self.tick_s)
 
+    def note_request(self, request: str, account: str | None) -> None:
+        """Count a request and remember when it came."""
+        self.counters[request] += 1
+        self.recent.append(Asked(self._machine_ns(), account, request))
+
     # -- HTTP -------------------------------------------------------------------------------------------------------
     def account_of(self, request: web.Request) -> str | None:
         """Return whose request it is, as far as it can be told without checking it (by the key it names)."""
@@ -157,8 +173,9 @@ class VenueServer(ABC):
         self.advance()
         resource = request.match_info.route.resource
         upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
-        self.counters[f"{'WS' if upgrade else request.method} {resource.canonical if resource else '(unknown)'}"] += 1
-        account, name = self.account_of(request), f"{'WS' if upgrade else request.method} {request.path}"
+        method, account = "WS" if upgrade else request.method, self.account_of(request)
+        self.note_request(f"{method} {resource.canonical if resource else '(unknown)'}", account)
+        name = f"{method} {request.path}"
         refused = await self._disturbed(request, account, name, upgrade)
         if refused is not None:
             return refused

@@ -196,7 +196,7 @@ class ThalexServer(VenueServer):
             self._count(error)
             session.send(failure(None, error.as_json()))
             return
-        self.counters[f"WS {method if method in self._methods.table else '(unknown)'}"] += 1
+        self.note_request(f"WS {method if method in self._methods.table else '(unknown)'}", session.account)
         answer = partial(self._answer, session, request_id, method, params)
         delay = self.faults.take("delay", session.account, method)
         if delay is None:

@@ -233,7 +233,7 @@ class Notifier(DeafListener):
     def instrument_rows(self) -> list[Json]:
         """Return all instruments."""
         states = self._markets.values()
-        return [instrument_row(state.market.market, state.instrument, state.listed_ns) for state in states]
+        return [instrument_row(state.market.market, state.market.listed, state.listed_ns) for state in states]
 
     def _existing(self, session: Session, account: str, channel: str) -> list[Json]:
         orders = self._records.open_orders(account)

@@ -28,6 +28,7 @@ _BPS = Decimal(10_000)
 # The exchange's words for an end, where the venue has its own; every other reason is passed on as it is.
 _DELETE_REASONS = {
     "user": "client_cancel",
+    "tick_change": "admin_cancel",
     "post_only_would_cross": "immediate_cancel",
     "ioc_remainder": "immediate_cancel",
     "fok": "immediate_cancel",

@@ -7,6 +7,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from core.bot_config import BotConfig
@@ -16,6 +17,7 @@ from core.process.child_setup import become_child, leave, supervisor_environ, ta
 from core.process.claims import Claims, ClaimTaken, is_left_over
 from core.process.leg_sweeps import LegSweeps
 from core.process.legs import claims_of
+from core.process.network_names import take_network_names
 from core.process.order_ids import sweep_ids_of_legs
 from core.process.run_record import RunRecord, next_fence
 from core.process.secrets_of import secrets_in
@@ -37,13 +39,28 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
     become_child(f"makerd: sweep {config.name}", supervisor_pid, home.log / f"{config.name}.out")
     logs = ProcessLogs(home.log, config.name, spec.get("logs"))
     logs.guard_streams()
-    answer: dict[str, object]
 
     def needs(seconds: float) -> None:
         _say(end, {"t": "needs", "seconds": seconds})
 
+    answer = sweep_answer(home, config, partial(supervisor_environ, supervisor_pid), needs, logs)
+    log.info("sweep_ended", extra={"fields": answer})
+    _say(end, {"t": "sweep", **answer})
+    logs.close()
+    leave(exit_statuses.DONE if answer["confirmed"] else exit_statuses.VENUE_UNREACHABLE)
+
+
+def sweep_answer(
+    home: Home,
+    config: BotConfig,
+    environ: Callable[[], dict[str, str]],
+    needs: Callable[[float], None],
+    logs: ProcessLogs | None = None,
+) -> dict[str, object]:
+    """Sweep one bot and return what the supervisor is told of it; never raises."""
+    answer: dict[str, object]
     try:
-        result = sweep(home, config, supervisor_environ(supervisor_pid), needs, logs)
+        result = sweep(home, config, environ(), needs, logs)
         answer = {"confirmed": result.confirmed, "cancelled": result.cancelled, "left": list(result.left)}
         answer |= {"reason": result.reason, "auth": result.auth}
     except ClaimTaken as exc:
@@ -51,14 +68,12 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
         if exc.holder is not None and is_left_over(exc, config.name, str(home.root)):
             answer["held_by"] = exc.holder.identity.to_plain()
     except MakerdError as exc:  # a secret that is missing by now, ids that cannot be read: the message says it all
-        answer = {"confirmed": False, "reason": redacted(str(exc))}
+        answer = {"confirmed": False, "reason": str(exc)}
     except Exception as exc:
         log.exception("sweep_failed")
-        answer = {"confirmed": False, "reason": redacted(f"{type(exc).__name__}: {exc}")}
-    log.info("sweep_ended", extra={"fields": answer})
-    _say(end, {"t": "sweep", **answer})
-    logs.close()
-    leave(exit_statuses.DONE if answer["confirmed"] else exit_statuses.VENUE_UNREACHABLE)
+        answer = {"confirmed": False, "reason": f"{type(exc).__name__}: {exc}"}
+    answer["reason"] = redacted(str(answer["reason"]))  # it may repeat a venue's words, and leaves this process
+    return answer
 
 
 def _say(end: socket.socket, message: dict[str, object]) -> None:
@@ -87,8 +102,9 @@ def sweep(
         return SweepResult(True, 0, (), "nothing was left")
     ran = record.config
     resolved = resolve_secrets(ran, environ, home.env_file)
+    hidden = [*secrets_in(resolved), *take_network_names(ran, environ, home.env_file)]
     if logs is not None:
-        logs.open_log(secrets_in(resolved))
+        logs.open_log(hidden)
     claims = Claims()
     home_id = home.identity()
     claims.take([*claims_of(ran, home_id), *key_claims(resolved)], config.name, str(home.root))

@@ -26,6 +26,7 @@ from core.process.handover import Handover
 from core.process.identity import identity_of
 from core.process.lease_keeper import LeaseKeeper
 from core.process.legs import claims_of
+from core.process.network_names import take_network_names
 from core.process.order_ids import ids_of_legs
 from core.process.run_record import RunRecord, handed_over, has_left_overs, next_fence
 from core.process.secrets_of import secrets_in
@@ -107,7 +108,8 @@ class Worker:
             self._mark_clean()
         if self.task.handover and self.record is None:  # what was left to it may still rest
             end = dataclasses.replace(end, clean=False)
-        fields = {"status": end.status, "reason": end.reason, "clean": end.clean, "left": list(end.left_orders)}
+        reason = redacted(end.reason)  # it may repeat a venue's words, and goes where no log's redaction reaches
+        fields = {"status": end.status, "reason": reason, "clean": end.clean, "left": list(end.left_orders)}
         fields |= {"handover": end.handover, "closed": end.closed}
         log.info("worker_ended", extra={"fields": fields})
         self.say({"t": "exit", **fields})
@@ -116,8 +118,9 @@ class Worker:
     def _live(self, environ: dict[str, str]) -> LoopExit:
         try:
             resolved = resolve_secrets(self.config, environ, self.home.env_file)
+            hidden = [*secrets_in(resolved), *take_network_names(self.config, environ, self.home.env_file)]
             if self.logs is not None:
-                self.logs.open_log(secrets_in(resolved))
+                self.logs.open_log(hidden)
             return self._own_and_trade(resolved)
         except ClaimTaken as exc:
             return self._claim_refused(exc)

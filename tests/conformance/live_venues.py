@@ -6,14 +6,16 @@ import atexit
 import itertools
 import select
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from api.base_client import ClientContext, ExchangeClient
 from api.client_registry import client_class
+from core.market.book import Level
 from core.market.client_ids import NumberIds, OrderIds
 from tests.conformance.venues import VENUES, Session
 from tests.sim_process import SimProcess, start_simulator
@@ -51,6 +53,7 @@ class LiveUnderTest:
     part_lots: int = 30
     repeats_fills: bool = True
     fee_in_base: bool = False
+    hears_of_its_tick: bool = True
     mode: str = "live"
     settings: Mapping[str, Any] = field(default_factory=dict)
     balances: Mapping[str, str] | None = None
@@ -111,13 +114,22 @@ class LiveUnderTest:
         self.sim.order("b", instrument.venue_symbol, "sell", price, instrument.to_size(lots), tif="IOC")
 
     def hold_still(self, session: Session) -> None:
-        """Stop the feed, and let the session hear the last of it."""
+        """Stop the feed, and let the session hear the last of it: it has the book that the simulator has."""
         self.sim.feed(paused=True)
-        seen = -1
-        while seen != len(session.books):
-            seen = len(session.books)
-            quiet = iter(itertools.repeat(False, 15))  # moments without a word
-            session.wait(lambda quiet=quiet: next(quiet, True))
+        instrument = session.client.instrument
+        market = self.sim.state()["markets"][instrument.venue_symbol]
+
+        def seen(levels: Sequence[Level], true: list[list[str]]) -> bool:
+            ours = [(instrument.to_price(one.price_ticks), instrument.to_size(one.size_lots)) for one in levels]
+            return ours[: len(true)] == [(Decimal(price), Decimal(size)) for price, size in true]
+
+        session.wait(lambda: seen(session.book.bids, market["bids"]) and seen(session.book.asks, market["asks"]))
+
+    def change_tick(self, session: Session) -> Decimal:
+        """List a coarser tick, and cut the lines: on a new one the listing is read again."""
+        found = self.sim.tick(session.client.instrument.venue_symbol, 5)
+        self.sim.fault("disconnect")
+        return found
 
 
 VENUES |= {

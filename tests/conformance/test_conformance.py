@@ -300,3 +300,18 @@ def test_requests_to_a_closed_client_are_refused(session: Session) -> None:
         session.client.cancel(["mk-a-1"])
     with pytest.raises(VenueUnreachable, match="not open"):
         session.client.request_report(1, None)
+
+
+def test_changed_tick_size_ends_the_client_and_the_next_one_counts_in_it(session: Session, venue: Venue) -> None:
+    before, after = session.client.instrument.tick_size, venue.change_tick(session)
+    if venue.hears_of_its_tick:
+        with pytest.raises(VenueUnreachable, match=f"tick size from {before} to {after}"):
+            session.wait(lambda: False)
+    session.close()
+    again = Session.open(venue)
+    assert again.client.instrument.tick_size == after != before
+    order = again.far_bid("mk-a-1", ticks_away=100)
+    again.submit(order)
+    (listed,) = again.report().open_orders
+    assert (listed.price_ticks, listed.size_lots) == (order.price_ticks, order.size_lots)
+    again.close()

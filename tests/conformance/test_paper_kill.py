@@ -24,16 +24,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def trade_and_kill(arguments: list[str], random: Random) -> list[list[Any]]:
-    """Start the trader, kill it at a random moment of its trading, and return all that it had been told."""
+    """Start the trader, kill it at a random moment after its first fill, and return all that it had been told."""
     command = [sys.executable, "-m", "tests.conformance.paper_trader", *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=False)
     assert process.stdout is not None
+    said, end = b"", time.monotonic() + 60
     try:
-        assert select.select([process.stdout], [], [], 30)[0], "the trader said nothing"
-        select.select([], [], [], random.uniform(0.05, 0.4))  # the moment of the kill is the point of the test
+        while b'["fill"' not in said:
+            assert select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))[0], "nothing was filled"
+            said += os.read(process.stdout.fileno(), 65536)
+        end = time.monotonic() + random.uniform(0.0, 0.4)  # the moment of the kill is the point of the test
+        while select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
+            said += os.read(process.stdout.fileno(), 65536)
     finally:
         process.send_signal(signal.SIGKILL)
-    said = process.stdout.read()
+    said += process.stdout.read()
     process.stdout.close()
     assert process.wait() == -signal.SIGKILL
     return [json.loads(line) for line in said.split(b"\n")[:-1]]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from api.base_client import ClientContext, ExchangeClient, Inbox
 from api.client_registry import client_class
+from api.ws_transport import WsTransport
 from core.market.client_ids import ClientOrderIds
 from core.market.events import LinkDown, LinkUp
 from core.market.order import Fill, Order, OrderEvent, Side
@@ -152,8 +155,13 @@ def test_book_that_misses_a_message_is_read_anew(session: Session, venue: LiveUn
 
 
 def test_frozen_book_takes_the_link_down_while_the_market_moves(session: Session, venue: LiveUnderTest) -> None:
-    venue.sim.fault("freeze_book", seconds=6)
+    venue.sim.feed(paused=True)
+    venue.sim.fault("freeze_book")
+    mark = Decimal(venue.sim.state()["markets"][NAME]["mark"])
+    venue.sim.price(NAME, mark + 20)  # the ticker tells, the book does not
     session.wait(lambda: links(session)[-1] == "down")
+    venue.sim.fault("clear")
+    venue.sim.feed(paused=False)
     session.wait(lambda: relinked(session))
 
 
@@ -185,19 +193,26 @@ def test_cancel_that_takes_its_time_is_told_when_it_is_done(session: Session, ve
     assert at_venue(venue)["open_orders"] == []
 
 
-def test_busy_client_keeps_within_the_venues_rate(session: Session, venue: LiveUnderTest) -> None:
-    def throttled() -> int:
-        return int(venue.sim.state()["counters"]["violations"].get("rate_limited", 0))
+def test_busy_client_keeps_within_the_venues_rate(
+    session: Session, venue: LiveUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_s: list[float] = []  # when it was sent is what counts: how the simulator reads a burst is up to the machine
+    send = WsTransport.send
 
-    before = throttled()
+    def noted(transport: WsTransport, text: str) -> None:
+        sent_s.append(time.monotonic())
+        send(transport, text)
+
+    monkeypatch.setattr(session.client._link.calls, "_send", partial(noted, session.client._link._transport))  # type: ignore[attr-defined]
     ids = [f"mk-a-{number}" for number in range(60)]
     for start in range(0, 60, 12):
         session.client.submit([session.far_bid(key, ticks_away=500 + start) for key in ids[start : start + 12]])
         session.wait(lambda start=start: all(session.events_of(key) for key in ids[start : start + 12]))
     session.client.cancel(ids)
-    session.wait(lambda: all(len(session.events_of(key)) >= 2 for key in ids))
-    assert throttled() == before and at_venue(venue)["open_orders"] == []
-    assert {tuple(session.events_of(key)) for key in ids} == {(OrderEvent.ACCEPTED, OrderEvent.CANCELED)}
+    session.wait(lambda: not at_venue(venue)["open_orders"])
+    assert len(sent_s) > 60
+    within = [sum(1 for other in sent_s if 0 <= other - one < 1) for one in sent_s]
+    assert max(within) <= 50
 
 
 def test_two_bots_of_one_account_leave_each_other_alone(venue: LiveUnderTest) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from core.market.book import OrderBook
 from core.market.client_ids import OrderIds
 from core.market.events import BookUpdate, FillEvent, LinkUp, OrderUpdate, TradePrint
 from core.market.order import Fill, Order, OrderEvent, Side
-from tests.made_recording import calm_market
+from tests.made_recording import FACTS, calm_market
 
 LEG = "main"
 
@@ -34,6 +35,7 @@ class Venue(Protocol):
     too_small_lots: int  # of an order near the market that is below the venue's minimum
     repeats_fills: bool  # a report may bring fills from a while before the mark once more
     fee_in_base: bool  # of a spot buy
+    hears_of_its_tick: bool  # a change of the tick size reaches a client that is open
 
     def ids(self) -> OrderIds | None:
         """Return how orders are named, None when any text will do."""
@@ -45,6 +47,10 @@ class Venue(Protocol):
 
     def hold_still(self, session: Session) -> None:
         """Let the book stay as the session has it, where it moves by itself."""
+        ...
+
+    def change_tick(self, session: Session) -> Decimal:
+        """Let the venue list another tick size, and return it."""
         ...
 
     def client(self, symbol: str | None = None) -> ExchangeClient:
@@ -226,6 +232,7 @@ class PaperUnderTest:
     too_small_lots: int = 1
     repeats_fills: bool = False
     fee_in_base: bool = False
+    hears_of_its_tick: bool = False
 
     def ids(self) -> OrderIds | None:
         """Return None: any text is an id."""
@@ -236,6 +243,11 @@ class PaperUnderTest:
 
     def hold_still(self, session: Session) -> None:
         """Do nothing: time is the test's."""
+
+    def change_tick(self, session: Session) -> Decimal:
+        """Write the recording anew; it is read at the opening."""
+        calm_market().save(self.folder / "data", "calm", FACTS | {"tick_size": "0.005"})
+        return Decimal("0.005")
 
     def patience(self) -> Iterator[None]:
         """Yield some thousand times; time is the fake clock's."""

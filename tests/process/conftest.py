@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from core import logger
 from tests.process.fleet_parts import Fleet
+from tests.process.live_fleet import SYMBOLS, LiveFleet
+from tests.sim_process import SimProcess, start_simulator
 
 
 @pytest.fixture
@@ -16,3 +20,38 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     fleet = Fleet(tmp_path / "home")
     yield fleet
     fleet.end()
+
+
+@pytest.fixture(scope="module")
+def simulators() -> Iterator[dict[str, SimProcess]]:
+    running: dict[str, SimProcess] = {}
+    try:
+        for venue in SYMBOLS:
+            running[venue] = start_simulator(venue, "--seed", "5")
+        yield running
+    finally:
+        for simulator in running.values():
+            simulator.close()
+
+
+@pytest.fixture
+def live(fleet: Fleet, simulators: dict[str, SimProcess], venue: str) -> LiveFleet:
+    simulators[venue].reset()
+    return LiveFleet(fleet, simulators[venue], venue)
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """Undo what a child's code does to this process's logging."""
+    root, before = logging.getLogger(), logger._current[0]
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in [one for one in root.handlers if one not in handlers]:
+        root.removeHandler(handler)
+        handler.close()
+    for handler in handlers:
+        if handler not in root.handlers:
+            root.addHandler(handler)
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    logger._current[0] = before

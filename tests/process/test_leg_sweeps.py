@@ -16,7 +16,7 @@ from core.market.order import Order, Side
 from core.process.leg_sweeps import LegSweeps
 from core.process.legs import LEDGER_NAME
 from core.process.run_record import RunRecord
-from core.process.sweep import sweep
+from core.process.sweep import sweep, sweep_answer
 from core.trading.ledger import Ledger
 from tests.process.live_parts import LiveVenue, bot_config, use_live_venue
 from utils.env import MissingVariables
@@ -133,3 +133,17 @@ def test_a_secret_that_is_gone_at_the_time_of_the_sweep_is_named(home: Home) -> 
         sweep(home, live, {})
     record = RunRecord.read(home.bot_state("bot"))
     assert record is not None and not record.clean
+
+
+@pytest.mark.usefixtures("logging_restored")
+def test_a_refusal_during_a_sweep_is_told_without_the_key(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_client: LiveVenue, _number: int, _since: str | None) -> None:
+        raise VenueAuthError("19: key hunter2hunter2 is not accepted")
+
+    kind = use_live_venue(monkeypatch)
+    monkeypatch.setattr(kind, "request_report", refuse)
+    config = bot_config(home, "bot", api_key="${SWEPT_KEY}")
+    RunRecord(config, 1, clean=False).write(home.bot_state("bot"))
+    answer = sweep_answer(home, config, lambda: {"SWEPT_KEY": "hunter2hunter2"}, lambda _seconds: None)
+    assert (answer["confirmed"], answer["auth"]) == (False, True)
+    assert answer["reason"] == "19: key *** is not accepted"

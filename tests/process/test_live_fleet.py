@@ -6,87 +6,13 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.process.fleet_parts import Fleet, kill_all
-from tests.sim_process import SimProcess, start_simulator
-from utils.home import CHECKOUT
+from tests.process.live_fleet import SECRET_KEYS, VENUES, LiveFleet
 
-SYMBOLS = {"backpack": "SOL-USDC", "thalex": "BTC-PERPETUAL"}
-SECRET_KEYS = {"backpack": ("api_key", "api_secret"), "thalex": ("key_id", "private_key")}
-VENUES = pytest.mark.parametrize("venue", sorted(SYMBOLS))
-
-
-@pytest.fixture(scope="module")
-def simulators() -> Iterator[dict[str, SimProcess]]:
-    running: dict[str, SimProcess] = {}
-    try:
-        for venue in SYMBOLS:
-            running[venue] = start_simulator(venue, "--seed", "5")
-        yield running
-    finally:
-        for simulator in running.values():
-            simulator.close()
-
-
-@pytest.fixture
-def live(fleet: Fleet, simulators: dict[str, SimProcess], venue: str) -> LiveFleet:
-    simulators[venue].reset()
-    return LiveFleet(fleet, simulators[venue], venue)
-
-
-class LiveFleet:
-    """A fleet whose bots have keys for one simulated venue."""
-
-    def __init__(self, fleet: Fleet, sim: SimProcess, venue: str) -> None:
-        self.fleet, self.sim, self.venue = fleet, sim, venue
-        self.account = f"t{sim.process.pid}{len(sim.state()['accounts'])}"
-        self.keys = {key: str(value) for key, value in sim.account(account=self.account)["credentials"].items()}
-        self.give_secrets()
-
-    def give_secrets(self, **changed: str) -> None:
-        """Write `.env`."""
-        keys = {**self.keys, **changed}
-        lines = [f"{key.upper()}={json.dumps(keys[key])}\n" for key in SECRET_KEYS[self.venue]]
-        path = self.fleet.home.env_file
-        path.write_text("".join(lines))
-        path.chmod(0o600)
-
-    def give_wrong_secret(self) -> None:
-        """Write somebody else's: it is well formed, and signs nothing of ours."""
-        name = SECRET_KEYS[self.venue][1]
-        others = [str(account["credentials"][name]) for account in self.sim.hello["accounts"]]
-        self.give_secrets(**{name: next(secret for secret in others if secret != self.keys[name])})
-
-    def add(self, name: str, account: str = "main", **exchange_config: Any) -> Path:
-        """Write the config of a live bot; `account` is its label."""
-        path = CHECKOUT / "config" / "templates" / f"{self.venue}_market_maker.json"
-        config = json.loads(path.read_text())
-        config["metadata"]["name"] = name
-        config["daemon_config"].update(backoff_initial_s=0.1, min_uptime_s=1, stop_timeout_s=30)
-        config["strategy_config"]["symbol"] = SYMBOLS[self.venue]
-        section = config["exchange_config"]
-        addresses = {key: self.sim.hello[key] for key in ("base_url", "ws_url")}
-        section |= {"mode": "live", "account": account, **addresses}
-        section |= {key: f"${{{key.upper()}}}" for key in SECRET_KEYS[self.venue]}
-        section |= exchange_config
-        written = self.fleet.home.active / f"{name}.json"
-        written.write_text(json.dumps(config))
-        return written
-
-    def open_orders(self) -> list[dict[str, Any]]:
-        """Return what rests at the venue on our account."""
-        orders: list[dict[str, Any]] = self.sim.state(self.account)["accounts"][self.account]["open_orders"]
-        return orders
-
-    def comes_to(self, name: str, state: str, seconds: float = 40) -> dict[str, Any]:
-        """Wait until a bot is in a state; return its row."""
-        row: dict[str, Any] = self.fleet.until(lambda: (row := self.fleet.bot(name))["state"] == state and row, seconds)
-        return row
+pytestmark = pytest.mark.timeout(300)  # some waits are long on a busy machine
 
 
 @VENUES
@@ -103,7 +29,7 @@ def test_a_killed_live_worker_is_swept_and_replaced_and_a_stop_leaves_nothing(li
     done = live.fleet.run("stop", timeout=90)
     assert done.returncode == 0, done.stderr
     assert live.open_orders() == []
-    assert live.sim.state()["counters"]["violations"] == {}
+    assert live.violations() == {}
 
 
 @VENUES
@@ -261,8 +187,8 @@ def test_a_stop_does_not_wait_for_a_venue_that_was_not_open_yet(live: LiveFleet)
         live.fleet.until(lambda: "worker_started" in _log(live.fleet, "one"))
         began = time.monotonic()
         live.fleet.run("bot", "stop", "one")
-        row = live.comes_to("one", "STOPPED", 10)
-        assert time.monotonic() - began < 6
+        row = live.comes_to("one", "STOPPED")
+        assert time.monotonic() - began < 20  # the venue would be waited for a minute
         assert row["last_exit"]["status"] == 0
     finally:
         os.kill(live.sim.process.pid, signal.SIGCONT)

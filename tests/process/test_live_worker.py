@@ -13,7 +13,10 @@ import pytest
 from api.base_client import KeyReport, RateScope
 from core.bot_config import BotConfig, Leg
 from core.process import channel
+from core.process.child_setup import SignalFlags
 from core.process.rate_leases import RateLeases
+from core.process.worker import Worker
+from core.trading.trading_loop import LoopExit
 from tests.process.live_parts import LiveVenue, LiveWorker, bot_config, use_live_venue
 from utils.errors import MakerdError, VenueAuthError, VenueRefused, VenueUnreachable
 from utils.exit_statuses import AUTH, CONFIG, DONE, VENUE_UNREACHABLE
@@ -190,3 +193,17 @@ def test_what_the_supervisor_lends_reaches_the_client(
     channel.send(worker.ours, RateLeases().answer("bot", asked, 5))
     worker.until(lambda: kind.leased)
     assert kind.leased[0][:3] == ("venue:ip:1", 8.0, 16.0)
+
+
+@pytest.mark.usefixtures("logging_restored")
+def test_the_reason_of_an_end_is_told_without_the_key(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_live_venue(monkeypatch)
+    ours, theirs = channel.pair()
+    worker = Worker(theirs, SignalFlags(), home, bot_config(home, "one", api_key="${ENDED_KEY}"), False)
+    end = LoopExit(DONE, "key hunter2hunter2 was named", True, ())
+    monkeypatch.setattr(worker, "_own_and_trade", lambda _resolved: end)
+    assert worker.run({"ENDED_KEY": "hunter2hunter2"}) == DONE
+    said = channel.receive(ours)
+    assert said is not None and said["reason"] == "key *** was named"
+    ours.close()
+    theirs.close()

@@ -87,7 +87,7 @@ def test_an_incomplete_history_is_a_5xx_once(sim: SimProcess, user: Caller) -> N
 def test_an_accepted_cancel_is_202_and_done_a_moment_later(sim: SimProcess, stream: Stream, user: Caller) -> None:
     _private(stream, user)
     _, order = user.limit("Bid", "140", "1")
-    sim.fault("accepted_cancel", seconds=0.2, account=user.account)
+    sim.fault("accepted_cancel", seconds=1.5, account=user.account)
     assert user.call("DELETE", _ORDER, symbol=SPOT, orderId=order["id"]) == (202, None)
     assert _open_ids(sim, user) == [order["id"]]
     assert stream.until(_is("orderCancelled"))["data"]["i"] == order["id"]
@@ -172,6 +172,15 @@ def test_a_duplicated_fill_is_the_same_message_twice(sim: SimProcess, stream: St
     first, second = (stream.until(_is("orderFill"))["data"] for _ in range(2))
     assert first == second
     assert len(user.call("GET", "/wapi/v1/history/fills")[1]) == 1
+
+
+def test_a_delayed_message_of_an_account_comes_after_later_ones(sim: SimProcess, stream: Stream, user: Caller) -> None:
+    _private(stream, user)
+    sim.fault("delay", account=user.account, match="account.orderUpdate", seconds=1.5)
+    _, order = user.limit("Bid", "140", "1")
+    user.call("DELETE", _ORDER, symbol=SPOT, orderId=order["id"])
+    told = [stream.until(lambda message: "stream" in message)["data"]["e"] for _ in range(2)]
+    assert told == ["orderCancelled", "orderAccepted"]
 
 
 def test_an_unknown_event_word_comes_on_the_private_stream(sim: SimProcess, stream: Stream, user: Caller) -> None:

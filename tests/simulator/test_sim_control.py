@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -106,6 +107,36 @@ def test_moved_price_is_the_new_mark() -> None:
     run(scenario)
 
 
+def test_coarser_tick_is_listed_displayed_and_asked_for_until_a_reset() -> None:
+    async def scenario(bench: Bench) -> None:
+        order = {"account": "a", "symbol": SPOT, "side": "buy", "price": "90", "size": "1"}
+        await bench.control("order", order)
+        _, state = await bench.control("state")
+        first = Decimal(state["markets"][SPOT]["tick_size"])
+        status, answer = await bench.control("tick", {"symbol": SPOT, "multiple": 7})
+        assert (status, Decimal(answer["tick_size"])) == (200, 7 * first)
+        _, state = await bench.control("state")
+        market = state["markets"][SPOT]
+        assert Decimal(market["tick_size"]) == 7 * first and not state["accounts"]["a"]["open_orders"]
+        assert [price for price, _ in market["bids"] + market["asks"] if Decimal(price) % (7 * first)] == []
+        assert (await bench.control("order", {**order, "price": str(first * 701)}))[0] == 400
+        assert (await bench.control("order", {**order, "price": str(first * 700)}))[0] == 200
+        await bench.control("reset", {})
+        _, state = await bench.control("state")
+        assert Decimal(state["markets"][SPOT]["tick_size"]) == first
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("multiple", [0, -1, 1.5, True, None, 10**6])
+def test_tick_that_makes_no_sense_is_refused(multiple: object) -> None:
+    async def scenario(bench: Bench) -> None:
+        status, answer = await bench.control("tick", {"symbol": SPOT, "multiple": multiple})
+        assert status == 400 and "multiple is" in answer["error"]
+
+    run(scenario)
+
+
 def test_reset_leaves_no_orders_and_no_faults_and_a_market_that_moves() -> None:
     async def scenario(bench: Bench) -> None:
         await bench.control("order", {"account": "a", "symbol": SPOT, "side": "buy", "price": "90", "size": "1"})
@@ -117,6 +148,20 @@ def test_reset_leaves_no_orders_and_no_faults_and_a_market_that_moves() -> None:
         _, state = await bench.control("state")
         assert status == 200 and not state["paused"] and not state["faults"]
         assert not state["accounts"]["a"]["open_orders"]
+
+    run(scenario)
+
+
+def test_state_tells_the_newest_requests_when_asked() -> None:
+    async def scenario(bench: Bench) -> None:
+        for where in ("/ping", "/nowhere", "/ping"):
+            await bench.venue("GET", where)
+        _, state = await bench.control("state")
+        assert state["recent"] == []
+        _, state = await bench.control("state?requests=2")
+        assert [row["request"] for row in state["recent"]] == ["GET (unknown)", "GET /v1/ping"]
+        first, second = (row["at_ns"] for row in state["recent"])
+        assert first <= second and state["recent"][0]["account"] is None
 
     run(scenario)
 

@@ -97,6 +97,13 @@ def test_clock_has_only_one_error_the_newest() -> None:
         ({"kind": "drop_answer", "count": True}, "count is True"),
         ({"kind": "drop_answer", "account": 7}, "account is 7"),
         ({"kind": "drop_answer", "match": None}, "match is None"),
+        (
+            {"kind": "clock_skew", "seconds": 1, "account": "a"},
+            "the fault clock_skew is everybody's: leave account out",
+        ),
+        ({"kind": "freeze_book", "account": "a"}, "the fault freeze_book is everybody's"),
+        ({"kind": "skip_sequence", "account": "a"}, "the fault skip_sequence is everybody's"),
+        ({"kind": "clock_skew", "seconds": 1, "match": "GET"}, "a venue has one clock: leave match out"),
     ],
 )
 def test_bad_fault_is_refused_in_one_clear_line(plain: dict[str, Any], message: str) -> None:

@@ -183,12 +183,13 @@ class RawServer:
             thread.join(5)
 
 
-def make_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """Return the file of a certificate for 127.0.0.1 that nobody has signed, and a server's context with it."""
+def make_certificate(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
+    """Return the file of a certificate for 127.0.0.1 and names, signed by nobody, and a server's context with it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
     now = datetime.datetime.now(datetime.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    address = x509.SubjectAlternativeName([loopback, *map(x509.DNSName, names)])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

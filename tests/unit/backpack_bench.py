@@ -237,9 +237,13 @@ class Bench:
         self.connect()
         self.depth(10)
         self.poll()
-        levels = {"bids": [["99.00", "5"]], "asks": [["101.00", "3"]], "lastUpdateId": "10", "timestamp": 1}
-        self.say("GET /api/v1/depth", 200, levels)
+        self.snapshot(10)
         return self
+
+    def snapshot(self, number: int) -> None:
+        """Answer the oldest open question for the book."""
+        levels = {"bids": [["99.00", "5"]], "asks": [["101.00", "3"]], "lastUpdateId": str(number), "timestamp": 1}
+        self.say("GET /api/v1/depth", 200, levels)
 
     def hear(self, frame: Any) -> None:
         text = frame if isinstance(frame, str) else json.dumps(frame)

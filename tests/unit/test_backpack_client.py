@@ -10,7 +10,7 @@ import pytest
 from api.backpack_client import BackpackClient
 from api.backpack_streams import is_market_data
 from api.base_client import ClientContext
-from api.ws_transport import WsOverflow
+from api.ws_transport import WsOpened, WsOverflow
 from core.market.book import Level
 from core.market.client_ids import ClientOrderIds
 from core.market.events import LinkDown, LinkUp, TradePrint
@@ -73,6 +73,13 @@ def test_market_that_is_closed_can_be_opened_to_cancel(bench: Bench, caplog: pyt
         ("/api/v1/account", 400, {"code": "INVALID_SIGNATURE", "message": "x"}, VenueAuthError, "INVALID_SIGNATURE"),
         ("/api/v1/account", 401, {"code": "UNAUTHORIZED", "message": "x"}, VenueAuthError, "UNAUTHORIZED"),
         ("/api/v1/account", 403, {"code": "FORBIDDEN", "message": "x"}, VenueAuthError, "create a key"),
+        ("/api/v1/markets", 200, [], VenueUnreachable, "lists no market at all"),
+        ("/api/v1/markets", 403, b"<html>", VenueUnreachable, "HTTP_403"),
+        ("/api/v1/markets", 404, b"<html>", VenueUnreachable, "HTTP_404"),
+        ("/api/v1/markets", 404, {"message": "no Route matched"}, VenueUnreachable, "no Route matched"),
+        ("/api/v1/markets", 400, b"<html>", VenueUnreachable, "HTTP_400"),
+        ("/api/v1/account", 403, b"<html>", VenueUnreachable, "HTTP_403"),
+        ("/api/v1/account", 400, {"code": "INVALID_RANGE", "message": "x"}, VenueRefused, "INVALID_RANGE"),
         ("/api/v1/account", 429, {"code": "TOO_MANY_REQUESTS", "message": "x"}, VenueUnreachable, "TOO_MANY"),
     ],
 )
@@ -224,18 +231,21 @@ def test_subscription_is_one_signed_frame(bench: Bench) -> None:
     assert frame["signature"][0] == PUBLIC and frame["signature"][3] == "5000"
 
 
-def test_link_is_up_with_the_first_data(bench: Bench) -> None:
+def test_link_is_up_with_the_first_data_and_a_whole_book(bench: Bench) -> None:
     bench.opened().client.start_market_data()
     bench.connect()
-    assert bench.links == []
     bench.depth(11)
-    assert bench.links == [LinkUp]
+    bench.poll()
+    assert bench.links == []
+    bench.snapshot(11)
+    assert bench.links == [LinkUp] and len(bench.books) == 1
 
 
 def test_link_of_a_quiet_market_is_up_when_nothing_was_said_against_it(bench: Bench) -> None:
     bench.opened().client.start_market_data()
     bench.connect()
     due_ns = bench.poll(0.5)
+    bench.snapshot(11)
     assert bench.links == [] and due_ns is not None and due_ns <= bench.now + 500_000_000
     bench.poll(0.5)
     assert bench.links == [LinkUp]
@@ -249,15 +259,17 @@ def test_book_is_put_together_and_moves(bench: Bench) -> None:
     assert second.bids[0] == Level(10_000, 250) and second.sequence == 11 and second.local_ns == bench.now
 
 
-def test_gap_withdraws_the_book_and_leaves_the_link_up(bench: Bench) -> None:
+def test_gap_is_a_lost_link_until_a_new_book_is_whole(bench: Bench) -> None:
     bench.streaming()
     bench.poll(1)
     bench.depth(13)
+    assert bench.links == [LinkUp, LinkDown]
     bench.depth(14)
-    assert len(bench.books) == 1 and bench.links == [LinkUp]
-    levels = {"bids": [["98.00", "5"]], "asks": [["101.00", "3"]], "lastUpdateId": "12", "timestamp": 1}
-    bench.say("GET /api/v1/depth", 200, levels)
+    bench.poll(20)
+    assert len(bench.books) == 1 and bench.links == [LinkUp, LinkDown]
+    bench.snapshot(12)
     assert bench.books[-1].book.sequence == 14
+    assert bench.links == [LinkUp, LinkDown, LinkUp] and not bench.ws.reconnects
 
 
 def test_print_tells_who_took(bench: Bench) -> None:
@@ -277,6 +289,9 @@ def test_lost_socket_is_a_lost_link_and_its_return_a_new_subscription(bench: Ben
     assert len(bench.books) == 1
     bench.connect()
     bench.depth(50)
+    bench.poll()
+    assert bench.links == [LinkUp, LinkDown]  # the loop still has the book from before
+    bench.snapshot(50)
     assert bench.links == [LinkUp, LinkDown, LinkUp] and len(bench.ws.frames) == 2
 
 
@@ -330,7 +345,9 @@ def test_dropped_market_data_withdraws_the_book(bench: Bench) -> None:
     bench.poll(1)
     bench.ws.items.append(WsOverflow(100))
     bench.poll()
-    assert len(bench.sent("GET /api/v1/depth")) == 1 and bench.links == [LinkUp]
+    assert len(bench.sent("GET /api/v1/depth")) == 1 and bench.links == [LinkUp, LinkDown]
+    bench.snapshot(11)
+    assert bench.links == [LinkUp, LinkDown, LinkUp]
 
 
 def test_silent_depth_stream_whose_book_moves_is_a_new_connection(bench: Bench) -> None:
@@ -341,6 +358,7 @@ def test_silent_depth_stream_whose_book_moves_is_a_new_connection(bench: Bench) 
     bench.say("GET /api/v1/depth", 200, {"bids": [], "asks": [], "lastUpdateId": "12", "timestamp": 1})
     bench.poll(2)
     assert bench.ws.reconnects == ["the depth stream is silent while the book moves"]
+    assert bench.links == [LinkUp, LinkDown]
 
 
 def test_account_stream_that_does_not_speak_of_a_resting_order_is_a_new_connection(bench: Bench) -> None:
@@ -444,7 +462,16 @@ def test_no_position_is_flat(bench: Bench, flat: Any) -> None:
 
 @pytest.mark.parametrize("part", ["orders", "fills", "position", "balances"])
 @pytest.mark.parametrize(
-    "trouble", [(503, None), (200, b"<html>"), (200, {"odd": 1}), (200, None), (400, {"code": "X"})]
+    "trouble",
+    [
+        (503, None),
+        (404, b"<html>"),
+        (404, {"message": "no Route matched"}),
+        (200, b"<html>"),
+        (200, {"odd": 1}),
+        (200, None),
+        (400, {"code": "X"}),
+    ],
 )
 def test_part_that_cannot_be_read_makes_the_report_incomplete(bench: Bench, part: str, trouble: Any) -> None:
     bench.opened().client.request_report(1, "5")
@@ -573,3 +600,59 @@ def test_report_refused_for_its_time_is_read_with_a_measured_one(bench: Bench) -
 def test_context_needs_no_more_than_the_interface_says() -> None:
     context = ClientContext("backpack", "SOL-PERP", "a", "bot", "", ())
     assert BackpackClient({}, context).rate_scopes()[0].key == "backpack:ip"
+
+
+# The listing
+
+LISTING = "GET /api/v1/market"
+
+
+def listing(**filters: str) -> dict[str, Any]:
+    found = market("SOL_USDC_PERP", "PERP")
+    for part in found["filters"].values():
+        part |= {key: value for key, value in filters.items() if key in part}
+    return found
+
+
+def test_listing_that_has_not_changed_is_read_again_now_and_then(bench: Bench) -> None:
+    bench.opened().poll(299)
+    assert bench.sent(LISTING) == []
+    bench.poll(1)
+    assert bench.say(LISTING, 200, listing()).query == {"symbol": "SOL_USDC_PERP"}
+    bench.poll(300)
+    assert len(bench.sent(LISTING)) == 1
+
+
+@pytest.mark.parametrize("answer", [(503, None), (200, b"<html>"), (200, {"odd": 1}), (404, {"code": "X"})])
+def test_listing_that_cannot_be_read_changes_nothing(bench: Bench, answer: tuple[int, Any]) -> None:
+    bench.opened().poll(300)
+    bench.say(LISTING, *answer)
+    bench.poll(1)
+
+
+@pytest.mark.parametrize(
+    ("filters", "says"), [({"tickSize": "0.05"}, "tick size from 0.01 to 0.05"), ({"stepSize": "0.1"}, "lot size from")]
+)
+def test_increments_that_have_changed_end_the_client(bench: Bench, filters: dict[str, str], says: str) -> None:
+    bench.opened().poll(300)
+    with pytest.raises(VenueUnreachable, match=says):
+        bench.say(LISTING, 200, listing(**filters))
+
+
+def test_listing_is_read_soon_on_a_new_connection(bench: Bench) -> None:
+    bench.streaming()
+    bench.poll(10)
+    assert bench.sent(LISTING) == []
+    bench.lose()
+    bench.ws.items.append(WsOpened(2, None))
+    bench.poll()
+    assert len(bench.sent(LISTING)) == 1
+
+
+@pytest.mark.parametrize("code", ["INVALID_PRICE", "INVALID_QUANTITY"])
+def test_listing_is_read_soon_when_an_orders_price_or_size_is_refused(bench: Bench, code: str) -> None:
+    bench.opened().poll(10)
+    bench.submit()
+    bench.say("POST /api/v1/order", 400, {"code": code, "message": "No"})
+    bench.poll()
+    assert len(bench.sent(LISTING)) == 1

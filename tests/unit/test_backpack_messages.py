@@ -457,8 +457,9 @@ def test_error_has_its_class(status: int, code: str, message: str, kind: str) ->
         (302, "unknown_outcome"),
         (429, "rate_limit"),
         (401, "auth"),
-        (403, "bad_request"),
-        (404, "not_found"),
+        (400, "bad_request"),
+        (403, "unknown_outcome"),
+        (404, "unknown_outcome"),
     ],
 )
 def test_answer_without_the_venues_words_is_judged_by_its_status(status: int, kind: str) -> None:

@@ -174,6 +174,23 @@ def test_refused_key_ends_the_bot_and_the_order(bench: Bench) -> None:
     assert bench.events(key) == [E.REJECTED]
 
 
+@pytest.mark.parametrize("code", ["FORBIDDEN", "UNAUTHORIZED", "INVALID_SIGNATURE", "ACCOUNT_LIQUIDATING"])
+def test_refused_key_within_a_batch_ends_the_bot(bench: Bench, code: str) -> None:
+    first, second = bench.order(), bench.order()
+    bench.client.submit([first, second])
+    refused = {"operation": "Err", "code": code, "message": "No"}
+    with pytest.raises(VenueAuthError, match=code):
+        bench.say(BATCH, 200, [bench.taken(first.client_order_id), refused])
+    assert bench.events(first.client_order_id) == [E.ACCEPTED]
+    assert bench.events(second.client_order_id) == [E.REJECTED]
+
+
+def test_page_of_something_in_between_leaves_an_order_in_doubt(bench: Bench) -> None:
+    key = bench.submit()
+    bench.say(POST, 404, b"<html>")
+    assert bench.events(key) == [E.OUTCOME_UNKNOWN]
+
+
 def test_orders_sent_together_are_one_request_and_answered_each_on_its_own(bench: Bench) -> None:
     first, second, third = (bench.order() for _ in range(3))
     bench.client.submit([first, second, third])

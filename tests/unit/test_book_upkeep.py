@@ -19,7 +19,8 @@ class Bench:
         self.pictures: list[OrderBook] = []
         self.deaths = 0
         self.now = 100 * S
-        self.upkeep = BookUpkeep(5, self.asked.append, self.pictures.append, self._die)
+        self.withdrawn: list[str] = []
+        self.upkeep = BookUpkeep(5, self.asked.append, self.pictures.append, self._die, self.withdrawn.append)
 
     def _die(self) -> None:
         self.deaths += 1
@@ -106,6 +107,7 @@ def test_after_a_gap_nothing_is_delivered_until_a_new_snapshot_fits() -> None:
     bench = Bench().live()
     bench.step(1)
     bench.delta(12)
+    assert bench.withdrawn == ["a gap in the stream"]  # at once: the picture that was told is no price any more
     bench.step()
     assert len(bench.pictures) == 1 and not bench.asked[-1].is_check
     bench.delta(13)
@@ -169,6 +171,7 @@ def test_newer_number_that_the_stream_does_not_deliver_is_a_dead_stream() -> Non
     assert bench.deaths == 0
     bench.step(0.1)
     assert bench.deaths == 1 and not bench.upkeep.book.is_whole
+    assert bench.withdrawn == ["the stream is silent while the book moves"]
 
 
 def dead(bench: Bench) -> Bench:
@@ -249,6 +252,7 @@ def test_dropped_messages_withdraw_the_book() -> None:
     bench = Bench().live()
     bench.delta(11, after_s=1)
     bench.upkeep.overflow(bench.now)
+    assert bench.withdrawn == ["messages were dropped"]
     bench.step()
     assert len(bench.pictures) == 1 and not bench.asked[-1].is_check
 
@@ -263,7 +267,7 @@ def test_gap_during_a_check_asks_for_a_snapshot_at_once() -> None:
 
 def test_timing_is_settable() -> None:
     asked: list[BookQuestion] = []
-    upkeep = BookUpkeep(1, asked.append, lambda book: None, lambda: None, UpkeepTiming(settle_ns=0))
+    upkeep = BookUpkeep(1, asked.append, lambda book: None, lambda: None, lambda why: None, UpkeepTiming(settle_ns=0))
     upkeep.connected(5)
     upkeep.step(5)
     assert len(asked) == 1

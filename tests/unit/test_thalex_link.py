@@ -14,7 +14,7 @@ from api import thalex_client
 from api.base_client import DeadManScope
 from core.market.events import LinkDown
 from core.market.order import OrderEvent
-from tests.thalex_parts import BOOK, NAME, SILENCE, TAPE, TICKER, Bench, FakeThalex, Refused, bid, trade
+from tests.thalex_parts import BOOK, INSTRUMENTS, NAME, SILENCE, TAPE, TICKER, Bench, FakeThalex, Refused, bid, trade
 from utils.env import Secret
 from utils.errors import VenueAuthError, VenueRefused, VenueUnreachable
 
@@ -97,9 +97,15 @@ def test_venue_that_cannot_be_reached_is_told_in_bounded_time(monkeypatch: pytes
     assert bench.venue.closed
 
 
-def test_channel_that_the_venue_leaves_out_is_refused_at_open() -> None:
+@pytest.mark.parametrize("listed", [[], [{"instrument_name": "BTC-OPTION", "type": "option"}]])
+def test_venue_that_lists_nothing_to_trade_is_waited_for(listed: list[dict[str, str]]) -> None:
+    with pytest.raises(VenueUnreachable, match="at all"):
+        Bench(venue=FakeThalex(answers={"public/instruments": listed})).open()
+
+
+def test_channel_that_the_venue_leaves_out_at_open_is_waited_for() -> None:
     bench = Bench(venue=FakeThalex(answers={"private/subscribe": ["account.orders"]}))
-    with pytest.raises(VenueRefused, match=r"account\.trade_history, account\.portfolio"):
+    with pytest.raises(VenueUnreachable, match=r"account\.trade_history, account\.portfolio"):
         bench.open()
 
 
@@ -410,12 +416,76 @@ def test_agreeing_ticker_keeps_a_quiet_book_fresh(bench: Bench) -> None:
     assert update.book.local_ns == bench.now and update.book.sequence == 2
 
 
+def test_book_is_as_old_as_its_message_however_long_that_has_waited(bench: Bench) -> None:
+    received_ns = bench.now
+    bench.venue.say_book(bids=((101, 2),), asks=())
+    bench.poll(3)
+    assert bench.books[-1].book.best_bid_ticks == 101 and bench.books[-1].book.local_ns == received_ns
+
+
 def test_ticker_that_moves_on_without_the_book_takes_the_link_down(bench: Bench) -> None:
     for price in (100, 110, 111, 112, 113):
         body = {"best_bid_price": price, "best_bid_amount": 1, "best_ask_price": price + 2, "best_ask_amount": 1}
         bench.venue.say(TICKER, body)
         bench.poll(1)
     assert bench.links == ["down"]
+
+
+# The listing
+
+READ = "public/instrument"
+COARSER = {**INSTRUMENTS[0], "tick_size": 5}
+
+
+def test_listing_that_has_not_changed_is_read_again_now_and_then(bench: Bench) -> None:
+    bench.poll(299)
+    assert bench.venue.params(READ) == []
+    bench.poll(1)
+    bench.poll()
+    assert bench.venue.params(READ) == [{"instrument_name": NAME}]
+
+
+@pytest.mark.parametrize("answer", [Refused(5), SILENCE, {"nonsense": 1}, {"type": "option"}])
+def test_listing_that_cannot_be_read_changes_nothing(bench: Bench, answer: Any) -> None:
+    bench.venue.answers[READ] = answer
+    bench.poll(300)
+    bench.poll(20)
+    assert len(bench.venue.params(READ)) == 1
+
+
+@pytest.mark.parametrize("listed", [COARSER, {**INSTRUMENTS[0], "volume_tick_size": 0.01}])
+def test_increments_that_have_changed_end_the_client(bench: Bench, listed: dict[str, Any]) -> None:
+    bench.venue.answers[READ] = listed
+    with pytest.raises(VenueUnreachable, match=r"the venue changed BTC-PERPETUAL: (tick|lot) size from"):
+        bench.poll(300)
+        bench.poll()
+
+
+def test_listing_is_read_soon_on_a_new_connection(bench: Bench) -> None:
+    bench.venue.answers[READ] = COARSER
+    bench.poll(10)
+    bench.venue.down()
+    bench.venue.up()
+    with pytest.raises(VenueUnreachable, match="tick size from 1 to 5"):
+        for _ in range(3):
+            bench.poll()
+
+
+@pytest.mark.parametrize("code", [13, 14, 15])
+def test_listing_is_read_soon_when_an_orders_price_or_size_is_refused(bench: Bench, code: int) -> None:
+    bench.venue.answers |= {READ: COARSER, "private/insert": Refused(code)}
+    bench.poll(10)
+    with pytest.raises(VenueUnreachable, match="tick size from 1 to 5"):
+        bench.submit(bid("mk-a-1"))
+
+
+def test_listing_is_read_soon_when_the_book_is_off_the_tick(bench: Bench) -> None:
+    bench.venue.answers[READ] = {**INSTRUMENTS[0], "tick_size": 0.5}
+    bench.poll(10)
+    bench.venue.say_book(bids=((101.5, 1),), asks=())
+    with pytest.raises(VenueUnreachable, match=r"tick size from 1 to 0\.5"):
+        for _ in range(3):
+            bench.poll()
 
 
 # The rest of the interface

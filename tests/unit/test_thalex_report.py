@@ -170,8 +170,23 @@ def test_mark_of_another_venue_brings_all_of_the_last_day(bench: Bench, since: s
     assert bench.venue.params(HISTORY)[0]["time_low"] == bench.utc // 10**9 - 1 - 86_400
 
 
+@pytest.mark.parametrize("since", [None, "somewhere-else-17"])
+def test_first_report_without_a_trade_has_a_mark_where_its_reading_began(bench: Bench, since: str | None) -> None:
+    began = bench.utc // 10**9 - 86_400
+    mark = report(bench, since).mark
+    assert mark is not None and Decimal(mark.partition("~")[0]) == began
+    assert report(bench, mark).mark == mark
+
+
+def test_fill_while_nobody_asked_for_days_is_found_by_a_bot_that_had_none(bench: Bench) -> None:
+    mark = report(bench).mark
+    filled_s = bench.utc // 10**9 + 3_600
+    has_traded(bench, trade("t1", "mk-a-1", at=filled_s))
+    bench.utc += 3 * 86_400 * 10**9
+    assert ids(report(bench, mark)) == ["t1"]
+
+
 def test_mark_is_never_beyond_what_was_read(bench: Bench) -> None:
-    assert report(bench).mark is None
     has_traded(bench, trade("t1", "mk-a-1", at=AT + 0.5))
     mark = report(bench).mark
     assert mark is not None and Decimal(mark.partition("~")[0]) == AT + Decimal("0.5")

@@ -255,9 +255,10 @@ def test_sequence_gap_is_closed_by_a_new_snapshot(live: LiveSession) -> None:
     depths = live.sim.state()["counters"]["requests"]["GET /api/v1/depth"]
     live.sim.fault("skip_sequence", match="depth." + PERP)
     live.wait(lambda: live.sim.state()["counters"]["requests"]["GET /api/v1/depth"] > depths)
+    live.wait(lambda: live.links == [LinkUp, LinkDown, LinkUp])
     seen = len(live.books)
     live.wait(lambda: len(live.books) > seen + 3)
-    assert live.links == [LinkUp] and live.book.is_quotable
+    assert live.book.is_quotable
 
 
 def test_book_is_that_of_the_venue_after_much_news(live: LiveSession) -> None:
