@@ -15,7 +15,7 @@ import click
 from cli.config_commands import config
 from cli.live import agree_to_live, live_option
 from cli.offline import bot_names, status_while_down
-from cli.shared import App, Door, Keep, as_json, complaints_of, everywhere, pass_app, unknown_name
+from cli.shared import App, Door, Keep, as_json, complaints_of, everywhere, pass_app, unknown_name, waits_for_its_run
 from core.process.control import ControlRefused, DaemonDown, call
 from utils.errors import MakerdError
 from utils.exit_statuses import DONE, REFUSED
@@ -279,6 +279,8 @@ def _fault(row: Mapping[str, Any]) -> str | None:
     """Return why a bot is not healthy. A bot that ended well, or was never started, is not wanted."""
     last = row["last_exit"] or {}
     if row["state"] == "STOPPED" and not last.get("signal") and last.get("status") in (None, 0):
+        return None
+    if waits_for_its_run(row):
         return None
     if row["state"] != "RUNNING":
         reason = row.get("reason") or last.get("reason")

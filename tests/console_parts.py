@@ -16,6 +16,7 @@ from utils.home import Home
 
 ROW: dict[str, Any] = {
     "name": "sol-mm",
+    "kind": "bot",
     "state": "RUNNING",
     "pid": 4250,
     "uptime_s": 11.9,

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.bot_config import BotConfig
 from core.process.health import Health
+from core.process.worker_policy import NEXT_RUN
 from core.process.worker_record import State, WorkerRecord
 
 NO_SNAPSHOT: dict[str, Any] = {
@@ -53,12 +54,13 @@ class BotEntry:
         health = self.health if living else None
         return {
             "name": config.name,
+            "kind": config.kind,
             "state": record.state.value,
             "pid": record.pid if living else None,
             "uptime_s": _seconds(now_ns - record.started_ns) if living else 0.0,
             "restarts": record.restarts,
             "last_exit": self.last_exit,
-            "reason": record.reason,
+            "reason": self._reason(now_ns),
             "exchange": config.exchange,
             "symbol": config.symbol,
             "strategy": config.strategy,
@@ -70,6 +72,17 @@ class BotEntry:
             **{key: said[key] for key in NO_SNAPSHOT},
             "legs": self._legs(living or record.dirty),
         }
+
+    @property
+    def waits_for_its_run(self) -> bool:
+        """Tell whether this is a job that ended well and is run again by the clock."""
+        return self.record.state is State.BACKOFF and self.record.reason == NEXT_RUN
+
+    def _reason(self, now_ns: int) -> str:
+        record = self.record
+        if not self.waits_for_its_run or record.due_ns is None:
+            return record.reason
+        return f"{NEXT_RUN} in {_seconds(record.due_ns - now_ns):.0f} s"
 
     def _legs(self, may_have_orders: bool) -> list[dict[str, Any]]:
         said = {leg["leg"]: leg for leg in self.extra.get("legs", [])}

@@ -92,7 +92,7 @@ class OperatorVerbs:
 
         def answered(now_ns: int) -> bool:
             bots = [supervisor.bots[name] for name in names if name in supervisor.bots]
-            if now_ns < deadline_ns and not all(bot.record.state in until for bot in bots):
+            if now_ns < deadline_ns and not all(bot.record.state in until or bot.waits_for_its_run for bot in bots):
                 return False
             rows = [
                 {"name": bot.config.name, "state": bot.record.state.value, "reason": bot.record.reason} for bot in bots

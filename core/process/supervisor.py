@@ -230,7 +230,7 @@ class Supervisor:
             if kind in self._zygote.unusable:
                 self.happened(name, Unusable(self._zygote.unusable[kind]))
             else:
-                self._children.ask("worker", name, kind, self._spec(bot), now_ns)
+                self._children.ask("job" if bot.config.is_job else "worker", name, kind, self._spec(bot), now_ns)
         elif action is Action.SWEEP:
             self._sweep(bot, now_ns)
         elif action is Action.ASK_STOP:

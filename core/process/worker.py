@@ -17,6 +17,7 @@ from core.process import channel
 from core.process.build import Bot, build_bot
 from core.process.child_setup import SignalFlags, StopAsked, become_child, leave, supervisor_environ, take_orders
 from core.process.claims import Claim, Claims, ClaimTaken, is_left_over
+from core.process.failures import status_of
 from core.process.lease_keeper import LeaseKeeper
 from core.process.legs import claims_of
 from core.process.order_ids import ids_of_legs
@@ -28,34 +29,12 @@ from core.registry.live_consent import hold_to_consent
 from core.trading.clock import SystemClock
 from core.trading.trading_loop import LoopExit
 from utils import exit_statuses
-from utils.errors import (
-    ConfigError,
-    LedgerError,
-    MakerdError,
-    RiskHalt,
-    VenueAuthError,
-    VenueRefused,
-    VenueUnreachable,
-)
+from utils.errors import LedgerError, MakerdError
 from utils.home import Home
 
 BEAT_NS = 1_000_000_000
 OPEN_S = 60.0  # how long one venue may take until it is open; no heartbeat is sent meanwhile
 log = logging.getLogger("makerd.process")
-
-# Which status an error that ends a worker becomes; the first match counts, anything else is a crash.
-STATUS_OF: tuple[tuple[type[BaseException], int], ...] = (
-    (VenueAuthError, exit_statuses.AUTH),
-    (RiskHalt, exit_statuses.RISK_HALT),
-    (VenueRefused, exit_statuses.CONFIG),
-    (ConfigError, exit_statuses.CONFIG),
-    (VenueUnreachable, exit_statuses.VENUE_UNREACHABLE),
-)
-
-
-def status_of(error: BaseException) -> int:
-    """Return the exit status of an error."""
-    return next((status for kind, status in STATUS_OF if isinstance(error, kind)), exit_statuses.CRASH)
 
 
 def main(end: socket.socket, supervisor_pid: int) -> None:

@@ -53,9 +53,10 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Forked:
-    """The worker or sweeper exists."""
+    """The worker or sweeper exists; the worker of a job never has orders."""
 
     pid: int
+    has_orders: bool = True
 
 
 @dataclass(frozen=True, slots=True)

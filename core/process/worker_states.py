@@ -147,7 +147,7 @@ def _restart_now(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: fl
 
 def _forked(record: WorkerRecord, event: Forked, now_ns: int, _jitter: float) -> Decision:
     # From here on the worker may have sent an order, whatever becomes of it.
-    return replace(record, pid=event.pid, heartbeat_ns=now_ns, dirty=True), []
+    return replace(record, pid=event.pid, heartbeat_ns=now_ns, dirty=event.has_orders), []
 
 
 def _forked_stopping(record: WorkerRecord, event: Forked, now_ns: int, jitter: float) -> Decision:

@@ -9,7 +9,7 @@ from typing import Any
 from core.registry.complaints import JsonPath, Problem
 from core.registry.environment import Environment
 from core.registry.json_text import read_json_text
-from core.registry.schema import BotSchema, types_of
+from core.registry.schema import DocumentSchema, types_of
 from core.registry.wording import nearest_of, shown
 from utils.env import MASK, BrokenReference, Reference, interpolate, parts_of, references, whole_reference
 
@@ -40,7 +40,7 @@ def leaves(value: Any, path: JsonPath = ()) -> Iterator[tuple[JsonPath, Any]]:
 
 
 def resolve(
-    tree: Any, schema: BotSchema, environment: Environment, other_secrets: frozenset[str] = frozenset()
+    tree: Any, schema: DocumentSchema, environment: Environment, other_secrets: frozenset[str] = frozenset()
 ) -> Resolved:
     """Resolve every reference of a config but those at `writeOnly` keys, which must only exist.
 
@@ -52,13 +52,13 @@ def resolve(
     return result
 
 
-def secret_names_of(tree: Any, schema: BotSchema) -> tuple[str, ...]:
+def secret_names_of(tree: Any, schema: DocumentSchema) -> tuple[str, ...]:
     """Return every name that a `writeOnly` key refers to."""
     texts = [value for path, value in leaves(tree) if isinstance(value, str) and _is_below_secret(schema, path)]
     return tuple(sorted({name for text in texts for name in _names_in(text)}))
 
 
-def _is_below_secret(schema: BotSchema, path: JsonPath) -> bool:
+def _is_below_secret(schema: DocumentSchema, path: JsonPath) -> bool:
     return any((schema.node(path[:end]) or {}).get("writeOnly") for end in range(1, len(path) + 1))
 
 
@@ -71,7 +71,7 @@ def _names_in(text: str) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class _Resolver:
-    schema: BotSchema
+    schema: DocumentSchema
     environment: Environment
     result: Resolved
     secret_names: frozenset[str]
@@ -140,7 +140,7 @@ def coerced(text: str, types: Any) -> Any:
     return text if value.problems or isinstance(value.value, str) else value.value
 
 
-def secret_references(config: Mapping[str, Any], schema: BotSchema) -> dict[JsonPath, Reference]:
+def secret_references(config: Mapping[str, Any], schema: DocumentSchema) -> dict[JsonPath, Reference]:
     """Return the reference at every `writeOnly` key of a config's sections."""
     found: dict[JsonPath, Reference] = {}
     for path, value in leaves(config):

@@ -39,6 +39,12 @@ def known_strategies() -> tuple[str, ...]:
 
 
 @functools.cache
+def known_jobs() -> tuple[str, ...]:
+    """Return the jobs that have a schema."""
+    return tuple(sorted(path.stem for path in (SCHEMAS / "jobs").glob("*.json")))
+
+
+@functools.cache
 def load_schema(name: str) -> Node:
     """Return a schema by its file name without the ending: `bot`, `exchanges/paper`."""
     schema: Node = json.loads((SCHEMAS / f"{name}.json").read_bytes())
@@ -66,31 +72,30 @@ def _whole_text_matches(validator: Any, pattern: str, instance: Any, schema: Any
         yield jsonschema.ValidationError("does not match")
 
 
-class BotSchema:
-    """The schema of one whole config: the sections of its exchange and strategy put together.
+class DocumentSchema:
+    """The schema of one kind of file, whose sections may lie in schemas of their own."""
 
-    An unknown exchange or strategy leaves its section out.
-    """
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.names: dict[str, str] = {}  # section -> its own schema
 
-    def __init__(self, exchange: str | None, strategy: str | None) -> None:
-        self.names = {"daemon_config": "daemon", "risk_config": "risk"}
-        if exchange is not None and venue_of(exchange) in known_exchanges():
-            self.names["exchange_config"] = f"exchanges/{venue_of(exchange)}"
-        if strategy is not None and strategy in known_strategies():
-            self.names["strategy_config"] = f"strategies/{strategy}"
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """Return the names of all sections."""
+        return tuple(load_schema(self.root)["properties"])
 
     def section(self, name: str) -> Node | None:
         """Return the schema of one section, None when it is not known."""
         if name in self.names:
             return load_schema(self.names[name])
-        node: Node | None = load_schema("bot")["properties"].get(name)
+        node: Node | None = load_schema(self.root)["properties"].get(name)
         return node if node and "properties" in node else None
 
     def node(self, path: JsonPath) -> Node | None:
         """Return the schema of what is at a path, None for an unknown key."""
         if not path:
-            return load_schema("bot")
-        node = self.section(str(path[0])) or load_schema("bot")["properties"].get(path[0])
+            return load_schema(self.root)
+        node = self.section(str(path[0])) or load_schema(self.root)["properties"].get(path[0])
         for part in path[1:]:
             node = _child(node or _NOTHING, part)
         return node
@@ -99,6 +104,36 @@ class BotSchema:
         """Tell whether what is at a path is, lies in, or may hold a secret."""
         inside = any((self.node(path[:end]) or _NOTHING).get("writeOnly") for end in range(1, len(path) + 1))
         return inside or _holds_secret(self.node(path) or _NOTHING)
+
+
+class BotSchema(DocumentSchema):
+    """The schema of one whole config: the sections of its exchange and strategy put together.
+
+    An unknown exchange or strategy leaves its section out.
+    """
+
+    def __init__(self, exchange: str | None, strategy: str | None) -> None:
+        super().__init__("bot")
+        self.names = {"daemon_config": "daemon", "risk_config": "risk"}
+        if exchange is not None and venue_of(exchange) in known_exchanges():
+            self.names["exchange_config"] = f"exchanges/{venue_of(exchange)}"
+        if strategy is not None and strategy in known_strategies():
+            self.names["strategy_config"] = f"strategies/{strategy}"
+
+
+class JobSchema(DocumentSchema):
+    """The schema of a config of kind "job"; an unknown job leaves its section out."""
+
+    def __init__(self, job: str | None) -> None:
+        super().__init__("job")
+        self.names = {"daemon_config": "daemon"}
+        if job is not None and job in known_jobs():
+            self.names["job_config"] = f"jobs/{job}"
+
+
+def schema_for(kind: str, exchange: str | None, strategy: str | None) -> DocumentSchema:
+    """Return the schema of a config of that kind; of a job, `strategy` is its name."""
+    return JobSchema(strategy) if kind == "job" else BotSchema(exchange, strategy)
 
 
 def _child(node: Node, part: str | int) -> Node | None:

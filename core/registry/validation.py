@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.registry.complaints import JsonPath, Problem
 from core.registry.schema import (
-    BotSchema,
+    DocumentSchema,
     expectation,
     known_exchanges,
+    known_jobs,
     known_strategies,
     validator_of,
     venue_of,
@@ -21,13 +22,12 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 WrittenAt = Callable[[JsonPath], Any]
-SECTIONS = ("metadata", "daemon_config", "exchange_config", "strategy_config", "risk_config")
 MAX_PROBLEMS = 200  # looked at before the file is given up on
 
 
-def schema_problems(tree: Any, schema: BotSchema, written_at: WrittenAt) -> Iterator[Problem]:
+def schema_problems(tree: Any, schema: DocumentSchema, written_at: WrittenAt) -> Iterator[Problem]:
     """Yield what the schemas say against a config, at most one problem for each path."""
-    unknown = list(_unknown_names(tree))
+    unknown = list(_unknown_names(tree, schema.root))
     yield from unknown
     seen = {problem.path for problem in unknown}
     for error, path in _errors(tree, schema):
@@ -39,8 +39,8 @@ def schema_problems(tree: Any, schema: BotSchema, written_at: WrittenAt) -> Iter
                 return
 
 
-def _errors(tree: Any, schema: BotSchema) -> Iterator[tuple[ValidationError, JsonPath]]:
-    for error in validator_of("bot").iter_errors(tree):
+def _errors(tree: Any, schema: DocumentSchema) -> Iterator[tuple[ValidationError, JsonPath]]:
+    for error in validator_of(schema.root).iter_errors(tree):
         yield error, tuple(error.absolute_path)
     for section, name in schema.names.items():
         value = tree.get(section) if isinstance(tree, dict) else None
@@ -49,7 +49,9 @@ def _errors(tree: Any, schema: BotSchema) -> Iterator[tuple[ValidationError, Jso
                 yield error, (section, *error.absolute_path)
 
 
-def _problems_of(error: ValidationError, path: JsonPath, schema: BotSchema, written_at: WrittenAt) -> Iterator[Problem]:
+def _problems_of(
+    error: ValidationError, path: JsonPath, schema: DocumentSchema, written_at: WrittenAt
+) -> Iterator[Problem]:
     if "propertyNames" in error.absolute_schema_path:
         key = str(error.instance)
         yield Problem((*path, key), shown(key), expectation(error.schema), at_key=True)  # type: ignore[arg-type]
@@ -66,7 +68,7 @@ def _problems_of(error: ValidationError, path: JsonPath, schema: BotSchema, writ
         yield _wrong_value(error, path, schema, written_at)
 
 
-def _wrong_value(error: ValidationError, path: JsonPath, schema: BotSchema, written_at: WrittenAt) -> Problem:
+def _wrong_value(error: ValidationError, path: JsonPath, schema: DocumentSchema, written_at: WrittenAt) -> Problem:
     # What is shown is what the file says: the value of a variable is nobody's business.
     written = written_at(path)
     found = MASK if schema.is_secret(path) and not isinstance(written, dict | list) else shown(written)
@@ -75,29 +77,29 @@ def _wrong_value(error: ValidationError, path: JsonPath, schema: BotSchema, writ
     return Problem(path, found, expectation(error.schema), near)  # type: ignore[arg-type]
 
 
-def _unknown_key(path: JsonPath, known: Sequence[str], schema: BotSchema) -> Problem:
+def _unknown_key(path: JsonPath, known: Sequence[str], schema: DocumentSchema) -> Problem:
     key = str(path[-1])
-    elsewhere = [path_text((one, key)) for one in SECTIONS if len(path) > 1 and key in _keys_of(schema, one)]
+    elsewhere = [path_text((one, key)) for one in schema.sections if len(path) > 1 and key in _keys_of(schema, one)]
     owner = f"a key of {path_text(path[:-1])}" if len(path) > 1 else f"one of {', '.join(known)}"
     nearest = nearest_of(key, known)
     return Problem(path, "an unknown key", owner, elsewhere[0] if elsewhere else nearest, at_key=True)
 
 
-def _keys_of(schema: BotSchema, section: str) -> Sequence[str]:
+def _keys_of(schema: DocumentSchema, section: str) -> Sequence[str]:
     return list((schema.section(section) or {}).get("properties", ()))
 
 
-def _unknown_names(tree: Any) -> Iterator[Problem]:
-    metadata = tree.get("metadata") if isinstance(tree, dict) else None
-    if not isinstance(metadata, dict):
-        return
-    exchange, strategy = metadata.get("exchange"), metadata.get("strategy")
-    if isinstance(exchange, str) and venue_of(exchange) not in known_exchanges():
-        yield _unknown_name("exchange", venue_of(exchange), known_exchanges())
-    if isinstance(strategy, str) and strategy not in known_strategies():
-        yield _unknown_name("strategy", strategy, known_strategies())
+# kind of document -> the keys whose value is the name of a further schema: section, key, its name, the known ones
+_NAMING: dict[str, tuple[tuple[str, str, Callable[[str], str], Callable[[], Sequence[str]]], ...]] = {
+    "bot": (("metadata", "exchange", venue_of, known_exchanges), ("metadata", "strategy", str, known_strategies)),
+    "job": (("job_config", "job", str, known_jobs),),
+}
 
 
-def _unknown_name(key: str, name: str, known: Sequence[str]) -> Problem:
-    expected = f"a known {key}: {', '.join(known)}"
-    return Problem(("metadata", key), shown(name), expected, nearest_of(name, known))
+def _unknown_names(tree: Any, root: str) -> Iterator[Problem]:
+    for section, key, name_of, known in _NAMING.get(root, ()):
+        given = tree.get(section) if isinstance(tree, dict) else None
+        name = given.get(key) if isinstance(given, dict) else None
+        if isinstance(name, str) and name_of(name) not in known():
+            expected = f"a known {key}: {', '.join(known())}"
+            yield Problem((section, key), shown(name_of(name)), expected, nearest_of(name_of(name), known()))
