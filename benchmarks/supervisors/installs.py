@@ -1,7 +1,8 @@
-"""The peers, each from its public package, in folders that are thrown away: nothing is installed on this system.
+"""The peers, each from its public package, in folders that are thrown away.
 
-Python ones into an environment of their own, pm2 by npm, runit and s6 as Debian packages that are unpacked, not
-installed. What is on the PATH already is used as it is. What cannot be had is left out, with the reason.
+Python ones into an environment of their own, pm2 by npm, runit as a Debian package that is unpacked, not installed. s6
+looks for its parts where they are installed, so that one is installed, by root only, and stays. What is on the PATH
+already is used as it is. What cannot be had is left out, with the reason.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.parts import say
 
 SUPERVISORD, CIRCUS, PM2 = "supervisor==4.3.0", "circus==0.19.0", "pm2@7.0.4"
-DEBIAN = {"runit": ("runit",), "s6": ("s6", "libs6-2.11", "libskarnet2.13", "libexecline2.9")}
 PATIENCE_S = 600.0
 
 
@@ -71,32 +71,35 @@ def _pm2(tools: Tools) -> None:
     tools.versions["pm2"] = f"{PM2.partition('@')[2]} (node {_run(['node', '--version'])})"
 
 
-def _debian(tools: Tools, peer: str, command: str) -> None:
-    package = DEBIAN[peer][0]
-    if (found := shutil.which(command)) is not None:
-        tools.commands[command] = found
-        tools.versions[peer] = _run(["dpkg-query", "-W", "-f", "${Version}", package])
-        return
-    if shutil.which("apt-get") is None:
-        raise NotToBeHad(f"there is no {command}, and no apt-get")
-    home = tools.folder / peer
-    if not home.exists():
-        downloads = tools.folder / f"{peer}.packages"
-        downloads.mkdir(exist_ok=True)
-        _run(["apt-get", "download", *DEBIAN[peer]], downloads)
-        for archive in downloads.glob("*.deb"):
+def _runit(tools: Tools) -> None:
+    if not _is_installed(tools, "runit", "runsvdir"):
+        home, downloads = tools.folder / "runit", tools.folder / "runit.packages"
+        if not home.exists():
+            downloads.mkdir(exist_ok=True)
+            _run(["apt-get", "download", "runit"], downloads)
+            (archive,) = downloads.glob("runit_*.deb")
             _run(["dpkg", "-x", str(archive), str(home)])
-    (archive,) = (tools.folder / f"{peer}.packages").glob(f"{package}_*.deb")
-    tools.commands[command] = str(home / "usr" / "bin" / command)
-    tools.versions[peer] = archive.name.split("_")[1]
-    libraries = [str(path) for path in (home / "usr" / "lib").glob("*-linux-gnu")]
-    _prepend(tools.environ, "PATH", str(home / "usr" / "bin"), os.environ)
-    _prepend(tools.environ, "LD_LIBRARY_PATH", ":".join(libraries), {})
+        (archive,) = downloads.glob("runit_*.deb")
+        tools.commands["runsvdir"] = str(home / "usr" / "bin" / "runsvdir")
+        tools.versions["runit"] = archive.name.split("_")[1]
+        tools.environ["PATH"] = f"{home / 'usr' / 'bin'}:{os.environ['PATH']}"
 
 
-def _prepend(environ: dict[str, str], name: str, value: str, otherwise: Mapping[str, str]) -> None:
-    parts = [value, environ.get(name) or otherwise.get(name, "")]
-    environ[name] = ":".join(part for part in parts if part)
+def _s6(tools: Tools) -> None:
+    if shutil.which("s6-svscan") is None and os.geteuid() == 0:
+        _run(["apt-get", "install", "--yes", "--no-install-recommends", "s6"])
+    if not _is_installed(tools, "s6", "s6-svscan"):
+        raise NotToBeHad("there is no s6-svscan, and only root can install it")
+
+
+def _is_installed(tools: Tools, peer: str, command: str) -> bool:
+    found = shutil.which(command)
+    if found is not None:
+        tools.commands[command] = found
+        tools.versions[peer] = _run(["dpkg-query", "-W", "-f", "${Version}", peer])
+    elif shutil.which("apt-get") is None:
+        raise NotToBeHad(f"there is no {command}, and no apt-get")
+    return found is not None
 
 
 def _run(arguments: list[str], folder: Path | None = None) -> str:
@@ -111,6 +114,6 @@ _MAKERS: dict[str, Callable[[Tools], None]] = {
     "supervisord": lambda tools: _python(tools, "supervisord", SUPERVISORD),
     "circus": lambda tools: _python(tools, "circus", CIRCUS),
     "pm2": _pm2,
-    "runit": lambda tools: _debian(tools, "runit", "runsvdir"),
-    "s6": lambda tools: _debian(tools, "s6", "s6-svscan"),
+    "runit": _runit,
+    "s6": _s6,
 }

@@ -53,12 +53,11 @@ def page(result: Record) -> str:
 
 def _machine(result: Record) -> str:
     machine = result["machine"]
-    facts = (
-        f"{machine['cores']} cores of {machine['processor']}, {machine['memory_mb'] / 1024:.0f} GB, {machine['kernel']}"
-    )
-    return (
-        f"{facts}, {machine['python']}, {machine['temp_file_system']}; revision {result['revision']}, {result['at']}.\n"
-    )
+    memory_gb = machine["memory_mb"] / 1024
+    facts = [f"{machine['cores']} cores of {machine['processor']}", f"{memory_gb:.0f} GB", machine["kernel"]]
+    facts += [machine["python"], machine["temp_file_system"]]
+    facts += [f"all at nice {machine['niceness']}"] if machine.get("niceness") else []
+    return f"{', '.join(facts)}; revision {result['revision']}, {result['at']}.\n"
 
 
 def _kills(managers: dict[str, Record], floor: Record | None) -> Iterator[str]:

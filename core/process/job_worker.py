@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +52,12 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
         os._exit(exit_statuses.DONE)
     with contextlib.suppress(PermissionError):  # a negative one is for root
         os.nice(config.daemon.nice)
-    leave(run(end, signals, home, config, supervisor_environ(supervisor_pid)))
+    leave(run(end, signals, home, config, lambda: supervisor_environ(supervisor_pid)))
 
 
-def run(end: socket.socket, signals: SignalFlags, home: Home, config: BotConfig, environ: dict[str, str]) -> int:
+def run(
+    end: socket.socket, signals: SignalFlags, home: Home, config: BotConfig, environ: Callable[[], dict[str, str]]
+) -> int:
     """Run the job, report how it ended, and return the exit status."""
     status, reason = _outcome(end, signals, home, config, environ)
     log.info("worker_ended", extra={"fields": {"status": status, "reason": reason}})
@@ -66,10 +68,11 @@ def run(end: socket.socket, signals: SignalFlags, home: Home, config: BotConfig,
 
 
 def _outcome(
-    end: socket.socket, signals: SignalFlags, home: Home, config: BotConfig, environ: dict[str, str]
+    end: socket.socket, signals: SignalFlags, home: Home, config: BotConfig, environ: Callable[[], dict[str, str]]
 ) -> tuple[int, str]:
     try:
-        resolved = resolve_secrets(config, environ, home.env_file)
+        # Most jobs have no secret; what need not be looked at is not copied from the zygote's memory either.
+        resolved = resolve_secrets(config, environ(), home.env_file) if config.secret_names else config
         setup_worker_logging(home.log / f"{config.name}.log", config.name, redact=secrets_in(resolved))
         job = job_function(config.strategy)
         log.info("worker_started", extra={"fields": {"pid": os.getpid(), "job": config.strategy}})
