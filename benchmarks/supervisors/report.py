@@ -56,8 +56,8 @@ def _machine(result: Record) -> str:
     memory_gb = machine["memory_mb"] / 1024
     facts = [f"{machine['cores']} cores of {machine['processor']}", f"{memory_gb:.0f} GB", machine["kernel"]]
     facts += [machine["python"], machine["temp_file_system"]]
-    facts += [f"all at nice {machine['niceness']}"] if machine.get("niceness") else []
-    return f"{', '.join(facts)}; revision {result['revision']}, {result['at']}.\n"
+    note = f" {result['note']}" if result.get("note") else ""
+    return f"{', '.join(facts)}; revision {result['revision']}, {result['at']}.{note}\n"
 
 
 def _kills(managers: dict[str, Record], floor: Record | None) -> Iterator[str]:

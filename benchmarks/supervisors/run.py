@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--faults", action="store_true", help="only what happens on a dead manager and a stopped worker"
     )
     parser.add_argument("--tools", type=Path, metavar="FOLDER", help="where the peers are kept between runs")
+    parser.add_argument("--note", metavar="TEXT", help="told beside the machine: how other work was kept out, say")
     parser.add_argument("--results", type=Path, default=RESULT, help="file that the figures are written to")
     given = parser.parse_args(arguments)
     leave_on_term()
@@ -76,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = False
     if not given.only or "floor" in given.only:
         result["floor"] = exec_floor(3 if given.quick else 10)
+        _write(given.results, result)
     with nullcontext(given.tools) if given.tools else temp_folder() as folder:
         folder.mkdir(parents=True, exist_ok=True)
         tools = make_ready([manager.name for manager in wanted if manager in PEERS], folder.resolve())
@@ -92,7 +94,7 @@ def _result(given: argparse.Namespace) -> dict[str, Any]:
     command = "python benchmarks/supervisors/run.py" + (" --quick" if given.quick else "")
     about = describe("supervisors", command, given.quick, os.getloadavg()[0], time.monotonic())
     about.pop("took_s")
-    about["machine"]["niceness"] = os.nice(0)  # of the managers, too; below 0 it keeps other work out of the figures
+    about["note"] = given.note or found.get("note", "")
     return {**about, "floor": found.get("floor"), "managers": found.get("managers", {})}
 
 
@@ -110,9 +112,13 @@ def _measure_manager(manager: type[Manager], tools: Tools, given: argparse.Names
         record["sizes"][key] = session(manager, size, what, tools, QUICK if given.quick else Effort())
         sound &= "error" not in record["sizes"][key]
         say(json.dumps(record["sizes"][key]))
-        given.results.parent.mkdir(parents=True, exist_ok=True)
-        given.results.write_text(json.dumps(result, indent=1) + "\n")
+        _write(given.results, result)
     return sound
+
+
+def _write(path: Path, result: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _plan(manager: type[Manager], given: argparse.Namespace) -> list[tuple[int, tuple[Measure, ...]]]:
