@@ -16,12 +16,14 @@ from benchmarks.fleet_driver import DOOR, Fleet, NotReached, is_quoting
 from benchmarks.parts import CHECKOUT
 from benchmarks.supervisors.beats import SLOW_POLL_S, Beats, Life, TooLate
 from benchmarks.supervisors.installs import Tools
-from benchmarks.supervisors.managers import Manager
+from benchmarks.supervisors.managers import FAULT_SIZE, Manager
 from benchmarks.supervisors.processes import is_alive
 from core.process.pid_file import holder
 from utils.version import __version__
 
-SUPERVISED = {"backoff_initial_s": 0, "max_restarts": 1000, "heartbeat_timeout_s": 3}
+SUPERVISED = {"backoff_initial_s": 0, "max_restarts": 1000}
+STUCK_AFTER_S = 3  # with FAULT_SIZE workers; else the default, 10
+MANY = 100  # so many bots at the template's ten books a second would want more processor than there is
 TEMPLATES = CHECKOUT / "config" / "templates"
 
 
@@ -30,8 +32,8 @@ class Makerd(Manager):
 
     name = "makerd"
     settings = (
-        "one config per worker, job `heartbeat`, backoff_initial_s=0, max_restarts=1000, heartbeat_timeout_s=3 "
-        "(default 10); `start --daemon`, logs, control socket and health sampling on as always"
+        "one config per worker, job `heartbeat`, backoff_initial_s=0, max_restarts=1000, heartbeat_timeout_s=3 for the "
+        "faults (default 10); `start --daemon`, logs, control socket and health sampling on as always"
     )
 
     @classmethod
@@ -53,7 +55,11 @@ class Makerd(Manager):
 
     def _config(self, name: str, _place: int) -> dict[str, Any]:
         metadata, params = {"name": name}, {"job": "heartbeat"}
-        return {"kind": "job", "metadata": metadata, "daemon_config": SUPERVISED, "job_config": params}
+        return {"kind": "job", "metadata": metadata, "daemon_config": self._supervised(), "job_config": params}
+
+    def _supervised(self) -> dict[str, Any]:
+        faults = len(self.names) == FAULT_SIZE
+        return {**SUPERVISED, **({"heartbeat_timeout_s": STUCK_AFTER_S} if faults else {})}
 
     def launch(self) -> None:
         """Start the daemon."""
@@ -127,8 +133,9 @@ class MakerdBots(Makerd):
 
     name = "makerd-bots"
     settings = (
-        "paper_market_maker_synthetic.json, a seed per bot, the same daemon_config; alive means: an order of the bot "
-        "is acknowledged by its venue, after sweep and reconciliation"
+        "paper_market_maker_synthetic.json, a seed per bot, from 100 bots on book_interval_ms=1000 (ten books a second "
+        "of each are more than the processor can do), the same daemon_config; alive means: an order of the bot is "
+        "acknowledged by its venue, after sweep and reconciliation"
     )
     template: ClassVar[str] = "paper_market_maker_synthetic.json"
 
@@ -141,7 +148,9 @@ class MakerdBots(Makerd):
         config: dict[str, Any] = json.loads((TEMPLATES / self.template).read_text())
         config["metadata"]["name"] = name
         config["exchange_config"]["seed"] = place + 1
-        config["daemon_config"].update(SUPERVISED)
+        config["daemon_config"].update(self._supervised())
+        if len(self.names) >= MANY:
+            config["exchange_config"]["book_interval_ms"] = 1000
         return config
 
     def launch(self) -> None:

@@ -17,6 +17,7 @@ from benchmarks.supervisors.installs import Tools
 from benchmarks.supervisors.processes import MARK, Processes
 
 WORKER = str(CHECKOUT / "core" / "jobs" / "heartbeat.py")
+FAULT_SIZE = 10  # so many workers when managers die and workers stop
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 

@@ -32,7 +32,7 @@ from benchmarks.supervisors.beats import TooLate
 from benchmarks.supervisors.floor import exec_floor
 from benchmarks.supervisors.installs import Tools, make_ready
 from benchmarks.supervisors.makerd import OURS, Makerd, MakerdBots, MakerdReplay
-from benchmarks.supervisors.managers import Manager
+from benchmarks.supervisors.managers import FAULT_SIZE, Manager
 from benchmarks.supervisors.measures import QUICK, Effort
 from benchmarks.supervisors.peers import PEERS
 from benchmarks.supervisors.report import page
@@ -47,7 +47,6 @@ FULL: tuple[Measure, ...] = (
     measures.measure_stop,
 )
 FAULTS: tuple[Measure, ...] = (measures.measure_stopped, measures.measure_orphans)
-FAULT_SIZE = 10
 # manager -> size -> what is measured there, after the start; everybody else as "*"
 PLANS: dict[str, dict[int, tuple[Measure, ...]]] = {
     "*": {1: (measures.measure_kills, measures.measure_stop), 50: FULL, 200: FULL},
