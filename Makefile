@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 PY := .venv/bin/python
 DEMO_HOME := $(CURDIR)/.demo
 
-.PHONY: help demo stop venv test witness lint format bench clean prerequisites
+.PHONY: help demo stop venv test witness lint format bench bench-supervisors clean prerequisites
 
 help:
 	@echo "make demo    start four paper bots in a home of their own (.demo) and show them"
@@ -12,6 +12,7 @@ help:
 	@echo "make witness let foreign clients check the venue simulators"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure; figures go to benchmarks/results/"
+	@echo "make bench-supervisors  measure side by side with other process managers, about 45 minutes"
 	@echo "make venv    only make the environment (.venv)"
 
 prerequisites:
@@ -69,6 +70,9 @@ format: .venv/.test
 
 bench: .venv/.run-time
 	@$(PY) benchmarks/run_all.py
+
+bench-supervisors: .venv/.run-time
+	@$(PY) benchmarks/supervisors/run.py
 
 clean: 
 	@rm -rf .demo reports .pytest_cache .mypy_cache .ruff_cache .hypothesis

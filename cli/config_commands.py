@@ -118,11 +118,11 @@ def list_configs(app: App, json_wanted: bool) -> int:
 
 
 def _plain(place: str, one: ConfigOnDisk) -> dict[str, Any]:
-    keys = ("file", "name", "exchange", "symbol", "strategy", "mode", "problem")
+    keys = ("file", "name", "kind", "exchange", "symbol", "strategy", "mode", "problem")
     return {"where": place, **{key: getattr(one, key) or None for key in keys}}
 
 
 def _row(place: str, one: ConfigOnDisk) -> tuple[str, ...]:
     if one.problem:
         return (place, "?", "?", "?", "?", one.problem)
-    return (place, one.name, one.exchange, one.symbol, one.strategy, Path(one.file).name)
+    return (place, one.name, one.exchange or one.kind, one.symbol or "-", one.strategy, Path(one.file).name)

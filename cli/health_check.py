@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cli.shared import complaints_of
+from cli.shared import complaints_of, waits_for_its_run
 
 FRESH_S = 10.0  # an older heartbeat is not healthy
 # Gates that are no trouble: an operator's pause, and a market that the config says to stay out of.
@@ -31,7 +31,7 @@ def bot_fault(row: Mapping[str, Any]) -> str | None:
     name, state = row["name"], row["state"]
     if state == "SWEEPING":  # whether wanted or not: orders may rest that nobody owns
         return f"{name}: its orders are not confirmed to be gone{_because(row)}"
-    if not row["wanted"]:
+    if not row["wanted"] or waits_for_its_run(row):
         return None
     if state != "RUNNING":
         return f"{name}: {state}{_because(row)}"

@@ -37,6 +37,7 @@ class ConfigOnDisk:
     real_money: bool = False
     addresses: tuple[str | None, ...] = (None, None)
     problem: str = ""
+    kind: str = "bot"
 
 
 def configs_in(folder: Path, home: Home) -> list[ConfigOnDisk]:
@@ -60,7 +61,8 @@ def _read(path: Path, home: Home) -> ConfigOnDisk:
             return ConfigOnDisk(file, problem=f"{file}: not a regular file")
         with open(path, "rb") as content:
             tree = json.loads(content.read(MAX_BYTES))
-        return _described(file, _resolved(tree, home))
+        kind = "job" if isinstance(tree, dict) and tree.get("kind") == "job" else "bot"
+        return _described(file, _resolved(tree, home), kind)
     except OSError as exc:
         return ConfigOnDisk(file, problem=f"{file}: {exc.strerror}")
     except (ValueError, RecursionError, ConfigError) as exc:
@@ -69,9 +71,9 @@ def _read(path: Path, home: Home) -> ConfigOnDisk:
 
 def _resolved(tree: Any, home: Home) -> dict[str, dict[str, Any]]:
     """Return the sections with the few texts that we show, their variables put in."""
-    known = ("name", "exchange", "strategy", "symbol", "account", "mode", "network", "base_url", "ws_url")
+    known = ("name", "exchange", "strategy", "symbol", "account", "mode", "network", "base_url", "ws_url", "job")
     sections = {}
-    for name in ("metadata", "exchange_config", "strategy_config"):
+    for name in ("metadata", "exchange_config", "strategy_config", "job_config"):
         section = tree.get(name) if isinstance(tree, dict) else None
         given = section if isinstance(section, dict) else {}
         sections[name] = {key: value for key, value in given.items() if key in known and isinstance(value, str)}
@@ -86,9 +88,12 @@ def _environment(home: Home) -> Mapping[str, str]:
     return Environment(os.environ, home.env_file)
 
 
-def _described(file: str, sections: dict[str, dict[str, Any]]) -> ConfigOnDisk:
+def _described(file: str, sections: dict[str, dict[str, Any]], kind: str) -> ConfigOnDisk:
     metadata, exchange = sections["metadata"], sections["exchange_config"]
     name = metadata.get("name", "")
+    problem = "" if name else f"{file}: metadata.name is missing; `config validate {file}` tells more"
+    if kind == "job":
+        return ConfigOnDisk(file, name, strategy=sections["job_config"].get("job", ""), problem=problem, kind=kind)
     return ConfigOnDisk(
         file=file,
         name=name,
@@ -100,7 +105,7 @@ def _described(file: str, sections: dict[str, dict[str, Any]]) -> ConfigOnDisk:
         network=exchange.get("network"),
         real_money=is_real_money(exchange),
         addresses=addresses_in(exchange),
-        problem="" if name else f"{file}: metadata.name is missing; `config validate {file}` tells more",
+        problem=problem,
     )
 
 
@@ -127,6 +132,7 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
     leg["position"] = recorded.get("position", "0")
     return {
         "name": config.name,
+        "kind": config.kind,
         "state": "STOPPED",
         "wanted": False,
         "pid": None,
@@ -154,5 +160,5 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
         "fills": recorded.get("fills", 0),
         "quote_uptime_pct": 0.0,
         "gates": [],
-        "legs": [{**leg, "open_orders": 0, "dead_man": "none"}],
+        "legs": [] if config.kind == "job" else [{**leg, "open_orders": 0, "dead_man": "none"}],
     }

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.figures import amount, duration, net_pnl
-from cli.shared import MAX_LINE, complaints_of
+from cli.shared import MAX_LINE, complaints_of, waits_for_its_run
 from utils.input_validation import printable
 from utils.terminal import is_terminal, wants_colour
 
@@ -83,12 +83,12 @@ _TITLES = ("bot", "state", "phase", "symbol", "mode", *_NUMBERS)
 
 
 def _fleet_row(bot: Mapping[str, Any]) -> list[Text]:
-    state, net = str(bot["state"]), net_pnl(bot)
+    net = net_pnl(bot)
     living = bot["pid"] is not None
+    if bot["kind"] == "job":
+        return [*_fleet_head(bot), *[Text("-")] * 6, Text(duration(bot["uptime_s"]) if living else "-")]
     return [
-        Text(_text(bot["name"])),
-        Text(state, _STATES.get(state, _OTHER_STATE)),
-        Text(_text(bot["phase"] or "-"), "green" if bot["phase"] == "QUOTING" else ""),
+        *_fleet_head(bot),
         Text(_text(bot["symbol"])),
         _mode_text(bot),
         Text(amount(bot["position"])),
@@ -96,6 +96,15 @@ def _fleet_row(bot: Mapping[str, Any]) -> list[Text]:
         Text(str(bot["fills"])),
         Text(amount(net), _gain_colour(net)),
         Text(duration(bot["uptime_s"]) if living else "-"),
+    ]
+
+
+def _fleet_head(bot: Mapping[str, Any]) -> list[Text]:
+    state = str(bot["state"])
+    return [
+        Text(_text(bot["name"])),
+        Text(state, _STATES.get(state, _OTHER_STATE)),
+        Text(_text(bot["phase"] or "-"), "green" if bot["phase"] == "QUOTING" else ""),
     ]
 
 
@@ -113,6 +122,9 @@ def _gain_colour(net: Decimal | None) -> str:
 def _notes(bot: Mapping[str, Any]) -> Iterable[Text]:
     """Say why a bot does not quote, and how it last ended when that was not as asked."""
     name, last = _text(bot["name"]), bot.get("last_exit")
+    if waits_for_its_run(bot):
+        yield Text(f"  {name}: {_text(bot['reason'])}", "dim")
+        return
     if bot["gates"]:
         yield Text(f"  {name}: gates {', '.join(_text(gate) for gate in bot['gates'])}", "yellow")
     if bot["state"] in ("FATAL", "HALTED", "BACKOFF", "SWEEPING") and (last or bot.get("reason")):

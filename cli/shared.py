@@ -189,6 +189,12 @@ def complaints_of(invalid: Sequence[Mapping[str, Any]]) -> list[str]:
     return [printable(str(line), MAX_LINE) for entry in invalid for line in entry["complaints"]]
 
 
+def waits_for_its_run(row: Mapping[str, Any]) -> bool:
+    """Tell whether a row of the status is of a job that ended well and is run again by the clock."""
+    last = row["last_exit"] or {}
+    return row["kind"] == "job" and row["state"] == "BACKOFF" and last.get("status") == 0
+
+
 class DoorCommand(click.Command):
     """A command behind a door: `main` never raises but SystemExit."""
 

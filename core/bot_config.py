@@ -1,4 +1,4 @@
-"""The frozen config of one bot, as every room of core sees it: plain data, already validated."""
+"""The frozen config of one bot or job, as every room of core sees it: plain data, already validated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class DaemonConfig:
-    """How one bot is supervised; the defaults repeat `config/schemas/daemon.json` (a test compares them)."""
+    """How one bot or job is supervised; the defaults repeat `config/schemas/daemon.json` (a test compares them)."""
 
     autostart: bool = True
     restart: str = "on-failure"
@@ -24,6 +24,7 @@ class DaemonConfig:
     memory_limit_mb: float = 256.0
     cpu_limit_pct: float | None = None
     nice: int = 0
+    schedule_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class BotConfig:
     """One validated bot. Secrets are `${NAME}` text until a worker resolves them after its fork.
 
     The section mappings have every schema default filled in; each consumer builds its own typed
-    parameters from its section.
+    parameters from its section. Of kind "job" it is something that runs beside the bots and never sends an order: no
+    exchange and no legs, `strategy` is the job's name, and its parameters are in `job_config`.
     """
 
     name: str
@@ -58,21 +60,28 @@ class BotConfig:
     secret_names: tuple[str, ...] = field(default=())
     restart_digest: str = ""  # over the keys that a running worker cannot take over; "" is not known
     identity_digest: str = ""  # over what says where which money is traded; "" is not known
+    kind: str = "bot"
+    job_config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_job(self) -> bool:
+        """Tell whether this is a job: nothing of it rests on a venue, ever."""
+        return self.kind == "job"
 
     @property
     def symbol(self) -> str:
-        """Return our name for the main leg's instrument."""
-        return self.legs[0].symbol
+        """Return our name for the main leg's instrument; a job has none."""
+        return self.legs[0].symbol if self.legs else ""
 
     @property
     def account(self) -> str:
-        """Return the label of the main leg's account."""
-        return self.legs[0].account
+        """Return the label of the main leg's account; a job has none."""
+        return self.legs[0].account if self.legs else ""
 
     @property
     def mode(self) -> str:
-        """Return `paper` or `live`; the embedded venue is always paper."""
-        return str(self.exchange_config.get("mode", "paper"))
+        """Return `paper` or `live`; the embedded venue is always paper, and a job is neither."""
+        return "" if self.is_job else str(self.exchange_config.get("mode", "paper"))
 
     @property
     def network(self) -> str | None:

@@ -19,7 +19,7 @@ from core.bot_config import DaemonConfig
 from core.process import worker_states as states
 from core.process.identity import Identity
 from core.process.worker_record import State, WorkerRecord
-from core.registry.schema import expectation, known_exchanges, known_strategies, load_schema
+from core.registry.schema import expectation, known_exchanges, known_jobs, known_strategies, load_schema
 from utils import exit_statuses
 
 TARGET = ROOT / "docs" / "reference.md"
@@ -30,6 +30,8 @@ when it is stale. Do not edit it by hand.
 
 * **reload**: what the schema says about a key. In this version every changed config restarts its bot
   ([limits](limits.md)), whatever this column says.
+* A file has `kind` `"bot"` (or none) and the sections `metadata` to `risk_config`, or `kind` `"job"` and the sections
+  `metadata` (without exchange and strategy), `daemon_config` and `job_config` ([jobs](jobs.md)).
 * **read by**: `loop` is the trading loop (`core/trading/loop_settings.py`), the rest is the strategy.
 * Units: `base` and `quote` are the assets of the symbol (`BTC` and `USDT` of `BTC-USDT`), `bps` is 0.01 %.
 * A key that is not listed is refused.
@@ -61,6 +63,8 @@ def reference() -> str:
     parts += ["## The daemon file\n", daemon_file["description"] + "\n"]
     for name, section in daemon_file["properties"].items():
         parts += _section(f"daemon file: {name}", section)
+    for name in known_jobs():
+        parts += _section(f"job_config: {name}", load_schema(f"jobs/{name}"))
     parts += ["## States of a bot\n", STATES_TEXT, _table(("state", "event", "leads to", "may do"), state_rows())]
     return "\n".join(parts)
 

@@ -16,6 +16,7 @@ from utils.home import Home
 
 ROW: dict[str, Any] = {
     "name": "sol-mm",
+    "kind": "bot",
     "state": "RUNNING",
     "wanted": True,
     "pid": 4250,

@@ -12,6 +12,7 @@ from typing import Any
 from api.base_client import ExchangeClient
 from api.client_registry import client_class
 from core.bot_config import BotConfig, Leg
+from core.jobs.base import job_function
 from core.market.client_ids import ClientOrderIds, OrderIds
 from core.process.legs import LEDGER_NAME, build_client
 from core.registry.live_consent import is_simulated
@@ -97,6 +98,9 @@ def warm_up(plain: Mapping[str, Any]) -> None:
     strategy is run on the embedded venue.
     """
     config = BotConfig.from_plain(plain["config"])
+    if config.is_job:
+        job_function(config.strategy)  # its imports are all that can be warmed: what it does is its own
+        return
     data_dirs = tuple(plain["data_dirs"])
     if not client_class(config.exchange, config.mode).embedded:
         client_class(config.exchange)

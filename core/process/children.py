@@ -30,7 +30,7 @@ log = logging.getLogger("makerd.process")
 
 @dataclass(slots=True)
 class Child:
-    """A worker or sweeper, from the wish for it to its reaping."""
+    """A child of kind worker, job or sweep, from the wish for it to its reaping."""
 
     kind: str
     name: str
@@ -152,7 +152,7 @@ class Children:
     def tell(self, name: str, message: dict[str, Any]) -> None:
         """Send a command to a bot's worker; a worker that does not read is found by its heartbeat."""
         child = self.living(name)
-        if child is not None and child.kind == "worker" and not child.deaf:
+        if child is not None and child.kind != "sweep" and not child.deaf:
             try:
                 channel.send(child.end, message)
             except OSError:
@@ -244,7 +244,7 @@ class Children:
             if not packet:
                 self._deafen(child)
                 return
-            if packet.startswith(channel.BEAT) and child.kind == "worker":
+            if packet.startswith(channel.BEAT) and child.kind != "sweep":
                 self._on_beat(child.name, packet, packet.startswith(channel.READY_BEAT))
             else:
                 self._take(child, packet)
@@ -302,7 +302,7 @@ class Children:
         if child.pid is not None:
             return
         child.pid = pid
-        self._on_happening(child.name, Forked(pid))
+        self._on_happening(child.name, Forked(pid, has_orders=child.kind != "job"))
         status = self._unknown_exits.pop(pid, None)
         if status is not None:
             self._died(child, status)
@@ -349,9 +349,9 @@ def _ending(child: Child, wait_status: int) -> Happening:
         confirmed = bool(said.get("confirmed")) and code == 0
         return SweepEnded(confirmed, reason, child.held_by, said.get("auth") is True)
     if by_signal is not None:
-        return Exited(None, by_signal, False, f"killed by {signal.Signals(by_signal).name}")
+        return Exited(None, by_signal, child.kind == "job", f"killed by {signal.Signals(by_signal).name}")
     # Clean is believed only from a worker that said so and then left by itself.
-    clean = bool(said.get("clean")) and said.get("status") == code
+    clean = child.kind == "job" or (bool(said.get("clean")) and said.get("status") == code)
     reason = str(said.get("reason") or f"exit status {code}")
     by_word = said.get("status") == code
     handover, closed = by_word and said.get("handover") is True, by_word and said.get("closed") is True

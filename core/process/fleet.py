@@ -11,7 +11,7 @@ from typing import Any
 
 from core.bot_config import BotConfig
 from core.process.health import Health
-from core.process.worker_record import State, WorkerRecord
+from core.process.worker_record import NEXT_RUN, State, WorkerRecord
 
 NO_SNAPSHOT: dict[str, Any] = {
     "phase": None,
@@ -59,13 +59,14 @@ class BotEntry:
         health = self.health if living else None
         return {
             "name": config.name,
+            "kind": config.kind,
             "state": record.state.value,
             "wanted": self.wanted,
             "pid": record.pid if living else None,
             "uptime_s": _seconds(now_ns - record.started_ns) if living else 0.0,
             "restarts": record.restarts,
             "last_exit": self.last_exit,
-            "reason": waits or record.reason,
+            "reason": waits or self._reason(now_ns),
             "paused": record.paused,
             "closed": record.closed,
             "exchange": config.exchange,
@@ -94,6 +95,17 @@ class BotEntry:
         ended = self.last_exit or {}
         ended_badly = bool(ended.get("signal")) or ended.get("status") not in (None, 0)
         return self.record.state in (State.FATAL, State.HALTED) or (self.record.state is State.STOPPED and ended_badly)
+
+    @property
+    def waits_for_its_run(self) -> bool:
+        """Tell whether this is a job that ended well and is run again by the clock."""
+        return self.record.state is State.BACKOFF and self.record.reason == NEXT_RUN
+
+    def _reason(self, now_ns: int) -> str:
+        record = self.record
+        if not self.waits_for_its_run or record.due_ns is None:
+            return record.reason
+        return f"{NEXT_RUN} in {_seconds(record.due_ns - now_ns):.0f} s"
 
     def _legs(self, may_have_orders: bool) -> list[dict[str, Any]]:
         said = {leg["leg"]: leg for leg in self.extra.get("legs", [])}

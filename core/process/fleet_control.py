@@ -45,7 +45,7 @@ log = logging.getLogger("makerd.process")
 
 def venue_of(config: BotConfig) -> str | None:
     """Return the venue whose storm guard a bot is under, None when it needs none: an embedded one is always there."""
-    if config.exchange.partition(":")[0] == "paper":
+    if config.is_job or config.exchange.partition(":")[0] == "paper":
         return None
     addresses = [str(config.exchange_config.get(key) or "") for key in ("base_url", "ws_url")]
     return " ".join(part for part in (config.exchange, config.network, *addresses) if part)
@@ -283,7 +283,7 @@ class FleetControl:
     def _fork(self, bot: BotEntry) -> None:
         name, kind = bot.config.name, kind_of(bot.config)
         if kind not in self._zygote.unusable:
-            self._children.ask("worker", name, kind, self._spec(bot), self._now_ns())
+            self._children.ask("job" if bot.config.is_job else "worker", name, kind, self._spec(bot), self._now_ns())
         elif bot.record.closing:  # to close needs no strategy, and so no zygote that could import it
             self._children.exec_child("worker", name, self._spec(bot), self._output_fd)
         else:
@@ -317,6 +317,9 @@ class FleetControl:
         self._children.signal(bot.config.name, signal.SIGTERM)
 
     def _ask_handover(self, bot: BotEntry) -> None:
+        if bot.config.is_job:  # it has nothing to hand over
+            self._ask_stop(bot)
+            return
         reason = bot.record.reason or "asked to restart"
         self._tell(bot, {"t": "handover", "reason": reason, "deadline_s": bot.config.daemon.stop_timeout_s})
 

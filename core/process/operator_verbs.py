@@ -24,6 +24,7 @@ BOT_ACTIONS: dict[str, tuple[Happening, frozenset[State]]] = {  # what is asked 
     "resume": (Resume(), ANYHOW),
     "close": (Close(), SETTLED),
 }
+OF_BOTS_ONLY = ("pause", "resume", "close")
 NOT_WHILE_STOPPING = ("restart", "bot", "reload", "flatten", "upgrade")
 ANSWER_NS = 8_000_000_000  # a command that takes longer is answered with the state so far
 
@@ -97,6 +98,10 @@ class OperatorVerbs:
         if action not in BOT_ACTIONS:
             request.refuse(f"action is one of {', '.join(sorted(BOT_ACTIONS))}")
             return
+        jobs = [name for name in names if self._supervisor.bots[name].config.is_job]
+        if jobs and action in OF_BOTS_ONLY:
+            request.refuse(f"{', '.join(jobs)}: a job cannot {action}; stop it instead")
+            return
         for name in names:
             self._supervisor.bots[name].held_down = action in ("stop", "close")
         event, until = BOT_ACTIONS[action]
@@ -107,6 +112,7 @@ class OperatorVerbs:
         names = self._names(request)
         if names is None:
             return
+        names = [name for name in names if not self._supervisor.bots[name].config.is_job]
         event = None if request.args.get("look") else Close(request.args.get("sell_base") is True)
         for name in names if event else ():
             self._supervisor.bots[name].held_down = True
@@ -141,7 +147,7 @@ class OperatorVerbs:
 
         def answered(now_ns: int) -> bool:
             bots = [supervisor.bots[name] for name in names if name in supervisor.bots]
-            if now_ns < deadline_ns and not all(bot.record.state in until for bot in bots):
+            if now_ns < deadline_ns and not all(bot.record.state in until or bot.waits_for_its_run for bot in bots):
                 return False
             request.answer({"bots": [bot.brief() for bot in bots]})
             return True

@@ -50,8 +50,10 @@ class Purpose:
         """Return what is wanted of each bot at the start."""
         return Close(self.sell_base) if self.kind is Kind.FLATTEN else Start()
 
-    def concerns(self, name: str, autostart: bool) -> bool:
-        """Tell whether a bot is begun with."""
+    def concerns(self, name: str, autostart: bool, is_job: bool = False) -> bool:
+        """Tell whether a bot is begun with; a job has nothing to close."""
+        if is_job and self.kind is Kind.FLATTEN:
+            return False
         if self.only:
             return name in self.only
         return autostart or self.kind is Kind.FLATTEN

@@ -178,7 +178,7 @@ class RegistrySync:
         elif bot.record.wanted:
             bot.record = replace(bot.record, reason="config changed")
             self._happened(name, Restart(handover=change is not Change.IDENTITY))
-        elif not bot.held_down and self._purpose.concerns(name, bot.config.daemon.autostart):
+        elif not bot.held_down and self._purpose.concerns(name, bot.config.daemon.autostart, bot.config.is_job):
             self._happened(name, self._purpose.first_wish)
         elif bot.record.dirty and bot.record.settled:
             self._happened(name, TidyUp())

@@ -98,7 +98,8 @@ def _load(home: Home, folder: Path, file: Path | None) -> LoadResult:
 
 def _answer(home: Home, loaded: LoadResult) -> dict[str, Any]:
     deadline = time.monotonic() + VENUE_BUDGET_S
-    refused = venue_complaints(loaded.configs, home.data_dirs, deadline)
+    bots = [config for config in loaded.configs if not config.is_job]
+    refused = venue_complaints(bots, home.data_dirs, deadline)
     unclean, damaged = unclean_runs(home)
     return {
         "bots": [config.to_plain() for config in loaded.configs if config.name not in refused],
@@ -110,7 +111,7 @@ def _answer(home: Home, loaded: LoadResult) -> dict[str, Any]:
         "unclean": unclean,
         "daemon": loaded.fleet.to_plain() if loaded.fleet else None,
         "secret_names": list(loaded.secret_names),
-        "figures": {config.name: recorded_figures(home.bot_state(config.name)) for config in loaded.configs},
+        "figures": {config.name: recorded_figures(home.bot_state(config.name)) for config in bots},
     }
 
 

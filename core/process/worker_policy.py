@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from core.bot_config import DaemonConfig
 from core.process.identity import Identity
-from core.process.worker_record import Action, Exited, ForkFailed, State, Unusable, WorkerRecord
+from core.process.worker_record import NEXT_RUN, Action, Exited, ForkFailed, State, Unusable, WorkerRecord
 from utils import exit_statuses
 
 CLAIM_RETRY_NS = 250_000_000
@@ -61,13 +61,13 @@ def start_again(record: WorkerRecord, now_ns: int) -> Decision:
 def exited(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -> Decision:
     """Decide what follows the end of a worker."""
     record = replace(record, reason=record.reason if record.killed else event.reason)
-    if event.held_by is not None:
+    if event.held_by is not None and record.dirty:
         return _claim_refused(record, event, now_ns)
     ended_well = record.killed or event.status == exit_statuses.DONE
     if event.handover and record.handing_over and record.wanted and event.status == exit_statuses.DONE:
         return _hand_over(record, now_ns)
     # A successor that was never READY proves nothing of the orders that it was to take over.
-    record = replace(record, dirty=not event.clean or record.handover_until_ns is not None)
+    record = replace(record, dirty=record.dirty and (not event.clean or record.handover_until_ns is not None))
     if record.closing:
         return _closing_ended(record, event, now_ns, jitter)
     if not record.wanted:
@@ -121,9 +121,9 @@ def _by_cause(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -
         return _settle(record, State.HALTED, now_ns)
     if status in HOPELESS:
         return _settle(record, State.FATAL, now_ns)
-    if status == exit_statuses.DONE:
-        return enter(replace(record, wanted=False), State.STOPPED, now_ns)
-    if record.config.restart == "never":
+    if status == exit_statuses.DONE and record.config.schedule_s is not None:
+        return _next_run(record, record.config.schedule_s, now_ns)
+    if status == exit_statuses.DONE or record.config.restart == "never":
         return enter(replace(record, wanted=False), State.STOPPED, now_ns)
     healthy = record.ready_ns is not None and now_ns - record.ready_ns >= record.config.min_uptime_s * _s
     attempt = 1 if healthy else record.attempt + 1
@@ -139,6 +139,13 @@ def _by_cause(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -
     restart_ns = now_ns + backoff_ns(record.config, attempt, jitter)
     record = replace(record, attempt=attempt, crashes_ns=crashes, restart_ns=restart_ns, restarting=False)
     return enter(record, State.BACKOFF, now_ns)
+
+
+def _next_run(record: WorkerRecord, schedule_s: float, now_ns: int) -> Decision:
+    """Run a job again by the clock: counted from its start, at once when it took longer; it is forgiven everything."""
+    restart_ns = max(now_ns, record.started_ns + int(schedule_s * _s))
+    well = replace(record, attempt=0, crashes_ns=(), restarting=False, reason=NEXT_RUN, restart_ns=restart_ns)
+    return enter(well, State.BACKOFF, now_ns)
 
 
 def _settle(record: WorkerRecord, target: State, now_ns: int) -> Decision:

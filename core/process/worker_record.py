@@ -10,6 +10,8 @@ from typing import Any
 from core.bot_config import DaemonConfig
 from core.process.identity import Identity
 
+NEXT_RUN = "next run"  # the reason of a job that waits for the clock
+
 
 class State(str, Enum):
     """The states of a bot, as shown in the status."""
@@ -80,9 +82,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Forked:
-    """The worker or sweeper exists."""
+    """The worker or sweeper exists; the worker of a job never has orders."""
 
     pid: int
+    has_orders: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def next_due_ns(record: WorkerRecord) -> int | None:
 
 def _forked(record: WorkerRecord, event: Forked, now_ns: int, _jitter: float) -> Decision:
     # From here on the worker may have sent an order, whatever becomes of it.
-    born = replace(record, pid=event.pid, started_ns=now_ns, heartbeat_ns=now_ns, dirty=True)
+    born = replace(record, pid=event.pid, started_ns=now_ns, heartbeat_ns=now_ns, dirty=event.has_orders)
     return born, [Action.ASK_CLOSE] if record.closing else []  # it may have been asked for before the close was
 
 

@@ -24,13 +24,13 @@ from typing import Any
 if not __package__:
     raise SystemExit("run as: python -m core.process.zygote FD SUPERVISOR_PID")
 
-from core.process import build, channel, sweep, worker
+from core.process import build, channel, job_worker, sweep, worker
 from core.process.child_setup import PR_SET_PDEATHSIG, prctl, set_title
 from core.redacted_streams import finish_streams, guard_streams
 
 TRIAL_S = 10.0
 POLL_S = 0.002
-KINDS = {"worker": worker.main, "sweep": sweep.main}
+KINDS = {"worker": worker.main, "job": job_worker.main, "sweep": sweep.main}
 
 
 def main(fd: int, supervisor_pid: int) -> None:

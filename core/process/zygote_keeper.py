@@ -19,7 +19,9 @@ log = logging.getLogger("makerd.process")
 
 
 def kind_of(config: BotConfig) -> str:
-    """Return what the zygote warms once for all bots of a kind: venue and strategy."""
+    """Return what the zygote warms once for all bots of a kind: venue and strategy, or the job."""
+    if config.is_job:
+        return f"job/{config.strategy}"
     return f"{config.exchange.partition(':')[0]}/{config.strategy}"
 
 

@@ -150,20 +150,27 @@ def check_live_has_keys(draft: Draft) -> Iterator[Problem]:
             yield Problem(("exchange_config", key), "nothing", '"${NAME}" with the key from .env: mode live needs it')
 
 
-CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
-    check_name_is_free,
+def check_bot_has_no_schedule(draft: Draft) -> Iterator[Problem]:
+    """A bot that ended stays down: only a job is run again by the clock."""
+    schedule_s = draft.sections["daemon_config"].get("schedule_s")
+    if schedule_s is not None and draft.sound("daemon_config", "schedule_s"):
+        yield Problem(("daemon_config", "schedule_s"), shown(schedule_s), 'null, unless kind is "job"')
+
+
+CHECKS_OF_ALL: tuple[Callable[[Draft], Iterator[Problem]], ...] = (check_name_is_free, check_backoff)
+CHECKS_OF_BOTS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     check_exactly_one_order_size,
     check_layer_lists,
     check_layer_spreads_ascend,
     check_cycle_fits_interval,
     check_price_bounds,
-    check_backoff,
     check_perp_has_position_limit,
     check_live_has_keys,
+    check_bot_has_no_schedule,
 )
 
 
-def run_checks(draft: Draft) -> Iterator[Problem]:
-    """Yield what every check finds."""
-    for check in CHECKS:
+def run_checks(draft: Draft, kind: str = "bot") -> Iterator[Problem]:
+    """Yield what every check of configs of that kind finds."""
+    for check in (*CHECKS_OF_ALL, *(CHECKS_OF_BOTS if kind == "bot" else ())):
         yield from check(draft)

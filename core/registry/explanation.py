@@ -11,18 +11,12 @@ from core.registry.complaints import JsonPath
 from core.registry.document import Loaded
 from core.registry.environment import Environment
 from core.registry.references import leaves, origin_of
-from core.registry.schema import BotSchema
+from core.registry.schema import DocumentSchema, schema_for
 from core.registry.wording import path_text
 from utils.env import MASK, references
 from utils.input_validation import printable
 
-_SECTIONS = {
-    "metadata": "metadata",
-    "daemon_config": "daemon",
-    "exchange_config": "exchange_config",
-    "strategy_config": "strategy_config",
-    "risk_config": "risk_config",
-}
+_ATTRIBUTES = {"daemon_config": "daemon"}  # of a config, where the section is called otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +30,9 @@ class Explained:
 
 def explain_loaded(loaded: Loaded, config: BotConfig, environment: Environment) -> list[Explained]:
     """Return every key of a valid config in the order of the schemas."""
-    schema = BotSchema(config.exchange, config.strategy)
+    schema = schema_for(config.kind, config.exchange, config.strategy)
     plain = config.to_plain()
-    sections = {name: plain[attribute] for name, attribute in _SECTIONS.items()}
+    sections = {name: plain[_ATTRIBUTES.get(name, name)] for name in schema.sections if name != "kind"}
     return [
         _explained(path, value, loaded, schema, environment)
         for name, section in sections.items()
@@ -46,14 +40,16 @@ def explain_loaded(loaded: Loaded, config: BotConfig, environment: Environment) 
     ]
 
 
-def _in_schema_order(name: str, section: dict[str, Any], schema: BotSchema) -> Iterator[tuple[JsonPath, Any]]:
+def _in_schema_order(name: str, section: dict[str, Any], schema: DocumentSchema) -> Iterator[tuple[JsonPath, Any]]:
     order = list((schema.section(name) or {}).get("properties", ()))
     for key in sorted(section, key=order.index):
         value = section[key]
         yield from [((name, key), value)] if isinstance(value, list) else leaves(value, (name, key))
 
 
-def _explained(path: JsonPath, value: Any, loaded: Loaded, schema: BotSchema, environment: Environment) -> Explained:
+def _explained(
+    path: JsonPath, value: Any, loaded: Loaded, schema: DocumentSchema, environment: Environment
+) -> Explained:
     document = loaded.document
     place = document.text.value_places.get(path)
     written = f"{document.file}:{place[0]}" if place and document.has_lines else document.file

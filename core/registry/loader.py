@@ -12,15 +12,17 @@ from core.registry.complaints import covered
 from core.registry.document import Document, Loaded, digest_of, limited
 from core.registry.environment import Environment
 from core.registry.references import Resolved, resolve, secret_names_of
-from core.registry.schema import BotSchema, with_defaults
-from core.registry.validation import SECTIONS, schema_problems
+from core.registry.schema import BotSchema, DocumentSchema, schema_for, with_defaults
+from core.registry.validation import schema_problems
 from utils.env import BrokenReference, MissingVariables, interpolate
 
 
-def schema_of(document: Document, environment: Environment) -> BotSchema:
-    """Return the schema for the exchange and strategy that a document names."""
-    metadata = _section(document.tree, "metadata")
-    return BotSchema(_text(metadata.get("exchange"), environment), _text(metadata.get("strategy"), environment))
+def schema_of(document: Document, environment: Environment) -> DocumentSchema:
+    """Return the schema for the exchange and strategy, or the job, that a document names."""
+    kind = document.tree.get("kind") if isinstance(document.tree, dict) else None
+    metadata, job = _section(document.tree, "metadata"), _section(document.tree, "job_config").get("job")
+    named = (metadata.get("exchange"), job if kind == "job" else metadata.get("strategy"))
+    return schema_for(str(kind), *(_text(name, environment) for name in named))
 
 
 def _text(value: Any, environment: Environment) -> str | None:
@@ -52,8 +54,9 @@ def load_document(
     problems += [one for one in schema_problems(resolved.tree, schema, document.value_at) if not covered(one.path, bad)]
     sections = _filled(resolved.tree, schema)
     live_required = tuple((schema.section("exchange_config") or {}).get("x-live-required", ()))
-    problems += run_checks(Draft(sections, frozenset(problem.path for problem in problems), kind_of, live_required))
-    config = None if problems else with_digests(_bot(document, resolved, sections), schema)
+    draft = Draft(sections, frozenset(problem.path for problem in problems), kind_of, live_required)
+    problems += run_checks(draft, schema.root)
+    config = None if problems else _config(document, resolved, sections, schema)
     name = sections["metadata"].get("name")
     complaints = limited(document, problems)
     return Loaded(document, config, complaints, name if isinstance(name, str) else None, resolved.names)
@@ -64,8 +67,17 @@ def _section(tree: Any, name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _filled(tree: Any, schema: BotSchema) -> dict[str, dict[str, Any]]:
-    return {name: with_defaults(schema.section(name) or {}, _section(tree, name)) for name in SECTIONS}
+def _filled(tree: Any, schema: DocumentSchema) -> dict[str, dict[str, Any]]:
+    names = [name for name in schema.sections if name != "kind"]
+    return {name: with_defaults(schema.section(name) or {}, _section(tree, name)) for name in names}
+
+
+def _config(
+    document: Document, resolved: Resolved, sections: dict[str, dict[str, Any]], schema: DocumentSchema
+) -> BotConfig:
+    if not isinstance(schema, BotSchema):
+        return _job(document, resolved, sections)
+    return with_digests(_bot(document, resolved, sections), schema)
 
 
 def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, Any]]) -> BotConfig:
@@ -84,4 +96,24 @@ def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, A
         source_path=document.source_path,
         digest=digest_of(document.tree, sections),
         secret_names=resolved.secret_names,
+    )
+
+
+def _job(document: Document, resolved: Resolved, sections: dict[str, dict[str, Any]]) -> BotConfig:
+    metadata, params = sections["metadata"], sections["job_config"]
+    return BotConfig(
+        name=metadata["name"],
+        exchange="",
+        strategy=params["job"],
+        legs=(),
+        daemon=DaemonConfig(**sections["daemon_config"]),
+        metadata=metadata,
+        exchange_config={},
+        strategy_config={},
+        risk_config={},
+        source_path=document.source_path,
+        digest=digest_of(document.tree, sections),
+        secret_names=resolved.secret_names,
+        kind="job",
+        job_config=params,
     )

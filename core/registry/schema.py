@@ -39,6 +39,12 @@ def known_strategies() -> tuple[str, ...]:
 
 
 @functools.cache
+def known_jobs() -> tuple[str, ...]:
+    """Return the jobs that have a schema."""
+    return tuple(sorted(path.stem for path in (SCHEMAS / "jobs").glob("*.json")))
+
+
+@functools.cache
 def load_schema(name: str) -> Node:
     """Return a schema by its file name without the ending: `bot`, `exchanges/paper`."""
     schema: Node = json.loads((SCHEMAS / f"{name}.json").read_bytes())
@@ -113,6 +119,21 @@ class BotSchema(DocumentSchema):
             self.names["exchange_config"] = f"exchanges/{venue_of(exchange)}"
         if strategy is not None and strategy in known_strategies():
             self.names["strategy_config"] = f"strategies/{strategy}"
+
+
+class JobSchema(DocumentSchema):
+    """The schema of a config of kind "job"; an unknown job leaves its section out."""
+
+    def __init__(self, job: str | None) -> None:
+        super().__init__("job")
+        self.names = {"daemon_config": "daemon"}
+        if job is not None and job in known_jobs():
+            self.names["job_config"] = f"jobs/{job}"
+
+
+def schema_for(kind: str, exchange: str | None, strategy: str | None) -> DocumentSchema:
+    """Return the schema of a config of that kind; of a job, `strategy` is its name."""
+    return JobSchema(strategy) if kind == "job" else BotSchema(exchange, strategy)
 
 
 def _child(node: Node, part: str | int) -> Node | None:

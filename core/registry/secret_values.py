@@ -11,11 +11,11 @@ from core.bot_config import BotConfig
 from core.registry.complaints import JsonPath
 from core.registry.environment import Environment
 from core.registry.references import secret_references
-from core.registry.schema import BotSchema
+from core.registry.schema import schema_for
 from utils.env import MissingVariables, Secret
 from utils.errors import ConfigError
 
-_SECTIONS = ("exchange_config", "strategy_config", "risk_config")
+_SECTIONS = ("exchange_config", "strategy_config", "risk_config", "job_config")
 
 
 def resolve_secrets(config: BotConfig, environ: Mapping[str, str], env_file: Path) -> BotConfig:
@@ -23,7 +23,7 @@ def resolve_secrets(config: BotConfig, environ: Mapping[str, str], env_file: Pat
 
     Raises ConfigError naming every missing variable, or why `.env` was refused.
     """
-    found = secret_references(_sections(config), BotSchema(config.exchange, config.strategy))
+    found = secret_references(_sections(config), schema_for(config.kind, config.exchange, config.strategy))
     if not found:
         return config
     environment = Environment(environ, env_file)

@@ -10,6 +10,7 @@ from core.registry.schema import (
     DocumentSchema,
     expectation,
     known_exchanges,
+    known_jobs,
     known_strategies,
     validator_of,
     venue_of,
@@ -21,13 +22,12 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 WrittenAt = Callable[[JsonPath], Any]
-SECTIONS = ("metadata", "daemon_config", "exchange_config", "strategy_config", "risk_config")
 MAX_PROBLEMS = 200  # looked at before the file is given up on
 
 
 def schema_problems(tree: Any, schema: DocumentSchema, written_at: WrittenAt) -> Iterator[Problem]:
     """Yield what the schemas say against a config, at most one problem for each path."""
-    unknown = list(_unknown_names(tree)) if schema.root == "bot" else []
+    unknown = list(_unknown_names(tree, schema.root))
     yield from unknown
     seen = {problem.path for problem in unknown}
     for error, path in _errors(tree, schema):
@@ -89,17 +89,17 @@ def _keys_of(schema: DocumentSchema, section: str) -> Sequence[str]:
     return list((schema.section(section) or {}).get("properties", ()))
 
 
-def _unknown_names(tree: Any) -> Iterator[Problem]:
-    metadata = tree.get("metadata") if isinstance(tree, dict) else None
-    if not isinstance(metadata, dict):
-        return
-    exchange, strategy = metadata.get("exchange"), metadata.get("strategy")
-    if isinstance(exchange, str) and venue_of(exchange) not in known_exchanges():
-        yield _unknown_name("exchange", venue_of(exchange), known_exchanges())
-    if isinstance(strategy, str) and strategy not in known_strategies():
-        yield _unknown_name("strategy", strategy, known_strategies())
+# kind of document -> the keys whose value is the name of a further schema: section, key, its name, the known ones
+_NAMING: dict[str, tuple[tuple[str, str, Callable[[str], str], Callable[[], Sequence[str]]], ...]] = {
+    "bot": (("metadata", "exchange", venue_of, known_exchanges), ("metadata", "strategy", str, known_strategies)),
+    "job": (("job_config", "job", str, known_jobs),),
+}
 
 
-def _unknown_name(key: str, name: str, known: Sequence[str]) -> Problem:
-    expected = f"a known {key}: {', '.join(known)}"
-    return Problem(("metadata", key), shown(name), expected, nearest_of(name, known))
+def _unknown_names(tree: Any, root: str) -> Iterator[Problem]:
+    for section, key, name_of, known in _NAMING.get(root, ()):
+        given = tree.get(section) if isinstance(tree, dict) else None
+        name = given.get(key) if isinstance(given, dict) else None
+        if isinstance(name, str) and name_of(name) not in known():
+            expected = f"a known {key}: {', '.join(known())}"
+            yield Problem((section, key), shown(name_of(name)), expected, nearest_of(name_of(name), known()))

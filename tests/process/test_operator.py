@@ -108,6 +108,21 @@ def test_flatten_works_with_the_daemon_down(fleet: Fleet) -> None:
     assert fleet.open_paper_orders() == []
 
 
+def test_a_job_is_neither_closed_nor_paused_and_does_not_keep_flatten_from_its_end(fleet: Fleet) -> None:
+    fleet.add("one")
+    job = {"kind": "job", "metadata": {"name": "beats"}, "job_config": {"job": "heartbeat"}}
+    (fleet.home.active / "beats.json").write_text(json.dumps(job))
+    fleet.start().quoting("one")
+    fleet.until(lambda: fleet.bot("beats")["state"] == "RUNNING")
+    assert fleet.run("bot", "close", "beats").returncode == 1
+    assert fleet.run("bot", "pause", "beats").returncode == 1
+    pid = fleet.bot("beats")["pid"]
+    assert fleet.run("restart", "beats").returncode == 0
+    fleet.until(lambda: fleet.bot("beats")["pid"] not in (None, pid) and fleet.bot("beats")["state"] == "RUNNING", 10)
+    assert fleet.run("flatten", "--all", timeout=100).returncode == 0
+    assert (fleet.bot("one")["state"], fleet.bot("beats")["state"]) == ("STOPPED", "RUNNING")
+
+
 def test_flatten_needs_names_or_all(fleet: Fleet) -> None:
     fleet.add("one")
     assert fleet.run("flatten").returncode == 2

@@ -14,12 +14,14 @@ import pytest
 from api.paper_settings import PaperSettings
 from core.bot_config import DaemonConfig
 from core.fleet_config import FleetConfig
+from core.jobs.base import job_function
 from core.market.instrument import Instrument
 from core.market.risk import RiskLimits
 from core.registry.config_manager import load_file
 from core.registry.schema import (
     SCHEMAS,
     known_exchanges,
+    known_jobs,
     known_strategies,
     load_schema,
     validator_of,
@@ -179,20 +181,22 @@ def _effect(risk_config: dict[str, Any]) -> tuple[RiskLimits, int, int, int]:
 
 
 def test_names_and_symbols_follow_one_pattern() -> None:
-    assert load_schema("bot")["properties"]["metadata"]["properties"]["name"]["pattern"] == BOT_NAME
+    for kind in ("bot", "job"):
+        assert load_schema(kind)["properties"]["metadata"]["properties"]["name"]["pattern"] == BOT_NAME
     for name in known_strategies():
         assert load_schema(f"strategies/{name}")["properties"]["symbol"]["pattern"] == SYMBOL
 
 
-def test_every_exchange_and_strategy_with_a_schema_has_its_code() -> None:
+def test_every_exchange_strategy_and_job_with_a_schema_has_its_code() -> None:
     assert [name for name in known_exchanges() if not (CHECKOUT / "api" / f"{name}_client.py").is_file()] == []
     assert [name for name in known_strategies() if not (CHECKOUT / "strategies" / f"{name}.py").is_file()] == []
+    assert all(callable(job_function(name)) for name in known_jobs())
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_a_shipped_template_is_valid_without_any_variable(template: Path, tmp_path: Path) -> None:
     bot = load_file(template, Home(tmp_path), {})
-    assert template.stem.startswith(f"{bot.exchange}_{bot.strategy}")
+    assert template.stem.startswith(f"{bot.exchange or 'job'}_{bot.strategy}")
 
 
 def test_the_templates_of_the_paper_exchange_are_there() -> None:

@@ -1,0 +1,224 @@
+"""Jobs under a real daemon: run, scheduled, killed, hung, broken, stopped; and never swept."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.process.fleet_parts import is_living
+from tests.process.job_parts import JobFleet, checkout_with_jobs
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkout_with_jobs(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, checkout: Path) -> Iterator[JobFleet]:
+    """A home without configs; whatever runs in it at the end is stopped."""
+    fleet = JobFleet(tmp_path / "home", checkout)
+    yield fleet
+    fleet.end()
+
+
+def running(fleet: JobFleet, name: str) -> int:
+    """Wait until a job runs and return its pid."""
+    return int(fleet.until(lambda: (row := fleet.bot(name))["state"] == "RUNNING" and row["pid"]))
+
+
+def gone(pid: int, seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while is_living(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not is_living(pid)
+
+
+def test_a_killed_job_comes_back_without_a_sweep(fleet: JobFleet) -> None:
+    fleet.add_job("beats", "heartbeat", interval_s=0.05)
+    fleet.start()
+    first = running(fleet, "beats")
+    os.kill(first, signal.SIGKILL)
+    fleet.until(lambda: fleet.bot("beats")["restarts"] == 1)
+    second = running(fleet, "beats")
+    beats = fleet.home.data / "heartbeats" / "beats"
+    fleet.until(lambda: f"{second} " in beats.read_text())
+    row = fleet.bot("beats")
+    assert (row["last_exit"]["signal"], row["phase"]) == (signal.SIGKILL, "BEATING")
+    assert fleet.states_of("beats") == ["STARTING", "RUNNING", "BACKOFF", "STARTING", "RUNNING"]
+    assert not fleet.home.bot_state("beats").exists()
+
+
+def test_a_scheduled_job_runs_again_and_again_and_is_healthy_while_it_waits(fleet: JobFleet) -> None:
+    fleet.add_job("often", supervised={"schedule_s": 1})
+    fleet.add_job("seldom", supervised={"schedule_s": 3600})
+    fleet.start()
+    fleet.until(lambda: len(fleet.runs("often")) >= 3, 30)
+    starts = [at for _, at in fleet.runs("often")]
+    assert min(later - sooner for sooner, later in pairwise(starts)) > 0.2e9  # a fork may have been late
+    row = fleet.until(lambda: (row := fleet.bot("seldom"))["state"] == "BACKOFF" and row)
+    assert row["reason"].startswith("next run in 3")
+    assert (row["kind"], row["exchange"], row["symbol"], row["strategy"]) == ("job", "", "", "scripted")
+    assert (row["legs"], row["last_exit"]["status"], row["restarts"]) == ([], 0, 0)
+    assert fleet.run("bot", "stop", "often").returncode == 0
+    assert fleet.run("status", "--check").returncode == 0
+    table = fleet.run("status").stdout
+    assert "seldom: next run in 3" in table
+    assert fleet.run("bot", "start", "seldom").returncode == 0  # now, without waiting for the clock
+    fleet.until(lambda: len(fleet.runs("seldom")) == 2)
+    assert set(fleet.states_of("often")) == {"STARTING", "RUNNING", "BACKOFF", "STOPPED"}
+
+
+def test_a_stop_ends_a_waiting_job_at_once_and_the_others_go_on(fleet: JobFleet) -> None:
+    fleet.add_job("waits", do="wait")
+    fleet.add_job("beats", "heartbeat")
+    fleet.start()
+    running(fleet, "waits")
+    beats = running(fleet, "beats")
+    assert fleet.run("bot", "stop", "waits").stdout.startswith("waits STOPPED")
+    row = fleet.bot("waits")
+    assert (row["last_exit"]["status"], row["last_exit"]["reason"]) == (0, "asked to stop")
+    assert fleet.bot("beats")["pid"] == beats
+    done = fleet.run("stop")
+    assert (done.returncode, done.stdout.strip()) == (0, "stopped: 2 clean; no order is left")
+    assert not is_living(beats)
+
+
+def test_a_reload_starts_restarts_and_stops_jobs_like_bots(fleet: JobFleet) -> None:
+    fleet.add_job("same", do="wait")
+    fleet.add_job("changed", "heartbeat", interval_s=1)
+    gone_file = fleet.add_job("gone", do="wait")
+    fleet.start()
+    same, changed, left = (running(fleet, name) for name in ("same", "changed", "gone"))
+    fleet.add_job("changed", "heartbeat", interval_s=0.5)
+    fleet.add_job("new", do="wait")
+    gone_file.unlink()
+    assert fleet.run("reload").returncode == 0
+    fleet.until(lambda: {row["name"] for row in fleet.status()["bots"]} == {"same", "changed", "new"})
+    fleet.until(lambda: fleet.bot("changed")["pid"] not in (None, changed))
+    running(fleet, "new")
+    assert fleet.bot("same")["pid"] == same
+    assert gone(left)
+
+
+def test_a_job_that_raises_says_so_and_ends_fatal_after_too_many(fleet: JobFleet) -> None:
+    fleet.add_job("bad", do="crash", supervised={"max_restarts": 2, "min_uptime_s": 60})
+    fleet.add_job("good", do="wait")
+    fleet.start()
+    good = running(fleet, "good")
+    row = fleet.until(lambda: (row := fleet.bot("bad"))["state"] == "FATAL" and row)
+    assert (row["last_exit"]["status"], row["restarts"]) == (70, 2)
+    assert "ZeroDivisionError: as asked" in row["last_exit"]["reason"]
+    assert "traceback" in " ".join(row["last_exit"]["log_tail"])
+    assert fleet.run("status", "--check").returncode == 1
+    assert fleet.bot("good")["pid"] == good
+
+
+def test_a_job_whose_import_fails_is_fatal_and_costs_nobody_else_anything(fleet: JobFleet) -> None:
+    fleet.add_job("bad", "broken")
+    fleet.add_job("good", do="wait")
+    fleet.start()
+    running(fleet, "good")
+    row = fleet.until(lambda: (row := fleet.bot("bad"))["state"] == "FATAL" and row)
+    assert "a_module_that_nobody_has" in row["reason"]
+    assert fleet.runs("bad") == []
+
+
+def test_a_job_that_hangs_is_dumped_killed_and_replaced(fleet: JobFleet) -> None:
+    fleet.add_job("hangs", do="hang", supervised={"heartbeat_timeout_s": 2, "stop_timeout_s": 1})
+    fleet.start()
+    fleet.until(lambda: fleet.bot("hangs")["restarts"] >= 1, 30)
+    assert "no heartbeat" in fleet.bot("hangs")["last_exit"]["reason"]
+    assert "scripted.py" in (fleet.home.log / "hangs.out").read_text()  # where it hung
+    assert "SWEEPING" not in fleet.states_of("hangs")
+
+
+def test_a_job_that_is_stopped_by_a_signal_is_noticed_and_replaced(fleet: JobFleet) -> None:
+    fleet.add_job("waits", do="wait", supervised={"heartbeat_timeout_s": 2})
+    fleet.start()
+    os.kill(running(fleet, "waits"), signal.SIGSTOP)
+    fleet.until(lambda: fleet.bot("waits")["restarts"] == 1, 30)
+    running(fleet, "waits")
+
+
+def test_a_job_that_does_not_want_to_stop_is_killed_at_its_deadline(fleet: JobFleet) -> None:
+    fleet.add_job("stays", do="stubborn", supervised={"stop_timeout_s": 1})
+    fleet.start()
+    pid = running(fleet, "stays")
+    done = fleet.run("stop")
+    assert (done.returncode, done.stdout.strip()) == (0, "stopped: 1 killed; no order is left")
+    assert not is_living(pid)
+
+
+def test_no_job_outlives_its_supervisor(fleet: JobFleet) -> None:
+    fleet.add_job("stays", do="stubborn")
+    fleet.add_job("hangs", do="hang")
+    fleet.start()
+    pids = [running(fleet, "stays"), running(fleet, "hangs")]
+    os.kill(fleet.daemon_pid(), signal.SIGKILL)
+    assert all(gone(pid) for pid in pids)
+
+
+def test_a_bot_that_becomes_a_job_is_swept_before_the_job_starts(fleet: JobFleet) -> None:
+    fleet.add("one")
+    fleet.start().quoting("one")
+    os.kill(fleet.bot("one")["pid"], signal.SIGSTOP)  # it cannot prove that it leaves nothing
+    fleet.add_job("one", do="wait", supervised={"stop_timeout_s": 1})
+    assert fleet.run("reload").returncode == 0
+    fleet.until(lambda: (row := fleet.bot("one"))["kind"] == "job" and row["state"] == "RUNNING", 40)
+    states = fleet.states_of("one")
+    assert states[-3:] == ["SWEEPING", "STARTING", "RUNNING"]
+    assert fleet.open_paper_orders() == []
+
+
+def test_a_bot_goes_on_from_a_copy_of_its_ledger_and_reads_back_what_it_missed(fleet: JobFleet) -> None:
+    fleet.add("one")
+    fleet.add_job("copies", "backup_ledgers", supervised={"autostart": False}, min_free_mb=0)
+    fleet.start().quoting("one")
+    fleet.until(lambda: fleet.bot("one")["fills"] > 0)
+    fleet.run("bot", "start", "copies")
+    fleet.until(lambda: fleet.bot("copies")["last_exit"])
+    copied = fleet.bot("one")["fills"]
+    fleet.until(lambda: fleet.bot("one")["fills"] > copied + 2, 40)
+    fleet.run("stop")
+    ledger = fleet.home.bot_state("one") / "ledger.db"
+    for left in ledger.parent.glob("ledger.db*"):
+        left.unlink()
+    shutil.copy(max((fleet.home.data / "backup" / "one").glob("ledger-*.db")), ledger)
+    fleet.start().quoting("one")
+    fleet.run("stop")
+    (venue,) = (fleet.home.state / "paper").glob("*.db")
+    assert trade_ids(ledger) == trade_ids(venue)
+
+
+def trade_ids(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as db:
+        return {row[0] for row in db.execute("SELECT trade_id FROM fills")}
+
+
+def test_the_ledger_of_a_quoting_bot_is_backed_up(fleet: JobFleet) -> None:
+    fleet.add("one")
+    fleet.add_job("copies", "backup_ledgers", supervised={"schedule_s": 1}, keep=2, min_free_mb=0)
+    fleet.start().quoting("one")
+    worker = fleet.bot("one")["pid"]
+    folder = fleet.home.data / "backup" / "one"
+    fleet.until(lambda: fleet.bot("one")["fills"] > 0 and len(list(folder.glob("ledger-*.db"))) == 2, 40)
+    assert fleet.run("bot", "stop", "copies").returncode == 0
+    newest = max(folder.glob("ledger-*.db"))
+    with closing(sqlite3.connect(newest)) as db:
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+    assert {"orders", "fills"} <= tables
+    assert fleet.bot("one")["pid"] == worker
+    lines = [json.loads(line) for line in (fleet.home.log / "copies.log").read_text().splitlines()]
+    assert any(line["event"] == "backup_ended" and line["copied"] == ["one"] for line in lines)
+    assert {line["component"] for line in lines} == {"process", "job"}
