@@ -50,6 +50,12 @@ def has_left_overs(folder: Path) -> bool:
     return record is not None and not record.clean
 
 
+def is_clean(folder: Path) -> bool:
+    """Tell whether a bot ran before and it was confirmed that nothing of it is left. Raises ValueError when damaged."""
+    record = RunRecord.read(folder)
+    return record is not None and record.clean
+
+
 def next_fence(folder: Path) -> int:
     """Reserve and return the next fencing number, durably; only the holder of the bot's claim may call it."""
     path = folder / FENCE_NAME
