@@ -75,7 +75,7 @@ class Children:
             theirs.close()
             self._fail(child, "the config is too large for the channel")
             return
-        self._zygote.request(ForkRequest(child.request_id, kind, name, theirs, needs), now_ns)
+        self._zygote.request(ForkRequest(child.request_id, kind, name, theirs, needs, now_ns), now_ns)
 
     def _new(self, kind: str, name: str) -> tuple[Child, socket.socket]:
         self._last_id += 1
@@ -246,6 +246,18 @@ class Children:
             if child is not None:
                 self._forget(child)
         return [request.name for request in withdrawn]
+
+    def withdraw_sweep(self, asked_before_ns: int) -> str | None:
+        """Withdraw the request of one sweep that waits since before a time; return its bot, None when there is none."""
+        for request in self._zygote.waiting:
+            if request.kind == "sweep" and request.asked_ns < asked_before_ns:
+                self._zygote.waiting.remove(request)
+                request.theirs.close()
+                child = self._by_request.get(request.id)
+                if child is not None:
+                    self._forget(child)
+                return request.name
+        return None
 
     def _fail(self, child: Child, reason: str) -> None:
         self._forget(child)

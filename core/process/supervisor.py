@@ -279,10 +279,10 @@ class Supervisor:
                 self._zygote.ended()
 
     def _withdrawn(self, name: str, reason: str) -> None:
-        """A kind of bot cannot be used: what was asked of the zygote is done without it, or not at all."""
+        """The zygote cannot do what it was asked: a sweep is made without it, a worker not at all."""
         bot = self.bots[name]
         if bot.record.state is State.SWEEPING:
-            self._sweep(bot, time.monotonic_ns())
+            self._children.exec_sweep(name, self._spec(bot), self._output_fd)
         else:
             self.happened(name, Unusable(reason))
 

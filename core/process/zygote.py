@@ -67,7 +67,7 @@ def _attend(pipe: socket.socket, trials: deque[Trial]) -> None:
         gc.collect()
         gc.freeze()
         gc.disable()
-    channel.send(pipe, {"op": "warmed", "kind": trial.bot["kind"], "failed": trial.failure})
+    channel.send(pipe, {"op": "warmed", "kind": trial.bot["kind"], "failed": trial.failure, "late": trial.was_late})
 
 
 class Trial:
@@ -79,6 +79,7 @@ class Trial:
     def __init__(self, bot: dict[str, Any], deadline_s: float = TRIAL_S) -> None:
         self.bot = bot
         self.failure: str | None = None
+        self.was_late = False  # it failed because its time was over
         self._pid = 0
         self._reader = -1
         self._deadline_s = deadline_s
@@ -93,6 +94,7 @@ class Trial:
         if not ended and time.monotonic() > self._ends_s:
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
+            self.was_late = True
             self.failure = f"its import or first tick did not end within {self._deadline_s:.0f} s"
             ended = self._pid
         elif ended and status:

@@ -15,6 +15,9 @@ from core.process.zygote_link import ZygoteLink
 
 RETRY_NS = 500_000_000
 WARM_NS = 15_000_000_000  # for one kind; the zygote itself gives its trial less
+PATIENCE = 5  # how often in a row a kind that was warm before may be late: a machine that has no time is late, too
+SWEEP_WAIT_NS = 3_000_000_000  # a sweep waits no longer for a zygote that is busy, stopped or not warm
+SWEEP_GAP_NS = 100_000_000  # fresh interpreters for sweeps are started one by one
 log = logging.getLogger("makerd.process")
 
 
@@ -44,6 +47,8 @@ class ZygoteKeeper:
         self._examples: dict[str, BotConfig] = {}
         self.warming: dict[str, None] = {}  # in the order of their turn
         self._hopeless: set[str] = set()  # kinds that hung the zygote itself
+        self._patience: dict[str, int] = {}  # of kinds that were warm before: how often they may still be late
+        self._sweep_due_ns = 0
         self.unusable: dict[str, str] = {}  # kind -> why
         self.due_ns: int | None = None  # when the next one is started
         self._warm_since_ns = 0  # when the kind at hand began
@@ -76,7 +81,8 @@ class ZygoteKeeper:
         self._examples = dict(examples)
         if self._link.end is None:
             return
-        for kind, config in examples.items():
+        late_last = sorted(examples.items(), key=lambda item: -self._patience.get(item[0], 0))
+        for kind, config in late_last:
             if kind not in self._link.warm_kinds and kind not in self.warming and kind not in self._hopeless:
                 if not self.warming:
                     self._warm_since_ns = time.monotonic_ns()
@@ -88,8 +94,9 @@ class ZygoteKeeper:
         """Send what waits, replace a silent zygote, start the next one when it is due."""
         if self.warming and now_ns - self._warm_since_ns > WARM_NS:
             kind = next(iter(self.warming))
-            self._hopeless.add(kind)
-            self._settled(kind, "the zygote hung while it was warmed")
+            if not self._bears_with(kind):
+                self._hopeless.add(kind)
+                self._settled(kind, "the zygote hung while it was warmed")
             self.ended()
         if self._link.end is not None and not self.warming and self._link.overdue(now_ns):
             log.warning("zygote_silent", extra={"fields": {"pid": self._link.pid}})
@@ -97,6 +104,23 @@ class ZygoteKeeper:
         if self.due_ns is not None and now_ns >= self.due_ns:
             self.start()
         self._link.pump(now_ns)
+        self._free_a_sweep(now_ns)
+
+    def _free_a_sweep(self, now_ns: int) -> None:
+        """Let a sweep that has waited for long go without the zygote: orders may rest meanwhile."""
+        if now_ns >= self._sweep_due_ns:
+            self._sweep_due_ns = now_ns + SWEEP_GAP_NS
+            name = self._children.withdraw_sweep(now_ns - SWEEP_WAIT_NS)
+            if name is not None:
+                self._on_withdrawn(name, "the zygote was not ready for the sweep")
+
+    def _bears_with(self, kind: str) -> bool:
+        """Tell whether a kind that was late is tried again: it was warm before, so it may be the machine's fault."""
+        left = self._patience.get(kind, 0)
+        self._patience[kind] = left - 1
+        if left > 0:
+            log.warning("kind_late", extra={"fields": {"kind": kind}})
+        return left > 0
 
     def credit(self, gap_ns: int) -> None:
         """Leave a pause of the whole machine out of every judgement of the zygote."""
@@ -144,7 +168,12 @@ class ZygoteKeeper:
         elif op == "failed":
             self._children.answered(message["id"], None, str(message["error"]))
         elif op == "warmed":
-            self._settled(str(message["kind"]), message["failed"])
+            kind = str(message["kind"])
+            if message.get("late") and self._bears_with(kind):
+                self.warming.pop(kind, None)
+                self.warm(self._examples)
+            else:
+                self._settled(kind, message["failed"])
         self._link.pump(now_ns)
 
     def _settled(self, kind: str, failure: str | None) -> None:
@@ -152,6 +181,7 @@ class ZygoteKeeper:
         self._warm_since_ns = time.monotonic_ns()
         if failure is None:
             self._link.warm_kinds.add(kind)
+            self._patience[kind] = PATIENCE
             return
         log.error("kind_unusable", extra={"fields": {"kind": kind, "reason": failure}})
         self.unusable[kind] = failure

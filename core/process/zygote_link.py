@@ -64,6 +64,7 @@ class ForkRequest:
     name: str
     theirs: socket.socket
     needs: str  # the kind of bot that must be warm
+    asked_ns: int
     sent_ns: int | None = None
 
 

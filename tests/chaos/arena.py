@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -158,16 +159,14 @@ class Arena:
     def fill_disk(self) -> None:
         """Let every write of the fleet fail: no block is left, or no file may grow."""
         if not self.mounted:
-            return self._limit_files(1)
-        with self._filler.open("wb") as file:
+            self._limit_files(1)
+            return
+        with self._filler.open("wb") as file, contextlib.suppress(OSError):  # the fleet writes, too: it may end early
             free = os.statvfs(self.home.root)
             os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail * free.f_frsize - 65536))
             file.seek(0, os.SEEK_END)
-            try:
-                while True:
-                    os.write(file.fileno(), b"\0" * 4096)
-            except OSError:
-                return None
+            while True:
+                os.write(file.fileno(), b"\0" * 4096)
 
     def free_disk(self) -> None:
         """Let writes work again."""

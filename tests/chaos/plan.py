@@ -9,7 +9,7 @@ from random import Random
 from tests.chaos.kinds import KINDS, Kind
 from tests.chaos.roster import BotSpec
 
-MOST_AT_ONCE = 9  # faults between two quiet points
+MOST_AT_ONCE = 16  # faults between two quiet points
 _HEAVY = 2  # of these, so many may hit the whole fleet
 
 
@@ -37,7 +37,7 @@ def make_plan(seed: int, faults: int, bots: Sequence[BotSpec], kinds: Sequence[K
 
 def _round(random: Random, names: list[Kind], bots: Sequence[BotSpec]) -> list[Strike]:
     """Take the faults of one round off the list: each bot is hit once at most, the fleet twice."""
-    size, pace = random.randint(4, MOST_AT_ONCE), random.choice((0.0, 0.3, 1.0))
+    size, pace = random.randint(6, MOST_AT_ONCE), random.choice((0.0, 0.3, 1.0))
     free, strikes, heavy = list(bots), list[Strike](), 0
     while names and len(strikes) < size:
         kind = names[-1]
