@@ -39,6 +39,7 @@ class Child:
     held_by: Identity | None = None
     bad_packets: int = 0
     needs_said: int = 0
+    is_fresh: bool = False  # an interpreter of its own, not a fork of the zygote
 
 
 class Children:
@@ -85,9 +86,15 @@ class Children:
         self._selector.register(ours, selectors.EVENT_READ, lambda _mask: self._hear(child))
         return child, theirs
 
+    @property
+    def fresh(self) -> int:
+        """Return how many children live that were started without the zygote."""
+        return sum(child.is_fresh for child in self._by_request.values())
+
     def exec_sweep(self, name: str, spec: dict[str, Any], output_fd: int) -> None:
         """Start a sweeper without the zygote, as a fresh interpreter; Forked or ForkFailed follows."""
         child, theirs = self._new("sweep", name)
+        child.is_fresh = True
         try:
             channel.send(child.end, spec)
             arguments = [str(theirs.fileno()), str(os.getpid())]
@@ -237,8 +244,8 @@ class Children:
             self._died(child, status)
 
     def give_up(self, needs: str) -> list[str]:
-        """Withdraw the requests that wait for a kind that will not be warm; return their bots."""
-        withdrawn = [request for request in self._zygote.waiting if request.needs == needs]
+        """Withdraw the workers that wait for a kind that will not be warm; return their bots."""
+        withdrawn = [one for one in self._zygote.waiting if one.needs == needs and one.kind != "sweep"]
         for request in withdrawn:
             self._zygote.waiting.remove(request)
             request.theirs.close()
@@ -247,10 +254,10 @@ class Children:
                 self._forget(child)
         return [request.name for request in withdrawn]
 
-    def withdraw_sweep(self, asked_before_ns: int) -> str | None:
-        """Withdraw the request of one sweep that waits since before a time; return its bot, None when there is none."""
+    def withdraw_sweep(self, may_go: Callable[[ForkRequest], bool]) -> str | None:
+        """Withdraw the request of the first waiting sweep that may go; return its bot, None when there is none."""
         for request in self._zygote.waiting:
-            if request.kind == "sweep" and request.asked_ns < asked_before_ns:
+            if request.kind == "sweep" and may_go(request):
                 self._zygote.waiting.remove(request)
                 request.theirs.close()
                 child = self._by_request.get(request.id)

@@ -74,7 +74,9 @@ class Supervisor:
         self._leases = RateLeases()
         self._children = Children(self.selector, link, self.happened, self._beat, self._lend)
         data_dirs = paths.home.data_dirs
-        self._zygote = ZygoteKeeper(link, self._children, self.selector, output_fd, data_dirs, self._withdrawn)
+        self._zygote = ZygoteKeeper(
+            link, self._children, self.selector, output_fd, data_dirs, self._withdrawn, self._sweep_alone
+        )
         self.registry = RegistrySync(paths, only, direct, self.selector, output_fd, self.bots, self.happened)
         self.registry.before_begin = self._warm
         self._due_ns: int | None = None  # no bot wants a Tick before; None: look
@@ -232,7 +234,7 @@ class Supervisor:
             else:
                 self._children.ask("worker", name, kind, self._spec(bot), now_ns)
         elif action is Action.SWEEP:
-            self._sweep(bot, now_ns)
+            self._children.ask("sweep", name, kind_of(bot.config), self._spec(bot), now_ns)
         elif action is Action.ASK_STOP:
             self._children.tell(name, {"t": "stop", "reason": bot.record.reason or "asked to stop"})
             self._children.signal(name, signal.SIGTERM)
@@ -246,13 +248,6 @@ class Supervisor:
         elif action is Action.ALERT:
             fields = {"bot": name, "state": bot.record.state.value, "reason": bot.record.reason}
             log.error("alert", extra={"fields": fields})
-
-    def _sweep(self, bot: BotEntry, now_ns: int) -> None:
-        name, kind = bot.config.name, kind_of(bot.config)
-        if kind in self._zygote.unusable or not self._zygote.lives:
-            self._children.exec_sweep(name, self._spec(bot), self._output_fd)
-        else:
-            self._children.ask("sweep", name, kind, self._spec(bot), now_ns)
 
     def _spec(self, bot: BotEntry) -> dict[str, Any]:
         home = str(self.paths.home.root)
@@ -279,12 +274,12 @@ class Supervisor:
                 self._zygote.ended()
 
     def _withdrawn(self, name: str, reason: str) -> None:
-        """The zygote cannot do what it was asked: a sweep is made without it, a worker not at all."""
-        bot = self.bots[name]
-        if bot.record.state is State.SWEEPING:
-            self._children.exec_sweep(name, self._spec(bot), self._output_fd)
-        else:
-            self.happened(name, Unusable(reason))
+        """A kind of bot cannot be used: its workers are not made."""
+        self.happened(name, Unusable(reason))
+
+    def _sweep_alone(self, name: str) -> None:
+        """The zygote cannot make a sweeper, or not soon."""
+        self._children.exec_sweep(name, self._spec(self.bots[name]), self._output_fd)
 
     def _warm(self) -> None:
         self._zygote.warm({kind_of(bot.config): bot.config for bot in self.bots.values()})

@@ -11,13 +11,15 @@ from typing import Any
 from core.bot_config import BotConfig
 from core.process import channel
 from core.process.children import Children
-from core.process.zygote_link import ZygoteLink
+from core.process.starvation import run_delay_ns
+from core.process.zygote_link import ForkRequest, ZygoteLink
 
 RETRY_NS = 500_000_000
 WARM_NS = 15_000_000_000  # for one kind; the zygote itself gives its trial less
+WARM_MAX_NS = 60_000_000_000  # with the time that the zygote waited for a processor
 PATIENCE = 5  # how often in a row a kind that was warm before may be late: a machine that has no time is late, too
 SWEEP_WAIT_NS = 3_000_000_000  # a sweep waits no longer for a zygote that is busy, stopped or not warm
-SWEEP_GAP_NS = 100_000_000  # fresh interpreters for sweeps are started one by one
+FRESH_AT_ONCE = 4  # sweepers that are interpreters of their own: more would take the time of each other
 log = logging.getLogger("makerd.process")
 
 
@@ -37,21 +39,23 @@ class ZygoteKeeper:
         output_fd: int,
         data_dirs: tuple[str, ...],
         on_withdrawn: Callable[[str, str], None],
+        on_sweep_alone: Callable[[str], None],
     ) -> None:
         self._link = link
         self._children = children
         self._selector = selector
         self._output_fd = output_fd
         self._data_dirs = list(data_dirs)
-        self._on_withdrawn = on_withdrawn  # (bot, reason): its request was taken back
+        self._on_withdrawn = on_withdrawn  # (bot, reason): there will be no worker
+        self._on_sweep_alone = on_sweep_alone  # (bot): its sweep is made without the zygote
         self._examples: dict[str, BotConfig] = {}
         self.warming: dict[str, None] = {}  # in the order of their turn
         self._hopeless: set[str] = set()  # kinds that hung the zygote itself
         self._patience: dict[str, int] = {}  # of kinds that were warm before: how often they may still be late
-        self._sweep_due_ns = 0
         self.unusable: dict[str, str] = {}  # kind -> why
         self.due_ns: int | None = None  # when the next one is started
         self._warm_since_ns = 0  # when the kind at hand began
+        self._delay_ns = 0  # how long the zygote had waited for a processor by then
 
     @property
     def pid(self) -> int:
@@ -85,14 +89,14 @@ class ZygoteKeeper:
         for kind, config in late_last:
             if kind not in self._link.warm_kinds and kind not in self.warming and kind not in self._hopeless:
                 if not self.warming:
-                    self._warm_since_ns = time.monotonic_ns()
+                    self._begin_kind()
                 self.warming[kind] = None
                 self.unusable.pop(kind, None)
                 self._link.warm({"kind": kind, "config": config.to_plain(), "data_dirs": self._data_dirs})
 
     def tend(self, now_ns: int) -> None:
         """Send what waits, replace a silent zygote, start the next one when it is due."""
-        if self.warming and now_ns - self._warm_since_ns > WARM_NS:
+        if self.warming and self._is_hung(now_ns):
             kind = next(iter(self.warming))
             if not self._bears_with(kind):
                 self._hopeless.add(kind)
@@ -104,15 +108,28 @@ class ZygoteKeeper:
         if self.due_ns is not None and now_ns >= self.due_ns:
             self.start()
         self._link.pump(now_ns)
-        self._free_a_sweep(now_ns)
+        self._free_sweeps(now_ns)
 
-    def _free_a_sweep(self, now_ns: int) -> None:
-        """Let a sweep that has waited for long go without the zygote: orders may rest meanwhile."""
-        if now_ns >= self._sweep_due_ns:
-            self._sweep_due_ns = now_ns + SWEEP_GAP_NS
-            name = self._children.withdraw_sweep(now_ns - SWEEP_WAIT_NS)
-            if name is not None:
-                self._on_withdrawn(name, "the zygote was not ready for the sweep")
+    def _free_sweeps(self, now_ns: int) -> None:
+        """Let sweeps that have no zygote, or have waited for it, go without: orders may rest meanwhile."""
+
+        def may_go(request: ForkRequest) -> bool:
+            waited = now_ns - request.asked_ns > SWEEP_WAIT_NS
+            return waited or not self.lives or request.needs in self.unusable
+
+        while self._children.fresh < FRESH_AT_ONCE and (name := self._children.withdraw_sweep(may_go)):
+            self._on_sweep_alone(name)
+
+    def _begin_kind(self) -> None:
+        self._warm_since_ns = time.monotonic_ns()
+        self._delay_ns = run_delay_ns(self._link.pid)
+
+    def _is_hung(self, now_ns: int) -> bool:
+        """Tell whether the zygote takes too long over a kind; the time that the machine did not give it is its own."""
+        taken_ns = now_ns - self._warm_since_ns
+        if taken_ns <= WARM_NS:
+            return False
+        return taken_ns > WARM_MAX_NS or taken_ns - (run_delay_ns(self._link.pid) - self._delay_ns) > WARM_NS
 
     def _bears_with(self, kind: str) -> bool:
         """Tell whether a kind that was late is tried again: it was warm before, so it may be the machine's fault."""
@@ -162,7 +179,7 @@ class ZygoteKeeper:
     def _said(self, message: dict[str, Any]) -> None:
         op = message.get("op")
         now_ns = time.monotonic_ns()
-        self._link.answered_ns = now_ns
+        self._link.answered(now_ns)
         if op == "forked":
             self._children.answered(message["id"], int(message["pid"]))
         elif op == "failed":
@@ -178,7 +195,7 @@ class ZygoteKeeper:
 
     def _settled(self, kind: str, failure: str | None) -> None:
         self.warming.pop(kind, None)
-        self._warm_since_ns = time.monotonic_ns()
+        self._begin_kind()
         if failure is None:
             self._link.warm_kinds.add(kind)
             self._patience[kind] = PATIENCE

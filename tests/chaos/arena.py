@@ -26,7 +26,7 @@ from tests.sim_process import SimProcess, start_simulator
 from utils.home import CHECKOUT, Home
 
 _PARTS = ("api", "cli", "config", "core", "data", "strategies", "utils")
-_SIMULATOR = ("--volatility-bps", "3", "--touch-prob", "0.5", "--trades-per-s", "5")
+_SIMULATOR = ("--volatility-bps", "2", "--touch-prob", "0.5", "--trades-per-s", "3")
 _DISK_BYTES = 512 * 1024 * 1024
 _START_S, _STOP_S, _GONE_S = 120.0, 180.0, 20.0
 
@@ -146,6 +146,11 @@ class Arena:
         for venue, sim in self.sims.items():
             books |= read_simulator(sim, [bot for bot in self.bots if bot.venue == venue])
         return books
+
+    def hold_markets(self, paused: bool) -> None:
+        """Let the simulated markets stand still, or move again."""
+        for sim in self.sims.values():
+            sim.feed(paused)
 
     def ledgers(self) -> dict[str, LedgerBook]:
         """Return every bot's ledger."""

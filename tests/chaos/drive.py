@@ -101,12 +101,16 @@ class Driver:
                 raise Violated(f"not well {_QUIET_S:.0f} s after {what}: {', '.join(unwell)}")
             self._raise_violations()
         settled_s = time.monotonic() - began_s
+        self.watch.moves = False
+        self.arena.hold_markets(True)
         self._compare(what)
+        self.arena.hold_markets(False)
+        self.watch.moves = True
         self.quiet_points += 1
         self._tell(f"quiet after {what}: well in {settled_s:.1f} s, {self.fills} fills so far")
 
     def _compare(self, what: str) -> None:
-        """Wait until the books of every bot agree; each may change while it is read, but not for ever."""
+        """Wait until the books of every bot agree: what was under way when the markets were held comes to its end."""
         waiting = {bot.name: ["not compared"] for bot in self.arena.bots}
         deadline = time.monotonic() + _AGREE_S
         counts: dict[str, int] = {}

@@ -92,7 +92,7 @@ def config_of(bot: BotSpec, addresses: dict[str, str], order_file: Path) -> dict
         "max_position": float(bot.max_position),
         "max_open_orders": 8,
         "breaker_cooldown_s": 1,
-        "max_book_age_s": 5,
+        "max_book_age_s": 20,  # the markets stand still while books are compared
     }
     return plain
 
@@ -103,8 +103,8 @@ def _exchange(bot: BotSpec, addresses: dict[str, str]) -> dict[str, Any]:
             "feed": "synthetic",
             "seed": int(bot.name.rpartition("-")[2]),
             "touch_prob": 0.5,
-            "synthetic_volatility_bps": 3,
-            "synthetic_trades_per_s": 5,
+            "synthetic_volatility_bps": 2,
+            "synthetic_trades_per_s": 3,
         }
     section: dict[str, Any] = {"mode": "live", "account": bot.account, **addresses}
     section |= {key: f"${{{secret_name(bot, key)}}}" for key in SECRET_KEYS[bot.venue]}
@@ -116,13 +116,13 @@ def _exchange(bot: BotSpec, addresses: dict[str, str]) -> dict[str, Any]:
 def _strategy(bot: BotSpec, order_file: Path) -> dict[str, Any]:
     return {
         "symbol": bot.symbol,
-        "interval_s": 1,
-        "requote_bps": 2,
+        "interval_s": 2,
+        "requote_bps": 5,
         "min_cycle_s": 0.2,
         "ack_timeout_s": 5,
         "price_tolerance_pct": 0.01,
         "size_tolerance_pct": 10,
-        "spread_pct": 0.05,
+        "spread_pct": 0.06,
         "layers": 2,
         "layer_mode": "linear",
         "layer_step_pct": 0.03,

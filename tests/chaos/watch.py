@@ -16,7 +16,7 @@ from tests.chaos.checks import limit_passed, owners_doubled
 from tests.chaos.plan import Strike
 from tests.chaos.roster import BotSpec
 
-_TICK_S, _LOOK_S, _MOVE_S = 0.2, 0.5, 2.0
+_TICK_S, _LOOK_S, _MOVE_S = 0.2, 0.5, 3.0
 _MOVE_BPS = 20
 _LATELY_S = 5.0
 _NEWEST_FILLS = 40  # asked for at each look; more than that at once are read in full
@@ -84,6 +84,7 @@ class Watch(threading.Thread):
         self._tallies = {bot.name: Tally() for bot in arena.bots}
         self._counts: dict[str, int] = {}
         self._prices: dict[tuple[str, str], Decimal] = {}
+        self.moves = True  # whether prices are moved
         self._zygote: int | None = None
         self._end = threading.Event()
         self._lock = threading.Lock()
@@ -97,7 +98,7 @@ class Watch(threading.Thread):
                 if now_s >= look_s:
                     look_s = now_s + _LOOK_S
                     self._look()
-                if now_s >= move_s:
+                if now_s >= move_s and self.moves:
                     move_s = now_s + _MOVE_S
                     self._move()
                 self._ask()

@@ -6,16 +6,18 @@ import os
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Iterator
 
 import psutil
 import pytest
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
-from core.process import channel
+from core.process import channel, zygote_keeper, zygote_link
 from core.process.children import Children
-from core.process.zygote_keeper import PATIENCE, WARM_NS, ZygoteKeeper
-from core.process.zygote_link import ZygoteLink
+from core.process.starvation import run_delay_ns
+from core.process.zygote_keeper import FRESH_AT_ONCE, PATIENCE, SWEEP_WAIT_NS, WARM_MAX_NS, WARM_NS, ZygoteKeeper
+from core.process.zygote_link import ANSWER_NS, ZygoteLink
 from tests.process.fleet_parts import Fleet
 
 KIND = "paper/market_maker"
@@ -30,11 +32,30 @@ class Keeper:
     def __init__(self) -> None:
         self.theirs: socket.socket | None = None
         self.selector, self.link, self.withdrawn = selectors.DefaultSelector(), ZygoteLink(), list[str]()
+        self.alone: list[str] = []
         self.children = Children(self.selector, self.link, lambda _name, _event: None, lambda *_said: None)
         self.keeper = ZygoteKeeper(
-            self.link, self.children, self.selector, 2, (), lambda name, _why: self.withdrawn.append(name)
+            self.link,
+            self.children,
+            self.selector,
+            2,
+            (),
+            lambda name, _why: self.withdrawn.append(name),
+            self._sweep,
         )
         self.keeper.start = lambda: None  # type: ignore[method-assign]
+
+    def _sweep(self, name: str) -> None:
+        child, theirs = self.children._new("sweep", name)
+        child.is_fresh = True
+        theirs.close()
+        self.alone.append(name)
+
+    def sweeper_ends(self, name: str) -> None:
+        """Let a sweeper of its own be gone."""
+        child = self.children.living(name)
+        assert child is not None
+        self.children._forget(child)
 
     def begin(self) -> Keeper:
         """Connect a zygote that has warmed nothing yet."""
@@ -104,15 +125,66 @@ def test_a_trial_that_ran_out_of_time_is_repeated_for_a_kind_that_was_warm_befor
     assert keeper.keeper.unusable == {KIND: "ImportError"}
 
 
-def test_a_sweep_is_taken_back_from_a_zygote_that_is_not_ready_and_a_worker_is_not(keeper: Keeper) -> None:
+def test_a_machine_that_has_no_time_is_not_a_zygote_that_hangs(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    began_ns = keeper.keeper._warm_since_ns
+    monkeypatch.setattr(zygote_keeper, "run_delay_ns", lambda _pid: WARM_NS)
+    keeper.keeper.tend(began_ns + WARM_MAX_NS - 1)
+    assert keeper.link.end is None  # more than it was starved for
+    keeper.begin()
+    keeper.keeper.unusable.clear()
+    keeper.keeper._hopeless.clear()
+    keeper.keeper.warm({KIND: CONFIG})
+    monkeypatch.setattr(zygote_keeper, "run_delay_ns", lambda _pid: WARM_MAX_NS)
+    keeper.keeper._delay_ns = 0
+    keeper.keeper.tend(keeper.keeper._warm_since_ns + WARM_MAX_NS - 1)
+    assert keeper.keeper.unusable == {}
+    keeper.keeper.tend(keeper.keeper._warm_since_ns + WARM_MAX_NS + 1)
+    assert KIND in keeper.keeper.unusable
+
+
+@pytest.mark.parametrize(("starved_ns", "replaced"), [(0, True), (3 * ANSWER_NS, False)])
+def test_a_fork_that_is_late_for_want_of_time_does_not_cost_the_zygote(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch, starved_ns: int, replaced: bool
+) -> None:
+    monkeypatch.setattr(zygote_link, "run_delay_ns", lambda _pid: starved_ns)
+    keeper.says_warm()
+    keeper.children.ask("worker", "new", KIND, {}, time.monotonic_ns())
+    keeper.link.delay_ns = 0
+    keeper.keeper.tend(time.monotonic_ns() + 3 * ANSWER_NS)
+    assert (keeper.link.end is None) is replaced
+
+
+def test_the_wait_of_a_process_that_is_gone_is_nothing() -> None:
+    assert run_delay_ns(4_000_000) == 0
+    assert run_delay_ns(os.getpid()) >= 0
+
+
+def test_a_sweep_is_made_without_a_zygote_that_is_not_ready_and_a_worker_waits(keeper: Keeper) -> None:
     keeper.children.ask("sweep", "left", KIND, {}, 1)
     keeper.children.ask("worker", "new", KIND, {}, 1)
-    keeper.keeper.tend(1_000_000_000)
-    assert keeper.withdrawn == []
-    keeper.keeper.tend(4_000_000_000)
-    keeper.keeper.tend(5_000_000_000)
-    assert keeper.withdrawn == ["left"]
+    keeper.keeper.tend(SWEEP_WAIT_NS - 1)
+    assert keeper.alone == []
+    keeper.keeper.tend(SWEEP_WAIT_NS + 2)
+    assert keeper.alone == ["left"]
     assert [request.name for request in keeper.link.waiting] == ["new"]
+
+
+def test_of_many_sweeps_without_a_zygote_a_few_go_at_a_time(keeper: Keeper) -> None:
+    for number in range(FRESH_AT_ONCE + 2):
+        keeper.children.ask("sweep", f"bot{number}", KIND, {}, 1)
+    keeper.keeper.tend(SWEEP_WAIT_NS + 2)
+    keeper.keeper.tend(SWEEP_WAIT_NS + 3)
+    assert keeper.alone == [f"bot{number}" for number in range(FRESH_AT_ONCE)]
+    keeper.sweeper_ends("bot0")
+    keeper.keeper.tend(SWEEP_WAIT_NS + 4)
+    assert keeper.alone[FRESH_AT_ONCE:] == [f"bot{FRESH_AT_ONCE}"]
+
+
+def test_a_sweep_of_a_kind_that_cannot_be_used_does_not_wait(keeper: Keeper) -> None:
+    keeper.says_warm(failed="ImportError")
+    keeper.children.ask("sweep", "left", KIND, {}, 1)
+    keeper.keeper.tend(2)
+    assert keeper.alone == ["left"]
 
 
 def test_a_dead_bot_is_swept_although_its_zygote_is_stopped_while_it_warms(fleet: Fleet) -> None:

@@ -36,6 +36,7 @@ PARENT_SIDE = (
     "claims",
     "run_record",
     "rate_leases",
+    "starvation",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
