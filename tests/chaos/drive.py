@@ -48,23 +48,28 @@ class Driver:
 
     def run(self, rounds: list[list[Strike]], limit_s: float) -> None:
         """Start, strike, compare, stop, compare. Raises Violated, and whatever the harness itself raises."""
-        self._tell("built")
-        self.arena.start()
-        self._tell("started")
-        self.watch.start()
-        self._quiet("the start")
+        self.begin()
         for number, strikes in enumerate(rounds, 1):
             if time.monotonic() - self._began_s > limit_s:
                 self._tell(f"the time is over after {number - 1} rounds")
                 break
             for strike in strikes:
-                self._strike(strike)
-            self._calm_down()
-            self._quiet(f"round {number} of {len(rounds)}")
-        self._finish()
+                self.strike(strike)
+            self.calm_down()
+            self.quiet(f"round {number} of {len(rounds)}")
+        self.finish()
+
+    def begin(self) -> None:
+        """Start the fleet, and wait until all of it is well."""
+        self._tell("built")
+        self.arena.start()
+        self._tell("started")
+        self.watch.start()
+        self.quiet("the start")
 
     # -- faults -----------------------------------------------------------------------------------------------------
-    def _strike(self, strike: Strike) -> None:
+    def strike(self, strike: Strike) -> None:
+        """Let one fault happen, and note who was hit and what rested."""
         time.sleep(strike.gap_s)
         arena, kind = self.arena, strike.kind
         hit = arena.bots if kind.hits_all else [strike.bot]
@@ -84,7 +89,7 @@ class Driver:
             return read_paper(self.arena.home.state, bot)
         return read_simulator(self.arena.sims[bot.venue], [bot], fills=0)[bot.name]
 
-    def _calm_down(self) -> None:
+    def calm_down(self) -> None:
         """Take back what is armed and did not strike: a quiet point has no faults."""
         for sim in self.arena.sims.values():
             with contextlib.suppress(SimRefusedRequest):
@@ -94,9 +99,11 @@ class Driver:
             self.arena.order_file(bot).unlink(missing_ok=True)
 
     # -- quiet points -----------------------------------------------------------------------------------------------
-    def _quiet(self, what: str) -> None:
-        began_s = time.monotonic()
+    def quiet(self, what: str) -> None:
+        """Wait until everybody is well, then compare the books. Raises Violated."""
+        began_s, last = time.monotonic(), list[str]()
         while unwell := self.watch.unwell():
+            last = unwell
             if time.monotonic() - began_s > _QUIET_S:
                 raise Violated(f"not well {_QUIET_S:.0f} s after {what}: {', '.join(unwell)}")
             self._raise_violations()
@@ -107,7 +114,9 @@ class Driver:
         self.arena.hold_markets(False)
         self.watch.moves = True
         self.quiet_points += 1
-        self._tell(f"quiet after {what}: well in {settled_s:.1f} s, {self.fills} fills so far")
+        self._tell(
+            f"quiet after {what}: well in {settled_s:.1f} s (last: {', '.join(last[:3])}), {self.fills} fills so far"
+        )
 
     def _compare(self, what: str) -> None:
         """Wait until the books of every bot agree: what was under way when the markets were held comes to its end."""
@@ -149,7 +158,7 @@ class Driver:
             raise Violated("\n".join(self.watch.violations))
 
     # -- the end ----------------------------------------------------------------------------------------------------
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Stop the fleet; what is left is compared without patience."""
         self.watch.close()
         done = self.arena.stop()
