@@ -10,8 +10,9 @@ import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import IO, Any
 from urllib.error import HTTPError
+from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
 from utils.home import CHECKOUT
@@ -41,9 +42,10 @@ class SimProcess:
         self.close()
 
     # -- control ----------------------------------------------------------------------------------------------------
-    def state(self, account: str | None = None) -> dict[str, Any]:
-        """Return everything, or with `account` only that one under `accounts`."""
-        return self._ask("GET", "state" + (f"?account={account}" if account else ""))
+    def state(self, account: str | None = None, fills: int | None = None) -> dict[str, Any]:
+        """Return everything, or with `account` only that one under `accounts`; `fills`: so many of each account."""
+        query = urlencode({key: value for key, value in (("account", account), ("fills", fills)) if value is not None})
+        return self._ask("GET", f"state?{query}")
 
     def requests(self, account: str, newest: int = 2_000) -> list[dict[str, Any]]:
         """Return the newest requests of an account, oldest first, each with `at_ns` and `request`."""
@@ -126,16 +128,17 @@ def ask(url: str, method: str = "GET", data: bytes | None = None) -> dict[str, A
             raise SimRefusedRequest(exc.code, str(json.load(exc).get("error"))) from None
 
 
-def start_simulator(venue: str, *arguments: str) -> SimProcess:
+def start_simulator(venue: str, *arguments: str, log: IO[str] | None = None) -> SimProcess:
     """Start `python -m api.simulator VENUE ...` and return it once it listens; fails the test when it does not.
 
-    It ends with the test process, however that ends: its stdin is a pipe of ours.
+    It ends with the test process, however that ends: its stdin is a pipe of ours. `log` takes its log lines.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "api.simulator", venue, "--with-parent", *arguments],
         cwd=CHECKOUT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=log,
         text=True,
     )
     assert process.stdout is not None

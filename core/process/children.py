@@ -24,7 +24,7 @@ MAX_UNKNOWN = 1024
 MAX_BAD_PACKETS = 100
 MAX_NEEDS = 32  # how often one child may say what it needs
 MAX_NEEDS_S = 300.0
-_CARRIED = ("kind", "name", "request_id", "pid", "deaf", "calm", "last_words", "bad_packets", "needs_said")
+_CARRIED = ("kind", "name", "request_id", "pid", "deaf", "calm", "last_words", "bad_packets", "needs_said", "is_fresh")
 log = logging.getLogger("makerd.process")
 
 
@@ -43,6 +43,7 @@ class Child:
     held_by: Identity | None = None
     bad_packets: int = 0
     needs_said: int = 0
+    is_fresh: bool = False  # an interpreter of its own, not a fork of the zygote
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON-able data; the descriptor of its end, -1 when that is closed, goes with it."""
@@ -124,7 +125,7 @@ class Children:
             theirs.close()
             self._fail(child, "the config is too large for the channel")
             return
-        self._zygote.request(ForkRequest(child.request_id, kind, name, theirs, needs), now_ns)
+        self._zygote.request(ForkRequest(child.request_id, kind, name, theirs, needs, now_ns), now_ns)
 
     def _new(self, kind: str, name: str) -> tuple[Child, socket.socket]:
         self._last_id += 1
@@ -134,9 +135,15 @@ class Children:
         self._listen_to(child)
         return child, theirs
 
+    @property
+    def fresh(self) -> int:
+        """Return how many children live that were started without the zygote."""
+        return sum(child.is_fresh for child in self._by_request.values())
+
     def exec_child(self, kind: str, name: str, spec: dict[str, Any], output_fd: int) -> None:
         """Start a sweeper or worker without the zygote, as a fresh interpreter; Forked or ForkFailed follows."""
         child, theirs = self._new(kind, name)
+        child.is_fresh = True
         try:
             channel.send(child.end, spec)
             arguments = [str(theirs.fileno()), str(os.getpid())]
@@ -308,8 +315,8 @@ class Children:
             self._died(child, status)
 
     def give_up(self, needs: str) -> list[str]:
-        """Withdraw the requests that wait for a kind that will not be warm; return their bots."""
-        withdrawn = [request for request in self._zygote.waiting if request.needs == needs]
+        """Withdraw the workers that wait for a kind that will not be warm; return their bots."""
+        withdrawn = [one for one in self._zygote.waiting if one.needs == needs and one.kind != "sweep"]
         for request in withdrawn:
             self._zygote.waiting.remove(request)
             request.theirs.close()
@@ -317,6 +324,18 @@ class Children:
             if child is not None:
                 self._forget(child)
         return [request.name for request in withdrawn]
+
+    def withdraw_sweep(self, may_go: Callable[[ForkRequest], bool]) -> str | None:
+        """Withdraw the request of the first waiting sweep that may go; return its bot, None when there is none."""
+        for request in self._zygote.waiting:
+            if request.kind == "sweep" and may_go(request):
+                self._zygote.waiting.remove(request)
+                request.theirs.close()
+                child = self._by_request.get(request.id)
+                if child is not None:
+                    self._forget(child)
+                return request.name
+        return None
 
     def _fail(self, child: Child, reason: str) -> None:
         self._forget(child)

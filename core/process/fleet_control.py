@@ -201,14 +201,15 @@ class FleetControl:
             self.happened(name, Restart())
 
     def withdrawn(self, name: str, reason: str) -> None:
-        """Do without the zygote, or not at all, what was asked of it for a kind of bot that cannot be used."""
-        bot = self.bots[name]
-        if bot.record.state is State.SWEEPING:
-            self._sweep(bot)
-        elif bot.record.closing:
-            self._fork(bot)
+        """Give a worker up whose kind cannot be used; one that only closes is made without the zygote."""
+        if self.bots[name].record.closing:
+            self._fork(self.bots[name])
         else:
             self.happened(name, Unusable(reason))
+
+    def sweep_alone(self, name: str) -> None:
+        """Make a sweep without the zygote: it cannot do it, or not soon."""
+        self._children.exec_child("sweep", name, self._spec(self.bots[name]), self._output_fd)
 
     # ------------------------------------------------------------ time
 
@@ -290,11 +291,7 @@ class FleetControl:
             self.happened(name, Unusable(self._zygote.unusable[kind]))
 
     def _sweep(self, bot: BotEntry) -> None:
-        name, kind = bot.config.name, kind_of(bot.config)
-        if kind in self._zygote.unusable or not self._zygote.lives:
-            self._children.exec_child("sweep", name, self._spec(bot), self._output_fd)
-        else:
-            self._children.ask("sweep", name, kind, self._spec(bot), self._now_ns())
+        self._children.ask("sweep", bot.config.name, kind_of(bot.config), self._spec(bot), self._now_ns())
 
     def _spec(self, bot: BotEntry) -> dict[str, Any]:
         record = bot.record

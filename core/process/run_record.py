@@ -85,6 +85,12 @@ def has_left_overs(folder: Path) -> bool:
     return record is not None and not record.clean
 
 
+def is_clean(folder: Path) -> bool:
+    """Tell whether a bot ran before and it was confirmed that nothing of it is left. Raises ValueError when damaged."""
+    record = RunRecord.read(folder)
+    return record is not None and record.clean
+
+
 def handed_over(folder: Path, config: BotConfig) -> Handover:
     """Return the orders that a worker with this config may take over. Raises ValueError with the reason for none."""
     record = RunRecord.read(folder)

@@ -73,7 +73,9 @@ class Supervisor:
         fleet = self.fleet
         self.children = Children(self.selector, link, fleet.happened, fleet.beat, fleet.lend, fleet.reloaded)
         data_dirs = paths.home.data_dirs
-        self.zygote = ZygoteKeeper(link, self.children, self.selector, output_fd, data_dirs, self.fleet.withdrawn)
+        self.zygote = ZygoteKeeper(
+            link, self.children, self.selector, output_fd, data_dirs, fleet.withdrawn, fleet.sweep_alone
+        )
         self.fleet.attach(self.children, self.zygote)
         self.registry = RegistrySync(paths, purpose, self.selector, output_fd, self.bots, self.fleet.happened)
         self.registry.before_begin = self._warm

@@ -28,7 +28,7 @@ from core.process.lease_keeper import LeaseKeeper
 from core.process.legs import claims_of
 from core.process.network_names import take_network_names
 from core.process.order_ids import ids_of_legs
-from core.process.run_record import RunRecord, handed_over, has_left_overs, next_fence
+from core.process.run_record import RunRecord, handed_over, has_left_overs, is_clean, next_fence
 from core.process.secrets_of import secrets_in
 from core.process.venue_keys import check_keys, key_claims, venue_symbols
 from core.process.worker_commands import WorkerCommands, spot_rule
@@ -141,6 +141,7 @@ class Worker:
         except OSError as exc:
             raise self.cannot_write(exc) from exc
         ids = ids_of_legs(self.config, self.home, fence)
+        swept = is_clean(self.folder)
         strategy = Idle(None) if self.task.close_only else None
         bot = build_bot(resolved, self.home.state, self.home.data_dirs, ids, SystemClock(), strategy)
         try:
@@ -150,7 +151,7 @@ class Worker:
             if self.task.reset:
                 bot.ledger.reset(time.time_ns())
             with self.signals.interrupting():
-                self._open(bot, resolved)
+                self._open(bot, resolved, swept)
             if bot.loop.finished is not None:  # latched: it has not looked at its ledger and has nothing to say of it
                 return bot.loop.finished
             self._write_record(fence)
@@ -174,7 +175,7 @@ class Worker:
     def _claim(self, claims: list[Claim]) -> None:
         self.claims.take(claims, self.config.name, str(self.home.root))
 
-    def _open(self, bot: Bot, resolved: BotConfig) -> None:
+    def _open(self, bot: Bot, resolved: BotConfig, swept: bool) -> None:
         """Open the venues and look at the keys; no order can be sent yet, so whatever fails leaves nothing behind."""
         log.info("worker_started", extra={"fields": {"pid": os.getpid(), "strategy": self.config.strategy}})
         if not all(client.embedded for client in bot.clients):
@@ -182,7 +183,7 @@ class Worker:
         if self.task.paused:
             bot.loop.pause()
         only_close = spot_rule(self.task.sell_base) if self.task.close_only else None
-        bot.loop.start(only_close, new_run=not self._is_of_this_run())
+        bot.loop.start(only_close, new_run=not self._is_of_this_run(), swept=swept)
         if bot.loop.finished is None:
             self._claim(key_claims(resolved, venue_symbols(bot.clients, resolved.legs)))
             check_keys(resolved, bot.clients)

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.process import channel
+from core.process.starvation import run_delay_ns
 
 # The only names of the environment that reach the zygote; whatever else is set may be a secret.
 ENV_ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHASHSEED")
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 MAX_OPEN = 8
 ANSWER_NS = 1_000_000_000
+ANSWER_MAX_NS = 10_000_000_000  # with the time that it waited for a processor
 
 
 def environ_without_secrets() -> dict[str, str]:
@@ -73,6 +75,7 @@ class ForkRequest:
     name: str
     theirs: socket.socket
     needs: str  # the kind of bot that must be warm
+    asked_ns: int
     sent_ns: int | None = None
 
 
@@ -86,6 +89,7 @@ class ZygoteLink:
     waiting: list[ForkRequest] = field(default_factory=list)
     open: dict[int, ForkRequest] = field(default_factory=dict)
     answered_ns: int = 0  # when it last answered anything
+    delay_ns: int = 0  # how long it had waited for a processor by then
 
     def carried(self) -> CarriedZygote:
         """Return what a later self needs of a living zygote."""
@@ -139,6 +143,8 @@ class ZygoteLink:
         except OSError:
             sent = False
         if sent:
+            if not self.open:
+                self.delay_ns = run_delay_ns(self.pid)
             self.waiting.remove(request)
             request.theirs.close()
             request.sent_ns = now_ns
@@ -148,7 +154,14 @@ class ZygoteLink:
     def overdue(self, now_ns: int) -> bool:
         """Tell whether it has been silent for too long although a fork request is open."""
         sent = [request.sent_ns for request in self.open.values() if request.sent_ns is not None]
-        return bool(sent) and now_ns - max(min(sent), self.answered_ns) > ANSWER_NS
+        silent_ns = now_ns - max(min(sent), self.answered_ns) if sent else 0
+        if silent_ns <= ANSWER_NS:
+            return False
+        return silent_ns > ANSWER_MAX_NS or silent_ns - (run_delay_ns(self.pid) - self.delay_ns) > ANSWER_NS
+
+    def answered(self, now_ns: int) -> None:
+        """Note that it lives."""
+        self.answered_ns, self.delay_ns = now_ns, run_delay_ns(self.pid)
 
     def kill(self) -> None:
         """End this zygote; it has no state worth a goodbye, and workers are not its children."""

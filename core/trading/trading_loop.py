@@ -95,8 +95,10 @@ class TradingLoop:
 
     # Life
 
-    def start(self, only_close: SpotRule | None = None, new_run: bool = False) -> None:
+    def start(self, only_close: SpotRule | None = None, new_run: bool = False, swept: bool = False) -> None:
         """Open the clients and load the ledger. Raises VenueError, ConfigError and LedgerError.
+
+        `swept`: it was confirmed that nothing of an earlier life rests or can still arrive at a venue.
 
         A bot with a latched gate is finished at once, and no venue hears of it; unless an earlier life ended before
         it had closed what the gate demands: then this one closes it. `only_close`: this life quotes nothing and
@@ -111,7 +113,7 @@ class TradingLoop:
             self._ending.result = LoopExit(RISK_HALT, f"gate {gate.name} is latched: {gate.reason}", True, ())
             return
         for leg in bot.legs:
-            self._open(leg)
+            self._open(leg, swept)
         bot.session.load()
         now_ns = self._clock.now_ns()
         self._keeping.load(now_ns, new_run)
@@ -122,7 +124,7 @@ class TradingLoop:
         if only_close is not None:
             self.begin_close("asked to close", only_close)
 
-    def _open(self, leg: LegState) -> None:
+    def _open(self, leg: LegState, swept: bool) -> None:
         ledger = self._bot.journal.ledger
         leg.client.open(leg.inbox, leg.name)
         leg.opened(self._bot.settings)
@@ -130,6 +132,8 @@ class TradingLoop:
         leg.position = ledger.position(leg.name)
         self._bot.journal.mark(leg.name)
         asked_ns = self._clock.now_ns() - 1  # some time before now: nothing that is asked from now on is older
+        if swept:  # what was never answered has had its time to arrive; it is not waited for once more
+            asked_ns -= seconds(leg.client.capabilities.late_arrival_s)
         for order in ledger.open_orders(leg.name):
             leg.tracker.add(order, asked_ns)
         self._bot.view.instruments[leg.name] = leg.instrument

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.base_client import KeyReport, RateScope
+from api.synthetic_feed import MARKETS
 from core.bot_config import BotConfig, Leg
+from core.market.order import Order, Side
 from core.process import channel
 from core.process.child_setup import SignalFlags
 from core.process.rate_leases import RateLeases
 from core.process.worker import Worker
+from core.trading.ledger import Ledger
 from core.trading.trading_loop import LoopExit
 from tests.process.live_parts import LiveVenue, LiveWorker, bot_config, use_live_venue
 from utils.errors import MakerdError, VenueAuthError, VenueRefused, VenueUnreachable
@@ -207,3 +213,21 @@ def test_the_reason_of_an_end_is_told_without_the_key(home: Home, monkeypatch: p
     assert said is not None and said["reason"] == "key *** was named"
     ours.close()
     theirs.close()
+
+
+def test_what_a_confirmed_sweep_has_waited_for_is_not_waited_for_again(
+    home: Home, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(client: LiveVenue) -> None:
+        client.capabilities = dataclasses.replace(client.capabilities, late_arrival_s=300.0)
+
+    config = bot_config(home, "bot", key="K1")
+    use_live_venue(monkeypatch)
+    start(config).trading().stop()
+    never_answered = Order("mk" + "0" * 20, "main", Side.BUY, 100, 1, sent_ns=time.time_ns())
+    ledger = Ledger.open(home.bot_state("bot") / "ledger.db")
+    ledger.use_instrument("main", MARKETS["SOL-USDC"].instrument(Decimal(0), Decimal(0)))
+    ledger.record_order(never_answered)
+    ledger.close()
+    use_live_venue(monkeypatch, on_open=slow)
+    start(config).trading()

@@ -162,6 +162,19 @@ def test_an_order_in_flight_at_the_kill_is_waited_for_before_quoting(tmp_path: P
     assert len(venue.open_orders) == 2
 
 
+def test_an_order_in_flight_at_the_kill_is_not_waited_for_again_after_a_confirmed_sweep(tmp_path: Path) -> None:
+    venue = ScriptedVenue(late_arrival_s=40)
+    bench = Bench(tmp_path, venue)
+    venue.script.submit = LOSE
+    bench.run(0.1)
+    bench.die()
+    venue.script.submit = "answer"
+    bench.begin(swept=True)
+    bench.run(3)
+    assert bench.resting == {"buy.0": 9_990, "sell.0": 10_010}
+    assert {order.client_order_id for order in bench.ledger.open_orders()} == set(venue.open_orders)
+
+
 def test_an_order_whose_answer_the_kill_swallowed_is_found(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.venue.script.submit = LOSE_ANSWER

@@ -73,6 +73,7 @@ PARENT_SIDE = (
     "turn_clock",
     "metrics",
     "metrics_writer",
+    "starvation",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
