@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from cli.config_commands import config
+from cli.doctor_commands import doctor
 from cli.event_commands import events
 from cli.health_check import faults_of
 from cli.live import agree_to_live, live_option
@@ -49,6 +50,7 @@ cli.add_command(config)
 cli.add_command(events)
 cli.add_command(metrics)
 cli.add_command(service)
+cli.add_command(doctor)
 
 
 @cli.command()

@@ -89,7 +89,9 @@ def _serve(paths: Paths, arguments: dict[str, Any], say: Announcement) -> int:
     become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
     supervisor = Supervisor(paths, frozenset(arguments["only"]), bool(arguments["direct"]), output_fd=2)
     supervisor.on_ready = say
-    supervisor.service = ServiceManager(os.environ)
+    service = ServiceManager(os.environ)  # the variables are taken out in any case
+    if arguments["ready_fd"] is None:  # else the service, if there is one, is somebody else's
+        supervisor.service = service
     _record_events(supervisor, paths.home.log / EVENTS)
     try:
         supervisor.control = ControlServer(paths.run_dir, supervisor.selector, OperatorVerbs(supervisor))
