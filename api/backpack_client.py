@@ -74,6 +74,11 @@ class BackpackClient(ExchangeClient):
         self._streams: Streams | None = None
 
     @classmethod
+    def addresses(cls, exchange_config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the REST address and that of the streams."""
+        return exchange_config.get("base_url") or BASE_URL, exchange_config.get("ws_url") or WS_URL
+
+    @classmethod
     def key_id(cls, exchange_config: Mapping[str, Any]) -> str | None:
         """Return the public key."""
         return _revealed(exchange_config.get("api_key")) or None

@@ -197,6 +197,11 @@ class ExchangeClient(ABC):
         return []
 
     @classmethod
+    def addresses(cls, exchange_config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the URLs that a config's bot connects to, none for an embedded venue."""
+        return ()
+
+    @classmethod
     def key_id(cls, exchange_config: Mapping[str, Any]) -> str | None:
         """Return what tells one API key from another (never the secret part), None where there are no keys.
 

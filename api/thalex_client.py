@@ -55,6 +55,11 @@ class ThalexClient(ExchangeClient):
         self._expiry_ms: int | None = None
 
     @classmethod
+    def addresses(cls, exchange_config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the address of the network that is chosen."""
+        return (ThalexSettings.from_config(exchange_config).ws_url,)
+
+    @classmethod
     def key_id(cls, exchange_config: Mapping[str, Any]) -> str | None:
         """Return the key's id."""
         return plain(exchange_config.get("key_id")) or None

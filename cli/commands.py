@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from cli.config_commands import config
+from cli.doctor_commands import doctor
 from cli.event_commands import events
 from cli.flatten import flatten
 from cli.health_check import faults_of
@@ -56,6 +57,7 @@ cli.add_command(flatten)
 cli.add_command(upgrade)
 cli.add_command(metrics)
 cli.add_command(service)
+cli.add_command(doctor)
 
 
 @cli.command()

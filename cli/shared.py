@@ -81,6 +81,9 @@ class Services(Protocol):
     def claims_folder(self, account_home: Path) -> Path:
         """Return where the claims of an account lie, made when it is ours."""
 
+    def examine(self, home: Home) -> Iterator[dict[str, Any]]:
+        """Yield what the doctor finds: `check`, `level` (ok, warn, fail), `text`, `todo`."""
+
     def metrics_text(self, figures: Mapping[str, Any]) -> str:
         """Return the answer to the verb `metrics` in Prometheus' text format."""
 

@@ -132,6 +132,17 @@ class DoorServices:
         ours = account_home.is_dir() and account_home.stat().st_uid == os.getuid()
         return claims_folder() if ours else default_claims_folder(account_home)
 
+    def examine(self, home: Home) -> Iterator[dict[str, Any]]:
+        """Yield what the doctor finds: `check`, `level` (ok, warn, fail), `text`, `todo`."""
+        from core.doctor.examination import examine
+
+        verdict: dict[str, Any] | str
+        try:
+            verdict = self.validate(home)
+        except MakerdError as exc:
+            verdict = str(exc)
+        yield from (finding.to_plain() for finding in examine(home, verdict))
+
     def metrics_text(self, figures: Mapping[str, Any]) -> str:
         """Return the answer to the verb `metrics` in Prometheus' text format."""
         from core.metrics_text import render

@@ -122,7 +122,10 @@ def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Anno
     become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
     supervisor = Supervisor(paths, Purpose.from_plain(arguments["purpose"]), pid_file, output_fd=2)
     supervisor.on_ready = say
-    supervisor.logs.own, supervisor.service = logs, ServiceManager(os.environ)
+    supervisor.logs.own = logs
+    service = ServiceManager(os.environ)  # the variables are taken out in any case
+    if arguments["ready_fd"] is None:  # else the service, if there is one, is somebody else's
+        supervisor.service = service
     _record_events(supervisor, paths.home.log / EVENTS)
     try:
         supervisor.control = ControlServer(paths.run_dir, supervisor.selector, OperatorVerbs(supervisor))

@@ -29,11 +29,13 @@ class Notifiers:
     output_fd: int
     started: int = 0
     dropped: int = 0
+    _needs_secrets: bool = False  # the webhook's address may be in the environment
     _waiting: deque[bytes] = field(default_factory=deque)
     _running: dict[int, int] = field(default_factory=dict)  # pid -> deadline
 
     def add(self, alerts: AlertsConfig, event: dict[str, Any]) -> None:
         """Queue one alert for the hook and the webhook of the config."""
+        self._needs_secrets = alerts.webhook_url is not None
         task = {"hook": alerts.hook, "webhook_url": alerts.webhook_url, "event": event}
         content = json.dumps(task, default=str).encode()
         if len(self._waiting) >= MAX_WAITING or len(content) > MAX_TASK:
@@ -65,8 +67,8 @@ class Notifiers:
             os.set_blocking(writer, False)
             if os.write(writer, content) != len(content):
                 raise BlockingIOError("the pipe is too small")
-            env = dict(os.environ)  # the webhook's address may be in it
             arguments = [str(self.home), str(reader)]
+            env = dict(os.environ) if self._needs_secrets else environ_without_secrets()
             pid = spawn_module("core.process.notify", arguments, env, self.output_fd, self.output_fd, reader)
             self._running[pid] = now_ns + LIMIT_NS
             self.started += 1

@@ -35,8 +35,9 @@ class ServiceManager:
         return self._beat_ns if self._watchdog_ns else None
 
     def ready(self) -> None:
-        """Say that the start, or a reload, is done."""
-        self._say("READY=1")
+        """Say that the start, or a reload, is done; not when the end has been announced."""
+        if not self._stopping:
+            self._say("READY=1")
 
     def reloading(self, now_ns: int) -> None:
         """Say that the configs are read again; `ready` ends it. `now_ns` is monotonic."""

@@ -52,6 +52,7 @@ def test_ready_reloading_and_stopping_are_said_as_systemd_wants_it(manager: Mana
     said.reloading(5_000_001_000)
     said.ready()
     said.stopping()
+    said.ready()  # of a reload that the stop overtook
     ready, reloading, again, stopping = manager.heard()
     assert ready == again == ["READY=1"]
     assert reloading == ["RELOADING=1", "MONOTONIC_USEC=5000001"]
