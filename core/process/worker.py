@@ -132,10 +132,9 @@ class Worker:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         hold_to_consent(self.folder, self.config)
         self._claim([*claims_of(self.config, home_id), *key_claims(resolved)])
-        left, why = self._left_to_us()
-        if why:
-            reason = f"an earlier run did not say that it left no order ({why}); it is swept first"
-            return LoopExit(exit_statuses.VENUE_UNREACHABLE, reason, False, ())
+        left, refusal = self._left_to_us()
+        if refusal:
+            return LoopExit(exit_statuses.VENUE_UNREACHABLE, refusal, False, ())
         try:
             fence = next_fence(self.folder)
         except OSError as exc:
@@ -165,12 +164,13 @@ class Worker:
         """Return what the worker before has left to this one, or why nothing may be done before a sweep."""
         if not has_left_overs(self.folder):
             return None, ""
+        told = "an earlier run did not say that it left no order; it is swept first"
         if not self.task.handover:
-            return None, "nothing was handed over"
+            return None, told
         try:
             return handed_over(self.folder, self.config), ""
         except (OSError, ValueError) as exc:
-            return None, str(exc)
+            return None, f"{told} ({exc})"
 
     def _claim(self, claims: list[Claim]) -> None:
         self.claims.take(claims, self.config.name, str(self.home.root))
@@ -246,6 +246,9 @@ class Worker:
         try:
             message = channel.receive(self.end)
         except BlockingIOError:
+            return
+        except channel.BadPacket as exc:
+            log.warning("bad_packet", extra={"fields": {"reason": str(exc)}})
             return
         except ConnectionError:
             message = None
