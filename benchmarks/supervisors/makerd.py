@@ -168,6 +168,18 @@ class MakerdBots(Makerd):
         return left
 
 
+class MakerdBotsAlone(MakerdBots):
+    """The same without the time that orders take to their simulated venue: what is left is makerd's own."""
+
+    name = "makerd-bots-0ms"
+    settings = "as makerd-bots, latency_ms=0 (default 20)"
+
+    def _config(self, name: str, place: int) -> dict[str, Any]:
+        config = super()._config(name, place)
+        config["exchange_config"]["latency_ms"] = 0
+        return config
+
+
 class MakerdReplay(MakerdBots):
     """Bots on the shipped recording; with none, the daemon has one bot that it does not start."""
 
@@ -184,4 +196,4 @@ class MakerdReplay(MakerdBots):
             self._add("resting", config)
 
 
-OURS: Sequence[type[Manager]] = (Makerd, MakerdBots, MakerdReplay)
+OURS: Sequence[type[Manager]] = (Makerd, MakerdBots, MakerdBotsAlone, MakerdReplay)

@@ -26,12 +26,12 @@ if not __package__:  # run by path
 import psutil
 
 from benchmarks.fleet_driver import NotReached
-from benchmarks.parts import CHECKOUT, RESULTS, describe, leave_on_term, say, temp_folder
+from benchmarks.parts import CHECKOUT, RESULTS, describe, leave_on_term, revision, say, temp_folder
 from benchmarks.supervisors import measures
 from benchmarks.supervisors.beats import TooLate
 from benchmarks.supervisors.floor import exec_floor
 from benchmarks.supervisors.installs import Tools, make_ready
-from benchmarks.supervisors.makerd import OURS, Makerd, MakerdBots, MakerdReplay
+from benchmarks.supervisors.makerd import OURS, Makerd, MakerdBots, MakerdBotsAlone, MakerdReplay
 from benchmarks.supervisors.managers import FAULT_SIZE, Manager
 from benchmarks.supervisors.measures import QUICK, Effort
 from benchmarks.supervisors.peers import PEERS
@@ -52,6 +52,7 @@ PLANS: dict[str, dict[int, tuple[Measure, ...]]] = {
     "*": {1: (measures.measure_kills, measures.measure_stop), 50: FULL, 200: FULL},
     Makerd.name: {1: (measures.measure_kills, measures.measure_stop), 50: FULL, 200: FULL, 500: FULL},
     MakerdBots.name: {1: (measures.measure_kills, measures.measure_stop), 50: FULL, 200: FULL},
+    MakerdBotsAlone.name: {50: (measures.measure_kills,)},
     MakerdReplay.name: {0: (measures.measure_memory,), 50: (measures.measure_memory, measures.measure_idle)},
 }
 
@@ -69,7 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tools", type=Path, metavar="FOLDER", help="where the peers are kept between runs")
     parser.add_argument("--note", metavar="TEXT", help="told beside the machine: how other work was kept out, say")
     parser.add_argument("--results", type=Path, default=RESULT, help="file that the figures are written to")
+    parser.add_argument("--page", action="store_true", help="measure nothing, only write the page anew")
     given = parser.parse_args(arguments)
+    if given.page:
+        PAGE.write_text(page(json.loads(given.results.read_text())))
+        return 0
     leave_on_term()
     wanted = [manager for manager in (*OURS, *PEERS) if not given.only or manager.name in given.only]
     result = _result(given)
@@ -92,7 +97,8 @@ def _result(given: argparse.Namespace) -> dict[str, Any]:
     found = json.loads(given.results.read_text()) if given.results.exists() else {}
     command = "python benchmarks/supervisors/run.py" + (" --quick" if given.quick else "")
     about = describe("supervisors", command, given.quick, os.getloadavg()[0], time.monotonic())
-    about.pop("took_s")
+    for not_of_the_whole in ("took_s", "revision"):
+        about.pop(not_of_the_whole)
     about["note"] = given.note or found.get("note", "")
     return {**about, "floor": found.get("floor"), "managers": found.get("managers", {})}
 
@@ -123,17 +129,18 @@ def _write(path: Path, result: dict[str, Any]) -> None:
 def _plan(manager: type[Manager], given: argparse.Namespace) -> list[tuple[int, tuple[Measure, ...]]]:
     plan = PLANS.get(manager.name, PLANS["*"])
     if given.quick:
-        plan = {1: (measures.measure_kills, measures.measure_stop), 10: FULL} if manager is not MakerdReplay else {}
+        plan = {} if manager is MakerdReplay else {1: (measures.measure_kills, measures.measure_stop), 10: FULL}
     chosen = [
         (size, what) for size, what in plan.items() if not given.faults and (not given.sizes or size in given.sizes)
     ]
-    with_faults = manager is not MakerdReplay and (given.faults or not given.sizes)
+    with_faults = manager not in (MakerdBotsAlone, MakerdReplay) and (given.faults or not given.sizes)
     return [*chosen, *([(FAULT_SIZE, FAULTS)] if with_faults else [])]
 
 
 def session(manager: type[Manager], size: int, what: Sequence[Measure], tools: Tools, effort: Effort) -> dict[str, Any]:
     """Run one manager with `size` workers and measure; whatever it started is gone afterwards."""
-    found: dict[str, Any] = {"workers": size, "load_average_before": round(os.getloadavg()[0], 2)}
+    found: dict[str, Any] = {"workers": size, "revision": revision()}
+    found["load_average_before"] = round(os.getloadavg()[0], 2)
     with temp_folder() as folder:
         running = manager(folder.resolve(), size, tools)
         try:

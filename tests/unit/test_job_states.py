@@ -28,6 +28,7 @@ from core.process.worker_record import (
 from core.process.worker_states import TABLE, decide, next_due_ns
 
 S = 1_000_000_000
+HOLDER = Identity(99, 7, "boot")
 BORN = Forked(5, has_orders=False)
 
 
@@ -104,6 +105,11 @@ def test_a_stopped_job_is_not_run_by_its_schedule() -> None:
     assert next_due_ns(job.record) is None
 
 
+def test_a_job_that_says_that_somebody_holds_its_claim_just_crashed() -> None:
+    job = Job().running().play(Exited(75, held_by=HOLDER))
+    assert (job.record.state, job.actions) == (State.BACKOFF, [])
+
+
 def test_a_job_under_the_name_of_a_bot_that_left_orders_waits_for_the_sweep() -> None:
     job = Job()
     job.record = WorkerRecord("job", dirty=True)
@@ -131,7 +137,7 @@ EVENTS = st.sampled_from(
         Exited(77),
         Exited(78),
         Exited(None, 9),
-        Exited(75, held_by=Identity(99, 7, "boot")),
+        Exited(75, held_by=HOLDER),
         Needs(50),
         Overweight("x"),
         Unusable("x"),

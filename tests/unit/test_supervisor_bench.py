@@ -23,7 +23,7 @@ def record(**sizes: dict[str, Any]) -> dict[str, Any]:
 
 def result(**managers: dict[str, Any]) -> dict[str, Any]:
     machine = {"cores": 2, "processor": "P", "memory_mb": 1024, "kernel": "K", "python": "Py", "temp_file_system": "t"}
-    return {"machine": machine, "revision": "r", "at": "now", "floor": None, "managers": managers}
+    return {"machine": machine, "at": "now", "floor": None, "managers": managers}
 
 
 def size(kill: float, total: float) -> dict[str, Any]:
