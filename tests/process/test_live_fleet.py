@@ -197,3 +197,20 @@ def test_a_stop_does_not_wait_for_a_venue_that_was_not_open_yet(live: LiveFleet)
 def _log(fleet: Fleet, name: str) -> str:
     path = fleet.home.log / f"{name}.log"
     return path.read_text() if path.exists() else ""
+
+
+@pytest.mark.parametrize(("venue", "symbol"), [("backpack", "SOL_USDC_PERP"), ("thalex", "BTC-27DEC30")])
+def test_what_a_bot_left_on_a_market_that_is_not_listed_any_more_is_swept(live: LiveFleet, symbol: str) -> None:
+    path = live.add("one")
+    config = json.loads(path.read_text())
+    config["strategy_config"] |= {"symbol": symbol, "inventory_skew_enabled": False}
+    path.write_text(json.dumps(config))
+    live.fleet.start().quoting("one", seconds=40)
+    pid = live.fleet.bot("one")["pid"]
+    os.kill(pid, signal.SIGSTOP)  # it may not do anything about it any more
+    live.sim.delist(symbol)
+    os.kill(pid, signal.SIGKILL)
+    row = live.comes_to("one", "FATAL", 120)
+    assert row["last_exit"]["status"] == 78 and symbol in row["last_exit"]["reason"]
+    assert live.open_orders() == []
+    assert json.loads((live.fleet.home.bot_state("one") / "run.json").read_text())["clean"] is True
