@@ -161,14 +161,16 @@ def fill_of(row: dict[str, Any]) -> VenueFill:
     """Return an execution."""
     order_id = "" if row.get("orderId") is None else text(row["orderId"])  # the venue's own fills may have none
     trade_id, at_ns = row.get("tradeId"), moment_ns(row["timestamp"])
+    price, size = amount(row["price"]), amount(row["quantity"])
     return VenueFill(
         symbol=text(row["symbol"]),
-        trade_id=f"{order_id}-{at_ns // MS}" if trade_id is None else text(trade_id),
+        # Without an id two fills of one order in one millisecond are told apart by what they are.
+        trade_id=f"{order_id}-{at_ns // MS}-{price:f}-{size:f}" if trade_id is None else text(trade_id),
         order_id=order_id,
         client_id=None if row.get("clientId") in (None, "") else whole(row["clientId"]),
         side=side(row["side"]),
-        price=amount(row["price"]),
-        size=amount(row["quantity"]),
+        price=price,
+        size=size,
         fee=optional(row.get("fee")) or _ZERO,
         fee_asset=str(row.get("feeSymbol") or ""),
         is_maker=bool(row.get("isMaker")),

@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from api.backpack_answers import candles_of
+from api.backpack_answers import candles_of, orders_of
 from api.backpack_calls import Calls, Reply
 from api.backpack_listing import Listing
 from api.backpack_markets import AccountFacts, ListedMarket, account_of, find_market, instrument_of, markets_of
@@ -86,19 +86,9 @@ class BackpackClient(ExchangeClient):
     # Opening
 
     def open(self, inbox: Inbox, leg: str) -> None:
-        """Check the key, measure the clock, find the market. Raises VenueRefused, VenueUnreachable, VenueAuthError."""
-        config, context = self.config, self.context
-        if not context.public_only:
-            self._wire = BackpackWire(_signing_key(config), self._clock.utc_ms, self._window_ms)
+        """Check the key, measure the clock, find the market. Raises NotListed, VenueUnreachable, VenueAuthError."""
         self._inbox, self._leg = inbox, leg
-        self._http = HttpTransport(
-            config.get("base_url") or BASE_URL,
-            inbox.wake,
-            [self._budget],
-            proxy=config.get("proxy"),
-            now_ns=context.now_ns,
-        )
-        self._calls = Calls(self._http, self._clock, context.utc_ns, context.now_ns)
+        self._connect(inbox.wake)
         try:
             self._learn()
         except BaseException:
@@ -106,9 +96,39 @@ class BackpackClient(ExchangeClient):
             raise
         self._open = True
 
-    def _learn(self) -> None:
+    def _connect(self, wake: Callable[[], None]) -> None:
+        config, context = self.config, self.context
+        if not context.public_only:
+            self._wire = BackpackWire(_signing_key(config), self._clock.utc_ms, self._window_ms)
+        self._http = HttpTransport(
+            config.get("base_url") or BASE_URL,
+            wake,
+            [self._budget],
+            proxy=config.get("proxy"),
+            now_ns=context.now_ns,
+        )
+        self._calls = Calls(self._http, self._clock, context.utc_ns, context.now_ns)
+
+    def orders_anywhere(self, owns: Callable[[str], bool]) -> tuple[str, ...]:
+        """Return our open orders on all markets, without having been opened. Raises VenueError."""
+        self._connect(lambda: None)
+        try:
+            self._greet()
+            wire, ids = self._wire, self.context.ids
+            if wire is None or not isinstance(ids, NumberIds):
+                raise VenueRefused("the orders of an account need a key and numbered ids")
+            found = _read(orders_of, self._calls.wait(wire.open_orders_anywhere), "the open orders")
+        finally:
+            self._http.close()
+        names = [ids.from_wire(order.client_id) for order in found if order.client_id is not None]
+        return tuple(name for name in names if owns(name))
+
+    def _greet(self) -> None:
         self._check_status(self._calls.wait(lambda: public("/api/v1/status")))
         self._calls.note_time(self._calls.wait(lambda: public(CLOCK_TARGET)))
+
+    def _learn(self) -> None:
+        self._greet()
         market = find_market(self._markets(), self.context.symbol)
         if self._wire is not None:
             self._account = _read(account_of, self._calls.wait(self._wire.account), "the account")

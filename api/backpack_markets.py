@@ -11,7 +11,7 @@ from typing import Any
 
 from api.backpack_values import amount, complete, mapping, optional, rows, text
 from core.market.instrument import Instrument
-from utils.errors import VenueRefused, VenueUnreachable
+from utils.errors import NotListed, VenueRefused, VenueUnreachable
 
 _KINDS = {"SPOT": "spot", "PERP": "perp"}
 _NAMES_TOLD = 3
@@ -98,7 +98,8 @@ def account_of(payload: Any) -> AccountFacts:
 def find_market(markets: Sequence[ListedMarket], symbol: str) -> ListedMarket:
     """Return the market of our name or the venue's.
 
-    Raises VenueRefused naming it and the nearest ones, VenueUnreachable when the venue lists nothing at all.
+    Raises NotListed naming it and the nearest ones, VenueRefused for a kind that we do not trade, VenueUnreachable when
+    the venue lists nothing at all.
     """
     if not markets:
         raise VenueUnreachable("Backpack lists no market at all; wait for the venue")
@@ -110,7 +111,7 @@ def find_market(markets: Sequence[ListedMarket], symbol: str) -> ListedMarket:
         raise VenueRefused(f"{symbol} is listed, but it is neither a spot market nor a perpetual")
     near = get_close_matches(wanted, [market.names[0] for market in markets if market.kind], _NAMES_TOLD, 0.3)
     hint = f"; near to it: {', '.join(near)}" if near else ""
-    raise VenueRefused(f"Backpack lists no {symbol}{hint}; correct the symbol")
+    raise NotListed(f"Backpack lists no {symbol}{hint}; correct the symbol")
 
 
 def instrument_of(market: ListedMarket, account: AccountFacts | None) -> Instrument:

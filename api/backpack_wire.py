@@ -120,6 +120,10 @@ class BackpackWire:
         """Ask for the open orders of a market."""
         return self.query("orderQueryAll", "/api/v1/orders", symbol=symbol)
 
+    def open_orders_anywhere(self) -> BuiltRequest:
+        """Ask for the open orders of all markets."""
+        return self.query("orderQueryAll", "/api/v1/orders")
+
     def fills(self, symbol: str, from_ms: int, offset: int) -> BuiltRequest:
         """Ask for a page of fills from a venue time on."""
         page: dict[str, str | int] = {"symbol": symbol, "from": from_ms, "limit": FILLS_PER_PAGE, "offset": offset}

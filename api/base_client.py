@@ -211,7 +211,15 @@ class ExchangeClient(ABC):
 
     @abstractmethod
     def open(self, inbox: Inbox, leg: str) -> None:
-        """Connect and set `instrument`. Raises VenueRefused (unknown symbol), VenueUnreachable, VenueAuthError."""
+        """Connect and set `instrument`. Raises NotListed (unknown symbol), VenueUnreachable, VenueAuthError."""
+
+    def orders_anywhere(self, owns: Callable[[str], bool]) -> tuple[str, ...]:
+        """Return the open orders that `owns` says yes to, on all markets of the account.
+
+        Called instead of `open`, for a symbol that the venue does not list any more: an order that rests all the same
+        is among them. Connects, waits for the venue, and disconnects. Raises VenueError.
+        """
+        raise VenueRefused("this venue cannot tell the orders of a whole account")
 
     def check_key(self) -> KeyReport:
         """Return what the venue tells of our key, as far as it does; called once, after `open`. Waits for the venue."""

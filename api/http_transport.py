@@ -138,11 +138,16 @@ class HttpTransport:
                 wait_ns = max(budget.wait_ns(waiting.call.cost, lane, now_ns) for budget in self._budgets)
                 if wait_ns:
                     return now_ns + wait_ns  # a lower lane must not take what this one waits for
-                connection = self._connection_for(waiting)
-                if connection is None:
+                if not self._send_by_any(waiting, now_ns):
                     break
-                self._send(waiting, connection, now_ns)
         return None
+
+    def _send_by_any(self, waiting: Waiting, now_ns: int) -> bool:
+        """Send a call on a connection that takes it; False when there is none yet: one that comes will wake us."""
+        while (connection := self._connection_for(waiting)) is not None:
+            if self._send(waiting, connection, now_ns):
+                return True
+        return False
 
     def _connection_for(self, waiting: Waiting) -> HttpConnection | None:
         lane = waiting.call.lane
@@ -155,7 +160,8 @@ class HttpTransport:
             waiting.connects += waiting.connection is not None
         return ready
 
-    def _send(self, waiting: Waiting, connection: HttpConnection, now_ns: int) -> None:
+    def _send(self, waiting: Waiting, connection: HttpConnection, now_ns: int) -> bool:
+        """Write a request; False when nothing of it left, because the connection was closed meanwhile."""
         self._waiting[waiting.call.lane].remove(waiting)
         call = waiting.call
         built = call.build()
@@ -165,14 +171,15 @@ class HttpTransport:
         if call.lane is Lane.READ:
             deadline_ns = waiting.give_up_ns
         if not connection.send(waiting, built.method, request, deadline_ns):
-            self._waiting[call.lane].appendleft(waiting)  # nothing left; another connection will be found
-            return
+            self._waiting[call.lane].appendleft(waiting)
+            return False
         waiting.sent_ns, waiting.connection = sent_ns, None
         waiting.tries += 1
         for budget in self._budgets:
             budget.take(call.cost, call.lane, now_ns)
         if call.lane is Lane.CREATE:
             self._pool.keep_a_way_for_cancels()
+        return True
 
     # -- what the threads report -----------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from api.paper_store import PaperStore, store_path
 from api.paper_venue import PaperVenue
 from core.market.events import BookUpdate, LinkDown, LinkUp
 from core.market.order import Order
-from utils.errors import ConfigError, MakerdError, VenueUnreachable
+from utils.errors import ConfigError, MakerdError, NotListed, VenueUnreachable
 
 _MAX_EVENTS_PER_POLL = 5_000  # the loop gets its turn back even when there is much to catch up with
 _MAX_GAP_NS = 60 * 10**9  # after a longer pause of the process the venue counts as closed meanwhile
@@ -64,12 +64,12 @@ class PaperClient(ExchangeClient):
             return [str(exc)]
 
     def open(self, inbox: Inbox, leg: str) -> None:
-        """Open the venue's file. Raises VenueRefused (unknown symbol), VenueUnreachable (file in use), ConfigError."""
+        """Open the venue's file. Raises NotListed (unknown symbol), VenueUnreachable (file in use), ConfigError."""
         context = self.context
         self._inbox, self._leg = inbox, leg
         try:
             market, feed = self._find_feed()
-        except (ConfigError, VenueUnreachable) as exc:
+        except (ConfigError, NotListed, VenueUnreachable) as exc:
             market, feed, store = self._open_without_feed(exc)
         else:
             store = self._open_store(market.symbol)
@@ -83,7 +83,7 @@ class PaperClient(ExchangeClient):
         self.instrument = self._venue.instrument
 
     def _find_feed(self) -> tuple[Market, Feed]:
-        """Return what is traded and where its prices come from. Raises VenueRefused, ConfigError, VenueUnreachable."""
+        """Return what is traded and where its prices come from. Raises NotListed, ConfigError, VenueUnreachable."""
         market = self._settings.find_market(self.context.symbol, self.context.data_dirs)
         return market, self._settings.open_feed(market, self.context.data_dirs)
 

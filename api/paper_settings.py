@@ -13,7 +13,7 @@ from api.market_facts import Market, as_amount
 from api.replay_feed import find_recording, market_of, open_replay
 from api.synthetic_feed import MARKETS, START_PRICES, SyntheticFeed
 from core.market.matching import MatchingRules
-from utils.errors import ConfigError, VenueRefused
+from utils.errors import ConfigError, NotListed
 
 _REPLAY = "replay:"
 
@@ -60,7 +60,7 @@ class PaperSettings:
         return MatchingRules(self.fill_model, self.touch_prob, self.print_band_pct, self.max_open_orders)
 
     def find_market(self, symbol: str, data_dirs: Sequence[str]) -> Market:
-        """Return the market of `symbol`. Raises ConfigError (feed) and VenueRefused (symbol not listed)."""
+        """Return the market of `symbol`. Raises ConfigError (feed) and NotListed."""
         if self.feed == "synthetic":
             listed = list(MARKETS.values())
         elif self.feed.startswith(_REPLAY):
@@ -71,7 +71,7 @@ class PaperSettings:
             if market.lists(symbol):
                 return market
         names = ", ".join(market.symbol for market in listed)
-        raise VenueRefused(f"symbol {symbol!r} is not listed by the paper venue; its feed {self.feed!r} has: {names}")
+        raise NotListed(f"symbol {symbol!r} is not listed by the paper venue; its feed {self.feed!r} has: {names}")
 
     def open_feed(self, market: Market, data_dirs: Sequence[str]) -> Feed:
         """Return the feed of a market; a recording is compiled when needed. Raises ConfigError."""
@@ -101,7 +101,7 @@ class PaperSettings:
         """Return what is wrong with feed, symbol and balances, one line each; compiles the recording on the way."""
         try:
             market = self.find_market(symbol, data_dirs)
-        except (ConfigError, VenueRefused) as exc:
+        except (ConfigError, NotListed) as exc:
             return [str(exc)]
         found: list[str] = []
         for check in (lambda: self.open_feed(market, data_dirs), lambda: self.starting_balances(market)):

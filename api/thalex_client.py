@@ -11,13 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from api.base_client import Candle, Capabilities, ClientContext, DeadManScope, ExchangeClient, Inbox, KeyReport
+from api.base_client import (
+    Candle,
+    Capabilities,
+    ClientContext,
+    DeadManScope,
+    ExchangeClient,
+    Inbox,
+    InboxItem,
+    KeyReport,
+)
 from api.rate_budget import Lane
 from api.thalex_calls import Reply
 from api.thalex_candles import candles_request, read_mark_candles
 from api.thalex_errors import Verdict, meaning_of, reason_of
 from api.thalex_link import ThalexLink, Transport
 from api.thalex_login import LoginKey
+from api.thalex_messages import rows
 from api.thalex_orders import INSERT_QUEUE_NS
 from api.thalex_session import Stage
 from api.thalex_settings import ThalexSettings, plain
@@ -72,26 +82,44 @@ class ThalexClient(ExchangeClient):
     def open(self, inbox: Inbox, leg: str) -> None:
         """Connect, find the instrument, sign in and arm cancel on disconnect; bounded in time.
 
-        Raises VenueRefused (unknown symbol), VenueUnreachable, VenueAuthError.
+        Raises NotListed (unknown symbol), VenueUnreachable, VenueAuthError.
         """
+        self._link = self._connect(leg, inbox.put, inbox.wake)
+        assert self._link.instrument is not None  # a session that is ready has one
+        self.instrument, self._expiry_ms = self._link.instrument, self._link.expiry_ms
+
+    def _connect(
+        self, leg: str, put: Callable[[InboxItem], None], wake_loop: Callable[[], None], needs_market: bool = True
+    ) -> ThalexLink:
         key = None if self.context.public_only else self._key()
         link: list[ThalexLink] = []
 
         def wake() -> None:
             for each in link:
                 each.bell.set()
-            inbox.wake()
+            wake_loop()
 
         transport = self._make_transport(wake)
-        link.append(ThalexLink(self._settings, self.context, leg, inbox.put, transport, key))
+        link.append(ThalexLink(self._settings, self.context, leg, put, transport, key))
+        link[0].needs_market = needs_market
         try:
             link[0].open(OPEN_S)
         except BaseException:
             link[0].close()
             raise
-        self._link = link[0]
-        assert self._link.instrument is not None  # a session that is ready has one
-        self.instrument, self._expiry_ms = self._link.instrument, self._link.expiry_ms
+        return link[0]
+
+    def orders_anywhere(self, owns: Callable[[str], bool]) -> tuple[str, ...]:
+        """Return our open orders on all instruments, without having been opened. Raises VenueError."""
+        self._link = self._connect("", lambda item: None, lambda: None, needs_market=False)
+        try:
+            found = rows(self._question(Request("private/open_orders")), "orders")
+        except WireFault as exc:
+            raise VenueUnreachable(f"thalex gave orders that cannot be read: {exc}") from exc
+        finally:
+            self.close()
+        labels = [str(order.get("label") or "") for order in found if isinstance(order, Mapping)]
+        return tuple(label for label in labels if label and owns(label))
 
     def _key(self) -> LoginKey:
         if not self._settings.key_id or not self._settings.private_key:

@@ -86,6 +86,7 @@ class ThalexLink:
         self._fatal: VenueError | None = None
         self._trouble = "no answer"
         self._is_opening = True
+        self.needs_market = True  # else the account alone is asked for: no instrument is looked for
 
     @property
     def orders(self) -> OrderDesk:
@@ -262,6 +263,9 @@ class ThalexLink:
 
     def take_instruments(self, result: Any) -> None:
         """Find the instrument and set up its desks; asked for once."""
+        if not self.needs_market:
+            self.session.knows_instrument = True
+            return
         try:
             market = find_market(result, self._context.symbol)
             self._set_up(instrument_of(market, self._settings))
@@ -306,6 +310,8 @@ class ThalexLink:
 
     def session_ready(self) -> None:
         """Let orders go; say that the link is up if nothing else is missing."""
+        if self._desks is None:
+            return
         self.orders.connection, self.orders.down_because = self.session.connections, ""
         if self._listing is not None and not self._is_opening:
             self._listing.hurry()

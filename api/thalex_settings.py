@@ -12,7 +12,7 @@ from api.thalex_messages import ThalexMarket, read_market, rows
 from api.thalex_wire import WireFault
 from core.market.instrument import Instrument
 from utils.env import Secret
-from utils.errors import VenueRefused, VenueUnreachable
+from utils.errors import NotListed, VenueRefused, VenueUnreachable
 
 WS_URLS = {"live": "wss://thalex.com/ws/api/v2", "test": "wss://testnet.thalex.com/ws/api/v2"}
 _TICKER = "1000ms"
@@ -78,7 +78,7 @@ def ticker_channel(venue_symbol: str) -> str:
 def find_market(listed: Any, symbol: str) -> ThalexMarket:
     """Return the market of our name or the venue's.
 
-    Raises VenueRefused naming near ones, VenueUnreachable when nothing at all is listed, WireFault.
+    Raises NotListed naming near ones, VenueUnreachable when nothing at all is listed, WireFault.
     """
     markets = []
     for source in rows(listed, "instruments"):
@@ -95,7 +95,7 @@ def find_market(listed: Any, symbol: str) -> ThalexMarket:
             return market
     names = sorted({market.symbol for market in markets})
     near = difflib.get_close_matches(symbol, names, _NEAR, 0.4) or names[:_NEAR]
-    raise VenueRefused(f"thalex lists no perpetual or future {symbol!r}; near: {', '.join(near)}")
+    raise NotListed(f"thalex lists no perpetual or future {symbol!r}; near: {', '.join(near)}")
 
 
 def instrument_of(market: ThalexMarket, settings: ThalexSettings) -> Instrument:

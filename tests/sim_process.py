@@ -64,6 +64,10 @@ class SimProcess:
         """List another tick size, a multiple of the first one; return it."""
         return Decimal(self._ask("POST", "tick", {"symbol": symbol, "multiple": multiple})["tick_size"])
 
+    def delist(self, symbol: str) -> dict[str, Any]:
+        """Take a market off the list."""
+        return self._ask("POST", "delist", {"symbol": symbol})
+
     def account(self, **params: Any) -> dict[str, Any]:
         """Open a fresh account; returns {"account", "credentials", "balances"}."""
         return self._ask("POST", "account", params)

@@ -4,6 +4,7 @@
     |-- ConfigError          fix the file or the command; never restarted
     |-- VenueError           something about a venue
     |   |-- VenueRefused     a definite no
+    |   |   `-- NotListed    the venue has no such symbol
     |   |-- VenueUnreachable no answer; try again later
     |   |-- OutcomeUnknown   may have arrived: reconcile before anything else
     |   `-- VenueAuthError   fix the key
@@ -33,6 +34,10 @@ class VenueError(MakerdError):
 
 class VenueRefused(VenueError):
     """The venue refused the request; nothing was changed there."""
+
+
+class NotListed(VenueRefused):
+    """The venue does not list the symbol; correct it."""
 
 
 class VenueUnreachable(VenueError):

@@ -51,7 +51,7 @@ class PublicCalls:
     def markets(self, params: Params) -> list[Json]:
         """Return all markets, or those of the types that `marketType` names, which may be repeated."""
         wanted = str(params.get("marketType", "")).split(",")
-        rows = [shapes.market(market.listed) for market in self._desk.exchange.markets.values()]
+        rows = [shapes.market(market.listed) for market in self._desk.exchange.markets.values() if market.is_listed]
         return [row for row in rows if wanted == [""] or row["marketType"] in wanted]
 
     def market(self, params: Params) -> Json:

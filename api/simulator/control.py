@@ -4,11 +4,12 @@
     POST /_sim/fault    {"kind", "count": 1, "account": null, "match": "", ...}, {"kind": "clear"[, "which"]}
     POST /_sim/price    {"symbol", "price"}    (or "mid": what the middle of the displayed market becomes)
     POST /_sim/tick     {"symbol", "multiple"} the tick size becomes that many times the first one; its orders end
+    POST /_sim/delist   {"symbol"}            off the list, as when it expires; its orders end
     POST /_sim/account  {"account"?, "balances"?, "credentials"?} -> the row of the hello line
     POST /_sim/order    {"account", "symbol", "side", "price", "size"[, "tif", "post_only", "reduce_only", "client_id"]}
     POST /_sim/cancel   {"account", "symbol"?, "order_id"?}
     POST /_sim/feed     {"paused": true|false}    the displayed market stands still; orders still trade
-    POST /_sim/reset    {}    no open orders, no faults, feeds move, first tick sizes; accounts and fills stay
+    POST /_sim/reset    {}    no open orders, no faults, feeds move, first tick sizes, all listed; the rest stays
 
 A bad request is answered 400 `{"error": "one line"}`. Prices and sizes are text or numbers; a null price is a market
 order.
@@ -52,7 +53,7 @@ class Control:
         app = web.Application()
         app.router.add_get("/_sim/health", self._health)
         app.router.add_get("/_sim/state", self._state)
-        for name in ("fault", "price", "tick", "account", "order", "cancel", "feed", "reset"):
+        for name in ("fault", "price", "tick", "delist", "account", "order", "cancel", "feed", "reset"):
             app.router.add_post(f"/_sim/{name}", self._door(getattr(self, name)))
         return app
 
@@ -107,6 +108,10 @@ class Control:
             raise ValueError(f"multiple is {multiple!r}, expected a whole number of 1 to {_MAX_MULTIPLE}")
         self._exchange.set_tick(market.symbol, multiple)
         return {"symbol": market.symbol, "tick_size": f"{market.listed.tick_size:f}"}
+
+    async def delist(self, plain: Plain) -> Plain:
+        """Take a market off the list. Raises ValueError."""
+        return self._cancelled(self._exchange.delist(self._market(plain).symbol))
 
     async def account(self, plain: Plain) -> Plain:
         """Open an account. Raises ValueError, ConfigError."""
@@ -165,9 +170,10 @@ class Control:
         return {"paused": paused}
 
     async def reset(self, plain: Plain) -> Plain:
-        """Cancel every open order, disarm every fault, let the feeds move, list the first tick sizes."""
+        """Cancel every open order, disarm every fault, let the feeds move, list all with their first tick sizes."""
         self._server.faults.clear()
         for market in self._exchange.markets.values():
+            market.is_listed = True
             if market.tick_multiple != 1:
                 self._exchange.set_tick(market.symbol, 1)
         self._exchange.pause(False)

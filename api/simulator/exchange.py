@@ -171,6 +171,11 @@ class SimExchange(ExchangeRecords):
         self._match.flush(market)
         return ended
 
+    def delist(self, symbol: str) -> list[SimOrder]:
+        """Take a market off the list, as when it expires; its open orders end and are returned."""
+        self.markets[symbol].is_listed = False
+        return [order for account in self.accounts for order in self.cancel_all(account, symbol, "delisted")]
+
     # -- orders -----------------------------------------------------------------------------------------------------
     def submit(
         self,

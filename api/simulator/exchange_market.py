@@ -33,6 +33,7 @@ class SimMarket:
         self.sequence = 0  # of the last change of the public book
         self.offset_ticks = 0  # how far `set_price` moved the feed
         self.tick_multiple = 1  # what is listed as tick, in ours: `set_tick` made it coarser
+        self.is_listed = True  # False: `delist` took it off the list
         self.last_price_ticks: int | None = None  # of the last trade
         self.feed_lots = 0  # the position of the made-up counterparty
         self._picture: Picture | None = None

@@ -232,7 +232,7 @@ class Notifier(DeafListener):
 
     def instrument_rows(self) -> list[Json]:
         """Return all instruments."""
-        states = self._markets.values()
+        states = [state for state in self._markets.values() if state.market.is_listed]
         return [instrument_row(state.market.market, state.market.listed, state.listed_ns) for state in states]
 
     def _existing(self, session: Session, account: str, channel: str) -> list[Json]:

@@ -29,6 +29,7 @@ _BPS = Decimal(10_000)
 _DELETE_REASONS = {
     "user": "client_cancel",
     "tick_change": "admin_cancel",
+    "delisted": "instrument_deactivated",
     "post_only_would_cross": "immediate_cancel",
     "ioc_remainder": "immediate_cancel",
     "fok": "immediate_cancel",

@@ -17,7 +17,7 @@ from core.process.rate_leases import LENT_SHARE
 from core.trading.clock import SystemClock, seconds
 from core.trading.ledger import Ledger
 from core.trading.order_sweep import OrderSweep, SweepResult
-from utils.errors import LedgerError, MakerdError, VenueAuthError
+from utils.errors import LedgerError, MakerdError, NotListed, VenueAuthError
 from utils.home import Home
 
 OPEN_S = 60.0  # how long a venue may take until it is open
@@ -66,7 +66,10 @@ class LegSweeps:
         try:
             if not client.embedded:
                 self.needs(OPEN_S)
-            client.open(inbox, leg.leg)
+            try:
+                client.open(inbox, leg.leg)
+            except NotListed as exc:
+                return self._sweep_unlisted(leg, client, ids, clock, exc)
             take_kept_share(client, clock.now_ns() + seconds(OPEN_S))
             late_s = client.capabilities.late_arrival_s
             self.needs(2 * late_s + DEADLINE_S + MARGIN_S)
@@ -82,6 +85,22 @@ class LegSweeps:
         finally:
             client.close()
             inbox.close()
+
+    def _sweep_unlisted(
+        self, leg: Leg, client: ExchangeClient, ids: OrderIds, clock: SystemClock, why: NotListed
+    ) -> SweepResult:
+        """Confirm that nothing rests for a symbol that has expired or was delisted: no order of the account is ours.
+
+        It is not believed at once: a listing may lack a symbol for a moment, and then an order could still arrive.
+        """
+        late_s = client.capabilities.late_arrival_s
+        self.needs(late_s + OPEN_S + MARGIN_S)
+        clock.wait(clock.now_ns() + seconds(late_s), ())
+        left = client.orders_anywhere(ids.owns)
+        if left:
+            return SweepResult(False, 0, left, f"orders of ours rest on the account, but {why}")
+        log.warning("swept_without_market", extra={"fields": {"leg": leg.leg, "reason": str(why)}})
+        return SweepResult(True, 0, (), "")
 
     def _left(self, leg: Leg, client: ExchangeClient, clock: SystemClock) -> tuple[Sequence[Order], str | None]:
         """Return the orders that may still arrive or rest, and the fill mark."""

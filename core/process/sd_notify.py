@@ -20,7 +20,8 @@ class ServiceManager:
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         """Take the variables out of `environ`: no child may speak in our name."""
-        address, usec, pid = (environ.pop(name, "") for name in VARIABLES)
+        self.variables = {name: environ.pop(name) for name in VARIABLES if name in environ}  # for our own later self
+        address, usec, pid = (self.variables.get(name, "") for name in VARIABLES)
         self._address = _address_of(address)
         mine = not pid or pid == str(os.getpid())
         self._watchdog_ns = int(usec) * 1000 // 2 if self._address and mine and usec.isdecimal() else 0

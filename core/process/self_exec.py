@@ -59,7 +59,7 @@ def become(supervisor: Supervisor, state: CarriedState) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     keep_open([state_fd, *state.fds()], True)
     try:
-        os.execve(sys.executable, arguments, os.environ)
+        os.execve(sys.executable, arguments, {**os.environ, **supervisor.service.variables})
     except OSError:
         keep_open([state_fd, *state.fds()], False)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -140,6 +140,18 @@ def check_perp_has_position_limit(draft: Draft) -> Iterator[Problem]:
         yield Problem(("risk_config", "max_position"), "nothing", expected)
 
 
+def check_shared_symbol_is_spot(draft: Draft) -> Iterator[Problem]:
+    """A position is the whole account's: of two bots on it each would take the other's fills for its own."""
+    if not (draft.sound("exchange_config", "allow_shared_symbol") and draft.sound("strategy_config", "symbol")):
+        return
+    exchange, symbol = draft.metadata.get("exchange"), draft.strategy.get("symbol")
+    if not draft.sections["exchange_config"].get("allow_shared_symbol") or not isinstance(symbol, str):
+        return
+    if isinstance(exchange, str) and draft.kind_of(exchange, symbol) in ("perp", "future"):
+        expected = f"false: {symbol} is a perpetual or future, whose position is the whole account's"
+        yield Problem(("exchange_config", "allow_shared_symbol"), "true", expected)
+
+
 def check_live_has_keys(draft: Draft) -> Iterator[Problem]:
     """Real orders need a key."""
     exchange = draft.sections["exchange_config"]
@@ -165,6 +177,7 @@ CHECKS_OF_BOTS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     check_cycle_fits_interval,
     check_price_bounds,
     check_perp_has_position_limit,
+    check_shared_symbol_is_spot,
     check_live_has_keys,
     check_bot_has_no_schedule,
 )

@@ -20,7 +20,7 @@ from core.process.sweep import sweep, sweep_answer
 from core.trading.ledger import Ledger
 from tests.process.live_parts import LiveVenue, bot_config, use_live_venue
 from utils.env import MissingVariables
-from utils.errors import VenueAuthError, VenueUnreachable
+from utils.errors import NotListed, VenueAuthError, VenueUnreachable
 from utils.home import Home
 
 LEGS = (Leg("maker", "paper:a", "bot", "BTC-USDT"), Leg("hedge", "paper:b", "bot", "BTC-USDT"))
@@ -147,3 +147,46 @@ def test_a_refusal_during_a_sweep_is_told_without_the_key(home: Home, monkeypatc
     answer = sweep_answer(home, config, lambda: {"SWEPT_KEY": "hunter2hunter2"}, lambda _seconds: None)
     assert (answer["confirmed"], answer["auth"]) == (False, True)
     assert answer["reason"] == "19: key *** is not accepted"
+
+
+def unlisted(monkeypatch: pytest.MonkeyPatch, left: tuple[str, ...]) -> list[bool]:
+    """Let the venue not list the symbol, with these orders of ours on the account; return what was asked by then."""
+    asked: list[bool] = []
+
+    def refuse(_client: LiveVenue) -> None:
+        raise NotListed("no such symbol")
+
+    def look(_client: LiveVenue, owns: Callable[[str], bool]) -> tuple[str, ...]:
+        asked.append(owns("somebody-elses"))
+        return left
+
+    kind = use_live_venue(monkeypatch, on_open=refuse)
+    monkeypatch.setattr(kind, "orders_anywhere", look)
+    return asked
+
+
+def test_a_symbol_that_is_not_listed_any_more_is_swept_by_the_accounts_orders(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = unlisted(monkeypatch, ())
+    result = sweeps(home, bot_config(home, "bot")).run()
+    assert (result.confirmed, result.left, asked) == (True, (), [False])
+
+
+def test_a_symbol_that_is_not_listed_while_an_order_of_ours_rests_is_not_called_swept(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlisted(monkeypatch, ("mk-1",))
+    result = sweeps(home, bot_config(home, "bot")).run()
+    assert (result.confirmed, result.left) == (False, ("mk-1",))
+    assert "no such symbol" in result.reason
+
+
+def test_a_venue_that_cannot_tell_an_accounts_orders_confirms_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_client: LiveVenue) -> None:
+        raise NotListed("no such symbol")
+
+    use_live_venue(monkeypatch, on_open=refuse)
+    assert not sweeps(home, bot_config(home, "bot")).run().confirmed

@@ -197,3 +197,39 @@ def test_a_stop_does_not_wait_for_a_venue_that_was_not_open_yet(live: LiveFleet)
 def _log(fleet: Fleet, name: str) -> str:
     path = fleet.home.log / f"{name}.log"
     return path.read_text() if path.exists() else ""
+
+
+@pytest.mark.parametrize(("venue", "symbol"), [("backpack", "SOL_USDC_PERP"), ("thalex", "BTC-27DEC30")])
+def test_what_a_bot_left_on_a_market_that_is_not_listed_any_more_is_swept(live: LiveFleet, symbol: str) -> None:
+    path = live.add("one")
+    config = json.loads(path.read_text())
+    config["strategy_config"] |= {"symbol": symbol, "inventory_skew_enabled": False}
+    path.write_text(json.dumps(config))
+    live.fleet.start().quoting("one", seconds=40)
+    pid = live.fleet.bot("one")["pid"]
+    os.kill(pid, signal.SIGSTOP)  # it may not do anything about it any more
+    live.sim.delist(symbol)
+    os.kill(pid, signal.SIGKILL)
+    row = live.comes_to("one", "FATAL", 120)
+    assert row["last_exit"]["status"] == 78 and symbol in row["last_exit"]["reason"]
+    assert live.open_orders() == []
+    assert json.loads((live.fleet.home.bot_state("one") / "run.json").read_text())["clean"] is True
+
+
+@pytest.mark.parametrize("venue", ["backpack"])
+def test_a_worker_is_lent_its_share_of_the_keys_budget_by_the_supervisor(live: LiveFleet) -> None:
+    path = live.add("one", request_rate_per_s=50)
+    config = json.loads(path.read_text())
+    busy = {"interval_s": 0.2, "min_cycle_s": 0.1, "requote_bps": 0.1, "price_tolerance_pct": 0.001}
+    config["strategy_config"] |= {**busy, "inventory_skew_enabled": False}
+    path.write_text(json.dumps(config))
+    live.fleet.start().quoting("one", seconds=40)
+    began = time.time_ns()
+
+    def more_than_its_own() -> bool:
+        """Tell whether it asked for more than the 18 at once and 1 a second that a process has without a lease."""
+        asked = [one for one in live.sim.requests(live.account) if one["at_ns"] >= began]
+        return len(asked) > 2 * (18 + (time.time_ns() - began) / 10**9)
+
+    live.fleet.until(more_than_its_own, 90)
+    assert "rate_limited" not in live.violations()

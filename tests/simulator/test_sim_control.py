@@ -128,6 +128,20 @@ def test_coarser_tick_is_listed_displayed_and_asked_for_until_a_reset() -> None:
     run(scenario)
 
 
+def test_delisted_market_has_no_orders_until_a_reset() -> None:
+    async def scenario(bench: Bench) -> None:
+        order = {"account": "a", "symbol": SPOT, "side": "buy", "price": "90", "size": "1"}
+        await bench.control("order", order)
+        status, answer = await bench.control("delist", {"symbol": SPOT})
+        assert status == 200 and not bench.server.exchange.markets[SPOT].is_listed
+        _, state = await bench.control("state")
+        assert not state["accounts"]["a"]["open_orders"] and answer
+        await bench.control("reset", {})
+        assert bench.server.exchange.markets[SPOT].is_listed
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("multiple", [0, -1, 1.5, True, None, 10**6])
 def test_tick_that_makes_no_sense_is_refused(multiple: object) -> None:
     async def scenario(bench: Bench) -> None:

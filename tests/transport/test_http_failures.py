@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from api.http_transport import BuiltRequest, HttpCall, HttpTransport, Lane
+from api.http_connection import HttpConnection
+from api.http_transport import BuiltRequest, HttpAnswer, HttpCall, HttpTransport, Lane
 from tests.transport.asking import answer_of, answers_of, call
 from tests.transport.raw_server import OK, Peer, RawServer, until
 from utils.errors import OutcomeUnknown, VenueUnreachable
@@ -198,3 +201,35 @@ def test_a_header_that_would_be_two_is_refused(http: MakeHttp, server: MakeServe
     transport.start(HttpCall(None, Lane.READ, lambda: BuiltRequest("GET", "/", {"A": "b\r\nC: d"})))
     with pytest.raises(ValueError, match="not allowed"):
         until(lambda: transport.pump(time.monotonic_ns()) is None)
+
+
+def test_a_write_that_fails_goes_out_on_another_connection_without_being_asked(
+    server: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(peer: Peer) -> None:
+        while peer.request():
+            peer.send(OK)
+
+    woken, failed, send = threading.Event(), list[bool](), HttpConnection.send
+
+    def fail_once(connection: HttpConnection, *rest: Any) -> bool:
+        if failed:
+            return send(connection, *rest)
+        failed.append(True)
+        connection._drop()
+        return False
+
+    transport = HttpTransport(server(serve).url, woken.set)
+    try:
+        answer_of(transport, call(Lane.READ))
+        monkeypatch.setattr(HttpConnection, "send", fail_once)
+        woken.clear()
+        transport.start(call(Lane.READ, timeout_s=30))
+        answers: list[HttpAnswer] = []
+        while not answers:  # looked at only when it says that there is something, as a loop does
+            assert woken.wait(10)
+            woken.clear()
+            answers = transport.take_answers()
+    finally:
+        transport.close()
+    assert failed and answers[0].status == 200

@@ -17,7 +17,7 @@ from core.market.events import LinkDown, LinkUp, TradePrint
 from core.market.order import OrderEvent, OrderState, Side
 from tests.unit.backpack_bench import ACCOUNT, PUBLIC, SEED, UTC_NS, Bench, market
 from utils.env import Secret
-from utils.errors import ConfigError, VenueAuthError, VenueRefused, VenueUnreachable
+from utils.errors import ConfigError, NotListed, VenueAuthError, VenueRefused, VenueUnreachable
 
 ORDERS, FILLS, POSITION = "GET /api/v1/orders", "GET /wapi/v1/history/fills", "GET /api/v1/position"
 COLLATERAL, CAPITAL = "GET /api/v1/capital/collateral", "GET /api/v1/capital"
@@ -656,3 +656,25 @@ def test_listing_is_read_soon_when_an_orders_price_or_size_is_refused(bench: Ben
     bench.say("POST /api/v1/order", 400, {"code": code, "message": "No"})
     bench.poll()
     assert len(bench.sent(LISTING)) == 1
+
+
+# A market that is not listed any more
+
+
+def test_our_orders_on_all_markets_are_told_without_opening_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, "GONE-PERP")
+    ours = bench.ids.next()
+    rows = [{**bench.taken(ours), "symbol": "X_Y"}, {**bench.taken(ours), "clientId": 7}, {**bench.taken(ours)}]
+    del rows[2]["clientId"]
+    bench.canned.answers["/api/v1/orders"] = (200, rows)
+    with pytest.raises(NotListed):
+        bench.opened()
+    assert bench.client.orders_anywhere(bench.ids.owns) == (ours,)
+    assert bench.http.waited[-1].query == {} and bench.http.is_closed
+
+
+@pytest.mark.parametrize("answer", [(503, None), (200, {"odd": 1}), (200, [{"odd": 1}]), (404, b"<html>")])
+def test_orders_on_all_markets_that_cannot_be_read_are_not_none(bench: Bench, answer: tuple[int, Any]) -> None:
+    bench.canned.answers["/api/v1/orders"] = answer
+    with pytest.raises(VenueUnreachable):
+        bench.client.orders_anywhere(bench.ids.owns)

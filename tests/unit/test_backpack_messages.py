@@ -307,6 +307,14 @@ def test_captured_fills_have_the_values_of_their_source() -> None:
             assert fill.size == Decimal(str(expected["amount"])) and not fill.is_maker
 
 
+def test_fills_without_an_id_are_told_apart_by_what_they_are() -> None:
+    row = {"symbol": "SOL_USDC", "orderId": "7", "side": "Bid", "price": "100.00", "quantity": "1", "fee": "0"}
+    row |= {"feeSymbol": "USDC", "isMaker": True, "timestamp": "2025-11-20T08:00:00.123"}
+    rows = [row, row | {"price": "100.01"}, row | {"quantity": "2"}, row]
+    ids = [fill.trade_id for fill in answers.fills_of(rows)]
+    assert len(set(ids)) == 3 and ids[0] == ids[3]
+
+
 def test_captured_position_has_the_values_of_its_source() -> None:
     case = case_of("fetchPositions")
     (held,), (expected,) = answers.positions_of(case["response"]), case["expected"]

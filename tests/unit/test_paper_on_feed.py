@@ -16,7 +16,7 @@ from core.market.book import Level, OrderBook
 from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, TradePrint
 from core.market.instrument import Instrument
 from core.market.order import Order, OrderEvent, Side
-from utils.errors import VenueUnreachable
+from utils.errors import NotListed, VenueError, VenueUnreachable
 
 SOL = Instrument(
     "SOL-USDC",
@@ -36,7 +36,7 @@ class Reader(ExchangeClient):
     """The public half of a venue; a test says what it hears."""
 
     made: list[Reader] = []  # noqa: RUF012  # the newest is the one under test
-    reachable = True
+    trouble: VenueError | None = None  # what is raised at the opening
 
     def __init__(self, config: Mapping[str, Any], context: ClientContext) -> None:
         super().__init__(config, context)
@@ -44,8 +44,8 @@ class Reader(ExchangeClient):
         Reader.made.append(self)
 
     def open(self, inbox: Inbox, leg: str) -> None:
-        if not Reader.reachable:
-            raise VenueUnreachable("no route to the venue")
+        if Reader.trouble is not None:
+            raise Reader.trouble
         self.inbox, self.instrument = inbox, SOL
 
     def start_market_data(self) -> None:
@@ -111,7 +111,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(api.paper_on_feed, "client_class", lambda _exchange: Reader)
-    monkeypatch.setattr(Reader, "reachable", True)
+    monkeypatch.setattr(Reader, "trouble", None)
     made = Bench(tmp_path)
     yield made
     made.client.close()
@@ -177,10 +177,13 @@ def test_what_wakes_the_reader_wakes_the_loop(bench: Bench) -> None:
     assert select.select([bench.inbox.fileno()], [], [], 0)[0]
 
 
-def test_an_order_rests_through_a_restart_and_can_be_swept_without_the_venue(bench: Bench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("trouble", [VenueUnreachable("no route"), NotListed("it has expired")])
+def test_an_order_rests_through_a_restart_and_can_be_swept_without_the_market(
+    bench: Bench, tmp_path: Path, trouble: VenueError
+) -> None:
     bench.begin().bid()
     bench.client.close()
-    Reader.reachable = False
+    Reader.trouble = trouble
     again = Bench(tmp_path)
     again.client.open(again.inbox, "main")
     again.client.cancel(["a"])
@@ -189,13 +192,13 @@ def test_an_order_rests_through_a_restart_and_can_be_swept_without_the_venue(ben
     again.go()
     (report,) = again.of(VenueReport)
     assert report.complete and report.open_orders == ()
-    with pytest.raises(VenueUnreachable):
+    with pytest.raises(type(trouble)):
         again.client.start_market_data()
     again.client.close()
     again.inbox.close()
 
 
 def test_a_new_account_cannot_be_opened_without_the_venue(bench: Bench) -> None:
-    Reader.reachable = False
+    Reader.trouble = VenueUnreachable("no route")
     with pytest.raises(VenueUnreachable):
         bench.client.open(bench.inbox, "main")

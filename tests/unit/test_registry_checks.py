@@ -72,6 +72,14 @@ def test_either_position_limit_will_do(home: Home, key: str) -> None:
     assert complaints_of(home, config_with(strategy_config={"symbol": "BTC-PERP"}, risk_config={key: 1})) == []
 
 
+def test_a_perpetual_is_not_shared(home: Home) -> None:
+    shared = {"exchange_config": {"allow_shared_symbol": True}}
+    assert complaints_of(home, config_with(**shared)) == []
+    perp = {"strategy_config": {"symbol": "SOL-PERP"}, "risk_config": {"max_position": 1}}
+    (said,) = complaints_of(home, config_with(**shared, **perp))
+    assert "exchange_config.allow_shared_symbol: found true, expected false: SOL-PERP is a perpetual or future" in said
+
+
 def test_who_knows_a_symbols_kind_can_say_so(home: Home) -> None:
     asked = []
 

@@ -12,11 +12,25 @@ import pytest
 
 from api import thalex_client
 from api.base_client import DeadManScope
+from core.market.client_ids import ClientOrderIds
 from core.market.events import LinkDown
 from core.market.order import OrderEvent
-from tests.thalex_parts import BOOK, INSTRUMENTS, NAME, SILENCE, TAPE, TICKER, Bench, FakeThalex, Refused, bid, trade
+from tests.thalex_parts import (
+    BOOK,
+    INSTRUMENTS,
+    NAME,
+    SILENCE,
+    TAPE,
+    TICKER,
+    Bench,
+    FakeThalex,
+    Refused,
+    bid,
+    listed,
+    trade,
+)
 from utils.env import Secret
-from utils.errors import VenueAuthError, VenueRefused, VenueUnreachable
+from utils.errors import VenueAuthError, VenueError, VenueRefused, VenueUnreachable
 
 GREETING = ["public/instruments", "public/login", "private/set_cancel_on_disconnect", "private/subscribe"]
 MARKET = "public/subscribe"
@@ -539,3 +553,23 @@ def test_trades_of_the_account_do_not_disturb_a_client_that_is_opening() -> None
     bench.open()
     bench.poll()
     assert bench.fills == []
+
+
+# A market that is not listed any more
+
+
+def test_our_orders_on_all_instruments_are_told_without_opening_one() -> None:
+    bench = Bench(symbol="BTC-GONE", ids=ClientOrderIds("home", "one", 1))
+    ours = bench.ids.next()
+    rows = [listed(ours, "00F1", instrument_name="BTC-GONE"), listed("foreign", "00F2"), {"order_id": "00F3"}]
+    bench.venue.answers["private/open_orders"] = rows
+    assert bench.client.orders_anywhere(bench.ids.owns) == (ours,)
+    assert bench.venue.params("private/open_orders") == [{}] and bench.venue.closed
+
+
+@pytest.mark.parametrize("answer", [Refused(20), {"nonsense": 1}])
+def test_orders_on_all_instruments_that_cannot_be_read_are_not_none(answer: Any) -> None:
+    bench = Bench(symbol="BTC-GONE", ids=ClientOrderIds("home", "one", 1))
+    bench.venue.answers["private/open_orders"] = answer
+    with pytest.raises(VenueError):
+        bench.client.orders_anywhere(bench.ids.owns)
