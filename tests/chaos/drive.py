@@ -25,7 +25,7 @@ from tests.chaos.roster import BotSpec
 from tests.chaos.watch import Injury, Watch
 from tests.sim_process import SimRefusedRequest
 
-_QUIET_S = 150.0  # from the last fault of a round until everybody is well
+_QUIET_S = 300.0  # from the last fault of a round until everybody is well
 _AGREE_S = 40.0  # how long books may take to agree at a quiet point; they change while they are read
 
 
