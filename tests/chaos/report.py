@@ -26,6 +26,7 @@ _CHECKED = (
     ("quiet points", "no order that rested when its worker died rests any more"),
     ("quiet points", "each bot has one worker; it holds all claims of the bot, and its run record is open"),
     ("every half second", "no two processes have one ledger open for writing"),
+    ("every half second", "nothing of a worker that died rests once its successor lives"),
     ("every half second, quiet points, end", "position and all resting orders of a side stay within `max_position`"),
     ("end", "no resting order on any account, no process, every run record clean, `stop` ended with 0"),
 )
