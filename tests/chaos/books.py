@@ -40,12 +40,13 @@ class FillFact:
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
-    """One order that rests. `venue_id` is the venue's own id."""
+    """One order that rests. `venue_id` is the venue's own id; `incarnation` grows with each worker of a bot."""
 
     venue_id: str
     side: str
     price: Decimal
     remaining: Decimal
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,15 @@ def venue_book(state: Mapping[str, Any], bot: BotSpec) -> VenueBook:
 
 def _open_order(row: Mapping[str, Any]) -> OpenOrder:
     remaining = Decimal(row["size"]) - Decimal(row["filled"])
-    return OpenOrder(row["order_id"], row["side"], Decimal(row["price"]), remaining)
+    name = row["label"] or row["client_id"] or ""
+    return OpenOrder(row["order_id"], row["side"], Decimal(row["price"]), remaining, incarnation_of(name))
+
+
+def incarnation_of(client_order_id: str) -> int:
+    """Return what tells the worker that sent an order from its predecessors, by the form of our ids."""
+    if client_order_id.isdecimal():
+        return (int(client_order_id) & (1 << 22) - 1) // 4096  # a number: each worker begins a block of its own
+    return int(client_order_id[10:15], 32) if client_order_id.startswith("mk") else 0
 
 
 def _fill(row: Mapping[str, Any]) -> FillFact:
@@ -159,17 +168,21 @@ def read_paper(state: Path, bot: BotSpec) -> VenueBook:
     if not path.exists() or not path.stat().st_size:
         return VenueBook()
     with _connected(path) as db:
-        orders = db.execute("SELECT venue_order_id, side, price, size, filled FROM orders").fetchall()
+        orders = db.execute("SELECT venue_order_id, client_order_id, side, price, size, filled FROM orders").fetchall()
         fills = db.execute("SELECT trade_id, side, price, size, fee FROM fills").fetchall()
         position = db.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()
-    resting = (
+    resting = tuple(
         OpenOrder(
-            row["venue_order_id"], row["side"], Decimal(row["price"]), Decimal(row["size"]) - Decimal(row["filled"])
+            row["venue_order_id"],
+            row["side"],
+            Decimal(row["price"]),
+            Decimal(row["size"]) - Decimal(row["filled"]),
+            incarnation_of(row["client_order_id"]),
         )
         for row in orders
     )
     held = None if bot.is_spot or position is None else Decimal(json.loads(position[0])["size"])
-    return VenueBook(tuple(resting), {row["trade_id"]: _fill(row) for row in fills}, held)
+    return VenueBook(resting, {row["trade_id"]: _fill(row) for row in fills}, held)
 
 
 # ---------------------------------------------------------------- who runs

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from tests.chaos.books import LedgerBook, RunFacts, VenueBook
 from tests.chaos.processes import Found
 from tests.chaos.roster import BotSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A worker that was made to die, and the newest incarnation that it may be."""
+
+    pid: int
+    incarnation: int
+
 
 ADJUSTMENT = "adjustment"  # how a ledger names an entry that only balances a position: a fill was lost
 
@@ -63,6 +73,14 @@ def survivors(bot: BotSpec, venue: VenueBook, doomed: Iterable[str]) -> list[str
     """No order that rested when its worker died rests any more."""
     alive = {order.venue_id for order in venue.orders} & set(doomed)
     return [f"{bot.name}: order {key} outlived its worker" for key in sorted(alive)]
+
+
+def born_before_swept(bot: BotSpec, venue: VenueBook, dead: Dead, worker: int | None) -> list[str]:
+    """Nothing of a worker that died rests once its successor lives (`worker`: who lived before the book was read)."""
+    old = [order.venue_id for order in venue.orders if order.incarnation <= dead.incarnation]
+    if not old or worker in (None, dead.pid):
+        return []
+    return [f"{bot.name}: {', '.join(old)} of the dead worker {dead.pid} rest although its successor {worker} lives"]
 
 
 def owners_doubled(processes: Iterable[Found]) -> list[str]:

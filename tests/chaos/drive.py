@@ -25,7 +25,7 @@ from tests.chaos.roster import BotSpec
 from tests.chaos.watch import Injury, Watch
 from tests.sim_process import SimRefusedRequest
 
-_QUIET_S = 150.0  # from the last fault of a round until everybody is well
+_QUIET_S = 300.0  # from the last fault of a round until everybody is well
 _AGREE_S = 40.0  # how long books may take to agree at a quiet point; they change while they are read
 
 
@@ -79,7 +79,9 @@ class Driver:
         before = {bot.name: arena.pid_of("worker", bot.name) for bot in hit}
         if kind.fatal:
             for bot in hit:
-                self._doomed.setdefault(bot.name, set()).update(one.venue_id for one in self._book(bot).orders)
+                book = self._book(bot)
+                self.watch.doomed(bot, before[bot.name], book)
+                self._doomed.setdefault(bot.name, set()).update(one.venue_id for one in book.orders)
         self._tell(f"{kind.name} of {'all' if kind.hits_all else strike.bot.name} ({strike.draw:.2f})")
         kind.act(arena, strike.bot, strike.draw)
         self.watch.hit(Injury(strike, time.monotonic(), before, zygote))
@@ -126,8 +128,9 @@ class Driver:
         while waiting:
             for bot in self.arena.bots:
                 if bot.name in waiting:
+                    worker = self.arena.pid_of("worker", bot.name)
                     ledger, book = read_ledger(self.arena.home.state, bot), self._full_book(bot)
-                    self.watch.violations += limit_passed(bot, book)
+                    self.watch.check(bot, book, worker)
                     wrong = [*fills_differ(bot, book, ledger), *positions_differ(bot, book, ledger)]
                     wrong += [*strange_orders(bot, book, ledger), *survivors(bot, book, self._doomed.get(bot.name, ()))]
                     counts[bot.name] = len(book.fills)

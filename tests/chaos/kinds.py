@@ -7,6 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from core.process.control import ControlRefused, DaemonDown
@@ -83,6 +84,13 @@ def _kill_in_flight(arena: Arena, bot: BotSpec, draw: float) -> None:
     send(filter(None, [_worker(arena, bot)]), signal.SIGKILL)
 
 
+def _kill_three_times(arena: Arena, bot: BotSpec, draw: float) -> None:
+    """Kill a worker, and two successors soon after each was born."""
+    for _ in range(3):
+        send(filter(None, [_worker(arena, bot)]), signal.SIGKILL)
+        time.sleep(0.3 * draw)
+
+
 def _exhaust(arena: Arena, bot: BotSpec, _draw: float) -> None:
     """Let the worker run into a memory limit of the kernel."""
     import resource
@@ -134,6 +142,30 @@ def _reboot(arena: Arena, _bot: BotSpec, draw: float) -> None:
     arena.start()
 
 
+def _start_twice(arena: Arena, _bot: BotSpec, _draw: float) -> None:
+    """Two starts at the same time over a killed supervisor: one of them is the daemon."""
+    send(filter(None, [arena.pid_of("daemon")]), signal.SIGKILL)
+    with ThreadPoolExecutor(2) as both:
+        done = list(both.map(lambda _: arena.door("start", "--daemon"), range(2)))
+    assert sorted(each.returncode for each in done) == [0, 1], [each.stderr for each in done]
+
+
+def _stop_interrupted(arena: Arena, _bot: BotSpec, draw: float) -> None:
+    """A `stop` whose supervisor is killed half way."""
+    with ThreadPoolExecutor(1) as other:
+        stopping = other.submit(arena.door, "stop")
+        time.sleep(0.5 + draw)
+        send(filter(None, [arena.pid_of("daemon")]), signal.SIGKILL)
+        stopping.result()
+    arena.start()
+
+
+def _restart_daemon(arena: Arena, _bot: BotSpec, _draw: float) -> None:
+    done = arena.stop()
+    assert done.returncode == 0, done.stderr
+    arena.start()
+
+
 def _pause_machine(arena: Arena, _bot: BotSpec, draw: float) -> None:
     stopped = freeze(arena.tree)
     time.sleep(2.2 + 2 * draw)
@@ -151,7 +183,31 @@ def _fill_disk(arena: Arena, bot: BotSpec, draw: float) -> None:
         arena.free_disk()
 
 
+def _reboot_on_full_disk(arena: Arena, _bot: BotSpec, draw: float) -> None:
+    """Everything is gone, and the first start finds no space; the next one does."""
+    arena.fill_disk()
+    try:
+        send(freeze(arena.tree), signal.SIGKILL)
+        arena.door("start", "--daemon")
+        time.sleep(2 * draw)
+    finally:
+        arena.free_disk()
+    if arena.pid_of("daemon") is None:
+        arena.start()
+
+
 # ---------------------------------------------------------------- venues
+
+
+def _silence_venue(arena: Arena, bot: BotSpec, draw: float) -> None:
+    """The venue says nothing for a while, and a worker dies meanwhile: its sweep has to wait."""
+    venue = arena.sims[bot.venue].process.pid
+    send([venue], signal.SIGSTOP)
+    try:
+        send(filter(None, [_worker(arena, bot)]), signal.SIGKILL)
+        time.sleep(2 + 6 * draw)
+    finally:
+        send([venue], signal.SIGCONT)
 
 
 def _at_venue(fault: str, match: dict[str, str] | None = None, **params: object) -> Callable[..., None]:
@@ -238,6 +294,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("kill_in_flight", 14, "an order held up at the venue, its worker killed", _kill_in_flight, LIVE, **_CRASH),
     Kind("sweeper_kill", 12, "`kill -9` of a worker, then of its sweeper", _kill_worker_and_sweeper, ALL, **_CRASH),
     Kind("sweeper_stop", 3, "`kill -9` of a worker, SIGSTOP of its sweeper", _stop_sweeper, ALL, **_CRASH),
+    Kind(
+        "kill_three_times", 6, "`kill -9` of a worker and of two newborn successors", _kill_three_times, ALL, **_CRASH
+    ),
     Kind("exception", 20, "an exception inside the strategy", _ordered("raise"), ALL, **_CRASH),
     Kind("sudden_exit", 6, "`_exit` inside the strategy", _ordered("exit"), ALL, **_CRASH),
     Kind("endless_loop", 10, "an endless loop inside the strategy", _ordered("spin"), ALL, **_CRASH),
@@ -249,8 +308,15 @@ KINDS: tuple[Kind, ...] = (
     Kind("supervisor_kill_over_stopped", 2, "the same over a stopped worker", _kill_supervisor_over_stopped, **_CRASH),
     Kind("kill_both", 6, "`kill -9` of supervisor and workers, start", _kill_supervisor_and_workers, **_CRASH),
     Kind("reboot", 8, "every process gone at once, start", _reboot, **_CRASH),
+    Kind("double_start", 3, "`kill -9` of the supervisor, two starts at once", _start_twice, **_CRASH),
+    Kind("stop_interrupted", 3, "`stop`, `kill -9` of the supervisor, start", _stop_interrupted, **_CRASH),
+    Kind("daemon_restart", 3, "`stop`, start", _restart_daemon, replaces=True),
     Kind("machine_pause", 8, "SIGSTOP of everything for 2.2 to 4.2 s", _pause_machine),
     Kind("disk_full", 8, "no block left for 2 to 4 s, half the time a worker killed meanwhile", _fill_disk),
+    Kind("full_disk_reboot", 3, "every process gone and no block left, two starts", _reboot_on_full_disk, **_CRASH),
+    Kind(
+        "silent_venue", 6, "the venue stopped for 2 to 8 s, a worker killed meanwhile", _silence_venue, LIVE, **_CRASH
+    ),
     Kind("disconnect", 24, "the venue cuts the connections of an account", _at_venue("disconnect"), LIVE),
     Kind("half_open", 4, "the connections stay, silent for 4 s", _at_venue("half_open", seconds=4), LIVE),
     Kind("garbage", 4, "a frame that cannot be read", _at_venue("garbage"), LIVE),
@@ -262,6 +328,11 @@ KINDS: tuple[Kind, ...] = (
     Kind("order_rejected", 6, "the venue refuses an order", _at_venue("reject_next"), LIVE),
     Kind("duplicate_fill", 24, "a fill is told twice", _at_venue("duplicate_fill", count=2), LIVE),
     Kind("partial_fill", 16, "one lot of an order fills", _partial_fill, LIVE),
+    Kind("accepted_cancel", 4, "a cancel is done 0.3 s after its answer", _at_venue("accepted_cancel"), ("backpack",)),
+    Kind("unknown_field", 3, "ten answers with a field nobody knows", _at_venue("unknown_field", count=10), LIVE),
+    Kind("unknown_word", 3, "a word nobody knows", _at_venue("unknown_enum"), LIVE),
+    Kind("clock_ahead", 3, "the venue's clock 8 s ahead", _at_market("clock_skew", seconds=8), LIVE),
+    Kind("clock_behind", 3, "the venue's clock 8 s behind", _at_market("clock_skew", seconds=-8), LIVE),
     Kind("incomplete_history", 8, "the history answers an error twice", _at_venue("incomplete", count=2), LIVE),
     Kind("book_gap", 6, "a book message is left out", _at_market("skip_sequence"), LIVE),
     Kind("frozen_book", 3, "no book messages for 6 s", _at_market("freeze_book", seconds=6), LIVE),

@@ -18,17 +18,17 @@ _SHARED_ACCOUNTS = 2  # bots on one account: one for each market of the simulato
 # (our symbol, the venue's, spot, order size, limit)
 _MARKETS: dict[str, tuple[tuple[str, str, bool, str, str], ...]] = {
     "backpack": (
-        ("SOL-USDC", "SOL_USDC", True, "0.1", "1.2"),
-        ("SOL-PERP", "SOL_USDC_PERP", False, "0.1", "1.2"),
+        ("SOL-USDC", "SOL_USDC", True, "0.1", "0.45"),
+        ("SOL-PERP", "SOL_USDC_PERP", False, "0.1", "0.45"),
     ),
     "thalex": (
-        ("BTC-PERP", "BTC-PERPETUAL", False, "0.01", "0.12"),
-        ("BTC-27DEC30", "BTC-27DEC30", False, "0.01", "0.12"),
+        ("BTC-PERP", "BTC-PERPETUAL", False, "0.01", "0.045"),
+        ("BTC-27DEC30", "BTC-27DEC30", False, "0.01", "0.045"),
     ),
     "paper": (
-        ("SOL-USDC", "SOL-USDC", True, "0.1", "1.2"),
-        ("BTC-USDT", "BTC-USDT", True, "0.001", "0.012"),
-        ("SOL-PERP", "SOL-PERP", False, "0.1", "1.2"),
+        ("SOL-USDC", "SOL-USDC", True, "0.1", "0.45"),
+        ("BTC-USDT", "BTC-USDT", True, "0.001", "0.0045"),
+        ("SOL-PERP", "SOL-PERP", False, "0.1", "0.45"),
     ),
 }
 

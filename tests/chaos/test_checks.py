@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +15,16 @@ from core.market.order import Fill, Side
 from core.market.position import Position
 from core.trading.ledger import Ledger
 from tests.chaos import checks
-from tests.chaos.books import FillFact, LedgerBook, OpenOrder, RunFacts, VenueBook, read_ledger, read_runs
+from tests.chaos.books import (
+    FillFact,
+    LedgerBook,
+    OpenOrder,
+    RunFacts,
+    VenueBook,
+    incarnation_of,
+    read_ledger,
+    read_runs,
+)
 from tests.chaos.kinds import KINDS
 from tests.chaos.plan import MOST_AT_ONCE, make_plan
 from tests.chaos.processes import Found
@@ -23,7 +33,7 @@ from tests.chaos.roster import roster
 from tests.chaos.watch import Tally
 
 BOTS = roster(2, 1, 1)
-BOT = BOTS[1]  # a perpetual, limit 1.2
+BOT = replace(BOTS[1], max_position=Decimal("1.2"))  # a perpetual
 BUY = FillFact("buy", Decimal("150"), Decimal("0.5"), Decimal("0.01"))
 SELL = FillFact("sell", Decimal("151"), Decimal("0.2"), Decimal("0.01"))
 ASK = OpenOrder("7", "sell", Decimal("152"), Decimal("0.1"))
@@ -81,6 +91,22 @@ def test_a_position_alone_can_pass_the_limit() -> None:
 
 def test_an_order_that_outlived_its_worker_is_named() -> None:
     assert checks.survivors(BOT, VENUE, {"7", "6"}) == [f"{BOT.name}: order 7 outlived its worker"]
+
+
+@pytest.mark.parametrize(("worker", "incarnation", "wrong"), [(9, 4, 1), (9, 5, 0), (8, 4, 0), (None, 4, 0)])
+def test_an_order_of_a_dead_worker_that_rests_when_its_successor_lives_is_named(
+    worker: int | None, incarnation: int, wrong: int
+) -> None:
+    book = VenueBook((OpenOrder("7", "buy", Decimal(1), Decimal("0.1"), incarnation),))
+    assert len(checks.born_before_swept(BOT, book, checks.Dead(8, 4), worker)) == wrong
+
+
+@pytest.mark.parametrize(
+    ("client_order_id", "incarnation"),
+    [("mkq9e3o735000010000009", 1), ("mkq9e3o73500010000000a", 32), (str(871 << 22 | 8200), 2), ("x", 0), ("", 0)],
+)
+def test_the_worker_that_sent_an_order_is_read_off_its_id(client_order_id: str, incarnation: int) -> None:
+    assert incarnation_of(client_order_id) == incarnation
 
 
 def test_two_processes_with_one_ledger_are_named() -> None:
@@ -167,9 +193,9 @@ def test_sqlite_files_can_be_read_while_their_owner_has_them(tmp_path: Path) -> 
     owner.execute("PRAGMA locking_mode=EXCLUSIVE")
     owner.execute("PRAGMA journal_mode=WAL")
     owner.execute("CREATE TABLE meta (key, value)")
-    owner.execute("CREATE TABLE orders (venue_order_id, side, price, size, filled)")
+    owner.execute("CREATE TABLE orders (venue_order_id, client_order_id, side, price, size, filled)")
     owner.execute("CREATE TABLE fills (trade_id, side, price, size, fee)")
-    owner.execute("INSERT INTO orders VALUES ('o1', 'buy', '150', '0.3', '0.1')")
+    owner.execute("INSERT INTO orders VALUES ('o1', 'mkq9e3o73500003000000a', 'buy', '150', '0.3', '0.1')")
     found = read_paper(tmp_path, bot)
     owner.close()
-    assert found.orders == (OpenOrder("o1", "buy", Decimal("150"), Decimal("0.2")),)
+    assert found.orders == (OpenOrder("o1", "buy", Decimal("150"), Decimal("0.2"), 3),)

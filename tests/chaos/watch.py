@@ -11,14 +11,15 @@ from random import Random
 from typing import Any
 
 from tests.chaos.arena import Arena
-from tests.chaos.books import FillFact, VenueBook, venue_book
-from tests.chaos.checks import limit_passed, owners_doubled
+from tests.chaos.books import FillFact, VenueBook, read_paper, venue_book
+from tests.chaos.checks import Dead, born_before_swept, limit_passed, owners_doubled
 from tests.chaos.plan import Strike
 from tests.chaos.roster import BotSpec
 
 _TICK_S, _LOOK_S, _MOVE_S = 0.2, 0.5, 3.0
 _MOVE_BPS = 20
 _LATELY_S = 5.0
+_PAPER_LOOKS = 4  # the files of paper venues are copied to be read, so at each fourth look only
 _NEWEST_FILLS = 40  # asked for at each look; more than that at once are read in full
 
 
@@ -84,6 +85,7 @@ class Watch(threading.Thread):
         self._tallies = {bot.name: Tally() for bot in arena.bots}
         self._counts: dict[str, int] = {}
         self._prices: dict[tuple[str, str], Decimal] = {}
+        self._dead: dict[str, Dead] = {}  # bot -> its last worker that was made to die
         self.moves = True  # whether prices are moved
         self._zygote: int | None = None
         self._end = threading.Event()
@@ -126,9 +128,20 @@ class Watch(threading.Thread):
         found = self.arena.processes(owners=True)
         self._zygote = next((one.pid for one in found if one.role == "zygote"), None)
         self._note(owners_doubled(found))
+        workers = {one.bot: one.pid for one in found if one.role == "worker"}
         for bot, book in self._books():
-            self._note(limit_passed(bot, book))
+            self.check(bot, book, workers.get(bot.name))
+        if self.look_count % _PAPER_LOOKS == 0:
+            for bot in self.arena.bots:
+                if bot.is_paper:
+                    self.check(bot, read_paper(self.arena.home.state, bot), workers.get(bot.name))
         self.look_count += 1
+
+    def check(self, bot: BotSpec, book: VenueBook, worker: int | None) -> None:
+        """Hold one book against what must be true at any moment; `worker` lived before it was read."""
+        self._note(limit_passed(bot, book))
+        if bot.name in self._dead:
+            self._note(born_before_swept(bot, book, self._dead[bot.name], worker))
 
     def _books(self) -> Iterable[tuple[BotSpec, VenueBook]]:
         for venue, sim in self.arena.sims.items():
@@ -155,6 +168,12 @@ class Watch(threading.Thread):
         self.violations += [f"{stamp} {line}" for line in violations]
 
     # -- asked by the driver ----------------------------------------------------------------------------------------
+    def doomed(self, bot: BotSpec, pid: int | None, book: VenueBook) -> None:
+        """Note that a worker is about to die, and what it has at the venue."""
+        sent = [order.incarnation for order in book.orders]
+        if pid is not None and sent:
+            self._dead[bot.name] = Dead(pid, max(sent))
+
     def hit(self, injury: Injury) -> None:
         """Begin to wait for the end of an injury. Whoever is hit again recovers from the later one."""
         with self._lock:
