@@ -18,7 +18,9 @@ from core.rotating_file import RotatingFile
 class ProcessLogs:
     """Of a worker or sweeper `name` is the bot's, of the daemon `daemon`."""
 
-    def __init__(self, folder: Path, name: str, rules: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, folder: Path, name: str, rules: Mapping[str, Any] | None = None, captures: bool = True) -> None:
+        """`captures`: stdout and stderr are a file of ours, not somebody's who reads them (a service manager's)."""
+        self._captures = captures
         self._path = folder / f"{name}.log"
         self._name = name
         self._retention = Retention.from_plain(rules or {})
@@ -46,7 +48,7 @@ class ProcessLogs:
         """Do what is due, about once a second; True when stdout and stderr lead to another file than before."""
         if self._file is not None:
             self._file.tend()
-        return self.output.tend()
+        return self._captures and self.output.tend()
 
     def close(self) -> None:
         """Write what is held back; nothing is logged or printed after it."""

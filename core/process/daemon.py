@@ -81,7 +81,7 @@ def _run(paths: Paths, arguments: dict[str, Any], say: Announcement) -> int:
             pid = other.pid if other else "unknown"
             say(_refusal(f"already running for this home as pid {pid}; use `status`, or `stop` it first"))
             return exit_statuses.REFUSED
-        logs = ProcessLogs(home.log, "daemon")
+        logs = ProcessLogs(home.log, "daemon", captures=arguments["ready_fd"] is not None)
         logs.open_log()
         home.identity()
     except OSError as exc:
@@ -104,7 +104,7 @@ def _try_state(fd: int) -> int:
 def _go_on(arguments: dict[str, Any]) -> int:
     """Go on as the same process with new code: children, lock, sockets and records are those of before the exec."""
     paths, state_fd = Paths.from_plain(arguments), int(arguments["state_fd"])
-    logs = ProcessLogs(paths.home.log, "daemon")
+    logs = ProcessLogs(paths.home.log, "daemon", captures="NOTIFY_SOCKET" not in os.environ)
     logs.open_log()
     state = CarriedState.read(state_fd)
     os.close(state_fd)

@@ -272,7 +272,7 @@ def test_a_reload_starts_what_is_new_restarts_what_changed_and_stops_what_is_gon
     gone = fleet.add("gone", exchange_config={"seed": 3})
     fleet.start().quoting("same", "changed", "gone")
     before = {row["name"]: row["pid"] for row in fleet.status()["bots"]}
-    fleet.add("changed", exchange_config={"seed": 2}, strategy_config={"layers": 2})
+    fleet.add("changed", exchange_config={"seed": 2}, daemon_config={"nice": 1})
     fleet.add("new", exchange_config={"seed": 4})
     gone.unlink()
     fleet.run("reload")

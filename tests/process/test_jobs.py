@@ -221,4 +221,4 @@ def test_the_ledger_of_a_quoting_bot_is_backed_up(fleet: JobFleet) -> None:
     assert fleet.bot("one")["pid"] == worker
     lines = [json.loads(line) for line in (fleet.home.log / "copies.log").read_text().splitlines()]
     assert any(line["event"] == "backup_ended" and line["copied"] == ["one"] for line in lines)
-    assert {line["component"] for line in lines} == {"process", "job"}
+    assert {line["component"] for line in lines} == {"process"}

@@ -17,6 +17,7 @@ from core.process.leg_sweeps import LegSweeps
 from core.process.legs import LEDGER_NAME
 from core.process.run_record import RunRecord
 from core.process.sweep import sweep, sweep_answer
+from core.process_logs import ProcessLogs
 from core.trading.ledger import Ledger
 from tests.process.live_parts import LiveVenue, bot_config, use_live_venue
 from utils.env import MissingVariables
@@ -144,7 +145,8 @@ def test_a_refusal_during_a_sweep_is_told_without_the_key(home: Home, monkeypatc
     monkeypatch.setattr(kind, "request_report", refuse)
     config = bot_config(home, "bot", api_key="${SWEPT_KEY}")
     RunRecord(config, 1, clean=False).write(home.bot_state("bot"))
-    answer = sweep_answer(home, config, lambda: {"SWEPT_KEY": "hunter2hunter2"}, lambda _seconds: None)
+    secrets, logs = {"SWEPT_KEY": "hunter2hunter2"}, ProcessLogs(home.log, "bot")
+    answer = sweep_answer(home, config, lambda: secrets, lambda _seconds: None, logs)
     assert (answer["confirmed"], answer["auth"]) == (False, True)
     assert answer["reason"] == "19: key *** is not accepted"
 

@@ -20,7 +20,8 @@ from core.market.order import Order, Side
 from core.process import channel
 from core.process.child_setup import SignalFlags
 from core.process.rate_leases import RateLeases
-from core.process.worker import Worker
+from core.process.worker import Task, Worker
+from core.process_logs import ProcessLogs
 from core.trading.ledger import Ledger
 from core.trading.trading_loop import LoopExit
 from tests.process.live_parts import LiveVenue, LiveWorker, bot_config, use_live_venue
@@ -205,7 +206,8 @@ def test_what_the_supervisor_lends_reaches_the_client(
 def test_the_reason_of_an_end_is_told_without_the_key(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     use_live_venue(monkeypatch)
     ours, theirs = channel.pair()
-    worker = Worker(theirs, SignalFlags(), home, bot_config(home, "one", api_key="${ENDED_KEY}"), False)
+    worker = Worker(theirs, SignalFlags(), home, bot_config(home, "one", api_key="${ENDED_KEY}"), Task())
+    worker.logs = ProcessLogs(home.log, "one")
     end = LoopExit(DONE, "key hunter2hunter2 was named", True, ())
     monkeypatch.setattr(worker, "_own_and_trade", lambda _resolved: end)
     assert worker.run({"ENDED_KEY": "hunter2hunter2"}) == DONE

@@ -22,6 +22,7 @@ from tests.process.fleet_parts import Fleet
 
 SECRET = "s3cr3t-value-of-a-key-0815"
 ALL = 10**6
+KEEP_ALL = 10_000  # rotated files
 SECOND_H = 1 / 3600
 
 # Every interpreter of the fleet runs this; the zygote imports the strategy, and every worker has it patched.
@@ -102,7 +103,7 @@ PRINTING = f"""
 
 def test_a_bot_that_floods_its_stdout_fills_files_of_bounded_size_and_loses_no_line(fleet: Fleet, start: Start) -> None:
     fleet.add("one", strategy_config={"interval_s": 0.1}, exchange_config={"api_secret": "${PAPER_SECRET}"})
-    start(PRINTING, max_bytes=20_000, keep_files=ALL)
+    start(PRINTING, max_bytes=20_000, keep_files=KEEP_ALL)
     fleet.quoting("one")
     worker = fleet.bot("one")["pid"]
     open_files = len(os.listdir(f"/proc/{worker}/fd"))
@@ -163,7 +164,7 @@ def test_a_bot_that_logs_in_a_loop_is_throttled_and_its_errors_come_through(flee
 
 def test_daemon_log_and_output_are_rotated_by_time_and_the_zygote_goes_along(fleet: Fleet, start: Start) -> None:
     fleet.add("one")
-    start(rotate_hours=SECOND_H, keep_files=ALL)
+    start(rotate_hours=SECOND_H, keep_files=KEEP_ALL)
     fleet.quoting("one")
     zygote = fleet.zygote_pid()
     for path in (fleet.home.log / "daemon.out", fleet.home.log / "daemon.log"):
@@ -188,7 +189,7 @@ def test_daemon_log_and_output_are_rotated_by_time_and_the_zygote_goes_along(fle
 
 def test_a_bots_log_of_many_files_is_followed_without_a_gap(fleet: Fleet, start: Start) -> None:
     fleet.add("one", strategy_config={"interval_s": 0.1, "decision_log": "all"})
-    start(max_bytes=10_000, keep_files=ALL, rotate_hours=SECOND_H)
+    start(max_bytes=10_000, keep_files=KEEP_ALL, rotate_hours=SECOND_H)
     fleet.quoting("one")
     fleet.until(lambda: len(rotated_files(fleet.home.log, "one.log")) >= 4, 40)
     fleet.run("stop")

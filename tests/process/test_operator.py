@@ -110,7 +110,7 @@ def test_flatten_works_with_the_daemon_down(fleet: Fleet) -> None:
 
 def test_a_job_is_neither_closed_nor_paused_and_does_not_keep_flatten_from_its_end(fleet: Fleet) -> None:
     fleet.add("one")
-    job = {"kind": "job", "metadata": {"name": "beats"}, "job_config": {"job": "heartbeat"}}
+    job = {"kind": "job", "metadata": {"name": "beats"}, "daemon_config": {}, "job_config": {"job": "heartbeat"}}
     (fleet.home.active / "beats.json").write_text(json.dumps(job))
     fleet.start().quoting("one")
     fleet.until(lambda: fleet.bot("beats")["state"] == "RUNNING")
