@@ -98,5 +98,5 @@ def test_words_for_bots_and_garbage_change_nothing(line: Line) -> None:
     assert not line.context.stop_asked
 
 
-def test_a_job_logs_under_a_component_of_its_own(line: Line) -> None:
-    assert line.context.log is logging.getLogger("makerd.job")
+def test_a_job_logs_as_a_process(line: Line) -> None:
+    assert line.context.log is logging.getLogger("makerd.process")

@@ -76,7 +76,8 @@ def test_a_scheduled_job_runs_again_and_again_and_is_healthy_while_it_waits(flee
     assert "seldom: next run in 3" in table
     assert fleet.run("bot", "start", "seldom").returncode == 0  # now, without waiting for the clock
     fleet.until(lambda: len(fleet.runs("seldom")) == 2)
-    assert set(fleet.states_of("often")) == {"STARTING", "RUNNING", "BACKOFF", "STOPPED"}
+    states = set(fleet.states_of("often")) - {"STOPPING"}  # where the stop met it while it ran
+    assert states == {"STARTING", "RUNNING", "BACKOFF", "STOPPED"}
 
 
 def test_a_stop_ends_a_waiting_job_at_once_and_the_others_go_on(fleet: JobFleet) -> None:
