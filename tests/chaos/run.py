@@ -7,6 +7,7 @@ are printed, and the folder of the run is kept.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -44,6 +45,7 @@ def main(
     watch = Watch(arena, seed)
     driver = Driver(arena, watch)
     began_s, failed = time.monotonic(), True
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # leave nothing behind
     try:
         arena.build()
         driver.run(plan, limit_s)
