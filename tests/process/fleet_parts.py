@@ -146,8 +146,7 @@ class Fleet:
         self.remember()
         if holder(self.home.run) is not None:
             self.run("stop", timeout=60)
-        for pid in self.living():
-            os.kill(pid, signal.SIGKILL)
+        kill_all(self.living())
 
 
 def kill_all(pids: Iterable[int]) -> None:

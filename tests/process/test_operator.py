@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 from core.process.control import call
-from tests.process.fleet_parts import Fleet
+from tests.process.fleet_parts import Fleet, kill_all
 
 CALM = {"interval_s": 60, "requote_bps": 0, "price_tolerance_pct": 50, "spread_pct": 4}  # far from any fill
 
@@ -97,9 +97,7 @@ def test_flatten_works_with_the_daemon_down(fleet: Fleet) -> None:
     fleet.add("one")
     fleet.add("two", exchange_config={"seed": 2})
     fleet.start().quoting("one", "two")
-    pids = fleet.remember()
-    for pid in sorted(pids):
-        os.kill(pid, signal.SIGKILL)
+    kill_all(fleet.remember())
     fleet.until(lambda: not fleet.living())
     assert fleet.open_paper_orders()
     done = fleet.run("flatten", "--all", timeout=100)
