@@ -79,12 +79,22 @@ class Arena:
         self.home.env_file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
         self.home.env_file.chmod(0o600)
 
-    def write_config(self, bot: BotSpec, **strategy: Any) -> None:
-        """Write a bot's config, with some keys of its strategy changed."""
+    def write_config(self, bot: BotSpec) -> None:
+        """Write a bot's config."""
         sim = self.sims.get(bot.venue)
         addresses = {key: sim.hello[key] for key in ("base_url", "ws_url")} if sim else {}
         plain = config_of(bot, addresses, self.order_file(bot))
-        plain["strategy_config"].update(strategy)
+        self.config_file(bot).write_text(json.dumps(plain, indent=1))
+
+    def config(self, bot: BotSpec) -> dict[str, Any]:
+        """Read a bot's config."""
+        plain: dict[str, Any] = json.loads(self.config_file(bot).read_text())
+        return plain
+
+    def change_config(self, bot: BotSpec, section: str, key: str, value: object) -> None:
+        """Write a bot's config with one key changed."""
+        plain = self.config(bot)
+        plain[section][key] = value
         self.config_file(bot).write_text(json.dumps(plain, indent=1))
 
     def config_file(self, bot: BotSpec) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import time
 from collections.abc import Callable
@@ -253,19 +252,17 @@ def _stop_and_start(arena: Arena, bot: BotSpec, draw: float) -> None:
 
 def _started(arena: Arena, bot: BotSpec) -> None:
     """Start a bot; the last word of this fault must get through, or nobody wants the bot up any more."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            arena.ask("bot", action="start", names=[bot.name])
-            return
-        except (ControlRefused, DaemonDown):
-            time.sleep(0.2)
-    raise AssertionError(f"{bot.name} could not be started again")
+    _insist(arena, "bot", action="start", names=[bot.name])
 
 
-def _change_config(arena: Arena, bot: BotSpec, draw: float) -> None:
-    arena.write_config(bot, spread_pct=round(0.04 + 0.03 * draw, 4))
-    _reload(arena)
+def _change_live_key(arena: Arena, bot: BotSpec, draw: float) -> None:
+    arena.change_config(bot, "strategy_config", "spread_pct", round(0.04 + 0.03 * draw, 4))
+    _insist(arena, "reload")
+
+
+def _change_restart_key(arena: Arena, bot: BotSpec, _draw: float) -> None:
+    arena.change_config(bot, "daemon_config", "nice", 1 - arena.config(bot)["daemon_config"].get("nice", 0))
+    _insist(arena, "reload")
 
 
 def _break_config(arena: Arena, bot: BotSpec, _draw: float) -> None:
@@ -273,15 +270,22 @@ def _break_config(arena: Arena, bot: BotSpec, _draw: float) -> None:
     path = arena.config_file(bot)
     whole = path.read_text()
     path.write_text(whole[: len(whole) // 2])
-    _reload(arena)
-    path.write_text(whole)
-    json.loads(whole)
-    _reload(arena)
-
-
-def _reload(arena: Arena) -> None:
     with contextlib.suppress(ControlRefused, DaemonDown):
         arena.ask("reload", 90.0)
+    path.write_text(whole)
+    _insist(arena, "reload")
+
+
+def _insist(arena: Arena, verb: str, **args: object) -> None:
+    """Ask until it is heard: the daemon may be gone, or busy, by another fault."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            arena.ask(verb, 90.0, **args)
+            return
+        except (ControlRefused, DaemonDown):
+            time.sleep(0.2)
+    raise AssertionError(f"{verb} {args} was not heard")
 
 
 # ---------------------------------------------------------------- the table
@@ -337,7 +341,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("book_gap", 6, "a book message is left out", _at_market("skip_sequence"), LIVE),
     Kind("frozen_book", 3, "no book messages for 6 s", _at_market("freeze_book", seconds=6), LIVE),
     Kind("expired_login", 5, "sessions are signed out", _at_venue("expire_token"), THALEX),
-    Kind("config_change", 12, "a changed config, `reload`", _change_config, ALL, replaces=True),
+    Kind("live_change", 8, "a changed live key, `reload`", _change_live_key, ALL),
+    Kind("restart_change", 8, "a changed restart key, `reload`", _change_restart_key, ALL, replaces=True),
     Kind("broken_config", 4, "a config cut in half, `reload`, mended, `reload`", _break_config, ALL),
     Kind("bot_restart", 10, "`restart NAME`", _operator("restart"), ALL, replaces=True),
     Kind("bot_stop_start", 10, "`bot stop`, `bot start`", _stop_and_start, ALL, replaces=True),
