@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Time is no argument: a loaded machine may take ten times as long. Whether a change may land must not hang on the
@@ -12,3 +13,12 @@ _PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("desk", **_PATIENT)
 settings.register_profile("landing", derandomize=True, print_blob=True, **_PATIENT)
 settings.load_profile("landing" if os.environ.get("CI") else "desk")
+
+# Folders whose tests wait for real processes and sockets, the longest first: begun last, they would end alone.
+_BEGUN_FIRST = ("conformance", "process", "chaos", "simulator", "venues", "transport", "trading")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the files that wait long begin first; the order within a file stays."""
+    places = {folder: place for place, folder in enumerate(_BEGUN_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(places)))

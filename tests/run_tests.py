@@ -11,7 +11,7 @@ TESTS = Path(__file__).resolve().parent
 SUITES = sorted(path.name for path in TESTS.iterdir() if path.is_dir() and any(path.glob("test_*.py")))
 
 # Most tests of processes and sockets wait more than they work. A file stays in one process: it may share a simulator.
-SIDE_BY_SIDE = ("-n", "4", "--dist", "loadfile")
+SIDE_BY_SIDE = ("-n", "6", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def main(arguments: list[str]) -> int:
