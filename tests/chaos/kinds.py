@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.process.control import ControlRefused, DaemonDown
 from tests.chaos.arena import Arena
-from tests.chaos.processes import freeze, send
+from tests.chaos.processes import freeze, is_stopped, send
 from tests.chaos.roster import BotSpec
 from tests.sim_process import SimRefusedRequest
 
@@ -166,9 +166,10 @@ def _restart_daemon(arena: Arena, _bot: BotSpec, _draw: float) -> None:
 
 
 def _pause_machine(arena: Arena, _bot: BotSpec, draw: float) -> None:
+    stay = {found.pid for found in arena.processes() if is_stopped(found.pid)}  # by another fault: that one goes on
     stopped = freeze(arena.tree)
     time.sleep(2.2 + 2 * draw)
-    send(stopped, signal.SIGCONT)
+    send((pid for pid in stopped if pid not in stay), signal.SIGCONT)
 
 
 def _fill_disk(arena: Arena, bot: BotSpec, draw: float) -> None:

@@ -88,3 +88,11 @@ def freeze(tree: Path) -> list[int]:
         send(new, signal.SIGSTOP)
         stopped |= new
     return sorted(stopped)
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether a process was stopped by a signal."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
