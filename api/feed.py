@@ -1,4 +1,4 @@
-"""What a paper venue trades on: book pictures at a fixed interval and every trade print, as a function of time.
+"""What a paper venue trades on: pictures of the book, or its every change, and every trade print, by time.
 
 A position is a time in ns since the feed's beginning; a feed never ends. It has no clock: who owns it says how far
 it may go. Both feeds are built from blocks of equal length, and any block can be entered without the ones before it.
@@ -28,6 +28,7 @@ class Picture(NamedTuple):
     number: int  # grows by one with each picture of the feed
     bids: Levels
     asks: Levels
+    is_whole: bool = False  # it has every level, and changes follow, not pictures
 
 
 class Print(NamedTuple):
@@ -39,20 +40,30 @@ class Print(NamedTuple):
     aggressor: Side
 
 
+class BookChange(NamedTuple):
+    """What became of one price at a moment; without a side the whole book is forgotten, and follows anew."""
+
+    at_ns: int
+    number: int  # grows with each change and print of the feed
+    side: Side | None
+    price_ticks: int
+    size_lots: int
+
+
 class Feed(Protocol):
-    """A source of pictures and prints."""
+    """A source of pictures or changes, and prints."""
 
     def seek(self, position_ns: int) -> Picture:
         """Go to a position and return the picture in force there; `next` goes on behind it."""
         ...
 
-    def next(self, until_ns: int) -> Picture | Print | None:
+    def next(self, until_ns: int) -> Picture | Print | BookChange | None:
         """Return the next event that is not after `until_ns`, None when there is none yet."""
         ...
 
     @property
     def next_picture_ns(self) -> int:
-        """Return the position of the next picture."""
+        """Return the position of the next picture; of a feed of changes, where the next one is to be taken."""
         ...
 
 

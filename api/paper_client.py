@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from api.base_client import Capabilities, ClientContext, ExchangeClient, Inbox
 from api.feed import Feed, SilentFeed
 from api.market_facts import Market, market_from_text
 from api.paper_settings import PaperSettings
-from api.paper_store import PaperStore, store_path
+from api.paper_store import PaperStore, VenueStore, store_path
 from api.paper_venue import PaperVenue
 from core.market.events import BookUpdate, LinkDown, LinkUp
 from core.market.order import Order
@@ -35,6 +35,7 @@ class PaperClient(ExchangeClient):
 
     per_home = True
     embedded = True
+    venue_class: ClassVar[type[PaperVenue]] = PaperVenue
 
     def __init__(self, config: Mapping[str, Any], context: ClientContext) -> None:
         super().__init__(config, context)
@@ -74,7 +75,7 @@ class PaperClient(ExchangeClient):
         else:
             store = self._open_store(market.symbol)
         try:
-            self._venue = PaperVenue(
+            self._venue = self.venue_class(
                 store, self._settings, market, feed, leg, inbox.put, context.utc_ns(), context.now_ns()
             )
         except BaseException:
@@ -87,17 +88,20 @@ class PaperClient(ExchangeClient):
         market = self._settings.find_market(self.context.symbol, self.context.data_dirs)
         return market, self._settings.open_feed(market, self.context.data_dirs)
 
-    def _open_store(self, symbol: str) -> PaperStore:
+    def _open_store(self, symbol: str) -> VenueStore:
+        return self._open_file(symbol)
+
+    def _open_file(self, symbol: str) -> PaperStore:
         context = self.context
         path = store_path(context.state_dir, context.exchange, context.account, symbol)
         return PaperStore(path, f"process {os.getpid()} (bot {context.bot_name})")
 
-    def _open_without_feed(self, problem: MakerdError) -> tuple[Market, Feed, PaperStore]:
+    def _open_without_feed(self, problem: MakerdError) -> tuple[Market, Feed, VenueStore]:
         """Open an account that exists although its feed is gone, so that its orders can be listed and cancelled."""
         context, symbol = self.context, self.context.symbol
         if not store_path(context.state_dir, context.exchange, context.account, symbol).exists():
             raise problem
-        store = self._open_store(symbol)
+        store = self._open_file(symbol)
         try:
             text = store.market_text()
             if text is None:
@@ -165,7 +169,7 @@ class PaperClient(ExchangeClient):
         elapsed_ns = max(venue.time.elapsed(now_ns), venue.played_ns)
         if elapsed_ns - venue.played_ns > _MAX_GAP_NS:
             self._resume_after_gap(venue, elapsed_ns)
-        if not self._advance(venue, elapsed_ns, now_ns):
+        if not self._advance(venue, elapsed_ns):
             return now_ns
         venue.retry_unsaved()
         self._publish_book(venue, now_ns)
@@ -174,17 +178,30 @@ class PaperClient(ExchangeClient):
         self._asked.clear()
         return venue.time.now_at(self._next_due_ns(venue, elapsed_ns))
 
-    def _advance(self, venue: PaperVenue, elapsed_ns: int, now_ns: int) -> bool:
+    def run_ahead(self, until_ns: int) -> int:
+        """Play on until something of ours happens, to `until_ns` of the loop's clock at most; return when that was.
+
+        For a clock that is simulated: nobody can act before the moment that is returned, so nothing is missed.
+        """
+        venue = self._opened()
+        stop_ns = venue.time.elapsed(until_ns)
+        if self._on_the_way:
+            stop_ns = min(stop_ns, self._on_the_way[0][0])
+        while venue.played_ns < stop_ns and not venue.play(stop_ns, _MAX_EVENTS_PER_POLL, stop_at_fill=True):
+            pass
+        return venue.time.now_at(venue.played_ns)
+
+    def _advance(self, venue: PaperVenue, elapsed_ns: int) -> bool:
         """Play feed and messages in the order of time; False when there is more to do than fits one call."""
         budget = _MAX_EVENTS_PER_POLL
         while self._on_the_way and self._on_the_way[0][0] <= elapsed_ns:
             due_ns, arrive = self._on_the_way[0]
-            budget = venue.play(due_ns, now_ns, budget)
+            budget = venue.play(due_ns, budget)
             if not budget:
                 return False
             self._on_the_way.popleft()
             arrive(venue, due_ns)
-        return venue.play(elapsed_ns, now_ns, budget) > 0
+        return venue.play(elapsed_ns, budget) > 0
 
     def _next_due_ns(self, venue: PaperVenue, elapsed_ns: int) -> int:
         due_ns = max(venue.next_picture_ns, self._publish_from_ns)
@@ -205,7 +222,9 @@ class PaperClient(ExchangeClient):
         if not self._publishing or not fresh:
             return
         self._published = venue.picture_number
-        if self._settings.speed > 1:
+        if venue.shows_changes:
+            self._publish_from_ns = venue.next_picture_ns
+        elif self._settings.speed > 1:
             self._publish_from_ns = venue.played_ns + self._settings.interval_ns
         self._inbox.put(BookUpdate(self._leg, venue.book(now_ns)))
 

@@ -8,6 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from api.event_feed import EventFeed
+from api.event_file import SUFFIX as EVENTS
+from api.event_file import open_events
 from api.feed import Feed
 from api.market_facts import Market, as_amount
 from api.replay_feed import find_recording, market_of, open_replay
@@ -35,6 +38,8 @@ class PaperSettings:
     taker_fee_bps: Decimal = Decimal(5)
     initial_balances: Mapping[str, Decimal] = field(default_factory=dict)
     max_open_orders: int = 200
+    queue_model: str = "power3"
+    queue_exponent: float = 3.0
     synthetic_start_price: Decimal | None = None
     synthetic_volatility_bps: float = 1.0
     synthetic_trades_per_s: float = 2.0
@@ -57,14 +62,21 @@ class PaperSettings:
     @property
     def rules(self) -> MatchingRules:
         """Return how the venue fills."""
-        return MatchingRules(self.fill_model, self.touch_prob, self.print_band_pct, self.max_open_orders)
+        return MatchingRules(
+            self.fill_model,
+            self.touch_prob,
+            self.print_band_pct,
+            self.max_open_orders,
+            self.queue_model,
+            self.queue_exponent,
+        )
 
     def find_market(self, symbol: str, data_dirs: Sequence[str]) -> Market:
         """Return the market of `symbol`. Raises ConfigError (feed) and NotListed."""
         if self.feed == "synthetic":
             listed = list(MARKETS.values())
         elif self.feed.startswith(_REPLAY):
-            listed = [market_of(self._recording(data_dirs))]
+            listed = [recorded_market(self._recording(data_dirs))]
         else:
             raise ConfigError(f"the feed {self.feed!r} is neither 'synthetic' nor 'replay:FILE'")
         for market in listed:
@@ -77,7 +89,10 @@ class PaperSettings:
         """Return the feed of a market; a recording is compiled when needed. Raises ConfigError."""
         if self.feed.startswith(_REPLAY):
             cache = Path(data_dirs[0]) / "cache"
-            return open_replay(self._recording(data_dirs), market, self.interval_ns, self.book_depth, cache)
+            recording = self._recording(data_dirs)
+            if recording.suffix == EVENTS:
+                return EventFeed(open_events(recording).rows, self.interval_ns)
+            return open_replay(recording, market, self.interval_ns, self.book_depth, cache)
         return SyntheticFeed(
             market,
             self.synthetic_start_price or START_PRICES[market.symbol],
@@ -113,6 +128,11 @@ class PaperSettings:
 
     def _recording(self, data_dirs: Sequence[str]) -> Path:
         return find_recording(self.feed.removeprefix(_REPLAY), data_dirs)
+
+
+def recorded_market(recording: Path) -> Market:
+    """Return the market of a recording or an event file. Raises ConfigError."""
+    return open_events(recording).market if recording.suffix == EVENTS else market_of(recording)
 
 
 def _amounts(plain: Mapping[str, Any]) -> dict[str, Decimal]:

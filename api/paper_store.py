@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from core.market.instrument import Instrument
@@ -69,6 +70,24 @@ class Change:
     saved: list[Order] = field(default_factory=list)  # open orders that are new or partly filled
     closed: set[str] = field(default_factory=set)  # client order ids
     fills: list[Fill] = field(default_factory=list)
+
+
+class VenueStore(Protocol):
+    """What a venue needs of its memory."""
+
+    def load(
+        self, instrument: Instrument, utc_ns: int, starting_balances: Mapping[str, Decimal], market_text: str
+    ) -> StoredVenue:
+        """Read the venue, giving birth to it first when it is new. Raises VenueUnreachable."""
+
+    def commit(self, change: Change) -> None:
+        """Write a step, all of it or nothing. Raises StoreFailed."""
+
+    def fills_after(self, number: int, instrument: Instrument, leg: str) -> tuple[Fill, ...]:
+        """Return the fills behind the `number`-th, oldest first. Raises StoreFailed."""
+
+    def close(self) -> None:
+        """Give it back; twice does no harm."""
 
 
 def store_path(state_dir: str, exchange: str, account: str, symbol: str) -> Path:

@@ -12,15 +12,16 @@ from dataclasses import replace
 from random import Random
 
 from api.base_client import InboxItem
-from api.feed import Feed, Picture, Print
+from api.feed import BookChange, Feed, Picture, Print
 from api.market_facts import Market
 from api.paper_settings import PaperSettings
-from api.paper_store import Change, PaperStore, StoredVenue, StoreFailed, orders_and_closed
+from api.paper_store import Change, StoredVenue, StoreFailed, VenueStore, orders_and_closed
 from api.paper_time import VenueTime
 from core.market.book import OrderBook
+from core.market.displayed import Displayed
 from core.market.events import FillEvent, OrderUpdate, TradePrint
-from core.market.matching import Arrival, EngineState, Matched, MatchingEngine
-from core.market.order import Fill, Order, OrderEvent, OrderState
+from core.market.matching import NOTHING, Arrival, EngineState, Matched, MatchingEngine
+from core.market.order import Fill, Order, OrderEvent, OrderState, Side
 from core.market.reports import VenueReport
 from core.market.sim_account import SimAccount
 
@@ -33,7 +34,7 @@ class PaperVenue:
 
     def __init__(
         self,
-        store: PaperStore,
+        store: VenueStore,
         settings: PaperSettings,
         market: Market,
         feed: Feed,
@@ -55,6 +56,7 @@ class PaperVenue:
         self._retry_ns = 0
         self._store_works = True
         self.prints_wanted = False
+        self._depth = settings.book_depth
         self.go_to(self.time.elapsed(now_ns))
 
     def _engine_of(self, stored: StoredVenue, settings: PaperSettings, market: Market) -> MatchingEngine:
@@ -63,16 +65,23 @@ class PaperVenue:
         random = Random(f"{settings.seed}/{stored.opens}")
         orders = [replace(order, leg=self._leg) for order in stored.orders]
         return MatchingEngine(
-            account, settings.rules, random.random, self._id_prefix, orders, stored.last_order, stored.last_trade
-        )
+            account, settings.rules, random.random, self._id_prefix, orders, stored.last_order, stored.last_trade,
+            self._display(),
+        )  # fmt: skip
+
+    def _display(self) -> Displayed:
+        """Return what keeps the book."""
+        return Displayed()
 
     # -- the market -------------------------------------------------------------------------------------------------
     def go_to(self, elapsed_ns: int) -> None:
         """Take the feed to a time without matching what lies between, only the book found there."""
         before = self._engine.state()
         self._picture = self._feed.seek(self.time.position(elapsed_ns))
+        self._number, self._changed_ns = self._picture.number, self._picture.at_ns
         self.played_ns = elapsed_ns
-        result = self._engine.on_book(self._picture.bids, self._picture.asks, self.time.utc(elapsed_ns))
+        bids, asks, is_whole = self._picture.bids, self._picture.asks, self._picture.is_whole
+        result = self._engine.on_book(bids, asks, self.time.utc(elapsed_ns), is_whole)
         if result.fills:
             self._settle([result], before)
 
@@ -81,8 +90,11 @@ class PaperVenue:
         """Return when the next book picture is due."""
         return self.time.elapsed_at(self._feed.next_picture_ns)
 
-    def play(self, until_ns: int, now_ns: int, budget: int) -> int:
-        """Match up to `budget` events of the feed up to `until_ns` as one step; return what is left of the budget."""
+    def play(self, until_ns: int, budget: int, stop_at_fill: bool = False) -> int:
+        """Match up to `budget` events of the feed up to `until_ns` as one step; return what is left of the budget.
+
+        `stop_at_fill`: go no farther than the first event that fills an order of ours; `played_ns` says how far.
+        """
         before, until = self._engine.state(), self.time.position(until_ns)
         matched: list[Matched] = []
         while budget:
@@ -93,32 +105,60 @@ class PaperVenue:
             budget -= 1
             at_ns = self.time.elapsed_at(event.at_ns)
             self.played_ns = max(self.played_ns, at_ns)
-            result = self._match(event, self.time.utc(at_ns), now_ns)
+            result = self._match(event, at_ns)
             if result.fills:
                 matched.append(result)
+                if stop_at_fill:
+                    budget = max(budget, 1)
+                    break
         if matched:
             self._settle(matched, before)
         return budget
 
-    def _match(self, event: Picture | Print, utc_ns: int, now_ns: int) -> Matched:
+    def _match(self, event: Picture | Print | BookChange, at_ns: int) -> Matched:
+        utc_ns = self.time.utc(at_ns)
+        if isinstance(event, Print):
+            _, price_ticks, size_lots, aggressor = event
+            if self.prints_wanted:
+                local_ns = self.time.now_at(at_ns)
+                self._tell(TradePrint(self._leg, price_ticks, size_lots, aggressor, utc_ns, local_ns))
+            return self._engine.on_print(price_ticks, size_lots, aggressor, utc_ns)
+        self._number, self._changed_ns = event.number, event.at_ns
         if isinstance(event, Picture):
             self._picture = event
-            return self._engine.on_book(event.bids, event.asks, utc_ns)
-        _, price_ticks, size_lots, aggressor = event
-        if self.prints_wanted:
-            self._tell(TradePrint(self._leg, price_ticks, size_lots, aggressor, utc_ns, now_ns))
-        return self._engine.on_print(price_ticks, size_lots, aggressor, utc_ns)
+            return self._engine.on_book(event.bids, event.asks, utc_ns, event.is_whole)
+        if event.side is not None:
+            return self._engine.on_level(event.side, event.price_ticks, event.size_lots, utc_ns)
+        self._engine.on_clear()
+        return NOTHING
 
     def book(self, local_ns: int) -> OrderBook:
-        """Return the newest picture; `local_ns` is the loop's clock."""
-        picture = self._picture
-        venue_ns = self.time.utc(self.time.elapsed_at(picture.at_ns))
-        return OrderBook(picture.bids, picture.asks, picture.number, venue_ns, local_ns)
+        """Return the book as it is now; `local_ns` is the loop's clock."""
+        venue_ns, picture = self.time.utc(self.time.elapsed_at(self._changed_ns)), self._picture
+        if not picture.is_whole:
+            return OrderBook(picture.bids, picture.asks, picture.number, venue_ns, local_ns)
+        bids, asks = (self._engine.shown.top(side, self._depth) for side in Side)
+        return OrderBook(bids, asks, self._number, venue_ns, local_ns)
 
     @property
     def picture_number(self) -> int:
-        """Return the number of the newest picture."""
-        return self._picture.number
+        """Return the number of the newest picture, or of the newest change."""
+        return self._number
+
+    @property
+    def shows_changes(self) -> bool:
+        """Tell whether the feed has every change of the book: pictures are taken of it when they are due."""
+        return self._picture.is_whole
+
+    def mid_ticks(self) -> float:
+        """Return the mid as the matching sees it now."""
+        return self._engine.mid_ticks()
+
+    def best_own(self, side: Side) -> int | None:
+        """Return the best price of our resting orders of a side, None when there is none."""
+        sign = side.sign
+        prices = [sign * order.price_ticks for order in self._engine.orders.values() if order.side is side]
+        return sign * max(prices) if prices else None
 
     # -- messages that arrive ---------------------------------------------------------------------------------------
     def submit(self, orders: Sequence[Order], at_ns: int) -> None:

@@ -26,17 +26,20 @@ from utils.errors import ConfigError
 from utils.files import write_atomic
 
 _MAGIC, _VERSION, _HEADER = 0x6D616B657264, 1, 8
-_SUFFIX = ".csv.gz"
+_SUFFIX, _EVENTS = ".csv.gz", ".events"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAX_SILENCE_NS = 600 * 10**9
 _MAX_PICTURES = 2_000_000
 
 
 def find_recording(name: str, data_dirs: Sequence[str]) -> Path:
-    """Return the recording `name` (with or without its ending) in the first folder that has it. Raises ConfigError."""
+    """Return the recording (its ending may be missing) or event file `name`, of the first folder that has it.
+
+    Raises ConfigError.
+    """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"the recording {name!r} is not a plain file name")
-    file_name = name if name.endswith(_SUFFIX) else name + _SUFFIX
+    file_name = name if name.endswith((_SUFFIX, _EVENTS)) else name + _SUFFIX
     for folder in data_dirs:
         path = Path(folder) / file_name
         if path.is_file():

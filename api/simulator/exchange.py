@@ -35,7 +35,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from api.feed import Feed, Picture
+from api.feed import Feed, Picture, Print
 from api.market_facts import Market
 from api.simulator.exchange_account import SimAccountState
 from api.simulator.exchange_market import SimMarket
@@ -144,7 +144,7 @@ class SimExchange(ExchangeRecords):
             self._match.now_ns = max(self._match.now_ns, market.start_ns + event.at_ns)
             if isinstance(event, Picture):
                 self._show(market, event)
-            else:
+            elif isinstance(event, Print):
                 price_ticks = market.on_tick(event.aggressor.opposite, event.price_ticks + market.offset_ticks)
                 if price_ticks > 0:
                     self._match.on_print(market, price_ticks, event.size_lots, event.aggressor)

@@ -6,9 +6,12 @@ Rules (all fills of resting orders are at the order's own price and pay the make
   price. A trade print of the opposite aggressor beyond its price fills it, too.
 * Model `touch`: a print exactly at the order's price while the order is at or inside its own best price is one
   evaluation; one number is drawn for it, and the order fills when the number is below `touch_prob`.
+* Model `queue`: a print at the order's price by the opposite aggressor first takes those who stand before the order
+  (`queue_position.py`), and fills it with the rest; one beyond its price fills all of it.
 * A print counts only inside the print band around the book before it.
 * No fill is larger than what was displayed or printed, and volume used by one of our orders is not there for the next:
   prints are shared by price, then by arrival; what was taken from a level stays taken while the level is displayed.
+* A feed shows pictures (`on_book`), or a whole book level by level (`on_clear`, `on_level`).
 * A marketable order walks the book and pays the taker fee; the rest is cancelled (IOC) or rests (GTC). Post-only orders
   that would cross on arrival are rejected. Reduce-only orders never fill beyond the position, and go when it is closed.
 
@@ -24,9 +27,10 @@ from enum import Enum
 from core.market.book import Level
 from core.market.displayed import Displayed, Taken
 from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderState, Side
+from core.market.queue_desk import Place, QueueDesk, picture_of, rests_at
 from core.market.sim_account import SimAccount
 
-FILL_MODELS = ("cross", "touch")
+FILL_MODELS = ("cross", "touch", "queue")
 TIMES_IN_FORCE = ("GTC", "IOC")
 
 
@@ -56,13 +60,13 @@ class MatchingRules:
     touch_prob: float = 0.1
     print_band_pct: float = 1.0  # of mid, beyond the best prices
     max_open_orders: int = 200
+    queue_model: str = "power3"  # queue_position.QUEUE_MODELS
+    queue_exponent: float = 3.0
 
 
 def standing_in(shown: Displayed, side: Side, price_ticks: int) -> Standing:
     """Return where a price stands in what is displayed."""
-    bid = shown.bids[0].price_ticks if shown.bids else None
-    ask = shown.asks[0].price_ticks if shown.asks else None
-    return standing(side, price_ticks, bid, ask)
+    return standing(side, price_ticks, shown.best_ticks(Side.BUY), shown.best_ticks(Side.SELL))
 
 
 def is_hit(
@@ -120,6 +124,7 @@ class EngineState:
     last_order: int
     last_trade: int
     taken: Taken
+    places: dict[str, Place]
 
 
 class MatchingEngine:
@@ -134,6 +139,7 @@ class MatchingEngine:
         orders: Iterable[Order] = (),
         last_order: int = 0,
         last_trade: int = 0,
+        shown: Displayed | None = None,
     ) -> None:
         self.account = account
         self.instrument = account.instrument
@@ -141,46 +147,102 @@ class MatchingEngine:
         self.orders: dict[str, Order] = {order.client_order_id: order for order in orders}  # by arrival
         self.last_order, self.last_trade = last_order, last_trade
         self._draw, self._id_prefix = draw, id_prefix
-        self._shown = Displayed()
+        self.shown = shown or Displayed()
+        self.queue = QueueDesk(rules.queue_model, rules.queue_exponent) if rules.fill_model == "queue" else None
 
     # -- state ------------------------------------------------------------------------------------------------------
     def state(self) -> EngineState:
         """Return a copy of everything that `restore` needs."""
-        return EngineState(dict(self.orders), self.account, self.last_order, self.last_trade, dict(self._shown.taken))
+        places = {} if self.queue is None else dict(self.queue.places)
+        taken = dict(self.shown.taken)
+        return EngineState(dict(self.orders), self.account, self.last_order, self.last_trade, taken, places)
 
     def restore(self, state: EngineState) -> None:
         """Go back to `state`; the book and the generator stay where they are."""
         self.orders, self.account = dict(state.orders), state.account
-        self.last_order, self.last_trade, self._shown.taken = state.last_order, state.last_trade, dict(state.taken)
+        self.last_order, self.last_trade, self.shown.taken = state.last_order, state.last_trade, dict(state.taken)
+        if self.queue is not None:
+            self.queue.places = dict(state.places)
 
     def mid_ticks(self) -> float:
         """Return the mid of the newest picture, the side there is, or 0."""
-        return self._shown.mid_ticks()
+        return self.shown.mid_ticks()
 
     # -- market data ------------------------------------------------------------------------------------------------
-    def on_book(self, bids: Sequence[Level], asks: Sequence[Level], venue_ns: int) -> Matched:
+    def on_book(self, bids: Sequence[Level], asks: Sequence[Level], venue_ns: int, is_whole: bool = False) -> Matched:
         """Take a new picture of the book, best levels first, and fill the resting orders that it crosses."""
-        self._shown.show(bids, asks)
+        before = picture_of(self.shown.bids, self.shown.asks)
+        self.shown.show(bids, asks)
+        self.shown.is_whole = is_whole
         if not self.orders:
             return NOTHING
+        if self.queue is not None:
+            self._look_for_places(self.queue)
+            self.queue.on_picture(self.orders.values(), before, self.shown)
+        return self._fill_crossing(venue_ns)
+
+    def _look_for_places(self, queue: QueueDesk) -> None:
+        """Let orders of an earlier life join the end of their queue: where they stood is not remembered."""
+        for order in self.orders.values():
+            if order.client_order_id not in queue.places:
+                queue.join(order, self.shown)
+
+    def on_clear(self) -> None:
+        """Forget the book: a whole one follows, level by level."""
+        self.shown.clear()
+
+    def on_level(self, side: Side, price_ticks: int, size_lots: int, venue_ns: int) -> Matched:
+        """Set the size at a price of a whole book, and fill the resting orders that the level crosses."""
+        before = self.shown.set_level(side, price_ticks, size_lots)
+        if not self.orders:
+            return NOTHING
+        if self.queue is not None:
+            for order in self.orders.values():
+                if rests_at(order, side, price_ticks):
+                    self.queue.on_level(order, before, size_lots)
+        if size_lots and any(self._is_reached(order, side, price_ticks) for order in self.orders.values()):
+            return self._fill_crossing(venue_ns)
+        return NOTHING
+
+    @staticmethod
+    def _is_reached(order: Order, book_side: Side, price_ticks: int) -> bool:
+        """Tell whether a level of the opposite side is at or within an order's price."""
+        return order.side is not book_side and order.side.sign * (order.price_ticks - price_ticks) >= 0
+
+    def _fill_crossing(self, venue_ns: int) -> Matched:
         crossing = [order for order in self.orders.values() if self._standing(order) is Standing.CROSS]
         fills: list[Fill] = []
         for order in _by_priority(crossing):
             lots = 0
-            for level in self._shown.within(order.side, order.price_ticks):
-                lots += self._shown.take(order.side.opposite, level, self._fillable(order) - lots)
+            for level in self.shown.within(order.side, order.price_ticks):
+                lots += self.shown.take(order.side.opposite, level, self._fillable(order) - lots)
             self._fill(order.client_order_id, order.price_ticks, lots, "maker", venue_ns, fills)
         return self._matched(fills)
 
     def on_print(self, price_ticks: int, size_lots: int, aggressor: Side, venue_ns: int) -> Matched:
         """Take a trade print and fill the resting orders that it reaches."""
-        if not self.orders or not self._shown.in_band(price_ticks, self.rules.print_band_pct):
+        if not self.orders or not self.shown.in_band(price_ticks, self.rules.print_band_pct):
             return NOTHING
-        hit = [order for order in self.orders.values() if self._is_hit(order, price_ticks, aggressor)]
         fills: list[Fill] = []
+        if self.queue is not None:
+            self._print_on_queue(self.queue, price_ticks, size_lots, aggressor, venue_ns, fills)
+            return self._matched(fills)
+        hit = [order for order in self.orders.values() if self._is_hit(order, price_ticks, aggressor)]
         for order in _by_priority(hit):
             size_lots -= self._fill(order.client_order_id, order.price_ticks, size_lots, "maker", venue_ns, fills)
         return self._matched(fills)
+
+    def _print_on_queue(
+        self, queue: QueueDesk, price_ticks: int, size_lots: int, aggressor: Side, venue_ns: int, fills: list[Fill]
+    ) -> None:
+        """Fill what a print reaches past those who stand before us; what one of our orders got the next does not."""
+        left = size_lots
+        for order in _by_priority([order for order in self.orders.values() if order.side is aggressor.opposite]):
+            beyond = order.side.sign * (order.price_ticks - price_ticks)
+            if beyond < 0:
+                break
+            volume = order.remaining_lots if beyond else min(left, queue.on_trade(order, size_lots))
+            left -= self._fill(order.client_order_id, order.price_ticks, volume, "maker", venue_ns, fills)
 
     def _is_hit(self, order: Order, price_ticks: int, aggressor: Side) -> bool:
         """Tell whether a print fills an order; draws exactly once for an order that is touched, never for others."""
@@ -210,11 +272,15 @@ class MatchingEngine:
         elif reason := self._end_reason(left):
             del self.orders[order.client_order_id]
             left = replace(left, state=OrderState.EXPIRED, reason=reason)
+        elif self.queue is not None:
+            self.queue.join(left, self.shown)
         return Arrival(left, fills, left.reason, self._end_idle_reducers() if fills else ())
 
     def cancel(self, client_order_id: str) -> Order | None:
         """Take an order out and return it, None when there is no such open order."""
         order = self.orders.pop(client_order_id, None)
+        if order is not None and self.queue is not None:
+            self.queue.keep_only(self.orders)
         return None if order is None else replace(order, state=OrderState.CANCELED)
 
     def _refusal(self, order: Order) -> str | None:
@@ -228,7 +294,7 @@ class MatchingEngine:
             return unplaceable
         if len(self.orders) >= self.rules.max_open_orders:
             return "too_many_open_orders"
-        if not self._shown.bids or not self._shown.asks:
+        if self.shown.best_ticks(Side.BUY) is None or self.shown.best_ticks(Side.SELL) is None:
             return "no_market"
         if order.post_only and order.time_in_force == "IOC":
             return "post_only_cannot_be_ioc"
@@ -245,17 +311,17 @@ class MatchingEngine:
 
     def _walk_book(self, order: Order, venue_ns: int) -> tuple[Fill, ...]:
         fills: list[Fill] = []
-        for level in self._shown.within(order.side, order.price_ticks):
+        for level in self.shown.within(order.side, order.price_ticks):
             left = self.orders.get(order.client_order_id)
             if left is None:
                 break
-            lots = self._shown.take(order.side.opposite, level, self._fillable(left))
+            lots = self.shown.take(order.side.opposite, level, self._fillable(left))
             self._fill(order.client_order_id, level.price_ticks, lots, "taker", venue_ns, fills)
         return tuple(fills)
 
     # -- fills ------------------------------------------------------------------------------------------------------
     def _standing(self, order: Order) -> Standing:
-        return standing_in(self._shown, order.side, order.price_ticks)
+        return standing_in(self.shown, order.side, order.price_ticks)
 
     def _fillable(self, order: Order) -> int:
         """Return how much of an order may fill now."""
@@ -297,7 +363,10 @@ class MatchingEngine:
     def _matched(self, fills: list[Fill]) -> Matched:
         if not fills:
             return NOTHING
-        return Matched(tuple(fills), self._end_idle_reducers())
+        ended = self._end_idle_reducers()
+        if self.queue is not None:
+            self.queue.keep_only(self.orders)
+        return Matched(tuple(fills), ended)
 
     def _end_idle_reducers(self) -> tuple[Order, ...]:
         """Take out reduce-only orders that have nothing left to reduce."""

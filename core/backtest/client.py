@@ -1,0 +1,77 @@
+"""The paper venue over recorded events, with its memory in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from api.base_client import ClientContext
+from api.event_feed import EventFeed
+from api.feed import Feed
+from api.market_facts import Market
+from api.paper_client import PaperClient
+from api.paper_store import Change, StoredVenue, VenueStore
+from api.paper_venue import PaperVenue
+from core.backtest.data import BacktestData
+from core.market.instrument import Instrument
+from core.market.order import Fill, Side
+from core.market.position import Position
+from utils.errors import NotListed
+
+NoteFill = Callable[[Fill], None]
+
+
+class MemoryStore:
+    """What the file of a paper venue would hold, as long as the backtest runs."""
+
+    def __init__(self, note: NoteFill) -> None:
+        self._fills: list[Fill] = []
+        self._note = note
+
+    def load(
+        self, instrument: Instrument, utc_ns: int, starting_balances: Mapping[str, Decimal], market_text: str
+    ) -> StoredVenue:
+        """Return a venue that was just born."""
+        return StoredVenue(utc_ns, 0, 1, 0, 0, dict(starting_balances), Position("venue"), ())
+
+    def commit(self, change: Change) -> None:
+        """Keep the fills of a step."""
+        for fill in change.fills:
+            self._fills.append(fill)
+            self._note(fill)
+
+    def fills_after(self, number: int, instrument: Instrument, leg: str) -> tuple[Fill, ...]:
+        """Return the fills behind the `number`-th, oldest first."""
+        return tuple(self._fills[number:])
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
+
+class BacktestClient(PaperClient):
+    """One paper account on recorded events; `note_fill` hears of each fill at the moment it happens."""
+
+    def __init__(
+        self, config: Mapping[str, Any], context: ClientContext, data: BacktestData, note_fill: NoteFill
+    ) -> None:
+        super().__init__(config, context)
+        self._data, self._note_fill = data, note_fill
+
+    def _find_feed(self) -> tuple[Market, Feed]:
+        market = self._data.market
+        if not market.lists(self.context.symbol):
+            raise NotListed(f"the data are of {market.symbol}, the config trades {self.context.symbol}")
+        return market, EventFeed(self._data.rows, self._settings.interval_ns, self._data.begin)
+
+    def _open_store(self, symbol: str) -> VenueStore:
+        return MemoryStore(self._note_fill)
+
+    @property
+    def venue(self) -> PaperVenue:
+        """Return the opened venue. Raises VenueUnreachable before that."""
+        return self._opened()
+
+    def resting(self) -> tuple[int | None, int | None]:
+        """Return the best prices of our own resting orders, bid and ask, in ticks."""
+        return self.venue.best_own(Side.BUY), self.venue.best_own(Side.SELL)
