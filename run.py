@@ -1,4 +1,4 @@
-"""The other door: the menu (--cli), one bot run directly in the foreground, or a trial of one (smoke)."""
+"""The other door: the menu (--cli), one bot run directly in the foreground, a trial of one (smoke), or a backtest."""
 
 import os
 import sys
@@ -14,19 +14,21 @@ def main(arguments: "list[str] | None" = None) -> int:
     """Run the command; return its exit status."""
     refuse_unsupported()
     try:
+        from cli.backtest import backtest, convert
         from cli.commands import cli
         from cli.direct import direct
-        from cli.shared import App, guarded
-        from cli.smoke import smoke, smoke_arguments
+        from cli.shared import App, command_arguments, guarded
+        from cli.smoke import smoke
         from core.door_services import DoorServices
     except ModuleNotFoundError as exc:
         sys.stderr.write("makerd: " + missing_module(str(exc.name)) + "\n")
         return 1
     app = App(DoorServices(), commands=cli)
     given = sys.argv[1:] if arguments is None else arguments
-    of_smoke = smoke_arguments(given)
-    if of_smoke is not None:
-        return guarded(smoke, app, of_smoke, "run.py smoke")
+    for command in (smoke, backtest, convert):
+        name = str(command.name)
+        if (of_command := command_arguments(given, name)) is not None:
+            return guarded(command, app, of_command, f"run.py {name}")
     return guarded(direct, app, given, "run.py")
 
 

@@ -58,6 +58,31 @@ class EventFile:
         return int(self.rows["local_ns"][-1])
 
 
+@dataclass(frozen=True, slots=True)
+class EventSpan:
+    """What of event files is played: rows up to the end of the span; those before `begin` only make the first book."""
+
+    market: Market
+    rows: Rows
+    begin: int
+    price_range: tuple[int, int]  # lowest and highest price of a level, ticks
+
+    @property
+    def events(self) -> int:
+        """Return how many rows are played."""
+        return len(self.rows) - self.begin
+
+    @property
+    def first_ns(self) -> int:
+        """Return the time of the first row that is played, UTC."""
+        return int(self.rows["local_ns"][self.begin])
+
+    @property
+    def last_ns(self) -> int:
+        """Return the time of the last row, UTC."""
+        return int(self.rows["local_ns"][-1])
+
+
 def open_events(path: Path) -> EventFile:
     """Map an event file. Raises ConfigError when it is none, or not whole."""
     try:

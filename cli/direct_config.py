@@ -51,7 +51,7 @@ def direct_config(wish: Wish, home: Home) -> dict[str, Any]:
     if wish.feed is not None:
         plain["exchange_config"]["feed"] = wish.feed
     for setting in wish.settings:
-        section, key, value = _setting(setting)
+        section, key, value = setting_of(setting)
         plain[section][key] = value
     if wish.live:
         plain["exchange_config"]["mode"] = "live"
@@ -68,7 +68,7 @@ def _flagged(wish: Wish) -> dict[str, Any]:
     return {key: value for flag, key in _FLAGS.items() if (value := getattr(wish, flag)) is not None}
 
 
-def _setting(text: str) -> tuple[str, str, Any]:
+def setting_of(text: str) -> tuple[str, str, Any]:
     """Return section, key and value of `KEY=VALUE` or `section.KEY=VALUE`; a value is JSON, or else text."""
     path, equals, given = text.partition("=")
     section, dot, key = path.rpartition(".")

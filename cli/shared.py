@@ -19,6 +19,7 @@ from utils.system import missing_module
 
 MAX_LINE = 4000  # characters of one complaint
 Keep = Callable[[str], bool]
+Progress = Callable[[float], None]  # how much is done, 0 to 1
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -78,6 +79,14 @@ class Services(Protocol):
     def render_line(self, line: str, colour: bool) -> str:
         """Return a line of a log for people."""
 
+    def backtest(
+        self, home: Home, plain: Mapping[str, Any], source: str, span: Mapping[str, Any], progress: Progress | None
+    ) -> dict[str, Any]:
+        """Return the statistics of a config over `span` (files, from, to, engine). Raises MakerdError."""
+
+    def convert(self, recording: Path, out: Path) -> int:
+        """Write the event file of a recording; return its rows. Raises MakerdError."""
+
     def claims_folder(self, account_home: Path) -> Path:
         """Return where the claims of an account lie, made when it is ours."""
 
@@ -135,6 +144,14 @@ def everywhere(command: Decorated) -> Decorated:
 def as_json(command: Decorated) -> Decorated:
     """Add `--json`."""
     return click.option("--json", "json_wanted", is_flag=True, help="Answer in JSON.")(command)
+
+
+def command_arguments(given: Sequence[str], name: str) -> list[str] | None:
+    """Return the arguments of command `name`, whose general options may stand before it; None for another command."""
+    place = 0
+    while place < len(given) and given[place].partition("=")[0] in ("--home", "--debug"):
+        place += 2 if given[place] == "--home" else 1
+    return [*given[:place], *given[place + 1 :]] if given[place : place + 1] == [name] else None
 
 
 def guarded(command: click.Command, app: App, arguments: Sequence[str], prog: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -21,14 +21,6 @@ from utils.home import Home
 MAX_POSITION_QUOTE = 1000  # should one of them fill all the same
 ROUND_S = 5
 TOLERANCE_PCT = 0.05
-
-
-def smoke_arguments(given: Sequence[str]) -> list[str] | None:
-    """Return the arguments of `smoke`, whose general options may stand before its name; None for another command."""
-    place = 0
-    while place < len(given) and given[place].partition("=")[0] in ("--home", "--debug"):
-        place += 2 if given[place] == "--home" else 1
-    return [*given[:place], *given[place + 1 :]] if given[place : place + 1] == ["smoke"] else None
 
 
 @click.command(cls=DirectCommand, name="smoke")

@@ -101,6 +101,25 @@ class DoorServices:
 
         return recorded_figures(home.bot_state(name))
 
+    def backtest(
+        self,
+        home: Home,
+        plain: Mapping[str, Any],
+        source: str,
+        span: Mapping[str, Any],
+        progress: Callable[[float], None] | None,
+    ) -> dict[str, Any]:
+        """Return the statistics of a config over `span` (files, from, to, engine). Raises MakerdError."""
+        from core.backtest.run import run_backtest
+
+        return run_backtest(home, plain, source, span, progress)
+
+    def convert(self, recording: Path, out: Path) -> int:
+        """Write the event file of a recording; return its rows. Raises MakerdError."""
+        from api.event_convert import convert_recording
+
+        return convert_recording(recording, out)
+
     def tail(self, path: Path, n: int, keep: Keep, since: str = "") -> Iterable[str]:
         """Return the last `n` accepted lines of a log; files that were finished before `since` are not read."""
         from core.log_files import tail_lines

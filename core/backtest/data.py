@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from api.event_convert import load_events
-from api.event_file import EventFile, Rows
-from api.market_facts import Market
+from api.event_file import EventFile, EventSpan, Rows
 from utils.errors import ConfigError
+from utils.home import Home
 
 
-@dataclass(frozen=True, slots=True)
-class BacktestData:
-    """Rows up to the end of the span; those before `begin` only make the first book."""
-
-    market: Market
-    rows: Rows
-    begin: int
-    price_range: tuple[int, int]  # ticks, of all levels
-
-    @property
-    def events(self) -> int:
-        """Return how many rows are played."""
-        return len(self.rows) - self.begin
-
-    @property
-    def first_ns(self) -> int:
-        """Return the time of the first row that is played, UTC."""
-        return int(self.rows["local_ns"][self.begin])
-
-    @property
-    def last_ns(self) -> int:
-        """Return the time of the last row, UTC."""
-        return int(self.rows["local_ns"][-1])
-
-
-def load_data(files: Sequence[Path], cache: Path, from_ns: int | None = None, to_ns: int | None = None) -> BacktestData:
+def load_data(files: Sequence[Path], cache: Path, from_ns: int | None = None, to_ns: int | None = None) -> EventSpan:
     """Open event files, or recordings by way of their converted form. Raises ConfigError, OSError.
 
     Several files are joined in memory, in the order of their time; the span is [from, to), UTC.
@@ -57,7 +32,7 @@ def load_data(files: Sequence[Path], cache: Path, from_ns: int | None = None, to
     if begin >= end:
         raise ConfigError("there are no events in the span from --from to --to")
     low, high = zip(*(file.price_range for file in opened), strict=True)
-    return BacktestData(opened[0].market, rows[:end], begin, (min(low), max(high)))
+    return EventSpan(opened[0].market, rows[:end], begin, (min(low), max(high)))
 
 
 def _check_joinable(files: Sequence[EventFile]) -> None:
@@ -84,6 +59,20 @@ def utc_ns_of(text: str) -> int:
     except ValueError:
         raise ConfigError(f"{text!r} is not a time such as 2024-08-08T23:55:00") from None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
+        moment = moment.replace(tzinfo=UTC)
     seconds = int(moment.replace(microsecond=0).timestamp())
     return seconds * 10**9 + moment.microsecond * 1000
+
+
+def data_of(home: Home, span: Mapping[str, Any]) -> EventSpan:
+    """Return the events of a span; files are paths, or names in the data folders. Raises ConfigError."""
+    files = [_found(Path(name), home.data_dirs) for name in span["files"]]
+    begin, end = (None if span.get(key) is None else utc_ns_of(str(span[key])) for key in ("from", "to"))
+    return load_data(files, Path(home.data_dirs[0]) / "cache", begin, end)
+
+
+def _found(path: Path, folders: Sequence[str]) -> Path:
+    for candidate in (path, *(Path(folder) / path for folder in folders)):
+        if candidate.is_file():
+            return candidate
+    raise ConfigError(f"there is no file {path}, nor one of that name in {' or '.join(map(str, folders))}")

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import importlib.util
+import logging
+import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from api.base_client import ClientContext
-from core.backtest.client import BacktestClient
-from core.backtest.data import BacktestData
+from api.event_file import EventSpan
+from core.backtest.data import data_of
+from core.backtest.figures import Course, course_of, summary_of
 from core.backtest.memory_ledger import MemoryLedger
 from core.backtest.recorder import Recorder
-from core.backtest.statistics import Course, course_of, summary_of
 from core.bot_config import BotConfig
 from core.market.client_ids import ClientOrderIds
 from core.market.instrument import Instrument
 from core.market.order import Fill
+from core.registry.config_manager import load_plain
 from core.trading.clock import SimulatedClock, seconds
 from core.trading.loop_settings import LoopSettings
 from core.trading.trading_loop import LegRuntime, TradingLoop
 from strategies.base import Strategy, strategy_class
 from utils.errors import ConfigError
+from utils.home import Home
 
 _HOME_ID = "backtest"  # so that the ids of orders are the same in every run
 _QUOTES_NS = seconds(1)  # between two samples of our quotes
@@ -62,9 +68,9 @@ class Backtest:
     def __init__(
         self,
         config: BotConfig,
-        data: BacktestData,
+        data: EventSpan,
         strategy: Strategy | None = None,
-        client_class: type[BacktestClient] = BacktestClient,
+        engine: str = "auto",
     ) -> None:
         """Prepare; `strategy`: in place of the one that the config names. Raises ConfigError."""
         if len(config.legs) != 1:
@@ -74,7 +80,8 @@ class Backtest:
         self._strategy = strategy or kind(kind.params_from(config.strategy_config))
         self._clock = SimulatedClock(seconds(1), data.first_ns)
         self._record = Recorder()
-        self._client = client_class(config.exchange_config, self._context(), data, self._record.note_fill)
+        venue_class = venue_of(engine)
+        self._client: Any = venue_class(config.exchange_config, self._context(), data, self._record.note_fill)
         self._steps = 0
 
     def _context(self) -> ClientContext:
@@ -91,7 +98,7 @@ class Backtest:
             loop = self._loop(ledger)
             try:
                 loop.start(new_run=True)
-                self._record.mid_ticks = self._client.venue.mid_ticks
+                self._record.mid_ticks = self._client.mid_ticks
                 self._play(loop, progress)
                 return self._result(loop, time.perf_counter() - began)
             finally:
@@ -131,7 +138,8 @@ class Backtest:
             progress(clock.now_ns() - begin_ns)
 
     def _result(self, loop: TradingLoop, elapsed_s: float) -> BacktestResult:
-        instrument, data = self._client.instrument, self._data
+        instrument: Instrument = self._client.instrument
+        data = self._data
         course = course_of(self._record, instrument)
         return BacktestResult(
             instrument=instrument,
@@ -156,3 +164,34 @@ def fills_text(fills: Iterable[Fill], instrument: Instrument) -> str:
             f"{fill.liquidity},{fill.fee},{fill.fee_asset}"
         )
     return "\n".join(lines) + "\n"
+
+
+def venue_of(engine: str) -> Any:
+    """Return the class of the venue that plays the events. Raises ConfigError when it cannot be had."""
+    compiled = engine != "python" and importlib.util.find_spec("numba") is not None
+    if engine == "compiled" and not compiled:
+        raise ConfigError("the compiled engine needs numba: pip install -r requirements-backtest.txt")
+    return importlib.import_module("api.replay_venue").CLIENT
+
+
+def run_backtest(
+    home: Home,
+    plain: Mapping[str, Any],
+    source: str,
+    span: Mapping[str, Any],
+    progress: Callable[[float], None] | None,
+) -> dict[str, Any]:
+    """Return the statistics of a config over `span`. Raises MakerdError; `progress` hears how much is done, 0 to 1."""
+    config = load_plain(plain, source, home, os.environ)
+    data = data_of(home, span)
+    whole_ns = max(1, data.last_ns - data.first_ns)
+    logging.getLogger("makerd").setLevel(logging.CRITICAL)  # what a bot logs belongs to the time that is played
+    result = Backtest(config, data, engine=str(span.get("engine") or "auto")).run(
+        None if progress is None else lambda done_ns: progress(done_ns / whole_ns)
+    )
+    return {"bot": config.name, "symbol": data.market.symbol, **_fill_model(config), **result.to_plain()}
+
+
+def _fill_model(config: BotConfig) -> dict[str, Any]:
+    keys = ("fill_model", "queue_model", "latency_ms", "seed")
+    return {key: config.exchange_config[key] for key in keys if key in config.exchange_config}

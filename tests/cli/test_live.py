@@ -7,7 +7,8 @@ import json
 import pytest
 
 import cli.live
-from cli.smoke import smoke_arguments, smoke_config
+from cli.shared import command_arguments
+from cli.smoke import smoke_config
 from core.registry.live_consent import Subject, has_consent
 from tests.cli.conftest import Run
 from tests.console_parts import Daemon, Services
@@ -136,4 +137,4 @@ def test_a_trial_of_a_bot_that_is_not_there_is_refused(home: Home) -> None:
     ],
 )
 def test_general_options_may_stand_before_smoke(given: str, found: str | None) -> None:
-    assert smoke_arguments(given.split()) == (None if found is None else found.split())
+    assert command_arguments(given.split(), "smoke") == (None if found is None else found.split())

@@ -8,12 +8,11 @@ from typing import Any
 
 from api.base_client import ClientContext
 from api.event_feed import EventFeed
+from api.event_file import EventSpan
 from api.feed import Feed
 from api.market_facts import Market
 from api.paper_client import PaperClient
 from api.paper_store import Change, StoredVenue, VenueStore
-from api.paper_venue import PaperVenue
-from core.backtest.data import BacktestData
 from core.market.instrument import Instrument
 from core.market.order import Fill, Side
 from core.market.position import Position
@@ -49,29 +48,29 @@ class MemoryStore:
         """Do nothing: there is no file."""
 
 
-class BacktestClient(PaperClient):
+class ReplayVenue(PaperClient):
     """One paper account on recorded events; `note_fill` hears of each fill at the moment it happens."""
 
-    def __init__(
-        self, config: Mapping[str, Any], context: ClientContext, data: BacktestData, note_fill: NoteFill
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any], context: ClientContext, span: EventSpan, note_fill: NoteFill) -> None:
         super().__init__(config, context)
-        self._data, self._note_fill = data, note_fill
+        self._span, self._note_fill = span, note_fill
 
     def _find_feed(self) -> tuple[Market, Feed]:
-        market = self._data.market
+        market = self._span.market
         if not market.lists(self.context.symbol):
             raise NotListed(f"the data are of {market.symbol}, the config trades {self.context.symbol}")
-        return market, EventFeed(self._data.rows, self._settings.interval_ns, self._data.begin)
+        return market, EventFeed(self._span.rows, self._settings.interval_ns, self._span.begin)
 
     def _open_store(self, symbol: str) -> VenueStore:
         return MemoryStore(self._note_fill)
 
-    @property
-    def venue(self) -> PaperVenue:
-        """Return the opened venue. Raises VenueUnreachable before that."""
-        return self._opened()
+    def mid_ticks(self) -> float:
+        """Return the mid as the matching sees it now."""
+        return self._opened().mid_ticks()
 
     def resting(self) -> tuple[int | None, int | None]:
         """Return the best prices of our own resting orders, bid and ask, in ticks."""
-        return self.venue.best_own(Side.BUY), self.venue.best_own(Side.SELL)
+        return self._opened().best_own(Side.BUY), self._opened().best_own(Side.SELL)
+
+
+CLIENT = ReplayVenue

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.backtest.run import fills_text
+from core.market.order import Side
+from tests.backtest.backtest_parts import backtested, paper_fills
+from tests.backtest.made_events import made_rows, save, span_of
+
+MODELS: list[dict[str, Any]] = [
+    {"fill_model": "cross"},
+    {"fill_model": "touch", "touch_prob": 0.4},
+    {"fill_model": "queue", "queue_model": "risk_averse"},
+    {"fill_model": "queue", "queue_model": "power3"},
+]
+
+
+def text_of(result: Any) -> str:
+    return fills_text(result.record.fills, result.instrument)
+
+
+@pytest.mark.parametrize("exchange", MODELS, ids=lambda model: "-".join(map(str, model.values())))
+def test_the_same_events_seed_and_config_give_the_same_bytes(exchange: dict[str, Any]) -> None:
+    span = span_of(made_rows(5, 2500))
+    first, second = (backtested(span, exchange) for _ in range(2))
+    assert len(first.record.fills) > 10
+    assert text_of(first) == text_of(second)
+    assert first.summary == second.summary
+
+
+@pytest.mark.parametrize("exchange", MODELS, ids=lambda model: "-".join(map(str, model.values())))
+def test_the_paper_venue_fed_with_the_same_events_books_the_same_fills(
+    tmp_path: Path, exchange: dict[str, Any]
+) -> None:
+    rows = made_rows(6, 2500)
+    result = backtested(span_of(rows), exchange)
+    assert len(result.record.fills) > 10
+    assert paper_fills(tmp_path, save(rows, tmp_path / "made.events"), exchange) == text_of(result)
+
+
+def test_another_seed_draws_other_fills() -> None:
+    span = span_of(made_rows(5, 2500))
+    texts = {text_of(backtested(span, {"touch_prob": 0.4, "seed": seed})) for seed in (1, 2)}
+    assert len(texts) == 2
+
+
+def test_profit_is_split_exactly_and_is_what_the_account_gained() -> None:
+    result = backtested(span_of(made_rows(7, 3000)), {"touch_prob": 0.4})
+    summary, instrument = result.summary, result.instrument
+    parts = {key: Decimal(summary[key]) for key in ("net_pnl", "spread_pnl", "inventory_pnl", "fees", "position")}
+    assert parts["net_pnl"] == parts["spread_pnl"] + parts["inventory_pnl"] - parts["fees"]
+    cash = -sum(
+        fill.side.sign * instrument.notional_quote(fill.price_ticks, fill.size_lots) + fill.fee
+        for fill in result.record.fills
+    )
+    mid = instrument.tick_size * result.record.mids[-1] / 2
+    assert parts["net_pnl"] == cash + parts["position"] * mid
+    assert result.course.net[-1] == pytest.approx(float(parts["net_pnl"]))
+
+
+def test_the_limit_on_the_position_holds() -> None:
+    result = backtested(span_of(made_rows(8, 3000)), {"touch_prob": 0.8})
+    assert 0 < result.summary["max_position"] <= 0.02 + 1e-12
+
+
+def test_a_span_that_begins_later_has_the_book_of_that_moment() -> None:
+    rows = made_rows(9, 2500)
+    begin = 1200
+    result = backtested(span_of(rows, begin), {})
+    assert result.events == len(rows) - begin
+    assert result.record.times[0] >= int(rows["local_ns"][begin])
+    assert abs(result.record.mids[0] / 2 - 1000) < 200
+
+
+def test_latency_keeps_an_order_away_from_trades_that_come_before_it() -> None:
+    span = span_of(made_rows(10, 2500))
+    fills = [backtested(span, {"latency_ms": ms, "touch_prob": 0.9}).record.fills for ms in (0, 400)]
+    assert min(fill.venue_ns for fill in fills[1]) >= span.first_ns + 400_000_000
+    assert fills[0] != fills[1]
+
+
+def test_both_sides_trade() -> None:
+    result = backtested(span_of(made_rows(11, 3000)), {"touch_prob": 0.4})
+    assert {fill.side for fill in result.record.fills} == set(Side)

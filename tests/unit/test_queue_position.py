@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.market.queue_position import QUEUE_MODELS, after_level, after_trade, reaching_lots
+
+VECTORS = json.loads((Path(__file__).resolve().parents[1] / "golden" / "quant" / "queue_fills.json").read_text())
+SIZES = st.integers(0, 50)
+EVENTS = st.lists(st.tuples(st.booleans(), SIZES), max_size=40)
+
+
+@pytest.mark.parametrize("case", VECTORS, ids=lambda case: f"{case['model']}-{case['n']}")
+def test_published_queue_cases(case: dict[str, Any]) -> None:
+    model, exponent = QUEUE_MODELS.index(case["model"]), float(case["n"] or 1)
+    front, traded, remaining = float(case["level_qty"]), 0.0, float(case["order_qty"])
+    for step in case["steps"]:
+        if step["event"] == "trade":
+            (size,) = step["args"]
+            filled = min(float(reaching_lots(front, int(size))), remaining)
+            front, traded = after_trade(front, size), traded + size
+            remaining -= filled
+        else:
+            before, after = step["args"]
+            front, traded = after_level(front, traded, before, after, model, exponent), 0.0
+        assert math.isclose(front, step["front"], abs_tol=1e-9)
+        assert remaining == step["remaining"]
+
+
+def fronts(events: list[tuple[bool, int]], level: int, model: int, exponent: float) -> list[float]:
+    """Return the front after each event: a trade that takes from the level, or a new size of it."""
+    front, traded, size, found = float(level), 0.0, level, [float(level)]
+    for is_trade, number in events:
+        if is_trade:
+            front, traded = after_trade(front, number), traded + number
+        else:
+            front, traded, size = after_level(front, traded, size, number, model, exponent), 0.0, number
+        found.append(front)
+    return found
+
+
+@given(EVENTS, st.integers(0, 60), st.integers(0, len(QUEUE_MODELS) - 1), st.floats(0.5, 6))
+def test_the_front_never_rises_and_is_never_negative(
+    events: list[tuple[bool, int]], level: int, model: int, exponent: float
+) -> None:
+    found = fronts(events, level, model, exponent)
+    assert all(later <= earlier for earlier, later in pairwise(found))
+    assert min(found) >= 0
+
+
+@given(EVENTS, st.integers(0, 60), st.integers(1, len(QUEUE_MODELS) - 1), st.floats(0.5, 6))
+def test_no_model_has_more_before_us_than_the_risk_averse_one(
+    events: list[tuple[bool, int]], level: int, model: int, exponent: float
+) -> None:
+    averse = fronts(events, level, 0, exponent)
+    assert all(front <= most + 1e-9 for front, most in zip(fronts(events, level, model, exponent), averse, strict=True))
