@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from api.base_client import Capabilities, ClientContext, ExchangeClient, Inbox
 from api.feed import Feed, SilentFeed
@@ -35,7 +35,7 @@ class PaperClient(ExchangeClient):
 
     per_home = True
     embedded = True
-    venue_class: ClassVar[type[PaperVenue]] = PaperVenue
+    venue_class: type[PaperVenue] = PaperVenue
 
     def __init__(self, config: Mapping[str, Any], context: ClientContext) -> None:
         super().__init__(config, context)

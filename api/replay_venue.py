@@ -13,6 +13,7 @@ from api.feed import Feed
 from api.market_facts import Market
 from api.paper_client import PaperClient
 from api.paper_store import Change, StoredVenue, VenueStore
+from api.paper_venue import PaperVenue
 from core.market.instrument import Instrument
 from core.market.order import Fill, Side
 from core.market.position import Position
@@ -51,15 +52,23 @@ class MemoryStore:
 class ReplayVenue(PaperClient):
     """One paper account on recorded events; `note_fill` hears of each fill at the moment it happens."""
 
-    def __init__(self, config: Mapping[str, Any], context: ClientContext, span: EventSpan, note_fill: NoteFill) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        context: ClientContext,
+        span: EventSpan,
+        note_fill: NoteFill,
+        venue_class: type[PaperVenue] | None = None,
+    ) -> None:
         super().__init__(config, context)
         self._span, self._note_fill = span, note_fill
+        self.venue_class = venue_class or self.venue_class
 
     def _find_feed(self) -> tuple[Market, Feed]:
         market = self._span.market
         if not market.lists(self.context.symbol):
             raise NotListed(f"the data are of {market.symbol}, the config trades {self.context.symbol}")
-        return market, EventFeed(self._span.rows, self._settings.interval_ns, self._span.begin)
+        return market, EventFeed(self._span.rows, self._settings.interval_ns, self._span.begin, self._span.price_range)
 
     def _open_store(self, symbol: str) -> VenueStore:
         return MemoryStore(self._note_fill)

@@ -80,8 +80,10 @@ class Backtest:
         self._strategy = strategy or kind(kind.params_from(config.strategy_config))
         self._clock = SimulatedClock(seconds(1), data.first_ns)
         self._record = Recorder()
-        venue_class = venue_of(engine)
-        self._client: Any = venue_class(config.exchange_config, self._context(), data, self._record.note_fill)
+        client_class = importlib.import_module("api.replay_venue").CLIENT
+        self._client: Any = client_class(
+            config.exchange_config, self._context(), data, self._record.note_fill, venue_of(engine)
+        )
         self._steps = 0
 
     def _context(self) -> ClientContext:
@@ -167,11 +169,11 @@ def fills_text(fills: Iterable[Fill], instrument: Instrument) -> str:
 
 
 def venue_of(engine: str) -> Any:
-    """Return the class of the venue that plays the events. Raises ConfigError when it cannot be had."""
+    """Return the class of the venue that plays the events, None for paper's own. Raises ConfigError without numba."""
     compiled = engine != "python" and importlib.util.find_spec("numba") is not None
     if engine == "compiled" and not compiled:
         raise ConfigError("the compiled engine needs numba: pip install -r requirements-backtest.txt")
-    return importlib.import_module("api.replay_venue").CLIENT
+    return importlib.import_module("api.compiled_venue").VENUE if compiled else None
 
 
 def run_backtest(

@@ -83,6 +83,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "core.fleet_config": (("utils",), ()),
     "strategies": (("strategies", MARKET, "utils.errors"), ("numpy",)),
     "api": (("api", MARKET, "utils"), ("numpy", "certifi", "websocket", "cryptography")),
+    "api.replay_kernel": (("api", MARKET), ("numba",)),
     "api.simulator": (("api", MARKET, "utils"), ("numpy", "aiohttp", "cryptography", "click")),
     "core.trading": (
         ("core.trading", MARKET, CONFIG, "utils", "api.base_client", "strategies.base"),

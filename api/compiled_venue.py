@@ -1,0 +1,185 @@
+"""The paper venue over an event file with the compiled kernel in front: the same fills, thousands of times less Python.
+
+The kernel plays what no order of ours can feel (`replay_kernel.py`); every other event goes through the matching
+engine as on paper. Only for backtests: a feed that begins again is not played here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from api import replay_kernel as kernel
+from api.event_feed import EventFeed
+from api.event_file import TRADE
+from api.paper_venue import PaperVenue
+from core.market.book import Level
+from core.market.displayed import Displayed
+from core.market.events import TradePrint
+from core.market.matching import Matched
+from core.market.order import Order, Side
+
+_MAX_LEVELS = 1 << 14  # of a side that Python looks at in one go
+
+
+class KernelBook(Displayed):
+    """A whole book in two arrays over the range of its prices, shared with the kernel."""
+
+    def __init__(self, low_ticks: int, high_ticks: int) -> None:
+        super().__init__()
+        self.is_whole = True
+        self.sizes = {side: np.zeros(high_ticks - low_ticks + 1, dtype=np.int64) for side in Side}
+        self.state = np.full(kernel.FIRST, kernel.NO_PRICE, dtype=np.int64)
+        self.state[kernel.BASE] = self._low = low_ticks
+        self.state[kernel.ORDERS] = self.state[kernel.WATCHED] = 0
+        self._high = high_ticks
+        self._into = np.zeros((64, 2), dtype=np.int64)
+
+    def arrays(self) -> tuple[Any, Any, Any]:
+        """Return what the functions of the kernel take first."""
+        return self.sizes[Side.BUY], self.sizes[Side.SELL], self.state
+
+    def show(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
+        """Take a whole book."""
+        self.clear()
+        for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
+            for price_ticks, size_lots in levels:
+                kernel.set_level(*self.arrays(), side.sign, price_ticks, size_lots)
+
+    def set_level(self, side: Side, price_ticks: int, size_lots: int) -> int:
+        """Set the size at a price, 0 removes the level; return what was there before."""
+        before = kernel.set_level(*self.arrays(), side.sign, price_ticks, size_lots)
+        self.limit_taken(side, price_ticks, size_lots)
+        return int(before)
+
+    def clear(self) -> None:
+        """Forget the book: a whole one follows, level by level."""
+        kernel.clear(*self.arrays())
+        self.taken = {}
+
+    def levels(self, side: Side) -> Sequence[Level]:
+        """Return all levels of a side, best first."""
+        return self.top(side, _MAX_LEVELS)
+
+    def top(self, side: Side, depth: int) -> tuple[Level, ...]:
+        """Return the best `depth` levels of a side."""
+        if depth > len(self._into):
+            self._into = np.zeros((depth, 2), dtype=np.int64)
+        found = kernel.top(self.sizes[side], self.state, side.sign, depth, self._into)
+        return tuple(map(Level._make, self._into[:found].tolist()))
+
+    def within(self, order_side: Side, price_ticks: int) -> list[Level]:
+        """Return the levels that an order of that side and price can reach, best first."""
+        best = self.best_ticks(order_side.opposite)
+        if best is None or order_side.sign * (price_ticks - best) < 0:
+            return []
+        return super().within(order_side, price_ticks)
+
+    def best_ticks(self, side: Side) -> int | None:
+        """Return the best price of a side, None when it is empty."""
+        best: int = self.state.item(kernel.BEST_BID if side is Side.BUY else kernel.BEST_ASK)
+        return None if best == kernel.NO_PRICE else best
+
+    def size_at(self, side: Side, price_ticks: int) -> int:
+        """Return what is displayed at a price."""
+        if not self._low <= price_ticks <= self._high:
+            return 0
+        size: int = self.sizes[side].item(price_ticks - self._low)
+        return size
+
+    def is_unseen(self, side: Side, price_ticks: int) -> bool:
+        """Tell that every level is known."""
+        return False
+
+
+class CompiledVenue(PaperVenue):
+    """One account on one market of an event file."""
+
+    _feed: EventFeed
+
+    def _display(self) -> Displayed:
+        prices = self._feed.rows["price_ticks"]
+        low, high = self._feed.price_range or (int(prices.min()), int(prices.max()))
+        self._book = KernelBook(low, high)
+        self._orders: list[Order] = []
+        self._taken = 0
+        self._places = np.zeros(kernel.FIRST_PLACE, dtype=np.float64)
+        return self._book
+
+    def play(self, until_ns: int, budget: int, stop_at_fill: bool = False) -> int:
+        """Match all events up to `until_ns`, or to the first one that fills an order of ours; return `budget`."""
+        engine, feed, book = self._engine, self._feed, self._book
+        until = self.time.position(until_ns)
+        matched: list[Matched] = []
+        before = None
+        while True:
+            self._load_orders()
+            at = feed.at
+            row = kernel.advance(feed.rows, *book.arrays(), self._places, at, until + feed.begin_ns)
+            self._passed(at, row)
+            self._store_places()
+            feed.moved_to(row, until)
+            if row == len(feed.rows) or (event := feed.next(until)) is None:
+                self.played_ns = max(self.played_ns, until_ns)
+                break
+            before = before or engine.state()
+            at_ns = self.time.elapsed_at(event.at_ns)
+            result = self._match(event, at_ns)
+            if result.fills:
+                matched.append(result)
+                if stop_at_fill:
+                    self.played_ns = max(self.played_ns, at_ns)
+                    break
+        if matched and before is not None:
+            self._settle(matched, before)
+        return budget
+
+    def _load_orders(self) -> None:
+        """Tell the kernel which orders rest and which levels were taken from."""
+        engine, book = self._engine, self._book
+        orders = list(engine.orders.values())
+        if orders == self._orders and not book.taken and not self._taken:
+            return
+        self._orders, self._taken = orders, len(book.taken)
+        pairs = [pair for order in orders for pair in (order.price_ticks, order.side.sign)]
+        pairs += [pair for side, price in book.taken for pair in (price, side.sign)]
+        state = np.zeros(kernel.FIRST + len(pairs), dtype=np.int64)
+        state[: kernel.FIRST] = book.state[: kernel.FIRST]
+        state[kernel.FIRST :] = pairs
+        state[kernel.ORDERS], state[kernel.WATCHED] = len(orders), len(book.taken)
+        state[kernel.MODEL] = kernel.NO_QUEUE if engine.queue is None else engine.queue.model
+        book.state = state
+        places = [engine.rules.queue_exponent, engine.rules.print_band_pct]
+        if engine.queue is not None:
+            for order in orders:
+                places += engine.queue.places[order.client_order_id]
+        self._places = np.array(places, dtype=np.float64)
+
+    def _store_places(self) -> None:
+        """Take over what the kernel has made of the places in the queue."""
+        queue = self._engine.queue
+        if queue is None or not self._orders:
+            return
+        found = self._places[kernel.FIRST_PLACE :].tolist()
+        for at, order in enumerate(self._orders):
+            queue.places[order.client_order_id] = (found[2 * at], found[2 * at + 1])
+
+    def _passed(self, begin: int, end: int) -> None:
+        """Note what the kernel has played: the newest change, and the prints for who wants them."""
+        rows, feed = self._feed.rows, self._feed
+        last = self._book.state.item(kernel.LAST_CHANGE)
+        if begin <= last < end:
+            self._number, self._changed_ns = last, rows["local_ns"].item(last) - feed.begin_ns
+        if not self.prints_wanted or begin == end:
+            return
+        for row in (np.flatnonzero(rows["kind"][begin:end] == TRADE) + begin).tolist():
+            local_ns, _, size_lots, price_ticks, _, side = rows[row].tolist()
+            at_ns = self.time.elapsed_at(local_ns - feed.begin_ns)
+            aggressor = Side.BUY if side > 0 else Side.SELL
+            stamps = self.time.utc(at_ns), self.time.now_at(at_ns)
+            self._tell(TradePrint(self._leg, price_ticks, size_lots, aggressor, *stamps))
+
+
+VENUE = CompiledVenue
