@@ -59,16 +59,23 @@ class ReplayVenue(PaperClient):
         span: EventSpan,
         note_fill: NoteFill,
         venue_class: type[PaperVenue] | None = None,
+        prints_wanted: bool = True,
     ) -> None:
         super().__init__(config, context)
         self._span, self._note_fill = span, note_fill
         self.venue_class = venue_class or self.venue_class
+        self._prints_wanted = prints_wanted
 
     def _find_feed(self) -> tuple[Market, Feed]:
         market = self._span.market
         if not market.lists(self.context.symbol):
             raise NotListed(f"the data are of {market.symbol}, the config trades {self.context.symbol}")
         return market, EventFeed(self._span.rows, self._settings.interval_ns, self._span.begin, self._span.price_range)
+
+    def start_market_data(self) -> None:
+        """Begin to deliver LinkUp and books, and prints to who wants them."""
+        super().start_market_data()
+        self._opened().prints_wanted = self._prints_wanted
 
     def _open_store(self, symbol: str) -> VenueStore:
         return MemoryStore(self._note_fill)

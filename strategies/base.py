@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from core.market.book import OrderBook
 from core.market.commands import Command
@@ -36,6 +36,8 @@ class View:
 
 class Strategy(ABC):
     """One bot's decisions. Subclasses keep state, never a client."""
+
+    hears_prints: ClassVar[bool] = True  # False: it does nothing on a TradePrint, and a backtest need not bring any
 
     def __init__(self, params: Any) -> None:
         self.params = params

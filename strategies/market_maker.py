@@ -144,6 +144,7 @@ class MarketMaker(Strategy):
     """Layers on both sides of the reference, more of the side that brings the inventory back to its target."""
 
     params: MarketMakerParams
+    hears_prints = False
 
     def __init__(self, params: MarketMakerParams) -> None:
         super().__init__(params)

@@ -82,7 +82,12 @@ class Backtest:
         self._record = Recorder()
         client_class = importlib.import_module("api.replay_venue").CLIENT
         self._client: Any = client_class(
-            config.exchange_config, self._context(), data, self._record.note_fill, venue_of(engine)
+            config.exchange_config,
+            self._context(),
+            data,
+            self._record.note_fill,
+            venue_of(engine),
+            self._strategy.hears_prints,
         )
         self._steps = 0
 
