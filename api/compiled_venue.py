@@ -82,6 +82,14 @@ class KernelBook(Displayed):
         best: int = self.state.item(kernel.BEST_BID if side is Side.BUY else kernel.BEST_ASK)
         return None if best == kernel.NO_PRICE else best
 
+    def mid_ticks(self) -> float:
+        """Return the mid of the book, the side there is, or 0."""
+        bid, ask = self.state.item(kernel.BEST_BID), self.state.item(kernel.BEST_ASK)
+        if bid == kernel.NO_PRICE or ask == kernel.NO_PRICE:
+            return super().mid_ticks()
+        mid: float = (bid + ask) / 2
+        return mid
+
     def size_at(self, side: Side, price_ticks: int) -> int:
         """Return what is displayed at a price."""
         if not self._low <= price_ticks <= self._high:
@@ -105,11 +113,14 @@ class CompiledVenue(PaperVenue):
         self._book = KernelBook(low, high)
         self._orders: list[Order] = []
         self._taken = 0
+        self._drained_ns = -1  # everything up to then is played
         self._places = np.zeros(kernel.FIRST_PLACE, dtype=np.float64)
         return self._book
 
     def play(self, until_ns: int, budget: int, stop_at_fill: bool = False) -> int:
         """Match all events up to `until_ns`, or to the first one that fills an order of ours; return `budget`."""
+        if until_ns <= self._drained_ns:
+            return budget
         engine, feed, book = self._engine, self._feed, self._book
         until = self.time.position(until_ns)
         matched: list[Matched] = []
@@ -117,13 +128,18 @@ class CompiledVenue(PaperVenue):
         while True:
             self._load_orders()
             at = feed.at
-            row = kernel.advance(feed.rows, *book.arrays(), self._places, at, until + feed.begin_ns)
-            self._passed(at, row)
-            self._store_places()
-            feed.moved_to(row, until)
-            if row == len(feed.rows) or (event := feed.next(until)) is None:
-                self.played_ns = max(self.played_ns, until_ns)
+            stop = kernel.advance(feed.rows, *book.arrays(), self._places, at, until + feed.begin_ns)
+            row = stop if stop >= 0 else -1 - stop
+            if row != at:
+                self._passed(at, row)
+                self._store_places()
+            if stop < 0:
+                feed.moved_to(row, until)
+                self._drained_ns = self.played_ns = max(self.played_ns, until_ns)
                 break
+            feed.at = row
+            event = feed.next(until)
+            assert event is not None
             before = before or engine.state()
             at_ns = self.time.elapsed_at(event.at_ns)
             result = self._match(event, at_ns)

@@ -164,7 +164,8 @@ class PaperVenue:
     def submit(self, orders: Sequence[Order], at_ns: int) -> None:
         """Take orders; when they cannot be written down all of them are rejected."""
         before, utc_ns = self._engine.state(), self.time.utc(at_ns)
-        arrivals = [self._engine.submit(replace(order, leg=self._leg), utc_ns) for order in orders]
+        ours = [order if order.leg == self._leg else replace(order, leg=self._leg) for order in orders]
+        arrivals = [self._engine.submit(order, utc_ns) for order in ours]
         if any(arrival.accepted for arrival in arrivals):
             problem = self._commit(self._change_of(arrivals))
             if problem is not None:

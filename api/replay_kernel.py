@@ -183,24 +183,26 @@ def _level_moves_queue(state: Any, places: Any, price: int, side: int, before: i
 
 @_compiled  # type: ignore[untyped-decorator]
 def advance(rows: Any, bids: Any, asks: Any, state: Any, places: Any, at: int, until_ns: int) -> int:
-    """Play rows from `at` on up to the time `until_ns`; return the row that comes next.
+    """Play rows from `at` on up to the time `until_ns`; return the row that Python has to take next.
 
-    It is one that may fill an order, or needs Python for another reason, when its time is not after `until_ns`.
+    Where there is none in that time it is `-1 - row` of the row that comes next.
     """
     end, queue = len(rows), state[MODEL] != NO_QUEUE and state[ORDERS] > 0
     while at < end:
         row = rows[at]
-        if row.local_ns > until_ns or row.kind == _CLEAR:
-            break
+        if row.local_ns > until_ns:
+            return -1 - at
+        if row.kind == _CLEAR:
+            return at
         price, size, side = row.price_ticks, row.size_lots, row.side
         if row.kind == _LEVEL:
             if _level_matters(state, price, side, size):
-                break
+                return at
             before = set_level(bids, asks, state, side, price, size)
             if queue:
                 _level_moves_queue(state, places, price, side, before, size)
             state[LAST_CHANGE] = at
         elif state[ORDERS] > 0 and _in_band(state, places, price) and _print_fills(state, places, price, size, side):
-            break
+            return at
         at += 1
-    return at
+    return -1 - at

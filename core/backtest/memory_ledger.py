@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from core.market.order import Order
@@ -27,8 +26,11 @@ class MemoryLedger(Ledger):
         """Keep a batch and return how many of its fills were new."""
         for order in batch.orders.values():
             self._keep(order)
-        rest = replace(batch, orders={}) if batch.orders else batch
-        return super().write(rest) if rest else 0
+        orders, batch.orders = batch.orders, {}
+        try:
+            return super().write(batch) if batch else 0
+        finally:
+            batch.orders = orders
 
     def _keep(self, order: Order) -> None:
         self._orders[order.client_order_id] = order

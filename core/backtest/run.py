@@ -33,6 +33,7 @@ from utils.errors import ConfigError
 from utils.home import Home
 
 _HOME_ID = "backtest"  # so that the ids of orders are the same in every run
+_SAMPLE_NS = seconds(0.1)  # between two samples of the mid
 _QUOTES_NS = seconds(1)  # between two samples of our quotes
 _STEPS_PER_REPORT = 256  # of progress
 
@@ -124,7 +125,7 @@ class Backtest:
         clock, client, record = self._clock, self._client, self._record
         begin_ns = clock.now_ns()
         end_ns = begin_ns + self._data.last_ns - self._data.first_ns
-        quotes_due_ns = begin_ns
+        sample_due_ns = quotes_due_ns = begin_ns
         while loop.finished is None:
             due_ns = loop.step()
             now_ns = clock.now_ns()
@@ -133,7 +134,9 @@ class Backtest:
                 break
             if due_ns <= now_ns:
                 continue
-            record.sample(clock.utc_ns())
+            if now_ns >= sample_due_ns:
+                record.sample(clock.utc_ns())
+                sample_due_ns = now_ns + _SAMPLE_NS
             if now_ns >= quotes_due_ns:
                 record.sample_quotes(clock.utc_ns(), *client.resting())
                 quotes_due_ns = now_ns + _QUOTES_NS
