@@ -17,7 +17,7 @@ from api.paper_venue import PaperVenue
 from core.market.instrument import Instrument
 from core.market.order import Fill, Side
 from core.market.position import Position
-from utils.errors import NotListed
+from utils.errors import ConfigError
 
 NoteFill = Callable[[Fill], None]
 
@@ -69,7 +69,7 @@ class ReplayVenue(PaperClient):
     def _find_feed(self) -> tuple[Market, Feed]:
         market = self._span.market
         if not market.lists(self.context.symbol):
-            raise NotListed(f"the data are of {market.symbol}, the config trades {self.context.symbol}")
+            raise ConfigError(f"the data are of {market.symbol}, the config trades {self.context.symbol}")
         return market, EventFeed(self._span.rows, self._settings.interval_ns, self._span.begin, self._span.price_range)
 
     def start_market_data(self) -> None:

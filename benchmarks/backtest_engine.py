@@ -120,7 +120,11 @@ def run_rule(
             bid, ask = state[_BEST_BID], state[_BEST_ASK]
             for i in range(2):
                 sign = 1 - 2 * i
-                want = min((bid + ask - 2 * half) // 2, ask - 1) if i == 0 else max(-(-(bid + ask + 2 * half) // 2), bid + 1)
+                want = (
+                    min((bid + ask - 2 * half) // 2, ask - 1)
+                    if i == 0
+                    else max(-(-(bid + ask + 2 * half) // 2), bid + 1)
+                )
                 if sign * position >= most:
                     want = 0
                 if status[i] == RESTS and price[i] != want:

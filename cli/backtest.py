@@ -36,6 +36,8 @@ Done = Callable[[float], None]
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy key, or section.key; repeatable."
 )
+@click.option("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Write a report: one HTML file.")
+@click.option("--fills", type=click.Path(dir_okay=False), metavar="FILE", help="Write the fills as CSV.")
 @click.option(
     "--engine",
     type=click.Choice(["auto", "compiled", "python"]),
@@ -52,7 +54,7 @@ def backtest(app: App, config: str, settings: tuple[str, ...], json_wanted: bool
     The loop, the strategy and the paper venue are those of a bot that trades; nothing is sent, nothing is kept.
     """
     path = find_config(config, app.home, os.environ)
-    request = {"files": span["files"], "from": span["begin"], "to": span["end"], "engine": span["engine"]}
+    request = {**span, "from": span["begin"], "to": span["end"]}
     with progress_bar(not json_wanted) as done:
         result = app.services.backtest(app.home, plain_with(path, settings), str(path), request, done)
     if json_wanted:

@@ -20,6 +20,7 @@ from core.backtest.data import data_of
 from core.backtest.figures import Course, course_of, summary_of
 from core.backtest.memory_ledger import MemoryLedger
 from core.backtest.recorder import Recorder
+from core.backtest.report import report_of
 from core.bot_config import BotConfig
 from core.market.client_ids import ClientOrderIds
 from core.market.instrument import Instrument
@@ -30,6 +31,7 @@ from core.trading.loop_settings import LoopSettings
 from core.trading.trading_loop import LegRuntime, TradingLoop
 from strategies.base import Strategy, strategy_class
 from utils.errors import ConfigError
+from utils.files import write_atomic
 from utils.home import Home
 
 _HOME_ID = "backtest"  # so that the ids of orders are the same in every run
@@ -191,7 +193,10 @@ def run_backtest(
     span: Mapping[str, Any],
     progress: Callable[[float], None] | None,
 ) -> dict[str, Any]:
-    """Return the statistics of a config over `span`. Raises MakerdError; `progress` hears how much is done, 0 to 1."""
+    """Return the statistics of a config over `span`; `progress` hears how much is done, 0 to 1. Raises MakerdError.
+
+    `span`: files, from, to, engine; report and fills name files to write.
+    """
     config = load_plain(plain, source, home, os.environ)
     data = data_of(home, span)
     whole_ns = max(1, data.last_ns - data.first_ns)
@@ -199,7 +204,12 @@ def run_backtest(
     result = Backtest(config, data, engine=str(span.get("engine") or "auto")).run(
         None if progress is None else lambda done_ns: progress(done_ns / whole_ns)
     )
-    return {"bot": config.name, "symbol": data.market.symbol, **_fill_model(config), **result.to_plain()}
+    facts = {"bot": config.name, "symbol": data.market.symbol, **_fill_model(config), **result.to_plain()}
+    if span.get("report"):
+        write_atomic(Path(span["report"]), report_of(result, facts).encode())
+    if span.get("fills"):
+        write_atomic(Path(span["fills"]), fills_text(result.record.fills, result.instrument).encode())
+    return facts
 
 
 def _fill_model(config: BotConfig) -> dict[str, Any]:

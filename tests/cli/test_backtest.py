@@ -1,0 +1,56 @@
+"""`run.py backtest` and `run.py convert` as a person uses them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDING = "slice20s_binance_usdm_btcusdt_20240808.csv.gz"
+TEMPLATE = "config/templates/paper_market_maker.json"
+SETTINGS = ("strategy_config.symbol=BTC-PERP", "inventory_skew_enabled=false", "price_skew=0", "order_size=0.002")
+
+
+def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "run.py", arguments[0], "--home", str(home), *arguments[1:]]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def settings() -> list[str]:
+    return [part for setting in SETTINGS for part in ("--set", setting)]
+
+
+def test_a_template_is_run_over_a_shipped_recording_with_report_and_fills(tmp_path: Path) -> None:
+    report, fills = tmp_path / "out.html", tmp_path / "fills.csv"
+    done = run(
+        tmp_path, "backtest", TEMPLATE, "--data", RECORDING, *settings(), "--engine", "python", "--json",
+        "--report", str(report), "--fills", str(fills),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = json.loads(done.stdout)
+    assert (table["symbol"], table["events"], table["ended"]) == ("BTC-PERP", 23_669, None)
+    assert table["fills"] == len(fills.read_text().splitlines()) - 1 > 0
+    assert "</svg>" in report.read_text()
+
+
+def test_a_recording_is_converted_and_a_part_of_it_is_played(tmp_path: Path) -> None:
+    out = tmp_path / "slice.events"
+    done = run(tmp_path, "convert", f"data/recordings/{RECORDING}", str(out))
+    assert done.returncode == 0 and "23669 rows" in done.stdout, done.stderr
+    span = ("--from", "2024-08-08T23:54:20", "--to", "2024-08-08T23:54:25.5")
+    done = run(tmp_path, "backtest", TEMPLATE, "--data", str(out), *span, *settings(), "--engine", "python")
+    assert done.returncode == 0, done.stderr
+    assert "BTC-PERP" in done.stdout and "5 s of market time" in done.stdout
+    assert "net profit" in done.stdout
+
+
+def test_what_cannot_be_played_is_told_in_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path, "backtest", TEMPLATE, "--data", RECORDING)
+    assert done.returncode == 78
+    assert done.stderr.strip() == "makerd: the data are of BTC-PERP, the config trades BTC-USDT"
+    done = run(tmp_path, "backtest", TEMPLATE, "--data", "nowhere.events")
+    assert done.returncode == 78 and "there is no file nowhere.events" in done.stderr
+    done = run(tmp_path, "backtest", TEMPLATE, "--data", RECORDING, "--from", "yesterday")
+    assert done.returncode == 78 and "'yesterday' is not a time" in done.stderr
