@@ -9,7 +9,8 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,16 +201,26 @@ def run_backtest(
     config = load_plain(plain, source, home, os.environ)
     data = data_of(home, span)
     whole_ns = max(1, data.last_ns - data.first_ns)
-    logging.getLogger("makerd").setLevel(logging.CRITICAL)  # what a bot logs belongs to the time that is played
-    result = Backtest(config, data, engine=str(span.get("engine") or "auto")).run(
-        None if progress is None else lambda done_ns: progress(done_ns / whole_ns)
-    )
+    backtest = Backtest(config, data, engine=str(span.get("engine") or "auto"))
+    with _no_log():
+        result = backtest.run(None if progress is None else lambda done_ns: progress(done_ns / whole_ns))
     facts = {"bot": config.name, "symbol": data.market.symbol, **_fill_model(config), **result.to_plain()}
     if span.get("report"):
         write_atomic(Path(span["report"]), report_of(result, facts).encode())
     if span.get("fills"):
         write_atomic(Path(span["fills"]), fills_text(result.record.fills, result.instrument).encode())
     return facts
+
+
+@contextmanager
+def _no_log() -> Iterator[None]:
+    """Have nothing logged: what a bot would say belongs to the time that is played."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _fill_model(config: BotConfig) -> dict[str, Any]:
