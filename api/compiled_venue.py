@@ -20,7 +20,9 @@ from core.market.displayed import Displayed
 from core.market.events import TradePrint
 from core.market.matching import Matched
 from core.market.order import Order, Side
+from utils.errors import ConfigError
 
+_MAX_RANGE = 100_000_000  # ticks between the lowest and the highest price; 16 bytes each, where there is a level
 _MAX_LEVELS = 1 << 14  # of a side that Python looks at in one go
 
 
@@ -108,9 +110,11 @@ class CompiledVenue(PaperVenue):
     _feed: EventFeed
 
     def _display(self) -> Displayed:
-        prices = self._feed.rows["price_ticks"]
-        low, high = self._feed.price_range or (int(prices.min()), int(prices.max()))
-        self._book = KernelBook(low, high)
+        # Looked at anew, whatever the file's header says: the kernel writes where the prices tell it to.
+        low, high = kernel.price_range(self._feed.rows)
+        if not 0 <= low <= high <= low + _MAX_RANGE:
+            raise ConfigError(f"prices from {low} to {high} ticks are too far apart to be compiled: --engine python")
+        self._book = KernelBook(int(low), int(high))
         self._orders: list[Order] = []
         self._taken = 0
         self._drained_ns = -1  # everything up to then is played

@@ -23,11 +23,9 @@ class EventFeed:
     `base_ns`.
     """
 
-    def __init__(
-        self, rows: Rows, interval_ns: int, begin: int = 0, price_range: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, rows: Rows, interval_ns: int, begin: int = 0) -> None:
         """Play `rows` from row `begin` on; what is before it only makes the first book."""
-        self.rows, self.price_range = rows, price_range
+        self.rows = rows
         self.begin_ns = int(rows["local_ns"][begin])
         self.base_ns = 0  # position of the beginning of this loop
         self.at = begin

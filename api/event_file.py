@@ -65,7 +65,6 @@ class EventSpan:
     market: Market
     rows: Rows
     begin: int
-    price_range: tuple[int, int]  # lowest and highest price of a level, ticks
 
     @property
     def events(self) -> int:

@@ -31,7 +31,7 @@ EXPONENT, BAND_PCT = 0, 1
 FIRST_PLACE = 2
 NO_PRICE = -1
 NO_QUEUE = -1  # MODEL of the fill models that know no queue
-_LEVEL, _CLEAR = event_file.LEVEL, event_file.CLEAR
+_LEVEL, _CLEAR, _MAX_TICKS = event_file.LEVEL, event_file.CLEAR, event_file.MAX_TICKS
 
 _behind_share = register_jitable(queue_position.behind_share)
 _after_trade = register_jitable(queue_position.after_trade)
@@ -87,6 +87,17 @@ def set_level(bids: Any, asks: Any, state: Any, side: int, price: int, size: int
             place += 1
         state[BEST_ASK] = place + state[BASE] if place <= high else NO_PRICE
     return int(before)
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def price_range(rows: Any) -> tuple[int, int]:
+    """Return the lowest and the highest price of a level; (1, 0) where there is none."""
+    low, high = _MAX_TICKS, 0
+    for at in range(len(rows)):
+        row = rows[at]
+        if row.kind == _LEVEL:
+            low, high = min(low, row.price_ticks), max(high, row.price_ticks)
+    return (low, high) if low <= high else (1, 0)
 
 
 @_compiled  # type: ignore[untyped-decorator]

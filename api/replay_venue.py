@@ -70,7 +70,7 @@ class ReplayVenue(PaperClient):
         market = self._span.market
         if not market.lists(self.context.symbol):
             raise ConfigError(f"the data are of {market.symbol}, the config trades {self.context.symbol}")
-        return market, EventFeed(self._span.rows, self._settings.interval_ns, self._span.begin, self._span.price_range)
+        return market, EventFeed(self._span.rows, self._settings.interval_ns, self._span.begin)
 
     def start_market_data(self) -> None:
         """Begin to deliver LinkUp and books, and prints to who wants them."""

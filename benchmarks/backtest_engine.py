@@ -136,9 +136,9 @@ def run_rule(
     return decisions, orders, fills, volume, position, cash
 
 
-def fresh(rows: Rows, price_range: tuple[int, int], queue_model: int, exponent: float) -> tuple[Any, ...]:
+def fresh(rows: Rows, queue_model: int, exponent: float) -> tuple[Any, ...]:
     """Return what `run_rule` takes after the rows."""
-    low, high = price_range
+    low, high = map(int, kernel.price_range(rows))
     bids, asks = (np.zeros(high - low + 1, dtype=np.int64) for _ in range(2))
     state = np.full(kernel.FIRST + 4, kernel.NO_PRICE, dtype=np.int64)
     state[kernel.BASE], state[kernel.ORDERS], state[kernel.WATCHED], state[kernel.MODEL] = low, 0, 0, queue_model

@@ -62,14 +62,14 @@ def _made(path: Path, count: int, result: Result) -> EventSpan:
     writer.write(as_events(made))
     writer.finish()
     file = open_events(path)
-    return EventSpan(file.market, file.rows, 0, file.price_range)
+    return EventSpan(file.market, file.rows, 0)
 
 
 def _engine(span: EventSpan, repeat: int, result: Result) -> None:
     from benchmarks.backtest_engine import fresh, run_rule
 
     def once() -> float:
-        arrays = fresh(span.rows, span.price_range, 0, 3.0)
+        arrays = fresh(span.rows, 0, 3.0)
         began = time.perf_counter()
         found = run_rule(
             span.rows, *arrays, round(STEP_S * 1e9), round(LATENCY_MS * 1e6), HALF_TICKS, SIZE_LOTS, MAX_LOTS

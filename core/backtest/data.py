@@ -31,8 +31,7 @@ def load_data(files: Sequence[Path], cache: Path, from_ns: int | None = None, to
     end = len(rows) if to_ns is None else _row_at(rows, to_ns)
     if begin >= end:
         raise ConfigError("there are no events in the span from --from to --to")
-    low, high = zip(*(file.price_range for file in opened), strict=True)
-    return EventSpan(opened[0].market, rows[:end], begin, (min(low), max(high)))
+    return EventSpan(opened[0].market, rows[:end], begin)
 
 
 def _check_joinable(files: Sequence[EventFile]) -> None:

@@ -236,13 +236,13 @@ class MatchingEngine:
         self, queue: QueueDesk, price_ticks: int, size_lots: int, aggressor: Side, venue_ns: int, fills: list[Fill]
     ) -> None:
         """Fill what a print reaches past those who stand before us; what one of our orders got the next does not."""
-        left = size_lots
+        taken = 0
         for order in _by_priority([order for order in self.orders.values() if order.side is aggressor.opposite]):
             beyond = order.side.sign * (order.price_ticks - price_ticks)
             if beyond < 0:
                 break
-            volume = order.remaining_lots if beyond else min(left, queue.on_trade(order, size_lots))
-            left -= self._fill(order.client_order_id, order.price_ticks, volume, "maker", venue_ns, fills)
+            volume = order.remaining_lots if beyond else queue.on_trade(order, size_lots) - taken
+            taken += self._fill(order.client_order_id, order.price_ticks, volume, "maker", venue_ns, fills)
 
     def _is_hit(self, order: Order, price_ticks: int, aggressor: Side) -> bool:
         """Tell whether a print fills an order; draws exactly once for an order that is touched, never for others."""

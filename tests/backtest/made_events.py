@@ -113,8 +113,7 @@ def made_rows(seed: int, steps: int, gap_us: float = 4000.0) -> Rows:
 
 def span_of(rows: Rows, begin: int = 0) -> EventSpan:
     """Return rows as a backtest takes them."""
-    prices = rows["price_ticks"][rows["kind"] == LEVEL]
-    return EventSpan(MARKET, rows, begin, (int(prices.min()), int(prices.max())))
+    return EventSpan(MARKET, rows, begin)
 
 
 def save(rows: Rows, path: Path) -> Path:

@@ -58,7 +58,7 @@ def test_compiled_and_python_fill_alike_over_a_shipped_recording(tmp_path: Path,
     file = load_events(recording, tmp_path)
     config = config_of({"fill_model": model}, {"spread_pct": 0.004, "layer_step_pct": 0.002, "symbol": "BTC-PERP"})
     config = replace(config, legs=(Leg("main", "paper", "acc", "BTC-PERP"),))
-    span = EventSpan(file.market, file.rows, 0, file.price_range)
+    span = EventSpan(file.market, file.rows, 0)
     texts = []
     for engine in ("python", "compiled"):
         result = Backtest(config, span, engine=engine).run()
