@@ -45,9 +45,12 @@ def _store(places: Any, status: Any, front: Any, traded: Any) -> None:
 @njit(cache=True)
 def run_rule(
     rows: Any, bids: Any, asks: Any, state: Any, places: Any,
-    step_ns: int, latency_ns: int, half: int, size: int, most: int,
+    step_ns: int, latency_ns: int, half: int, size: int, most: int, whole: bool,
 ) -> Any:  # fmt: skip
-    """Play all rows; return decisions, orders, fills, lots traded, position and the cash in ticks x lots."""
+    """Play all rows; return decisions, orders, fills, lots traded, position and the cash in ticks x lots.
+
+    `whole`: an order that is reached fills all at once, as on the exchange without partial fills that others have.
+    """
     status, price, left = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
     front, traded = np.zeros(2), np.zeros(2)
     arrives, cancels, hears = np.full(2, _FAR), np.full(2, _FAR), np.full(2, _FAR)
@@ -87,6 +90,7 @@ def run_rule(
                     front[i] = _AFTER_TRADE(front[i], row.size_lots)
                     traded[i] += row.size_lots
                 if lots > 0:
+                    lots = left[i] if whole else lots
                     left[i] -= lots
                     position += sign * lots
                     cash -= sign * lots * price[i]
