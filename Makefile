@@ -31,7 +31,7 @@ prerequisites:
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/.test: requirements-test.txt requirements-simulator.txt .venv/.run-time
+.venv/.test: requirements-test.txt requirements-simulator.txt requirements-backtest.txt .venv/.run-time
 	@echo "installing pinned test requirements into .venv"
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@

@@ -222,10 +222,10 @@ class PaperClient(ExchangeClient):
         if not self._publishing or not fresh:
             return
         self._published = venue.picture_number
-        if venue.shows_changes:
-            self._publish_from_ns = venue.next_picture_ns
-        elif self._settings.speed > 1:
+        if self._settings.speed > 1:
             self._publish_from_ns = venue.played_ns + self._settings.interval_ns
+        elif venue.shows_changes:
+            self._publish_from_ns = venue.next_picture_ns
         self._inbox.put(BookUpdate(self._leg, venue.book(now_ns)))
 
 

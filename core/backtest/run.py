@@ -86,7 +86,7 @@ class Backtest:
         self._record = Recorder()
         client_class = importlib.import_module("api.replay_venue").CLIENT
         self._client: Any = client_class(
-            config.exchange_config,
+            {**config.exchange_config, "speed": 1.0},  # the clock is as fast as the events
             self._context(),
             data,
             self._record.note_fill,

@@ -30,7 +30,9 @@ STRATEGY: dict[str, Any] = {
 RISK: dict[str, Any] = {"max_position": 0.02}
 
 
-def config_of(exchange: Mapping[str, Any], strategy: Mapping[str, Any] | None = None) -> BotConfig:
+def config_of(
+    exchange: Mapping[str, Any], strategy: Mapping[str, Any] | None = None, risk: Mapping[str, Any] | None = None
+) -> BotConfig:
     """Return the config of a market maker on the made-up market."""
     return BotConfig(
         name="tester",
@@ -41,7 +43,7 @@ def config_of(exchange: Mapping[str, Any], strategy: Mapping[str, Any] | None = 
         metadata={"name": "tester"},
         exchange_config={**EXCHANGE, **exchange},
         strategy_config={**STRATEGY, **(strategy or {})},
-        risk_config=RISK,
+        risk_config={**RISK, **(risk or {})},
         source_path="",
         digest="",
     )

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from core.backtest.run import fills_text
+from core.backtest.run import Backtest, fills_text
 from core.market.order import Side
-from tests.backtest.backtest_parts import backtested, paper_fills
+from tests.backtest.backtest_parts import backtested, config_of, paper_fills
 from tests.backtest.made_events import made_rows, save, span_of
 
 MODELS: list[dict[str, Any]] = [
@@ -40,6 +40,11 @@ def test_the_paper_venue_fed_with_the_same_events_books_the_same_fills(
     result = backtested(span_of(rows), exchange)
     assert len(result.record.fills) > 10
     assert paper_fills(tmp_path, save(rows, tmp_path / "made.events"), exchange) == text_of(result)
+
+
+def test_the_speed_of_a_paper_bot_changes_nothing() -> None:
+    span = span_of(made_rows(5, 1500))
+    assert text_of(backtested(span, {"speed": 20})) == text_of(backtested(span, {}))
 
 
 def test_another_seed_draws_other_fills() -> None:
@@ -81,6 +86,29 @@ def test_latency_keeps_an_order_away_from_trades_that_come_before_it() -> None:
     fills = [backtested(span, {"latency_ms": ms, "touch_prob": 0.9}).record.fills for ms in (0, 400)]
     assert min(fill.venue_ns for fill in fills[1]) >= span.first_ns + 400_000_000
     assert fills[0] != fills[1]
+
+
+def test_progress_grows_to_the_whole_span() -> None:
+    span = span_of(made_rows(12, 1500))
+    heard: list[int] = []
+    Backtest(config_of({}), span, engine="python").run(heard.append)
+    assert len(heard) > 1
+    assert heard == sorted(heard)
+    assert heard[-1] == span.last_ns - span.first_ns
+
+
+def test_a_bot_whose_duration_is_over_ends_before_the_data() -> None:
+    span = span_of(made_rows(13, 2500))
+    result = Backtest(config_of({}, {"duration_s": 3}), span, engine="python").run()
+    assert result.ended == "the duration is over"
+    assert result.record.times[-1] < span.first_ns + 5_000_000_000 < span.last_ns
+
+
+def test_a_limit_that_trips_ends_the_run_as_it_ends_a_bot() -> None:
+    span = span_of(made_rows(14, 3000))
+    result = Backtest(config_of({"touch_prob": 0.9}, risk={"max_loss": 0.001}), span, engine="python").run()
+    assert "max_loss" in result.ended
+    assert result.record.times[-1] < span.last_ns
 
 
 def test_both_sides_trade() -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from api.base_client import Inbox
+from api.base_client import ClientContext, Inbox
+from api.event_file import TRADE
 from api.paper_client import PaperClient
 from api.paper_store import store_path
-from core.market.events import BookUpdate, LinkDown
+from core.market.events import BookUpdate, LinkDown, TradePrint
 from core.market.order import Fill, Order, OrderEvent, Side
+from tests.backtest.made_events import made_rows, save
 from tests.conformance.venues import LEG, PaperUnderTest, Session
 from tests.made_recording import PERP_FACTS, calm_market
 from utils.errors import ConfigError, VenueUnreachable
@@ -507,3 +509,36 @@ def test_book_times_are_utc_at_the_venue_and_the_loops_clock_here(session: Sessi
     update = session.all_of(BookUpdate)[-1]
     assert abs(update.book.venue_ns - venue.clock.utc) < 200 * MS
     assert abs(update.book.local_ns - venue.clock.now) < 200 * MS
+
+
+def test_an_event_file_as_feed_shows_a_book_per_interval_and_every_print(tmp_path: Path) -> None:
+    rows = made_rows(4, 800)
+    save(rows, tmp_path / "made.events")
+    clock_ns = [10**9]
+    context = ClientContext(
+        "paper", "SYN-PERP", "acc", "bot", str(tmp_path / "state"), (str(tmp_path),), lambda: clock_ns[0],
+        lambda: int(rows["local_ns"][0]) + clock_ns[0] - 10**9,
+    )  # fmt: skip
+    client, inbox = (
+        PaperClient({"feed": "replay:made.events", "book_interval_ms": 50, "book_depth": 3}, context),
+        Inbox(),
+    )
+    client.open(inbox, LEG)
+    client.start_market_data()
+    books: list[BookUpdate] = []
+    prints = 0
+    span_ns = int(rows["local_ns"][-1] - rows["local_ns"][0])
+    while clock_ns[0] < 10**9 + span_ns:
+        due_ns = client.poll(clock_ns[0])
+        said = inbox.drain()
+        books += [item for item in said if isinstance(item, BookUpdate)]
+        prints += sum(isinstance(item, TradePrint) for item in said)
+        assert due_ns is not None and due_ns <= clock_ns[0] + 50 * MS
+        clock_ns[0] = due_ns
+    client.poll(10**9 + span_ns)
+    prints += sum(isinstance(item, TradePrint) for item in inbox.drain())
+    assert prints == int((rows["kind"] == TRADE).sum())
+    assert span_ns // (50 * MS) * 0.8 < len(books) <= span_ns // (50 * MS) + 2
+    assert all(len(update.book.bids) <= 3 for update in books)
+    client.close()
+    inbox.close()
