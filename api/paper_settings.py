@@ -15,7 +15,7 @@ from api.feed import Feed
 from api.market_facts import Market, as_amount
 from api.replay_feed import find_recording, market_of, open_replay
 from api.synthetic_feed import MARKETS, START_PRICES, SyntheticFeed
-from core.market.matching import MatchingRules
+from core.market.fill_rules import MatchingRules
 from utils.errors import ConfigError, NotListed
 
 _REPLAY = "replay:"

@@ -97,7 +97,7 @@ def _build(server_type: type[VenueServer], options: dict[str, Any]) -> Running:
     from api.simulator.faults import Faults
     from api.simulator.market_setup import FeedOptions, build_exchange, choose_listings
     from api.simulator.running import Running
-    from core.market.matching import MatchingRules
+    from core.market.fill_rules import MatchingRules
 
     seed, path = options["seed"], options["accounts"]
     names = ("feed", "seed", "interval_ms", "depth", "volatility_bps", "trades_per_s")

@@ -51,7 +51,7 @@ from api.simulator.exchange_types import (
     SimOrder,
     SimRefused,
 )
-from core.market.matching import MatchingRules
+from core.market.fill_rules import MatchingRules
 from core.market.order import POST_ONLY_WOULD_CROSS, OrderState, Side
 
 __all__ = [

@@ -14,8 +14,8 @@ from api.market_facts import Market
 from api.simulator.exchange_types import BookDelta, SimOrder
 from core.market.book import Level, LocalBook
 from core.market.displayed import Displayed
+from core.market.fill_rules import Standing, standing_in
 from core.market.instrument import Instrument
-from core.market.matching import Standing, standing_in
 from core.market.order import Side
 
 _Key = tuple[Side, int]

@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from api.simulator.exchange_types import Listener, MarketPrint, SimFill, SimOrder
-from core.market.matching import MatchingRules, is_hit, standing_in
+from core.market.fill_rules import MatchingRules, is_hit, standing_in
 from core.market.order import OrderState, Side
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from api.feed import Feed
     from api.market_facts import Market
     from api.simulator.server import Listing
-    from core.market.matching import MatchingRules
+    from core.market.fill_rules import MatchingRules
 
 _REPLAY = "replay:"
 

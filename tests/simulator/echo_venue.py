@@ -19,7 +19,7 @@ from api.simulator.market_setup import FeedOptions, build_exchange
 from api.simulator.running import Running
 from api.simulator.server import Listing, VenueServer
 from api.simulator.sockets import SimSocket
-from core.market.matching import MatchingRules
+from core.market.fill_rules import MatchingRules
 from core.market.order import Side
 from tests.simulator.exchange_parts import PERP, SPOT, market
 

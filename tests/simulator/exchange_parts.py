@@ -9,7 +9,7 @@ from api.feed import Picture, Print
 from api.market_facts import Market
 from api.simulator.exchange import BookDelta, MarketPrint, SimExchange, SimFill, SimMarket, SimOrder
 from core.market.book import Level, LocalBook
-from core.market.matching import MatchingRules
+from core.market.fill_rules import MatchingRules
 from core.market.order import OrderState, Side
 
 START = 1_800_000_000 * 10**9

@@ -18,7 +18,7 @@ from api.simulator.faults import Faults
 from api.simulator.market_setup import FeedOptions, build_exchange
 from api.simulator.running import Running
 from api.simulator.server import SimCredentials
-from core.market.matching import MatchingRules
+from core.market.fill_rules import MatchingRules
 from tests.sim_process import SimProcess
 from tests.simulator.backpack_caller import Caller, Stream
 

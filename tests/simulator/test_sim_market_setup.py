@@ -9,7 +9,7 @@ import pytest
 from api.simulator.exchange import SimExchange
 from api.simulator.market_setup import FeedOptions, build_exchange, choose_listings
 from api.simulator.server import Listing
-from core.market.matching import MatchingRules
+from core.market.fill_rules import MatchingRules
 from core.market.order import Side
 from tests.made_recording import PERP_FACTS, calm_market
 from tests.simulator.exchange_parts import PERP, SPOT, START, market

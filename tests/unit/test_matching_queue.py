@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from core.market.book import Level
+from core.market.fill_rules import MatchingRules
 from core.market.instrument import Instrument
-from core.market.matching import MatchingEngine, MatchingRules
+from core.market.matching import MatchingEngine
 from core.market.order import Fill, Order, Side
 from core.market.sim_account import SimAccount
 
