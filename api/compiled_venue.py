@@ -7,6 +7,7 @@ engine as on paper. Only for backtests: a feed that begins again is not played h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from core.market.order import Order, Side
 from utils.errors import ConfigError
 
 _MAX_RANGE = 100_000_000  # ticks between the lowest and the highest price; 16 bytes each, where there is a level
+_FEW_LEVELS = 16  # that an order mostly reaches
 _MAX_LEVELS = 1 << 14  # of a side that Python looks at in one go
 
 
@@ -70,14 +72,17 @@ class KernelBook(Displayed):
         if depth > len(self._into):
             self._into = np.zeros((depth, 2), dtype=np.int64)
         found = kernel.top(self.sizes[side], self.state, side.sign, depth, self._into)
-        return tuple(map(Level._make, self._into[:found].tolist()))
+        return tuple(starmap(Level, self._into[:found].tolist()))
 
     def within(self, order_side: Side, price_ticks: int) -> list[Level]:
         """Return the levels that an order of that side and price can reach, best first."""
-        best = self.best_ticks(order_side.opposite)
-        if best is None or order_side.sign * (price_ticks - best) < 0:
-            return []
-        return super().within(order_side, price_ticks)
+        sign, depth = order_side.sign, _FEW_LEVELS
+        while True:
+            levels = self.top(order_side.opposite, depth)
+            found = [level for level in levels if sign * (price_ticks - level.price_ticks) >= 0]
+            if len(found) < len(levels) or len(levels) < depth:
+                return found
+            depth *= 4
 
     def best_ticks(self, side: Side) -> int | None:
         """Return the best price of a side, None when it is empty."""
@@ -116,7 +121,8 @@ class CompiledVenue(PaperVenue):
             raise ConfigError(f"prices from {low} to {high} ticks are too far apart to be compiled: --engine python")
         self._book = KernelBook(int(low), int(high))
         self._orders: list[Order] = []
-        self._taken = 0
+        self._taken: list[tuple[Side, int]] = []
+        self._stale = True  # the engine has moved places in the queue since they were loaded
         self._drained_ns = -1  # everything up to then is played
         self._places = np.zeros(kernel.FIRST_PLACE, dtype=np.float64)
         return self._book
@@ -147,6 +153,7 @@ class CompiledVenue(PaperVenue):
             before = before or engine.state()
             at_ns = self.time.elapsed_at(event.at_ns)
             result = self._match(event, at_ns)
+            self._stale = True
             if result.fills:
                 matched.append(result)
                 if stop_at_fill:
@@ -160,15 +167,16 @@ class CompiledVenue(PaperVenue):
         """Tell the kernel which orders rest and which levels were taken from."""
         engine, book = self._engine, self._book
         orders = list(engine.orders.values())
-        if orders == self._orders and not book.taken and not self._taken:
+        taken = list(book.taken)
+        if not self._stale and orders == self._orders and taken == self._taken:
             return
-        self._orders, self._taken = orders, len(book.taken)
+        self._orders, self._taken, self._stale = orders, taken, False
         pairs = [pair for order in orders for pair in (order.price_ticks, order.side.sign)]
-        pairs += [pair for side, price in book.taken for pair in (price, side.sign)]
+        pairs += [pair for side, price in taken for pair in (price, side.sign)]
         state = np.zeros(kernel.FIRST + len(pairs), dtype=np.int64)
         state[: kernel.FIRST] = book.state[: kernel.FIRST]
         state[kernel.FIRST :] = pairs
-        state[kernel.ORDERS], state[kernel.WATCHED] = len(orders), len(book.taken)
+        state[kernel.ORDERS], state[kernel.WATCHED] = len(orders), len(taken)
         state[kernel.MODEL] = kernel.NO_QUEUE if engine.queue is None else engine.queue.model
         book.state = state
         places = [engine.rules.queue_exponent, engine.rules.print_band_pct]
