@@ -6,13 +6,15 @@ import logging
 import random
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
 from core.fleet_config import SupervisionConfig
+from core.process.account_guards import KIND as GUARD
+from core.process.account_guards import AccountGuards
 from core.process.children import Children
 from core.process.escalation import Escalation, is_death
 from core.process.event_desk import EventDesk
@@ -71,6 +73,7 @@ class FleetControl:
         self.take(SupervisionConfig(), {})
         self.on_death: list[Callable[[str, str], None]] = []  # (bot, reason)
         self.leases = RateLeases()
+        self.guards = AccountGuards(bots, events, now_ns)
         self._home, self._output_fd = home, output_fd
         self._children: Children
         self._zygote: ZygoteKeeper
@@ -101,10 +104,13 @@ class FleetControl:
     def attach(self, children: Children, zygote: ZygoteKeeper) -> None:
         """Take over whom actions are carried out with."""
         self._children, self._zygote = children, zygote
+        self.guards.start, self.guards.tell = self._fork_guard, children.tell
+        self.guards.kill = lambda name: children.signal(name, signal.SIGKILL, group=True)
 
-    def take_over(self, leases: Mapping[str, Any]) -> None:
+    def take_over(self, leases: Mapping[str, Any], guards: Sequence[Mapping[str, Any]]) -> None:
         """Go on where an earlier self was: its bots and children are known."""
         self.leases.take_over(leases)
+        self.guards.take_over(guards)
         for name, bot in self.bots.items():
             if bot.record.state is State.STARTING and self._children.living(name) is None:
                 self._queue(bot)
@@ -115,6 +121,9 @@ class FleetControl:
 
     def happened(self, name: str, event: Happening) -> None:
         """Put an event to the state table and carry out what it says."""
+        if self.guards.owns(name):
+            self.guards.happened(name, event)
+            return
         bot = self.bots.get(name)
         now_ns = self._now_ns()
         if bot is None or (isinstance(event, Restart) and self.starts.why(name, now_ns)):
@@ -130,6 +139,7 @@ class FleetControl:
         if not bot.in_registry and bot.record.settled and not bot.record.dirty:
             self.bots.pop(name, None)
         self._keep_turns(bot, event, now_ns)
+        self.guards.changed()
 
     def _note_change(self, bot: BotEntry, before: State, event: Happening) -> None:
         if bot.record.state is not before:
@@ -202,7 +212,9 @@ class FleetControl:
 
     def withdrawn(self, name: str, reason: str) -> None:
         """Give a worker up whose kind cannot be used; one that only closes is made without the zygote."""
-        if self.bots[name].record.closing:
+        if self.guards.owns(name):
+            self.guards.happened(name, ForkFailed(reason))
+        elif self.bots[name].record.closing:
             self._fork(self.bots[name])
         else:
             self.happened(name, Unusable(reason))
@@ -219,7 +231,7 @@ class FleetControl:
             due = [time_ns for bot in self.bots.values() if (time_ns := next_due_ns(bot.record)) is not None]
             turn_ns = self.starts.due_ns(now_ns)
             self._due_ns = min([*due, *([] if turn_ns is None else [turn_ns])], default=now_ns + IDLE_NS)
-        return self._due_ns
+        return self._due_ns if self.guards.due_ns is None else min(self._due_ns, self.guards.due_ns)
 
     def tick(self, now_ns: int) -> None:
         """Let time pass for whoever waits for it."""
@@ -231,6 +243,7 @@ class FleetControl:
             if due_ns is not None and due_ns <= now_ns:
                 self.happened(name, Tick(self._children.is_frozen(name)))
         self._admit(now_ns)
+        self.guards.tick(now_ns)
         self._due_ns = None
 
     def credit(self, gap_ns: int) -> None:
@@ -289,6 +302,15 @@ class FleetControl:
             self._children.exec_child("worker", name, self._spec(bot), self._output_fd)
         else:
             self.happened(name, Unusable(self._zygote.unusable[kind]))
+
+    def _fork_guard(self, name: str, config: BotConfig, task: dict[str, Any]) -> None:
+        """Have the guard of an account made, by the zygote where it is at hand."""
+        kind, spec = kind_of(config), {**task, "home": str(self._home.root), "config": config.to_plain()}
+        spec["logs"] = dict(self._log_rules)
+        if self._zygote.lives and kind not in self._zygote.unusable:
+            self._children.ask(GUARD, name, kind, spec, self._now_ns())
+        else:
+            self._children.exec_child(GUARD, name, spec, self._output_fd)
 
     def _sweep(self, bot: BotEntry) -> None:
         self._children.ask("sweep", bot.config.name, kind_of(bot.config), self._spec(bot), self._now_ns())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from api.base_client import DeadManScope
 from core.bot_config import BotConfig
 from core.logger import redacted
 from core.market.client_ids import OrderIds
@@ -178,6 +179,8 @@ class Worker:
     def _open(self, bot: Bot, resolved: BotConfig, swept: bool) -> None:
         """Open the venues and look at the keys; no order can be sent yet, so whatever fails leaves nothing behind."""
         log.info("worker_started", extra={"fields": {"pid": os.getpid(), "strategy": self.config.strategy}})
+        if accounts := _guarded_accounts(bot, resolved):  # told at once: the guard is made while the venue is opened
+            self.say({"t": "dead_man", "accounts": accounts})
         if not all(client.embedded for client in bot.clients):
             self.say({"t": "needs", "seconds": OPEN_S * len(bot.clients)})
         if self.task.paused:
@@ -287,6 +290,15 @@ class Worker:
             dataclasses.replace(self.record, clean=True).write(self.folder)
         except OSError as exc:  # the next start sweeps once more, which is harmless
             log.warning("run_record_not_written", extra={"fields": {"reason": str(exc)}})
+
+
+def _guarded_accounts(bot: Bot, config: BotConfig) -> list[dict[str, Any]]:
+    """Return the legs whose venue has one dead-man switch for the whole account, with its shortest time-out."""
+    return [
+        {"leg": leg.leg, "min_s": client.capabilities.dead_man_min_s}
+        for leg, client in zip(config.legs, bot.clients, strict=True)
+        if client.capabilities.dead_man_scope is DeadManScope.ACCOUNT
+    ]
 
 
 def _are_known(left: Handover, bot: Bot, ids: Mapping[str, OrderIds]) -> bool:
