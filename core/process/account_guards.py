@@ -92,11 +92,11 @@ class AccountGuards:
             return
         limit_ns = silence_limit_ns(self._timing(known))
         until_ns, error = int(message["armed_until_ns"]), str(message["error"])[:500]
-        moved = until_ns != known.record.armed_until_ns
+        before_ns = known.record.armed_until_ns
         if error and error != known.record.error:
             log.warning("dead_man_not_refreshed", extra={"fields": {"account": account, "reason": error}})
         known.record = said(known.record, until_ns, error, limit_ns, now_ns)
-        if moved:
+        if known.record.armed_until_ns != before_ns:
             self._judge_switch(known, now_ns)
             self._tell_members(account)
 
@@ -108,8 +108,6 @@ class AccountGuards:
         if isinstance(event, Forked):
             known.record = born(known.record, silence_limit_ns(self._timing(known)), now_ns)
         elif isinstance(event, Exited | ForkFailed):
-            if isinstance(event, Exited) and event.clean:  # it disarmed the switch
-                known.record = replace(known.record, armed_until_ns=0)
             known.record = ended(known.record, event.reason, now_ns)
             log.info("guard_ended", extra={"fields": {"account": known.record.account, "reason": event.reason}})
         self._due_ns = 0
@@ -124,6 +122,11 @@ class AccountGuards:
     def due_ns(self) -> int | None:
         """Return when to be called next, None when there is no account to guard."""
         return self._due_ns if self._accounts else None
+
+    def credit(self, gap_ns: int) -> None:
+        """Count a pause of the whole machine as no guard's silence."""
+        for known in self._accounts.values():
+            known.record = replace(known.record, due_ns=known.record.due_ns + gap_ns)
 
     def tick(self, now_ns: int) -> None:
         """Judge every account, and do what follows."""

@@ -174,7 +174,9 @@ def look(record: GuardRecord, is_needed: bool, now_ns: int) -> Step:
     if is_needed and not record.outdated:
         return record, [Do.TELL]
     leaving = replace(record, phase=Phase.LEAVING, due_ns=now_ns + DISARM_NS)
-    return leaving, [Do.LEAVE if is_needed else Do.DISARM]
+    if is_needed:
+        return leaving, [Do.LEAVE]
+    return replace(leaving, armed_until_ns=0), [Do.DISARM]  # from here on nobody can count on it
 
 
 def born(record: GuardRecord, limit_ns: int, now_ns: int) -> GuardRecord:
@@ -184,9 +186,10 @@ def born(record: GuardRecord, limit_ns: int, now_ns: int) -> GuardRecord:
 
 def said(record: GuardRecord, armed_until_ns: int, error: str, limit_ns: int, now_ns: int) -> GuardRecord:
     """Take the guard's word on when the venue fires at the earliest, and on its trouble."""
-    due_ns = record.due_ns if record.phase is Phase.LEAVING else now_ns + limit_ns
+    if record.phase is Phase.LEAVING:  # said before it heard that it should
+        return record
     failures = record.failures if error else 0
-    return replace(record, armed_until_ns=armed_until_ns, error=error, due_ns=due_ns, failures=failures)
+    return replace(record, armed_until_ns=armed_until_ns, error=error, due_ns=now_ns + limit_ns, failures=failures)
 
 
 def ended(record: GuardRecord, reason: str, now_ns: int) -> GuardRecord:

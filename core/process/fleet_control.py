@@ -249,6 +249,7 @@ class FleetControl:
     def credit(self, gap_ns: int) -> None:
         """Count a pause of the whole machine as nobody's silence."""
         self._due_ns = None
+        self.guards.credit(gap_ns)
         for bot in self.bots.values():
             bot.record = replace(bot.record, heartbeat_ns=bot.record.heartbeat_ns + gap_ns)
 
