@@ -15,6 +15,7 @@ from core.bot_config import BotConfig
 from core.fleet_config import SupervisionConfig
 from core.process.account_guards import KIND as GUARD
 from core.process.account_guards import AccountGuards
+from core.process.cgroups import Groups
 from core.process.children import Children
 from core.process.escalation import Escalation, is_death
 from core.process.event_desk import EventDesk
@@ -74,6 +75,7 @@ class FleetControl:
         self.on_death: list[Callable[[str, str], None]] = []  # (bot, reason)
         self.leases = RateLeases()
         self.guards = AccountGuards(bots, events, now_ns)
+        self.groups: Groups | None = None  # of cgroup v2, where a subtree is delegated
         self._home, self._output_fd = home, output_fd
         self._children: Children
         self._zygote: ZygoteKeeper
@@ -87,7 +89,7 @@ class FleetControl:
             Action.PAUSE: lambda bot: self._tell(bot, {"t": "pause"}),
             Action.RESUME: lambda bot: self._tell(bot, {"t": "resume"}),
             Action.DUMP: self._dump,
-            Action.KILL: lambda bot: self._children.signal(bot.config.name, signal.SIGKILL, group=True),
+            Action.KILL: self._kill,
             Action.KILL_HOLDER: self._kill_holder,
             Action.ALERT: self._alert,
         }
@@ -130,6 +132,7 @@ class FleetControl:
             return  # who waits for its turn to start will start with what is true then
         before, self._due_ns = bot.record, None
         if isinstance(event, Exited):
+            event = self._end_group(bot, event)
             self._note_exit(bot, event)
         bot.record, actions = decide(before, event, now_ns, self._chance())
         self._events.decided(bot.config, before, event, bot.record, actions)
@@ -140,6 +143,11 @@ class FleetControl:
             self.bots.pop(name, None)
         self._keep_turns(bot, event, now_ns)
         self.guards.changed()
+
+    def _end_group(self, bot: BotEntry, event: Exited) -> Exited:
+        """Let nothing of a worker outlive it; a worker that the kernel ended for its memory is told as that."""
+        why = "" if self.groups is None else self.groups.ended(bot.config.name)
+        return replace(event, reason=why) if why and event.signal is not None else event
 
     def _note_change(self, bot: BotEntry, before: State, event: Happening) -> None:
         if bot.record.state is not before:
@@ -296,11 +304,11 @@ class FleetControl:
     # ------------------------------------------------------------ actions
 
     def _fork(self, bot: BotEntry) -> None:
-        name, kind = bot.config.name, kind_of(bot.config)
+        name, kind, now_ns = bot.config.name, kind_of(bot.config), self._now_ns()
         if kind not in self._zygote.unusable:
-            self._children.ask("job" if bot.config.is_job else "worker", name, kind, self._spec(bot), self._now_ns())
+            self._children.ask("job" if bot.config.is_job else "worker", name, kind, self._spec_of_worker(bot), now_ns)
         elif bot.record.closing:  # to close needs no strategy, and so no zygote that could import it
-            self._children.exec_child("worker", name, self._spec(bot), self._output_fd)
+            self._children.exec_child("worker", name, self._spec_of_worker(bot), self._output_fd)
         else:
             self.happened(name, Unusable(self._zygote.unusable[kind]))
 
@@ -315,6 +323,10 @@ class FleetControl:
 
     def _sweep(self, bot: BotEntry) -> None:
         self._children.ask("sweep", bot.config.name, kind_of(bot.config), self._spec(bot), self._now_ns())
+
+    def _spec_of_worker(self, bot: BotEntry) -> dict[str, Any]:
+        group = None if self.groups is None else self.groups.prepare(bot.config.name, bot.config.daemon)
+        return {**self._spec(bot), "cgroup": group}
 
     def _spec(self, bot: BotEntry) -> dict[str, Any]:
         record = bot.record
@@ -345,6 +357,12 @@ class FleetControl:
 
     def _ask_close(self, bot: BotEntry) -> None:
         self._tell(bot, {"t": "close", "reason": "asked to close", "sell_base": bot.record.sell_base})
+
+    def _kill(self, bot: BotEntry) -> None:
+        """Kill the process group; then the control group, for what has left the former. A sweeper is in no such one."""
+        self._children.signal(bot.config.name, signal.SIGKILL, group=True)
+        if self.groups is not None and bot.record.state is not State.SWEEPING:
+            self.groups.kill(bot.config.name)
 
     def _dump(self, bot: BotEntry) -> None:
         log.error("worker_stuck", extra={"fields": {"bot": bot.config.name, "reason": bot.record.reason}})

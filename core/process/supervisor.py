@@ -197,6 +197,8 @@ class Supervisor:
 
     def _sample(self, name: str, health: Health, now_ns: int) -> None:
         limit_mb = self.bots[name].config.daemon.memory_limit_mb
+        if self.fleet.groups is not None:
+            self.fleet.groups.hold(name, self.bots[name].config.daemon)
         health.sample(now_ns, limit_mb)
         cpu_limit = self.bots[name].config.daemon.cpu_limit_pct
         if cpu_limit is not None and health.cpu_pct is not None and health.cpu_pct > cpu_limit:

@@ -20,7 +20,15 @@ from core.logger import redacted
 from core.market.client_ids import OrderIds
 from core.process import channel
 from core.process.build import Bot, build_bot
-from core.process.child_setup import SignalFlags, StopAsked, become_child, leave, supervisor_environ, take_orders
+from core.process.child_setup import (
+    SignalFlags,
+    StopAsked,
+    become_child,
+    leave,
+    supervisor_environ,
+    take_limits,
+    take_orders,
+)
 from core.process.claims import Claim, Claims, ClaimTaken, is_left_over
 from core.process.error_statuses import status_of
 from core.process.handover import Handover
@@ -69,10 +77,7 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
     spec = take_orders(end)
     home, config = Home(Path(spec["home"])), BotConfig.from_plain(spec["config"])
     signals = become_child(f"makerd: {config.name}", supervisor_pid, home.log / f"{config.name}.out")
-    try:
-        os.nice(config.daemon.nice)
-    except PermissionError:  # a negative one is for root; the bot runs as well without it
-        pass
+    take_limits(config.daemon, spec.get("cgroup"))
     worker = Worker(end, signals, home, config, Task.of(spec))
     worker.logs = ProcessLogs(home.log, config.name, spec.get("logs"))
     worker.logs.guard_streams()

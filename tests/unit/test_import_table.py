@@ -75,6 +75,7 @@ PARENT_SIDE = (
     "metrics_writer",
     "starvation",
     "dead_man",
+    "cgroups",
     "account_guards",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
