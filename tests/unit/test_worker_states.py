@@ -188,6 +188,13 @@ def test_a_scheduled_restart_comes_at_its_time() -> None:
     assert history.after(1.5).actions == [Action.ASK_HANDOVER]
 
 
+def test_a_close_comes_before_a_scheduled_restart_and_keeps_nobody_busy() -> None:
+    history = History(restart_interval_min=1, heartbeat_timeout_s=1000).running().play(Close()).after(90)
+    assert (history.actions, history.record.state) == ([], State.RUNNING)
+    due_ns = next_due_ns(history.record)
+    assert due_ns is not None and due_ns > history.now_ns, "it would be looked at without a pause"
+
+
 def test_a_worker_past_its_memory_limit_is_restarted() -> None:
     history = History().running().play(Overweight("300 MB"))
     assert history.actions == [Action.ASK_STOP]
