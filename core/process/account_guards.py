@@ -17,7 +17,6 @@ from core.process.dead_man import (
     Do,
     GuardRecord,
     Member,
-    Timing,
     Verdict,
     account_of,
     born,
@@ -44,6 +43,7 @@ class Account:
     def __init__(self, record: GuardRecord, now_ns: int) -> None:
         self.record = record
         self.verdict = Verdict(False, "no guard yet")
+        self.timing = timing(record.min_s, ())  # of the last look
         self.is_armed = False
         self.since_ns = now_ns
         self.told_slow = False
@@ -90,7 +90,7 @@ class AccountGuards:
         known, now_ns = self._accounts.get(account), self._now_ns()
         if known is None:
             return
-        limit_ns = silence_limit_ns(self._timing(known))
+        limit_ns = silence_limit_ns(known.timing)
         until_ns, error = int(message["armed_until_ns"]), str(message["error"])[:500]
         before_ns = known.record.armed_until_ns
         if error and error != known.record.error:
@@ -106,7 +106,7 @@ class AccountGuards:
         if known is None:
             return
         if isinstance(event, Forked):
-            known.record = born(known.record, silence_limit_ns(self._timing(known)), now_ns)
+            known.record = born(known.record, silence_limit_ns(known.timing), now_ns)
         elif isinstance(event, Exited | ForkFailed):
             known.record = ended(known.record, event.reason, now_ns)
             log.info("guard_ended", extra={"fields": {"account": known.record.account, "reason": event.reason}})
@@ -134,8 +134,10 @@ class AccountGuards:
             return
         self._due_ns = now_ns + TELL_NS
         for account, known in list(self._accounts.items()):
-            members = [Member.of(bot.record, now_ns) for bot, _leg in self._members(account)]
+            bots = [bot for bot, _leg in self._members(account)]
+            members = [Member.of(bot.record, now_ns) for bot in bots]
             is_needed = not all(member.is_over for member in members)
+            known.timing = timing(known.record.min_s, [bot.config.daemon for bot in bots])
             known.verdict = verdict(members)
             known.record, actions = look(known.record, is_needed, now_ns)
             self._judge_switch(known, now_ns)
@@ -162,7 +164,7 @@ class AccountGuards:
             self.tell(name, {"t": action.value})
 
     def _verdict_packet(self, known: Account, now_ns: int) -> dict[str, Any]:
-        when = self._timing(known)
+        when = known.timing
         if when.is_slow and not known.told_slow:
             known.told_slow = True
             fields = {"account": known.record.account, "timeout_s": when.timeout_s}
@@ -180,7 +182,7 @@ class AccountGuards:
         states = {"from": "unarmed" if is_armed else "armed", "to": self._word(known)}
         reason = "" if is_armed else "disarmed" if disarmed else known.why
         alert = "dead_man" if not is_armed and not disarmed else None
-        more = {"account": account, "timeout_s": round(self._timing(known).timeout_s, 3)}
+        more = {"account": account, "timeout_s": round(known.timing.timeout_s, 3)}
         (log.error if alert else log.info)("dead_man_switch", extra={"fields": {**states, **more, "reason": reason}})
         self._events.note("dead_man", None, alert, account, reason=reason, **states, **more)
 
@@ -189,10 +191,6 @@ class AccountGuards:
         if known.is_armed:
             return "armed"
         return "lapsed" if known.record.armed_until_ns else "unarmed"
-
-    def _timing(self, known: Account) -> Timing:
-        configs = [bot.config.daemon for bot, _leg in self._members(known.record.account)]
-        return timing(known.record.min_s, configs)
 
     # ------------------------------------------------------------ the bots
 

@@ -94,7 +94,9 @@ def next_due_ns(record: WorkerRecord) -> int | None:
             if record.dumped_ns is None
             else record.dumped_ns + DUMP_NS
         )
-        times.append(record.handover_until_ns)
+        times.append(
+            None if record.state is State.STOPPING else record.handover_until_ns
+        )  # then its own deadline counts
         if (restart_ns := _scheduled_restart_ns(record)) is not None:
             times.append(restart_ns)
     known = [time for time in times if time is not None]

@@ -143,7 +143,9 @@ class World:
         return [process for process in self.processes.values() if process.alive]
 
     def of(self, bot: str, kind: str = "worker") -> Process | None:
-        return next((one for one in self.living() if one.bot == bot and one.kind == kind), None)
+        """Return a bot's process: of the newest supervisor that has one, for a stopped one outlives its own."""
+        found = [one for one in self.living() if one.bot == bot and one.kind == kind]
+        return max(found, key=lambda one: one.epoch, default=None)
 
     def is_down(self, bot: str) -> bool:
         return self.configs[bot].exchange in self.down
