@@ -43,6 +43,10 @@ def test_the_switch_is_armed_before_a_bot_quotes_outlives_its_guard_and_is_disar
     begin(fleet)
     assert all(fleet.switch(name).startswith("account: armed") for name in ("one", "two"))
     (guard,) = fleet.guards()
+    os.kill(guard, signal.SIGTERM)  # as everybody gets from a service manager: it has to outlive the bots
+    before = len(fleet.said())
+    fleet.until(lambda: len(fleet.said()) > before + 1)
+    assert fleet.guards() == [guard]
     os.kill(guard, signal.SIGKILL)
     before = len(fleet.said())
     fleet.until(lambda: fleet.guards() not in ([], [guard]) and len(fleet.said()) > before + 1)
