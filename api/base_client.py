@@ -221,6 +221,18 @@ class ExchangeClient(ABC):
         """
         raise VenueRefused("this venue cannot tell the orders of a whole account")
 
+    def refresh_dead_man(self, timeout_s: float) -> None:
+        """Have the venue cancel every order of the account in `timeout_s`, unless this is asked again before.
+
+        Of scope ACCOUNT only, and called by nobody but the account's guard: instead of `open`, again and again, until
+        `close`. Waits for the venue, a third of `timeout_s` at the most. Raises VenueError.
+        """
+        raise VenueRefused("this venue has no dead-man switch of a whole account")
+
+    def disarm_dead_man(self) -> None:
+        """Have the venue cancel nothing by itself any more; as `refresh_dead_man`. Raises VenueError."""
+        raise VenueRefused("this venue has no dead-man switch of a whole account")
+
     def check_key(self) -> KeyReport:
         """Return what the venue tells of our key, as far as it does; called once, after `open`. Waits for the venue."""
         return KeyReport()

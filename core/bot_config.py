@@ -24,6 +24,7 @@ class DaemonConfig:
     memory_limit_mb: float = 256.0
     cpu_limit_pct: float | None = None
     nice: int = 0
+    open_files_limit: int | None = None
     schedule_s: float | None = None
 
 

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-ALERT_KINDS = ("crash_loop", "halt", "sweep_trouble", "memory", "venue_down", "escalation", "disk", "stuck")
+ALERT_KINDS = (
+    "crash_loop",
+    "halt",
+    "sweep_trouble",
+    "memory",
+    "venue_down",
+    "escalation",
+    "disk",
+    "stuck",
+    "dead_man",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from core.bot_config import DaemonConfig
+from core.process import dead_man
 from core.process import worker_states as states
 from core.process.identity import Identity
 from core.process.worker_record import State, WorkerRecord
@@ -66,6 +68,11 @@ def reference() -> str:
     for name in known_jobs():
         parts += _section(f"job_config: {name}", load_schema(f"jobs/{name}"))
     parts += ["## States of a bot\n", STATES_TEXT, _table(("state", "event", "leads to", "may do"), state_rows())]
+    parts += ["## Dead-man guard of an account\n", VERDICT_TEXT]
+    parts.append(
+        _table(("state of a bot", "not swept, fresh", "not swept, silent or no worker", "swept"), verdict_rows())
+    )
+    parts += [GUARD_TEXT, _table(("guard", "needed", "not needed", "past its time"), guard_rows())]
     return "\n".join(parts)
 
 
@@ -175,6 +182,40 @@ def state_rows() -> Iterator[tuple[str, ...]]:
             done = [one for one in states.Action if any(one in actions for _, actions in decided)]
             names = ("stays" if one is state else one.value for one in reached)
             yield state.value, kind.__name__, ", ".join(names), ", ".join(one.value for one in done)
+
+
+# ---------------------------------------------------------------- the guard of an account, tried out
+
+VERDICT_TEXT = """Tried out from `core/process/dead_man.py`: what one bot makes of the verdict on its account. One
+bot that withholds is enough.
+"""
+GUARD_TEXT = """What is done about the guard itself. Needed: some bot of the account may have orders, or may start by
+itself.
+"""
+
+
+def verdict_rows() -> Iterator[tuple[str, ...]]:
+    """Yield what a bot in each state makes of its account's verdict."""
+    for state in State:
+        living = state in (State.STARTING, State.RUNNING, State.STOPPING)
+        fresh, gone = dead_man.Member("x", state, True, 0), dead_man.Member("x", state, True, None)
+        cells = [_verdict_on(one) for one in (fresh, gone, dead_man.Member("x", state, False, None))]
+        yield state.value, cells[0] if living else "", cells[1], cells[2]
+
+
+def _verdict_on(member: dead_man.Member) -> str:
+    return "refresh" if dead_man.verdict([member]).refresh else "withhold"
+
+
+def guard_rows() -> Iterator[tuple[str, ...]]:
+    """Yield what each phase of a guard leads to."""
+    for phase in dead_man.Phase:
+        in_time = dead_man.GuardRecord("x", phase=phase, due_ns=LONG_AGO if phase is dead_man.Phase.ABSENT else NOW + 1)
+        late = dataclasses.replace(in_time, due_ns=LONG_AGO)
+        asked = [(in_time, True), (in_time, False), (late, True)]
+        done = [dead_man.look(record, is_needed, NOW)[1] for record, is_needed in asked]
+        cells = [", ".join(action.value for action in actions) for actions in done]
+        yield phase.value, *cells[:2], "" if phase is dead_man.Phase.ABSENT else cells[2]
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ log = logging.getLogger("makerd.process")
 
 @dataclass(slots=True)
 class Child:
-    """A child of kind worker, job or sweep, from the wish for it to its reaping."""
+    """A child of kind worker, job, sweep or dead_man_guard, from the wish for it to its reaping."""
 
     kind: str
     name: str
@@ -70,12 +70,14 @@ class Children:
         on_beat: Callable[[str, bytes, bool], None],
         on_lease: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None,
         on_reloaded: Callable[[str, dict[str, Any]], None] = lambda _name, _message: None,
+        on_dead_man: Callable[[str, dict[str, Any]], None] = lambda _name, _message: None,
     ) -> None:
         self._selector = selector
         self._zygote = zygote
         self._on_happening = on_happening
         self._on_beat = on_beat  # (bot, the packet unread, whether it says that it is ready)
         self._on_reloaded = on_reloaded
+        self._on_dead_man = on_dead_man  # raises what garbage raises
         self._on_lease = on_lease  # returns the answer; raises what garbage raises
         self._buffer = bytearray(channel.MAX_PACKET)
         self.quiet_lines = QuietLines(selector)
@@ -141,7 +143,7 @@ class Children:
         return sum(child.is_fresh for child in self._by_request.values())
 
     def exec_child(self, kind: str, name: str, spec: dict[str, Any], output_fd: int) -> None:
-        """Start a sweeper or worker without the zygote, as a fresh interpreter; Forked or ForkFailed follows."""
+        """Start a sweeper, worker or guard without the zygote, as a fresh interpreter; Forked or ForkFailed follows."""
         child, theirs = self._new(kind, name)
         child.is_fresh = True
         try:
@@ -268,6 +270,8 @@ class Children:
                 channel.send(child.end, self._on_lease(child.name, message))
             elif kind == "reloaded" and child.kind == "worker":
                 self._on_reloaded(child.name, message)
+            elif kind == "dead_man" and child.kind in ("worker", "dead_man_guard"):
+                self._on_dead_man(child.name, message)
             elif kind in ("exit", "sweep"):
                 child.last_words = message
             elif kind == "beat":

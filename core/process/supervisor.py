@@ -71,7 +71,9 @@ class Supervisor:
         self.events = EventDesk(paths.home, output_fd)
         self.fleet = FleetControl(paths.home, self.bots, self.events, output_fd)
         fleet = self.fleet
-        self.children = Children(self.selector, link, fleet.happened, fleet.beat, fleet.lend, fleet.reloaded)
+        self.children = Children(
+            self.selector, link, fleet.happened, fleet.beat, fleet.lend, fleet.reloaded, fleet.guards.announced
+        )
         data_dirs = paths.home.data_dirs
         self.zygote = ZygoteKeeper(
             link, self.children, self.selector, output_fd, data_dirs, fleet.withdrawn, fleet.sweep_alone
@@ -195,6 +197,8 @@ class Supervisor:
 
     def _sample(self, name: str, health: Health, now_ns: int) -> None:
         limit_mb = self.bots[name].config.daemon.memory_limit_mb
+        if self.fleet.groups is not None:
+            self.fleet.groups.hold(name, self.bots[name].config.daemon)
         health.sample(now_ns, limit_mb)
         cpu_limit = self.bots[name].config.daemon.cpu_limit_pct
         if cpu_limit is not None and health.cpu_pct is not None and health.cpu_pct > cpu_limit:
@@ -293,7 +297,11 @@ class Supervisor:
             "version": __version__,
             "home": str(self.paths.home.root),
         }
-        rows = [bot.row(now_ns, self.fleet.starts.why(name, now_ns)) for name, bot in sorted(self.bots.items())]
+        why, guards = self.fleet.starts.why, self.fleet.guards
+        rows = [
+            bot.row(now_ns, why(name, now_ns), guards.shown(bot.config, now_ns))
+            for name, bot in sorted(self.bots.items())
+        ]
         return {"daemon": daemon, "bots": rows, "invalid": self.registry.invalid}
 
     def _leave_final_status(self) -> None:

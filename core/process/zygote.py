@@ -24,7 +24,7 @@ from typing import Any
 if not __package__:
     raise SystemExit("run as: python -m core.process.zygote FD SUPERVISOR_PID")
 
-from core.process import build, channel, job_worker, sweep, worker
+from core.process import build, channel, dead_man_guard, job_worker, sweep, worker
 from core.process.child_setup import PR_SET_PDEATHSIG, prctl, set_title
 from core.process.starvation import run_delay_ns
 from core.redacted_streams import finish_streams, guard_streams
@@ -32,7 +32,7 @@ from core.redacted_streams import finish_streams, guard_streams
 TRIAL_S = 10.0
 TRIAL_MAX_S = 45.0  # with the time that it waited for a processor
 POLL_S = 0.002
-KINDS = {"worker": worker.main, "job": job_worker.main, "sweep": sweep.main}
+KINDS = {"worker": worker.main, "job": job_worker.main, "sweep": sweep.main, "dead_man_guard": dead_man_guard.main}
 
 
 def main(fd: int, supervisor_pid: int) -> None:
@@ -147,7 +147,7 @@ def _trial_child(bot: dict[str, Any], reader: int, writer: int) -> None:
 
 
 def fork(pipe: socket.socket, request: dict[str, Any], fd: int, supervisor_pid: int) -> dict[str, Any]:
-    """Fork one worker or sweeper and return the answer for the supervisor."""
+    """Fork one worker, sweeper or guard and return the answer for the supervisor."""
     if len(os.listdir("/proc/self/task")) != 1:
         os.close(fd)
         return {"op": "failed", "id": request["id"], "error": "the zygote has a second thread; forking is unsafe"}

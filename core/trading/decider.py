@@ -84,6 +84,8 @@ class Decider:
         for leg in self._bot.legs:  # a book gets stale in silence: be there when it does
             if leg.book_ns is not None and (stale_ns := leg.book_ns + leg.limits.max_book_age_ns + 1) > now_ns:
                 due_ns = min(due_ns, stale_ns)
+        if (unarmed_ns := self._guard.dead_man_until_ns) > now_ns:
+            due_ns = min(due_ns, unarmed_ns)
         self._look_due_ns = due_ns
 
     def _block(self, now_ns: int) -> None:

@@ -148,6 +148,11 @@ class TradingLoop:
         self._guard.operator_paused = False
         self._decider.look_soon()
 
+    def trust_dead_man(self, until_ns: int) -> None:
+        """Take the word that the account's dead-man switch is armed until then; beyond it no order may rest."""
+        self._guard.dead_man_until_ns = until_ns
+        self._decider.look_soon()
+
     def prepare_change(
         self, strategy_config: Mapping[str, Any], risk_config: Mapping[str, Any], stop_timeout_s: float
     ) -> LiveChange:

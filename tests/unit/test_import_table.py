@@ -74,6 +74,9 @@ PARENT_SIDE = (
     "metrics",
     "metrics_writer",
     "starvation",
+    "dead_man",
+    "cgroups",
+    "account_guards",
 )
 # module prefix -> (our modules, third-party packages) it may import; the longest prefix counts
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -126,6 +129,7 @@ CHILD_SIDE = (
     "core.process.worker",
     "core.process.job_worker",
     "core.process.sweep",
+    "core.process.dead_man_guard",
     "core.process.build",
 )
 MAX_DEPTH = 8
