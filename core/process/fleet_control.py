@@ -226,12 +226,18 @@ class FleetControl:
         if self.next_due_ns(now_ns) > now_ns:
             return
         self._children.drain()  # heartbeats that wait in a pipe count
+        failed: Exception | None = None
         for name, bot in list(self.bots.items()):
             due_ns = next_due_ns(bot.record)
             if due_ns is not None and due_ns <= now_ns:
-                self.happened(name, Tick(self._children.is_frozen(name)))
+                try:
+                    self.happened(name, Tick(self._children.is_frozen(name)))
+                except Exception as exc:  # a bug over one bot must not keep the others from their turn
+                    failed = failed or exc
         self._admit(now_ns)
         self._due_ns = None
+        if failed is not None:
+            raise failed
 
     def credit(self, gap_ns: int) -> None:
         """Count a pause of the whole machine as nobody's silence."""

@@ -1,0 +1,99 @@
+"""A turn of the supervisor's loop: a bug over one thing keeps nothing else from its turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.bot_config import BotConfig, DaemonConfig, Leg
+from core.process import fleet_control, supervisor
+from core.process.control import Request
+from core.process.fleet import BotEntry
+from core.process.operator_verbs import OperatorVerbs
+from core.process.pid_file import PidFile
+from core.process.purpose import Purpose
+from core.process.registry_sync import Paths
+from core.process.supervisor import Supervisor
+from core.process.worker_record import State, WorkerRecord
+from core.process.worker_states import decide
+from tests.process.alone import alone
+from utils.home import Home
+
+
+def idle(folder: Path) -> Supervisor:
+    """Return a supervisor that was not started: it has bots, and no process."""
+    home = Home(folder)
+    home.make_folders()
+    made = Supervisor(Paths(home, home.active, home.run), Purpose(), PidFile(home.run), 2)
+    for name in ("a", "b"):
+        leg = Leg("main", "paper", name, "X-Y")
+        config = BotConfig(name, "paper", "s", (leg,), DaemonConfig(), {}, {}, {}, {}, "", "")
+        record = WorkerRecord(name, state=State.BACKOFF, wanted=True, due_ns=1, restart_ns=1)
+        made.bots[name] = BotEntry(config, record)
+    return made
+
+
+def test_a_bug_in_one_step_of_a_turn_keeps_no_other_step_from_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    had: list[str] = []
+
+    def broken(*_all: object) -> None:
+        had.append("broken")
+        raise ZeroDivisionError
+
+    def work() -> None:
+        made = idle(tmp_path)
+        monkeypatch.setattr(supervisor.time, "sleep", lambda _s: None)
+        for part in (made.fleet, made.zygote, made.events, made.registry):
+            monkeypatch.setattr(part, "tick" if part is made.fleet else "tend", broken)
+        monkeypatch.setattr(made.upgrade, "tend", lambda _now: had.append("upgrade"))
+        monkeypatch.setattr(made.logs, "tend", lambda _now: had.append("logs"))
+        monkeypatch.setattr(made, "_reap", lambda: had.append("reap"))
+        made._tick(10)
+        assert had == ["reap", "broken", "broken", "broken", "broken", "upgrade", "logs"]
+
+    alone(work)
+
+
+def test_a_bug_over_one_bot_keeps_no_other_bot_from_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def partly_broken(record: WorkerRecord, *rest: object) -> object:
+        if record.name == "a":
+            raise KeyError("a")
+        return decide(record, *rest)  # type: ignore[arg-type]
+
+    def work() -> None:
+        made = idle(tmp_path)
+        monkeypatch.setattr(fleet_control, "decide", partly_broken)
+        with pytest.raises(KeyError):
+            made.fleet.tick(10)
+        assert (made.bots["a"].record.state, made.bots["b"].record.state) == (State.BACKOFF, State.STARTING)
+
+    alone(work)
+
+
+class Client:
+    """Somebody at the control socket, and what was answered."""
+
+    def __init__(self) -> None:
+        self.peer = {"uid": 0, "pid": 1}
+        self.said: dict[str, object] = {}
+
+    def send(self, reply: dict[str, object]) -> None:
+        self.said = reply
+
+
+def test_a_verb_is_one_of_the_list_and_nothing_is_looked_up_by_its_name(tmp_path: Path) -> None:
+    def work() -> None:
+        made = idle(tmp_path)
+        verbs, before = OperatorVerbs(made), {name: bot.record for name, bot in made.bots.items()}
+        for verb in ("stop_all", "_stop", "__init__", "__class__", "stop.__self__", "run", "", "STATUS", "exec"):
+            client = Client()
+            verbs(Request(client, verb, {}))  # type: ignore[arg-type]
+            assert client.said["ok"] is False
+            assert str(client.said["error"]).startswith("unknown verb")
+        assert {name: bot.record for name, bot in made.bots.items()} == before
+        assert made.stopping_since_ns is None
+
+    alone(work)
