@@ -56,8 +56,7 @@ def told():
     name = os.path.basename(os.readlink("/proc/self/fd/1")).removesuffix(".out")
     if BORN.get("pid") != os.getpid() or name == "daemon":
         return  # the warm-up of the zygote
-    numpy_random = sys.modules.get("numpy.random")
-    BORN.setdefault("draws", [random.random(), numpy_random.random() if numpy_random else None])
+    BORN.setdefault("draws", [random.random(), sys.modules["numpy.random"].random()])
     said = {{
         "pid": os.getpid(),
         "draws": BORN["draws"],
@@ -82,7 +81,9 @@ class Hook:
 
         def exec_module(module):
             load(module)
-            print(f"buffered by {{os.getpid()}}")
+            import numpy.random  # as some strategy may do
+
+            print(f"buffered by {{os.getpid()}}", end=" ")  # no whole line: it waits in the buffer
             real = module.STRATEGY.on_event
 
             def on_event(self, event, view):
