@@ -295,6 +295,7 @@ class Supervisor:
             "state": "stopping" if self.stopping_since_ns is not None else "running",
             "pid": os.getpid(),
             "uptime_s": round((now_ns - self.started_ns) / 1e9, 2),
+            "loop_age_s": round((now_ns - self.last_loop_ns) / 1e9, 2),  # an answer proves no more than itself
             "version": __version__,
             "home": str(self.paths.home.root),
         }

@@ -1,0 +1,38 @@
+"""A stop of the whole fleet: everybody at once, each with a deadline of its own, and done when all are reaped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import Any
+
+from tests.process.fleet_parts import Fleet, is_living
+
+
+def events(fleet: Fleet, **wanted: Any) -> list[dict[str, Any]]:
+    """Return the rows of the event file that have these values."""
+    rows = [json.loads(line) for line in (fleet.home.log / "events.jsonl").read_text().splitlines()]
+    return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+
+
+def test_one_bot_that_does_not_stop_delays_no_other_and_the_stop_waits_for_its_end_and_sweep(fleet: Fleet) -> None:
+    slow = {"heartbeat_timeout_s": 60, "stop_timeout_s": 1}
+    fleet.add("a-frozen", daemon_config=slow)  # the first in every order
+    for number in range(3):
+        fleet.add(f"b{number}", exchange_config={"seed": number}, daemon_config={"stop_timeout_s": 60})
+    fleet.start().quoting("a-frozen", "b0", "b1", "b2")
+    frozen = fleet.bot("a-frozen")["pid"]
+    os.kill(frozen, signal.SIGSTOP)
+    done = fleet.run("stop")
+    assert not is_living(frozen)
+    assert (done.returncode, done.stdout.strip()) == (0, "stopped: 1 killed, 3 clean; no order is left")
+    exits = events(fleet, kind="exit")
+    assert [row["bot"] for row in exits][-1] == "a-frozen"
+    assert sorted(row["bot"] for row in exits) == ["a-frozen", "b0", "b1", "b2"]
+    asked, killed = events(fleet, kind="daemon_stopping")[0]["seq"], events(fleet, kind="killed", bot="a-frozen")
+    assert [asked < row["seq"] < exits[-1]["seq"] for row in killed] == [True]
+    assert all(row["seq"] < killed[0]["seq"] for row in exits[:-1])  # nobody waited for its deadline
+    (stopped,) = events(fleet, kind="daemon_stopped")
+    assert stopped["seq"] > events(fleet, kind="state", bot="a-frozen", to="STOPPED")[0]["seq"]
+    assert fleet.open_paper_orders() == []
