@@ -119,9 +119,9 @@ class FleetControl:
         now_ns = self._now_ns()
         if bot is None or (isinstance(event, Restart) and self.starts.why(name, now_ns)):
             return  # who waits for its turn to start will start with what is true then
-        before, self._due_ns = bot.record, None
         if isinstance(event, Exited):
             self._note_exit(bot, event)
+        before, self._due_ns = bot.record, None  # not sooner: the account of a dead bot may have been paused
         bot.record, actions = decide(before, event, now_ns, self._chance())
         self._events.decided(bot.config, before, event, bot.record, actions)
         self._note_change(bot, before.state, event)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
+from core.fleet_config import SupervisionConfig
 from core.process import fleet_control, supervisor
 from core.process.control import Request
 from core.process.fleet import BotEntry
@@ -15,7 +16,7 @@ from core.process.pid_file import PidFile
 from core.process.purpose import Purpose
 from core.process.registry_sync import Paths
 from core.process.supervisor import Supervisor
-from core.process.worker_record import State, WorkerRecord
+from core.process.worker_record import Exited, State, WorkerRecord
 from core.process.worker_states import decide
 from tests.process.alone import alone
 from utils.home import Home
@@ -95,5 +96,28 @@ def test_a_verb_is_one_of_the_list_and_nothing_is_looked_up_by_its_name(tmp_path
             assert str(client.said["error"]).startswith("unknown verb")
         assert {name: bot.record for name, bot in made.bots.items()} == before
         assert made.stopping_since_ns is None
+
+    alone(work)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_deaths_on_one_account_pause_all_its_bots_where_that_is_wanted_and_are_told(
+    tmp_path: Path, wanted: bool
+) -> None:
+    def work() -> None:
+        made, rows = idle(tmp_path), list[dict[str, object]]()
+        made.events.sink = lambda row: rows.append(dict(row)) or True
+        made.fleet.take(SupervisionConfig(escalation_deaths=2, pause_account_on_deaths=wanted), {})
+        for name, account in (("a", "x"), ("b", "x"), ("c", "x"), ("d", "y")):
+            leg = Leg("main", "paper", account, f"{name}-USD")
+            config = BotConfig(name, "paper", "s", (leg,), DaemonConfig(), {}, {}, {}, {}, "", "")
+            record = WorkerRecord(name, state=State.RUNNING, wanted=True, dirty=True, pid=1)
+            made.bots[name] = BotEntry(config, record)
+        made.fleet.happened("a", Exited(None, 9))
+        assert not any(bot.record.paused for bot in made.bots.values())
+        made.fleet.happened("b", Exited(70))
+        assert {name for name, bot in made.bots.items() if bot.record.paused} == (set("abc") if wanted else set())
+        assert {bot.record.state for name, bot in made.bots.items() if name in "ab"} == {State.SWEEPING}
+        assert [row["alert"] for row in rows if row["kind"] == "escalation"] == ["escalation"]
 
     alone(work)
