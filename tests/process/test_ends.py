@@ -137,5 +137,45 @@ def test_a_parent_that_dies_just_before_its_death_would_be_told_is_noticed(monke
     alone(work)
 
 
+def test_the_kernel_ends_a_child_that_does_nothing_when_its_supervisor_is_killed() -> None:
+    def work() -> None:
+        reader, writer = os.pipe()
+        supervisor = os.fork()
+        if supervisor == 0:
+            me = os.getpid()
+            if os.fork() == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                die_with_parent(me)
+                os.write(writer, str(os.getpid()).encode())
+            signal.pause()
+        child = int(os.read(reader, 20))
+        os.kill(supervisor, signal.SIGKILL)
+        os.waitpid(supervisor, 0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+
+    alone(work)
+
+
+def test_what_a_dead_worker_has_started_ends_with_it() -> None:
+    def work() -> None:
+        family = Family()
+        reader, writer = os.pipe()
+        worker = os.fork()
+        if worker == 0:
+            os.setpgid(0, 0)
+            left = spawn("exec sleep 60")
+            os.write(writer, str(left).encode())
+            os._exit(70)
+        left = int(os.read(reader, 20))
+        family.worker("bot", worker)
+        strangers = family.reap_until(lambda: family.events)
+        deadline = time.monotonic() + 20
+        while left not in strangers and time.monotonic() < deadline:
+            strangers += family.children.reap()
+        assert left in strangers  # it has ended, and came to us
+
+    alone(work)
+
+
 def _is(found: bool, wanted: bool) -> None:
     assert found is wanted
