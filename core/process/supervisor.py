@@ -111,7 +111,7 @@ class Supervisor:
             for key, mask in ready:
                 if self.selector.get_map().get(key.fd) is key:  # an earlier callback may have closed it
                     self._guarded(partial(key.data, mask))
-            self._credit_pause()
+            self._guarded(self._credit_pause)
             self._tick(time.monotonic_ns())
             self.turns.end(time.monotonic_ns())
         self.selector.unregister(wake)
@@ -265,7 +265,7 @@ class Supervisor:
             self.events.note("daemon_stopping")
             self.service.stopping()
             for name in list(self.bots):
-                self.fleet.happened(name, Stop())
+                self._guarded(partial(self.fleet.happened, name, Stop()))
 
     def _finished(self) -> bool:
         busy = len(self.children) or any(not bot.record.settled or bot.record.dirty for bot in self.bots.values())

@@ -190,6 +190,8 @@ def _between(
         os.close(writer)
         pipe.close()
         KINDS[request["kind"]](socket.socket(fileno=fd), supervisor_pid)
+    except BaseException:  # before it had a log
+        os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(70)
 

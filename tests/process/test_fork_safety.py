@@ -17,6 +17,7 @@ import pytest
 
 from core.process import zygote
 from core.process.zygote_link import ONE_THREAD
+from tests.process.alone import alone
 from tests.process.fleet_parts import Fleet
 from tests.process.inside import SECRET, look_inside, told_by
 
@@ -102,6 +103,22 @@ def test_a_zygote_with_a_second_thread_does_not_fork(monkeypatch: pytest.MonkeyP
             thread.join()
         ours.close()
     assert (answer["op"], "second thread" in answer.get("error", "")) == ("failed", True)
+
+
+def test_a_child_that_fails_before_it_has_a_log_says_why(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_end: socket.socket, _supervisor: int) -> None:
+        raise ZeroDivisionError("at birth")
+
+    def work() -> None:
+        ours, theirs = socket.socketpair()
+        answer = zygote.fork(ours, {"id": 1, "kind": "worker"}, theirs.detach(), os.getpid())
+        assert os.waitstatus_to_exitcode(os.waitpid(answer["pid"], 0)[1]) == 70
+
+    monkeypatch.setattr(zygote, "KINDS", {"worker": broken})
+    alone(work)
+    assert "ZeroDivisionError: at birth" in capfd.readouterr().err
 
 
 def test_the_parent_is_small_and_has_no_data_in_it(pair: Pair) -> None:

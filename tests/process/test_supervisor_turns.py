@@ -58,12 +58,13 @@ def test_a_bug_in_one_step_of_a_turn_keeps_no_other_step_from_its_turn(
     alone(work)
 
 
-def test_a_bug_over_one_bot_keeps_no_other_bot_from_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def partly_broken(record: WorkerRecord, *rest: object) -> object:
-        if record.name == "a":
-            raise KeyError("a")
-        return decide(record, *rest)  # type: ignore[arg-type]
+def partly_broken(record: WorkerRecord, *rest: object) -> object:
+    if record.name == "a":
+        raise KeyError("a")
+    return decide(record, *rest)  # type: ignore[arg-type]
 
+
+def test_a_bug_over_one_bot_keeps_no_other_bot_from_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def work() -> None:
         made = idle(tmp_path)
         monkeypatch.setattr(fleet_control, "decide", partly_broken)
@@ -96,6 +97,41 @@ def test_a_verb_is_one_of_the_list_and_nothing_is_looked_up_by_its_name(tmp_path
             assert str(client.said["error"]).startswith("unknown verb")
         assert {name: bot.record for name, bot in made.bots.items()} == before
         assert made.stopping_since_ns is None
+
+    alone(work)
+
+
+@pytest.mark.parametrize(
+    ("verb", "args"),
+    [
+        ("restart", {"names": 5}),
+        ("restart", {"names": "ab"}),
+        ("bot", {"action": "stop", "names": [["a"]]}),
+        ("bot", {"action": ["stop"]}),
+        ("bot", {"action": {}, "names": ["a"]}),
+        ("flatten", {"names": {"a": 1}}),
+    ],
+)
+def test_arguments_of_another_sort_are_refused_in_a_line_and_change_nothing(
+    tmp_path: Path, verb: str, args: dict[str, object]
+) -> None:
+    def work() -> None:
+        made, client = idle(tmp_path), Client()
+        before = {name: bot.record for name, bot in made.bots.items()}
+        OperatorVerbs(made)(Request(client, verb, args))  # type: ignore[arg-type]
+        assert client.said["ok"] is False
+        assert {name: bot.record for name, bot in made.bots.items()} == before
+
+    alone(work)
+
+
+def test_a_bug_over_one_bot_keeps_no_other_from_being_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> None:
+        made = idle(tmp_path)
+        monkeypatch.setattr(supervisor.time, "sleep", lambda _s: None)
+        monkeypatch.setattr(fleet_control, "decide", partly_broken)
+        made.stop_all()
+        assert (made.bots["a"].record.state, made.bots["b"].record.state) == (State.BACKOFF, State.STOPPED)
 
     alone(work)
 
