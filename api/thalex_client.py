@@ -38,6 +38,7 @@ from utils.errors import OutcomeUnknown, VenueAuthError, VenueRefused, VenueUnre
 
 OPEN_S, QUESTION_S = 15.0, 10.0
 MIN_DEAD_MAN_S = 6.0  # what the venue's own examples use; less was not tried
+UNSEEN_S = 10.0  # a bot that hangs for so long must not hold off the venue's own cancel
 _ARRIVAL_MARGIN_S = 1.0
 HISTORY_LAG_S = 1.0  # the trade history follows the orders within some ms; much more than seen
 
@@ -134,6 +135,7 @@ class ThalexClient(ExchangeClient):
             is_market_data=is_market_data,
             ping_interval_s=dead_man_s / 3,  # any frame keeps the venue from ending our orders
             silence_s=max(dead_man_s, MIN_DEAD_MAN_S),  # after so long it may have ended them
+            unseen_s=UNSEEN_S,
             proxy=self._settings.proxy,
             now_ns=self.context.now_ns,
         )

@@ -115,7 +115,7 @@ def status_while_down(home: Home, figures: Figures, pid: int | None = None) -> d
     `figures` tells what the ledger of a bot says, None when there is none: counters and PnL are lifetime.
     """
     configs = configs_in(home.active, home)
-    daemon = {"state": "stopped" if pid is None else "starting", "pid": pid, "uptime_s": 0.0}
+    daemon = {"state": "stopped" if pid is None else "starting", "pid": pid, "uptime_s": 0.0, "loop_age_s": None}
     broken = [config for config in configs if config.problem]
     return {
         "daemon": {**daemon, "version": __version__, "home": str(home.root)},

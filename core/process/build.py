@@ -103,7 +103,10 @@ def warm_up(plain: Mapping[str, Any]) -> None:
         return
     data_dirs = tuple(plain["data_dirs"])
     if not client_class(config.exchange, config.mode).embedded:
+        from api.dialing import tls_context  # not for the kinds that speak to nobody
+
         client_class(config.exchange)
+        tls_context(None)  # 20 ms and 2 MiB that every worker would take for itself
         config, data_dirs = _on_embedded_venue(config), ()
     with tempfile.TemporaryDirectory(prefix="makerd-warm-") as folder:
         home = Home(Path(folder))

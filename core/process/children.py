@@ -122,16 +122,27 @@ class Children:
 
     def ask(self, kind: str, name: str, needs: str, spec: dict[str, Any], now_ns: int) -> None:
         """Ask for a worker or sweeper, forked once `needs` is warm; Forked or ForkFailed follows."""
-        child, theirs = self._new(kind, name)
-        if not channel.send(child.end, spec):
+        if (made := self._new(kind, name)) is None:
+            return
+        child, theirs = made
+        try:
+            sent = channel.send(child.end, spec)
+        except OSError:
+            sent = False
+        if not sent:
             theirs.close()
             self._fail(child, "the config is too large for the channel")
             return
         self._zygote.request(ForkRequest(child.request_id, kind, name, theirs, needs, now_ns), now_ns)
 
-    def _new(self, kind: str, name: str) -> tuple[Child, socket.socket]:
+    def _new(self, kind: str, name: str) -> tuple[Child, socket.socket] | None:
+        """Return a child that is only wished for yet, and its end; None, after ForkFailed, without descriptors."""
+        try:
+            ours, theirs = channel.pair()
+        except OSError as exc:
+            self._on_happening(name, ForkFailed(f"no channel for a {kind}: {exc.strerror}"))
+            return None
         self._last_id += 1
-        ours, theirs = channel.pair()
         child = Child(kind, name, ours, self._last_id)
         self._by_request[child.request_id] = child
         self._listen_to(child)
@@ -144,7 +155,9 @@ class Children:
 
     def exec_child(self, kind: str, name: str, spec: dict[str, Any], output_fd: int) -> None:
         """Start a sweeper, worker or guard without the zygote, as a fresh interpreter; Forked or ForkFailed follows."""
-        child, theirs = self._new(kind, name)
+        if (made := self._new(kind, name)) is None:
+            return
+        child, theirs = made
         child.is_fresh = True
         try:
             channel.send(child.end, spec)
@@ -372,13 +385,20 @@ def _ending(child: Child, wait_status: int) -> Happening:
         confirmed = bool(said.get("confirmed")) and code == 0
         return SweepEnded(confirmed, reason, child.held_by, said.get("auth") is True)
     if by_signal is not None:
-        return Exited(None, by_signal, child.kind == "job", f"killed by {signal.Signals(by_signal).name}")
+        return Exited(None, by_signal, child.kind == "job", f"killed by {_signal_name(by_signal)}")
     # Clean is believed only from a worker that said so and then left by itself.
     clean = child.kind == "job" or (bool(said.get("clean")) and said.get("status") == code)
     reason = str(said.get("reason") or f"exit status {code}")
     by_word = said.get("status") == code
     handover, closed = by_word and said.get("handover") is True, by_word and said.get("closed") is True
     return Exited(code, None, clean, reason, child.held_by, handover, closed)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return f"signal {number}"
 
 
 def _next_ended() -> int | None:

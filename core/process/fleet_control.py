@@ -130,10 +130,10 @@ class FleetControl:
         now_ns = self._now_ns()
         if bot is None or (isinstance(event, Restart) and self.starts.why(name, now_ns)):
             return  # who waits for its turn to start will start with what is true then
-        before, self._due_ns = bot.record, None
         if isinstance(event, Exited):
             event = self._end_group(bot, event)
             self._note_exit(bot, event)
+        before, self._due_ns = bot.record, None  # not sooner: the account of a dead bot may have been paused
         bot.record, actions = decide(before, event, now_ns, self._chance())
         self._events.decided(bot.config, before, event, bot.record, actions)
         self._note_change(bot, before.state, event)
@@ -246,13 +246,19 @@ class FleetControl:
         if self.next_due_ns(now_ns) > now_ns:
             return
         self._children.drain()  # heartbeats that wait in a pipe count
+        failed: Exception | None = None
         for name, bot in list(self.bots.items()):
             due_ns = next_due_ns(bot.record)
             if due_ns is not None and due_ns <= now_ns:
-                self.happened(name, Tick(self._children.is_frozen(name)))
+                try:
+                    self.happened(name, Tick(self._children.is_frozen(name)))
+                except Exception as exc:  # a bug over one bot must not keep the others from their turn
+                    failed = failed or exc
         self._admit(now_ns)
         self.guards.tick(now_ns)
         self._due_ns = None
+        if failed is not None:
+            raise failed
 
     def credit(self, gap_ns: int) -> None:
         """Count a pause of the whole machine as nobody's silence."""

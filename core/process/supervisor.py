@@ -113,9 +113,8 @@ class Supervisor:
             for key, mask in ready:
                 if self.selector.get_map().get(key.fd) is key:  # an earlier callback may have closed it
                     self._guarded(partial(key.data, mask))
-            self._credit_pause()
-            self._guarded(lambda: self._tick(time.monotonic_ns()))
-            self._guarded(self._answer_waiters)
+            self._guarded(self._credit_pause)
+            self._tick(time.monotonic_ns())
             self.turns.end(time.monotonic_ns())
         self.selector.unregister(wake)
         return self._shut_down()
@@ -166,22 +165,25 @@ class Supervisor:
             self.events.note("loop_gap", gap_s=round(gap_ns / 1e9, 2))
 
     def _tick(self, now_ns: int) -> None:
-        self._reap()  # a wake-up byte may have been lost with an error
-        self.fleet.tick(now_ns)
-        if now_ns >= self._sample_due_ns:
-            self._sample_due_ns = now_ns + SAMPLE_GAP_NS
-            self._sample_some(now_ns)
-        self.zygote.tend(now_ns)
-        self.children.quiet_lines.tend(now_ns)
-        self._metrics.tend(now_ns)
-        self.service.tend(now_ns, lambda: fleet_line(self.bots.values()))
-        self.events.tend(now_ns, self.zygote.pid if self.zygote.lives else None)
-        self.registry.tend(now_ns)
-        self.upgrade.tend(now_ns)
-        self._say_ready()
-        if self.control is not None:
-            self.control.drop_idle(now_ns / 1e9)
-        self.logs.tend(now_ns)
+        """Give everybody a turn, also after one whose turn failed."""
+        steps: tuple[Callable[[], None], ...] = (
+            self._reap,  # a wake-up byte may have been lost with an error
+            partial(self.fleet.tick, now_ns),
+            partial(self._sample_some, now_ns),
+            partial(self.zygote.tend, now_ns),
+            partial(self.children.quiet_lines.tend, now_ns),
+            partial(self._metrics.tend, now_ns),
+            partial(self.service.tend, now_ns, lambda: fleet_line(self.bots.values())),
+            lambda: self.events.tend(now_ns, self.zygote.pid if self.zygote.lives else None),
+            partial(self.registry.tend, now_ns),
+            partial(self.upgrade.tend, now_ns),
+            self._say_ready,
+            lambda: self.control.drop_idle(now_ns / 1e9) if self.control is not None else None,
+            partial(self.logs.tend, now_ns),
+            self._answer_waiters,
+        )
+        for step in steps:
+            self._guarded(step)
 
     def _answer_waiters(self) -> None:
         now_ns = time.monotonic_ns()
@@ -189,6 +191,9 @@ class Supervisor:
 
     def _sample_some(self, now_ns: int) -> None:
         """Read the health of a few bots; the kernel walks a process's pages for it, so never of all at once."""
+        if now_ns < self._sample_due_ns:
+            return
+        self._sample_due_ns = now_ns + SAMPLE_GAP_NS
         due = [name for name, bot in self.bots.items() if bot.health is not None and bot.health.is_due(now_ns)]
         for name in due[:SAMPLES_AT_ONCE]:
             health = self.bots[name].health
@@ -264,7 +269,7 @@ class Supervisor:
             self.events.note("daemon_stopping")
             self.service.stopping()
             for name in list(self.bots):
-                self.fleet.happened(name, Stop())
+                self._guarded(partial(self.fleet.happened, name, Stop()))
 
     def _finished(self) -> bool:
         busy = len(self.children) or any(not bot.record.settled or bot.record.dirty for bot in self.bots.values())
@@ -294,6 +299,7 @@ class Supervisor:
             "state": "stopping" if self.stopping_since_ns is not None else "running",
             "pid": os.getpid(),
             "uptime_s": round((now_ns - self.started_ns) / 1e9, 2),
+            "loop_age_s": round((now_ns - self.last_loop_ns) / 1e9, 2),  # an answer proves no more than itself
             "version": __version__,
             "home": str(self.paths.home.root),
         }

@@ -243,6 +243,8 @@ class Worker:
                 self._hear(bot, commands)
             if self.signals.stop_asked:
                 loop.begin_stop("asked to stop")
+            elif not self.supervised:  # nobody hears us any more: cancel and leave
+                loop.begin_stop("the supervisor is gone")
         self._beat(bot)
         return loop.finished
 
@@ -260,9 +262,8 @@ class Worker:
             return
         except ConnectionError:
             message = None
-        if message is None:  # nobody supervises us any more: cancel and leave
+        if message is None:
             self.supervised = False
-            bot.loop.begin_stop("the supervisor is gone")
         else:
             commands.obey(message)
 

@@ -32,12 +32,13 @@ from core.redacted_streams import finish_streams, guard_streams
 TRIAL_S = 10.0
 TRIAL_MAX_S = 45.0  # with the time that it waited for a processor
 POLL_S = 0.002
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 KINDS = {"worker": worker.main, "job": job_worker.main, "sweep": sweep.main, "dead_man_guard": dead_man_guard.main}
 
 
 def main(fd: int, supervisor_pid: int) -> None:
     """Serve the supervisor until it goes; a trial that takes long delays nobody's fork."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (*STOP_SIGNALS, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor_pid:
@@ -153,6 +154,8 @@ def fork(pipe: socket.socket, request: dict[str, Any], fd: int, supervisor_pid: 
         return {"op": "failed", "id": request["id"], "error": "the zygote has a second thread; forking is unsafe"}
     finish_streams()  # or the child would write it once more
     reader, writer = os.pipe()
+    # We ignore these, and so would the child until it has handlers; blocked, they wait for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         between = os.fork()
     except OSError as exc:
@@ -160,8 +163,11 @@ def fork(pipe: socket.socket, request: dict[str, Any], fd: int, supervisor_pid: 
         os.close(writer)
         os.close(fd)
         return {"op": "failed", "id": request["id"], "error": f"fork: {exc.strerror}"}
-    if between == 0:
-        _between(pipe, request, fd, reader, writer, supervisor_pid)
+    else:
+        if between == 0:
+            _between(pipe, request, fd, reader, writer, supervisor_pid)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     os.close(writer)
     os.close(fd)
     said = os.read(reader, 32)
@@ -184,6 +190,8 @@ def _between(
         os.close(writer)
         pipe.close()
         KINDS[request["kind"]](socket.socket(fileno=fd), supervisor_pid)
+    except BaseException:  # before it had a log
+        os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(70)
 

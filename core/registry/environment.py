@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -47,8 +48,9 @@ class Environment(Mapping[str, str]):
     def _parse(self, content: bytes) -> None:
         if len(content) > MAX_BYTES:
             return self._refuse(None, f"more than {MAX_BYTES // 1024} KiB", f"at most {MAX_BYTES // 1024} KiB")
+        content = content.removeprefix(codecs.BOM_UTF8)  # the codec for that would be loaded by every worker anew
         try:
-            bindings = list(parse_stream(io.StringIO(content.decode("utf-8-sig"))))
+            bindings = list(parse_stream(io.StringIO(content.decode())))
         except UnicodeDecodeError as exc:
             return self._refuse(content.count(b"\n", 0, exc.start) + 1, "bytes that are no text", "text in UTF-8")
         for binding in bindings:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 from click.testing import Result
 
 from cli.shared import guarded
-from core.process.control import DaemonDown
+from core.process.control import NAME, DaemonDown, call
 from core.process.launcher import StartRefused
 from tests.console_parts import ROW, Daemon, Services, config, row, write_config
 from utils.errors import MakerdError
@@ -47,8 +49,8 @@ def test_status_with_the_daemon_down_has_the_same_shape(run: Run, home: Home) ->
     done = run("status", "--json")
     found = json.loads(done.stdout)
     assert done.exit_code == 0
-    stopped = {"state": "stopped", "pid": None, "uptime_s": 0.0, "version": __version__, "home": str(home.root)}
-    assert (found["daemon"], found["invalid"]) == (stopped, [])
+    stopped = {"state": "stopped", "pid": None, "uptime_s": 0.0, "loop_age_s": None}
+    assert (found["daemon"], found["invalid"]) == ({**stopped, "version": __version__, "home": str(home.root)}, [])
     assert set(found["bots"][0]) == set(ROW)
     assert set(found["bots"][0]["legs"][0]) == set(ROW["legs"][0])
     assert (found["bots"][0]["state"], found["bots"][0]["legs"][0]["account"]) == ("STOPPED", "sol-mm")
@@ -159,6 +161,20 @@ def test_check_says_why_in_a_line_for_each_bot(run: Run, daemon: Daemon) -> None
         "c: PAUSED, gates link",
         "d: no heartbeat for 99 s",
     ]
+
+
+def test_check_fails_for_a_daemon_that_lives_and_does_not_answer(
+    run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.make_folders()
+    monkeypatch.setattr("cli.commands.call", partial(call, timeout_s=0.2))
+    with socket.socket(socket.AF_UNIX) as hung:  # connections are taken by the kernel, and nobody looks at them
+        monkeypatch.chdir(home.run)
+        hung.bind(NAME)
+        hung.listen()
+        done = run("status", "--check")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "did not answer" in done.stderr
 
 
 def test_check_of_one_bot_is_not_about_the_others(run: Run, daemon: Daemon) -> None:
