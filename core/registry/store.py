@@ -95,15 +95,20 @@ class ConfigStore:
                 self._do(step)
             return history.conclude(steps)
 
-    def take_in(self, bot: str, file: Path, content: bytes) -> Version | None:
-        """Take note of valid content that was not written by us; None when it is known, or not there any more."""
-        named = self._named(file)
+    def take_in(self, seen: Sequence[tuple[str, Path, bytes]]) -> list[Version]:
+        """Take note of valid contents (bot, file, content) that were not written by us.
+
+        What is known, or not there any more, is left out. Raises ConfigError, OSError.
+        """
+        at_ns = time.time_ns()
         with self._locked() as history:
-            newest = history.newest(bot)
-            if (newest and newest.digest == file_digest(content)) or content_of(file) != content:
-                return None
-            step = Pending(bot, time.time_ns(), UNKNOWN, BY_HAND, "", named, None, content)
-            return history.conclude([step])[0]
+            known = history.newest_digests()
+            steps = [
+                Pending(bot, at_ns, UNKNOWN, BY_HAND, "", self._named(file), None, content)
+                for bot, file, content in seen
+                if known.get(bot) != file_digest(content) and content_of(file) == content
+            ]
+            return history.conclude(steps)
 
     @contextmanager
     def reading(self) -> Iterator[History]:

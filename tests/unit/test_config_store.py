@@ -105,16 +105,15 @@ def test_what_was_edited_by_hand_is_taken_in_once(store: ConfigStore, home: Home
     file = home.active / "a.json"
     write(store, file, b"1")
     file.write_bytes(b"2")
-    made = store.take_in("a", file, b"2")
-    assert made is not None
+    (made,) = store.take_in([("a", file, b"2")])
     assert (made.number, made.who, made.action) == (2, UNKNOWN, BY_HAND)
-    assert store.take_in("a", file, b"2") is None
+    assert store.take_in([("a", file, b"2")]) == []
 
 
 def test_what_was_seen_and_is_not_there_any_more_is_not_taken_in(store: ConfigStore, home: Home) -> None:
     file = home.active / "a.json"
     write(store, file, b"3")
-    assert store.take_in("a", file, b"seen before") is None
+    assert store.take_in([("a", file, b"seen before")]) == []
     assert [one.text for one in versions(store)] == [b"3"]
 
 
