@@ -103,6 +103,11 @@ class History:
         query = "SELECT bot, digest, max(number) FROM versions GROUP BY bot"
         return {row[0]: row[1] for row in self._all(query)}
 
+    def newest_files(self) -> dict[str, str]:
+        """Return whose newest version each file held."""
+        query = "SELECT file, bot, max(number) FROM versions GROUP BY bot"
+        return {row[0]: row[1] for row in self._all(query)}
+
     def bots(self) -> list[str]:
         """Return every bot that has a version."""
         return [row[0] for row in self._all("SELECT DISTINCT bot FROM versions ORDER BY bot")]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from core.bot_config import BotConfig
 from core.registry.complaints import Complaint
-from core.registry.config_manager import config_files
 from core.registry.daemon_file import daemon_file_secrets, read_daemon_file
 from core.registry.document import Document, Loaded, read_document, shown_path
 from core.registry.environment import Environment
 from core.registry.fleet import fleet_complaints
 from core.registry.json_text import read_json_text
 from core.registry.loader import load_document, secret_names
+from core.registry.reading import config_files
 from utils.home import Home
 
 Proposed = Mapping[Path, bytes | None]  # file -> its content to be; None: it will be gone
@@ -40,6 +40,12 @@ def judge(home: Home, environ: Mapping[str, str], proposed: Proposed) -> dict[Pa
     between = fleet_complaints([loaded[path] for path in active])
     among = {active[place]: complaints for place, complaints in between.items()}
     return {path: _judged(loaded[path], among.get(path, ()), environment) for path in proposed if path in loaded}
+
+
+def config_of(home: Home, environ: Mapping[str, str], path: Path, content: bytes) -> BotConfig | None:
+    """Return what a text means for itself, without its neighbours; None when it is not valid."""
+    environment = Environment(environ, home.env_file, shown_path(home.env_file, home))
+    return load_document(_document(path, content, home), environment).config
 
 
 def _neighbours(home: Home, proposed: Proposed) -> dict[Path, Document]:

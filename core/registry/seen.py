@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from core.registry.config_manager import config_files
 from core.registry.document import Document, shown_path
 from core.registry.environment import Environment
 from core.registry.history import Version, file_digest
 from core.registry.json_text import read_json_text
 from core.registry.loader import load_document
+from core.registry.reading import config_files
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError
 from utils.home import Home

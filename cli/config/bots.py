@@ -1,0 +1,71 @@
+"""Which files a person means: by a bot's name, by a tag, among the active and the archived configs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.offline import configs_in
+from cli.shared import unknown_name
+from core.registry.store import content_of
+from utils.errors import ConfigError
+from utils.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class BotFile:
+    """A bot's file, and what is in it now."""
+
+    bot: str
+    path: Path
+    content: bytes
+
+    def shown(self, home: Home) -> str:
+        """Return the file as people write it."""
+        return self.path.relative_to(home.root).as_posix()
+
+
+def bot_files(home: Home, folders: Sequence[Path] = ()) -> list[BotFile]:
+    """Return the files that say whose they are, the active ones first."""
+    found = []
+    for folder in folders or (home.active, home.archived):
+        for one in configs_in(folder, home):
+            path = home.root / one.file
+            content = content_of(path) if one.name and not path.is_symlink() else None
+            found += [BotFile(one.name, path, content)] if content is not None else []
+    return found
+
+
+def bot_file(home: Home, name: str, folders: Sequence[Path] = ()) -> BotFile:
+    """Return the file of a bot, also a broken one that is called like it. Raises ConfigError."""
+    found = bot_files(home, folders)
+    for one in found:
+        if one.bot == name:
+            return one
+    for folder in folders or (home.active, home.archived):
+        path = folder / f"{Path(name).name}.json"
+        if path.stem == name and (content := content_of(path)) is not None:
+            return BotFile(name, path, content)
+    raise unknown_name(name, [one.bot for one in found], "bot")
+
+
+def chosen(home: Home, names: Sequence[str], tags: Sequence[str]) -> list[BotFile]:
+    """Return the files of named bots, and of the active ones with any of some tags. Raises ConfigError for none."""
+    files = [bot_file(home, name) for name in names]
+    tagged = [one for one in bot_files(home, (home.active,)) if not tags_in(one.content).isdisjoint(tags)]
+    if tags and not tagged:
+        raise ConfigError(f"no active bot has the tag {' or '.join(tags)}")
+    return [*files, *(one for one in tagged if one.bot not in names)]
+
+
+def tags_in(content: bytes) -> frozenset[str]:
+    """Return the tags that a text gives its bot (`metadata.tags`), none when it is no config."""
+    try:
+        tree = json.loads(content)
+    except (ValueError, RecursionError):
+        return frozenset()
+    metadata = tree.get("metadata") if isinstance(tree, Mapping) else None
+    tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
+    return frozenset(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else frozenset()

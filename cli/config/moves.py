@@ -1,0 +1,131 @@
+"""The commands that move a bot between the active configs and the archive: `activate`, `archive`, `restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.config.bots import BotFile, bot_file, bot_files
+from cli.config.writing import Consent, Draft, hold_to_valid, prepare, write
+from cli.offline import configs_in
+from cli.shared import App, everywhere, pass_app, unknown_name
+from core.process.control import DaemonDown, call
+from core.registry.store import ConfigStore, content_of
+from utils.errors import ConfigError
+from utils.exit_statuses import DONE
+from utils.home import Home
+
+AGREED = Consent(yes=True)
+
+
+@click.command()
+@click.argument("which", metavar="NAME|FILE")
+@everywhere
+@pass_app
+def activate(app: App, which: str) -> int:
+    """Put an archived bot, or a copy of a file from elsewhere, among the active configs."""
+    prepare(app.home)
+    given = Path(which)
+    if given.suffix == ".json" and given.absolute().parent not in (app.home.active, app.home.archived):
+        _hold_to_new(app.home, content := _outside(given), name := _name_in(app.home, given))
+        return _place(app, name, content, "activate")
+    found = bot_file(app.home, given.stem if given.suffix == ".json" else which)
+    return _bring_back(app, found, "activate")
+
+
+def _outside(given: Path) -> bytes:
+    content = content_of(given)
+    if content is None:
+        raise ConfigError(f"there is no file {given}")
+    return content
+
+
+def _name_in(home: Home, given: Path) -> str:
+    found = [one for one in configs_in(given.absolute().parent, home) if Path(one.file).name == given.name]
+    if not found or not found[0].name:
+        raise ConfigError(f"{given} names no bot; `config validate {given}` tells more")
+    return found[0].name
+
+
+def _hold_to_new(home: Home, content: bytes, name: str) -> None:
+    for one in bot_files(home):
+        if one.bot == name and one.content != content:
+            raise ConfigError(f"{name} is there already: {one.shown(home)}")
+
+
+def _place(app: App, name: str, content: bytes, action: str) -> int:
+    """Write a new active file. Raises ConfigError when it would not be valid, or there is one."""
+    draft = Draft(name, new_file(app.home.active, name), None, content)
+    hold_to_valid(app, [draft])
+    write(app, [draft], action, AGREED)
+    return DONE
+
+
+def new_file(folder: Path, name: str) -> Path:
+    """Return where a bot's new file goes. Raises ConfigError when something is there."""
+    path = folder / f"{name}.json"
+    if path.exists() or path.is_symlink():
+        raise ConfigError(f"{path} is there already")
+    return path
+
+
+def _bring_back(app: App, found: BotFile, action: str) -> int:
+    if found.path.parent == app.home.active:
+        raise ConfigError(f"{found.bot} is active already: {found.shown(app.home)}")
+    return _move(app, found, app.home.active, action)
+
+
+def _move(app: App, found: BotFile, folder: Path, action: str) -> int:
+    target = folder / found.path.name
+    if target.exists() or target.is_symlink():
+        target = new_file(folder, found.bot)
+    drafts = [
+        Draft(found.bot, target, None, found.content, before=found.content),
+        Draft(found.bot, found.path, found.content, None),
+    ]
+    if folder == app.home.active:
+        hold_to_valid(app, drafts)
+    write(app, drafts, action, AGREED)
+    return DONE
+
+
+@click.command()
+@click.argument("name")
+@everywhere
+@pass_app
+def archive(app: App, name: str) -> int:
+    """Put an active bot away; the daemon stops it at the next `reload`. `restore` brings it back."""
+    prepare(app.home)
+    found = bot_file(app.home, name, (app.home.active,))
+    status = _move(app, found, app.home.archived, "archive")
+    if _runs(app.home, name):
+        click.echo(
+            f"{name} runs: a `reload` stops it and cancels its orders; what it holds stays (`bot close` sells it)"
+        )
+    return status
+
+
+def _runs(home: Home, name: str) -> bool:
+    try:
+        return any(row["name"] == name and row["pid"] for row in call(home, "status")["bots"])
+    except DaemonDown:
+        return False
+
+
+@click.command()
+@click.argument("name")
+@everywhere
+@pass_app
+def restore(app: App, name: str) -> int:
+    """Bring a bot back that was archived, or whose file was deleted: then as its newest version was."""
+    prepare(app.home)
+    for one in bot_files(app.home):
+        if one.bot == name:
+            return _bring_back(app, one, "restore")
+    with ConfigStore(app.home).reading() as history:
+        newest = history.newest(name)
+        known = history.bots()
+    if newest is None:
+        raise unknown_name(name, known, "bot of the archive or the history")
+    return _place(app, name, newest.text, "restore")
