@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import click
+
 from cli.config.values import parse_settings, schema_of_text, value_of
 from cli.config.writing import Draft, complaints_about
 from cli.shared import MAX_LINE, App
@@ -45,7 +47,8 @@ class Form:
     def name(self, problem: Problem) -> str:
         """Return the name of the new bot."""
         node = load_schema("bot")["properties"]["metadata"]["properties"]["name"]
-        return self._type(f"metadata.name: {expectation(node)}\n  {meaning(node)}\n ", problem)
+        click.echo(f"{meaning(node)}\n  {expectation(node)}")
+        return self._type("metadata.name:", problem)
 
     def from_nothing(self, name: str, settings: Sequence[str]) -> bytes:
         """Return a config with the required keys alone."""
@@ -96,12 +99,11 @@ class Form:
     def _ask(self, content: bytes, path: tuple[str, ...], schema: DocumentSchema, complaint: str) -> bytes:
         node = schema.node(path) or {}
         types = types_of(node)
-        title = f"{path_text(path)}: {complaint or expectation(node)}\n  {meaning(node)}\n "
+        click.echo(f"{meaning(node)}\n  {printable(complaint, MAX_LINE) or expectation(node)}")
         if "enum" in node and not complaint:
-            return with_value(content, path, self._pick(title, [str(one) for one in node["enum"]]))
-        return with_value(
-            content, path, value_of(self._type(title, lambda given: None if given else "an answer"), types)
-        )
+            return with_value(content, path, self._pick(path_text(path), [str(one) for one in node["enum"]]))
+        given = self._type(f"{path_text(path)}:", lambda given: None if given else "an answer, please")
+        return with_value(content, path, value_of(given, types))
 
     def _pick(self, title: str, choices: Sequence[str]) -> str:
         import questionary
