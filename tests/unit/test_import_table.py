@@ -67,6 +67,7 @@ PARENT_SIDE = (
     "alert_limiter",
     "notifiers",
     "config_change",
+    "config_watch",
     "handover",
     "quiet_lines",
     "sd_notify",
