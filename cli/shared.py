@@ -67,6 +67,12 @@ class Services(Protocol):
     def venue_complaints(self, home: Home, configs: Sequence[BotConfig]) -> dict[str, list[str]]:
         """Return what the venues have against configs, by the bot's name."""
 
+    def key_problems(self, exchange: str, parts: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with the form of a venue's key, by its part."""
+
+    def try_key(self, home: Home, exchange: str) -> tuple[str, list[str]]:
+        """Return why a venue does not take the key of `.env`, "" when it does, and what else it says; reads only."""
+
     def figures(self, home: Home, name: str) -> dict[str, Any] | None:
         """Return what the ledger of a bot says: position, PnL, fees, fills, volume; None when there is none."""
 

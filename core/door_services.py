@@ -103,6 +103,18 @@ class DoorServices:
 
         return venue_complaints(configs, home.data_dirs, time.monotonic() + VALIDATE_S)
 
+    def key_problems(self, exchange: str, parts: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with the form of a venue's key, by its part."""
+        from core.process.key_trial import key_problems
+
+        return key_problems(exchange, parts)
+
+    def try_key(self, home: Home, exchange: str) -> tuple[str, list[str]]:
+        """Return why a venue does not take the key of `.env`, "" when it does, and what else it says; reads only."""
+        from core.process.key_trial import try_key
+
+        return try_key(home, exchange, os.environ)
+
     def figures(self, home: Home, name: str) -> dict[str, Any] | None:
         """Return what the ledger of a bot says: position, PnL, fees, fills, volume; None when there is none."""
         from core.trading.ledger_figures import recorded_figures
