@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cli.offline import configs_in
 from cli.shared import unknown_name
-from core.registry.store import content_of
+from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError
 from utils.home import Home
 
@@ -21,6 +21,7 @@ class BotFile:
     bot: str
     path: Path
     content: bytes
+    readable: bool = True  # False: it does not say whose it is; `bot` is who it was, or how it is called
 
     def shown(self, home: Home) -> str:
         """Return the file as people write it."""
@@ -39,16 +40,27 @@ def bot_files(home: Home, folders: Sequence[Path] = ()) -> list[BotFile]:
 
 
 def bot_file(home: Home, name: str, folders: Sequence[Path] = ()) -> BotFile:
-    """Return the file of a bot, also a broken one that is called like it. Raises ConfigError."""
+    """Return the file of a bot, by its name or by a path; also a broken one that was its or is called like it.
+
+    Raises ConfigError.
+    """
     found = bot_files(home, folders)
+    given = Path(name).absolute()
     for one in found:
-        if one.bot == name:
+        if one.bot == name or (given.suffix == ".json" and one.path == given):
             return one
-    for folder in folders or (home.active, home.archived):
-        path = folder / f"{Path(name).name}.json"
-        if path.stem == name and (content := content_of(path)) is not None:
-            return BotFile(name, path, content)
+    places = tuple(folders) or (home.active, home.archived)
+    for path in (given, *_former(home, name), *(folder / f"{name}.json" for folder in places)):
+        if path.parent in places and path.suffix == ".json" and (content := content_of(path)) is not None:
+            return BotFile(name if path != given else path.stem, path, content, readable=False)
     raise unknown_name(name, [one.bot for one in found], "bot")
+
+
+def _former(home: Home, name: str) -> list[Path]:
+    """Return the file that a bot had when it could last be read."""
+    with ConfigStore(home).reading() as history:
+        newest = history.newest(name)
+    return [home.root / newest.file] if newest else []
 
 
 def chosen(home: Home, names: Sequence[str], tags: Sequence[str]) -> list[BotFile]:
@@ -69,3 +81,14 @@ def tags_in(content: bytes) -> frozenset[str]:
     metadata = tree.get("metadata") if isinstance(tree, Mapping) else None
     tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
     return frozenset(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else frozenset()
+
+
+def name_in(content: bytes) -> str | None:
+    """Return the name that a text gives its bot, None when it gives none."""
+    try:
+        tree = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    metadata = tree.get("metadata") if isinstance(tree, Mapping) else None
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return name if isinstance(name, str) else None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from cli.config.bots import BotFile, bot_file, chosen
+from cli.config.bots import BotFile, bot_file, chosen, name_in
 from cli.config.values import parse_settings, schema_of_text
 from cli.config.writing import Consent, Draft, complaints_about, consent_options, hold_to_valid, prepare, write
 from cli.shared import App, everywhere, pass_app
@@ -95,7 +95,9 @@ def edit(app: App, name: str, yes: bool, wider_risk: bool) -> int:
         copy.write_bytes(found.content)
         while True:
             _run_editor(copy)
-            draft = Draft(name, found.path, found.content, copy.read_bytes())
+            new = copy.read_bytes()
+            bot = found.bot if found.readable else name_in(new) or found.bot
+            draft = Draft(bot, found.path, found.content, new)
             if draft.new == draft.old:
                 click.echo("nothing was changed")
                 return DONE

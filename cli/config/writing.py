@@ -70,16 +70,22 @@ def prepare(home: Home) -> None:
 
 def complaints_about(app: App, drafts: Sequence[Draft]) -> list[str]:
     """Return all that is wrong with what is to be written, none when it may be."""
+    lines, valid = _judged(app.home, drafts)
+    refused = app.services.venue_complaints(app.home, valid) if valid and not lines else {}
+    lines += [f"{name}: exchange_config: {line}" for name, found in refused.items() for line in found]
+    return [printable(line, MAX_LINE) for line in lines]
+
+
+def _judged(home: Home, drafts: Sequence[Draft]) -> tuple[list[str], list[BotConfig]]:
+    """Return what the registry has against drafts, and the bots among them that are valid."""
     lines, valid = [], []
-    for path, judged in judge(app.home, os.environ, {one.file: one.new for one in drafts}).items():
+    for path, judged in judge(home, os.environ, {one.file: one.new for one in drafts}).items():
         lines += [str(complaint) for complaint in judged.complaints]
         names = [one.bot for one in drafts if one.file == path]
         if judged.config and judged.config.name not in names:
             lines.append(f"{path.name}: metadata.name: found {judged.config.name!r}, expected {names[0]!r}: {_NAME}")
         valid += [judged.config] if judged.config and not judged.config.is_job else []
-    refused = app.services.venue_complaints(app.home, valid) if valid and not lines else {}
-    lines += [f"{name}: exchange_config: {line}" for name, found in refused.items() for line in found]
-    return [printable(line, MAX_LINE) for line in lines]
+    return lines, valid
 
 
 _NAME = "a bot is its name, with its ledger and history; make another one with `config create`"
@@ -106,10 +112,22 @@ def write(app: App, drafts: Sequence[Draft], action: str, consent: Consent, ques
         return False
     notes = {bot: "; ".join(lines)[:500] for bot, lines in wider.items()}
     changes = [Change(one.bot, one.file, one.new, file_digest(one.old), notes.get(one.bot, "")) for one in drafts]
-    for version in ConfigStore(app.home).apply(changes, action):
+    check = (lambda: _hold_to_judged(app.home, drafts)) if _concern_the_daemon(drafts, app.home) else (lambda: None)
+    for version in ConfigStore(app.home).apply(changes, action, check):
         click.echo(f"{version.bot}: version {version.number} ({version.file})")
     _say_what_applies_it(app, drafts)
     return True
+
+
+def _concern_the_daemon(drafts: Sequence[Draft], home: Home) -> bool:
+    return any(one.file.parent == home.active and one.new is not None for one in drafts)
+
+
+def _hold_to_judged(home: Home, drafts: Sequence[Draft]) -> None:
+    """Raise ConfigError when a neighbour that came meanwhile is in the way."""
+    lines, _ = _judged(home, drafts)
+    if lines:
+        raise ConfigError("nothing was written\n" + "\n".join(printable(line, MAX_LINE) for line in lines))
 
 
 def agreed(question: str, yes: bool) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +77,11 @@ class ConfigStore:
     def _folder(self) -> Path:
         return self._home.history
 
-    def apply(self, changes: Sequence[Change], action: str) -> list[Version]:
-        """Make all changes, or none; return the new versions. Raises StaleChange, ConfigError, OSError."""
+    def apply(self, changes: Sequence[Change], action: str, check: Callable[[], None] = lambda: None) -> list[Version]:
+        """Make all changes, or none; return the new versions. Raises StaleChange, ConfigError, OSError.
+
+        `check` is called while nobody else can write, and raises when what it was told before does not hold any more.
+        """
         at_ns = time.time_ns()
         steps = [
             Pending(one.bot, at_ns, self._who, action, one.note, self._named(one.file), one.base, one.new)
@@ -88,6 +91,7 @@ class ConfigStore:
         with self._locked() as history:
             for step in steps:
                 self._hold_to_base(step, history)
+            check()
             for step in steps:
                 self._make_folder(self._path(step).parent)
             history.begin(steps)
@@ -120,7 +124,9 @@ class ConfigStore:
 
     @contextmanager
     def _locked(self) -> Iterator[History]:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._folder.is_dir():
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fsync_folder(self._folder.parent)
         fd = self._wait_for_lock()
         try:
             with open_history(self._folder) as history:

@@ -258,6 +258,21 @@ def test_an_invalid_edit_shows_its_complaints_and_changes_nothing(run: Run, bot:
     assert bot.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["sol-mm", "a", "config/active/a.json"])
+def test_a_broken_file_is_found_by_the_bot_that_it_was_by_its_own_name_and_by_its_path(
+    run: Run, home: Home, bot: Path, editor: Any, name: str
+) -> None:
+    ok(run("config", "history", "sol-mm"))
+    broken = bot.read_text() + "}"
+    bot.write_text(broken)
+    editor("text[:-1].replace('75', '80')")
+    given = str(home.root / name) if "/" in name else name
+    ok(run("config", "edit", given, "--yes"))
+    assert strategy(home)["order_size_quote"] == 80
+    assert [(one.bot, one.action) for one in versions(home)] == [("sol-mm", "by hand"), ("sol-mm", "edit")]
+    assert broken.encode() not in [one.text for one in versions(home)]
+
+
 def test_an_edit_of_what_was_changed_meanwhile_is_refused_and_the_text_kept(run: Run, bot: Path, editor: Any) -> None:
     editor(f"(pathlib.Path({str(bot)!r}).write_text(text.replace('75', '76')), text.replace('75', '80'))[1]")
     said = refused(run("config", "edit", "sol-mm", "--yes"))
@@ -343,6 +358,18 @@ def test_a_bot_that_would_be_in_anothers_way_stays_in_the_archive(run: Run, home
     assert "trades it too" in refused(run("config", "activate", "sol-mm"))
     assert not bot.exists()
     assert (home.archived / "a.json").exists()
+
+
+def test_a_neighbour_that_comes_while_a_person_looks_at_the_difference_is_noticed(
+    run: Run, home: Home, bot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_yes(_question: str, _yes: bool) -> bool:
+        write_config(home, config("other", exchange_config={"account": "sol-mm"}), "b.json")
+        return True
+
+    monkeypatch.setattr("cli.config.writing.agreed", slow_yes)
+    assert "trades it too" in refused(run("config", "set", "sol-mm", "layers=5"))
+    assert "layers" not in strategy(home)
 
 
 def test_a_file_from_elsewhere_is_activated_as_a_copy(run: Run, home: Home, tmp_path: Path) -> None:
