@@ -63,12 +63,16 @@ def _former(home: Home, name: str) -> list[Path]:
     return [home.root / newest.file] if newest else []
 
 
-def chosen(home: Home, names: Sequence[str], tags: Sequence[str]) -> list[BotFile]:
-    """Return the files of named bots, and of the active ones with any of some tags. Raises ConfigError for none."""
-    files = [bot_file(home, name) for name in names]
-    tagged = [one for one in bot_files(home, (home.active,)) if not tags_in(one.content).isdisjoint(tags)]
+def chosen(home: Home, names: Sequence[str], tags: Sequence[str], tagged_in: Path | None = None) -> list[BotFile]:
+    """Return the files of named bots, and those of a folder (the active ones) with any of some tags.
+
+    Raises ConfigError for an unknown name, and for tags that nobody has.
+    """
+    files = [bot_file(home, name) for name in dict.fromkeys(names)]
+    folder = tagged_in or home.active
+    tagged = [one for one in bot_files(home, (folder,)) if not tags_in(one.content).isdisjoint(tags)]
     if tags and not tagged:
-        raise ConfigError(f"no active bot has the tag {' or '.join(tags)}")
+        raise ConfigError(f"no {folder.name} bot has the tag {' or '.join(tags)}")
     return [*files, *(one for one in tagged if one.bot not in names)]
 
 

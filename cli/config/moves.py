@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from cli.config.bots import BotFile, bot_file, bot_files
+from cli.config.bots import BotFile, bot_file, bot_files, chosen
 from cli.config.writing import Consent, Draft, hold_to_valid, prepare, write
 from cli.offline import configs_in
 from cli.shared import App, everywhere, pass_app, unknown_name
@@ -31,7 +32,7 @@ def activate(app: App, which: str) -> int:
         _hold_to_new(app.home, content := _outside(given), name := _name_in(app.home, given))
         return _place(app, name, content, "activate")
     found = bot_file(app.home, given.stem if given.suffix == ".json" else which)
-    return _bring_back(app, found, "activate")
+    return _bring_back(app, [found], "activate")
 
 
 def _outside(given: Path) -> bytes:
@@ -70,40 +71,54 @@ def new_file(folder: Path, name: str) -> Path:
     return path
 
 
-def _bring_back(app: App, found: BotFile, action: str) -> int:
-    if found.path.parent == app.home.active:
-        raise ConfigError(f"{found.bot} is active already: {found.shown(app.home)}")
+def _bring_back(app: App, found: Sequence[BotFile], action: str) -> int:
+    for one in found:
+        if one.path.parent == app.home.active:
+            raise ConfigError(f"{one.bot} is active already: {one.shown(app.home)}")
     return _move(app, found, app.home.active, action)
 
 
-def _move(app: App, found: BotFile, folder: Path, action: str) -> int:
-    target = folder / found.path.name
-    if target.exists() or target.is_symlink():
-        target = new_file(folder, found.bot)
-    drafts = [
-        Draft(found.bot, target, None, found.content, before=found.content),
-        Draft(found.bot, found.path, found.content, None),
-    ]
+def _move(app: App, found: Sequence[BotFile], folder: Path, action: str) -> int:
+    drafts = [draft for one in found for draft in _move_drafts(one, folder)]
     if folder == app.home.active:
         hold_to_valid(app, drafts)
     write(app, drafts, action, AGREED)
     return DONE
 
 
+def _move_drafts(found: BotFile, folder: Path) -> tuple[Draft, Draft]:
+    target = folder / found.path.name
+    if target.exists() or target.is_symlink():
+        target = new_file(folder, found.bot)
+    there = Draft(found.bot, target, None, found.content, before=found.content)
+    return there, Draft(found.bot, found.path, found.content, None)
+
+
+_TAGS = click.option("--tag", "tags", multiple=True, metavar="TAG", help="Every bot there with this tag.")
+
+
 @click.command()
-@click.argument("name")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@_TAGS
 @everywhere
 @pass_app
-def archive(app: App, name: str) -> int:
-    """Put an active bot away; the daemon stops it at the next `reload`. `restore` brings it back."""
+def archive(app: App, names: tuple[str, ...], tags: tuple[str, ...]) -> int:
+    """Put active bots away; the daemon stops them at the next `reload`. `restore` brings them back."""
+    _hold_to_some(names, tags)
     prepare(app.home)
-    found = bot_file(app.home, name, (app.home.active,))
+    named = [bot_file(app.home, name, (app.home.active,)) for name in dict.fromkeys(names)]
+    tagged = chosen(app.home, (), tags) if tags else []
+    found = [*named, *(one for one in tagged if one not in named)]
     status = _move(app, found, app.home.archived, "archive")
-    if _runs(app.home, name):
-        click.echo(
-            f"{name} runs: a `reload` stops it and cancels its orders; what it holds stays (`bot close` sells it)"
-        )
+    for one in found:
+        if _runs(app.home, one.bot):
+            click.echo(f"{one.bot} runs: a `reload` stops it and cancels its orders; what it holds stays")
     return status
+
+
+def _hold_to_some(names: Sequence[str], tags: Sequence[str]) -> None:
+    if not names and not tags:
+        raise click.UsageError("name a bot, or --tag")
 
 
 def _runs(home: Home, name: str) -> bool:
@@ -114,15 +129,21 @@ def _runs(home: Home, name: str) -> bool:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@_TAGS
 @everywhere
 @pass_app
-def restore(app: App, name: str) -> int:
-    """Bring a bot back that was archived, or whose file was deleted: then as its newest version was."""
+def restore(app: App, names: tuple[str, ...], tags: tuple[str, ...]) -> int:
+    """Bring bots back that were archived, or one whose file was deleted: then as its newest version was."""
+    _hold_to_some(names, tags)
     prepare(app.home)
-    for one in bot_files(app.home):
-        if one.bot == name:
-            return _bring_back(app, one, "restore")
+    known = {one.bot for one in bot_files(app.home)}
+    if len(names) == 1 and not tags and names[0] not in known:
+        return _from_history(app, names[0])
+    return _bring_back(app, chosen(app.home, names, tags, app.home.archived), "restore")
+
+
+def _from_history(app: App, name: str) -> int:
     with ConfigStore(app.home).reading() as history:
         newest = history.newest(name)
         known = history.bots()

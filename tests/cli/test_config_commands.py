@@ -343,6 +343,19 @@ def test_a_bot_goes_to_the_archive_and_comes_back(run: Run, home: Home, bot: Pat
     assert [one.action for one in versions(home)] == ["by hand", "archive", "restore"]
 
 
+def test_several_bots_go_to_the_archive_and_come_back_together(run: Run, home: Home) -> None:
+    for name in "abc":
+        write_config(home, config(name), f"{name}.json")
+    ok(run("config", "archive", "a", "b", "a"))
+    assert sorted(path.name for path in home.archived.iterdir()) == ["a.json", "b.json"]
+    assert [path.name for path in home.active.iterdir()] == ["c.json"]
+    assert "c is active already" in refused(run("config", "restore", "a", "c"))
+    ok(run("config", "restore", "a", "b"))
+    assert len(list(home.active.iterdir())) == 3
+    assert run("config", "archive").exit_code == 2
+    assert "no archived bot has the tag x" in refused(run("config", "restore", "--tag", "x"))
+
+
 def test_what_was_deleted_comes_back_from_the_history(run: Run, home: Home, bot: Path) -> None:
     ok(run("config", "set", "sol-mm", "layers=5", "--yes"))
     content = bot.read_bytes()

@@ -7,9 +7,12 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.registry.history import BY_HAND, UNKNOWN, Version, file_digest, open_history
 from core.registry.store import Change, ConfigStore, StaleChange, content_of, this_user
@@ -161,6 +164,39 @@ def test_the_end_of_the_record_that_a_power_loss_tore_is_not_read_and_the_rest_i
 
 def test_there_is_a_name_for_who_asks() -> None:
     assert this_user()
+
+
+STEP = st.tuples(st.sampled_from(["ours", "stale", "hand", "seen", "back"]), st.integers(0, 3))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(STEP, max_size=8))
+def test_whatever_is_done_in_turn_the_newest_version_is_the_file_and_the_rest_is_how_it_came_about(
+    steps: list[tuple[str, int]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home = make_home(Path(folder))
+        store, file = ConfigStore(home, "ann"), home.active / "a.json"
+        write(store, file, b"0")
+        expected = [b"0"]
+        for what, number in steps:
+            text, now = str(number).encode(), content_of(file)
+            assert now is not None
+            if what == "stale":
+                with pytest.raises(StaleChange):
+                    store.apply([Change("a", file, text + b"!", "another")], "edit")
+                continue
+            if what == "hand":
+                file.write_bytes(text)  # nobody is told
+                continue
+            store.take_in([("a", file, now)])
+            expected += [now] if expected[-1] != now else []
+            if what != "seen":
+                new = text if what == "ours" else expected[number % len(expected)]
+                write(store, file, new)
+                expected += [new] if new != now else []
+        assert [one.text for one in versions(store)] == expected
+        assert [one.number for one in versions(store)] == list(range(1, len(expected) + 1))
 
 
 # ---------------------------------------------------------------- real processes
