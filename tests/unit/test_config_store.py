@@ -169,8 +169,8 @@ def test_there_is_a_name_for_who_asks() -> None:
 STEP = st.tuples(st.sampled_from(["ours", "stale", "hand", "seen", "back"]), st.integers(0, 3))
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(STEP, max_size=8))
+@settings(max_examples=12, deadline=None)
+@given(st.lists(STEP, max_size=6))
 def test_whatever_is_done_in_turn_the_newest_version_is_the_file_and_the_rest_is_how_it_came_about(
     steps: list[tuple[str, int]],
 ) -> None:
