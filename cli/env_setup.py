@@ -78,7 +78,8 @@ def write_env(home: Home, text: str, values: Mapping[str, str]) -> None:
     if env_text(home) != text:
         raise ConfigError(f"{home.env_file} was changed meanwhile; nothing was written: begin again")
     home.root.mkdir(parents=True, exist_ok=True)
-    write_atomic(home.env_file, with_names(text, values).encode(), MODE)
+    like = home.env_file if home.env_file.exists() else home.root
+    write_atomic(home.env_file, with_names(text, values).encode(), MODE, like=like)
 
 
 def _venues(known: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import ConfigError
+from utils.files import give_to_owner_of
 
 NAME = "configs.db"
 BY_HAND = "by hand"
@@ -178,4 +179,5 @@ def open_history(folder: Path) -> Iterator[History]:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.executescript(_TABLES)
+        give_to_owner_of(folder / NAME, folder)  # SQLite gives its other files to the owner of this one
         yield History(connection)

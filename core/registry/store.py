@@ -19,7 +19,7 @@ from core.registry.history import BY_HAND, UNKNOWN, History, Pending, Version, f
 from core.registry.json_text import MAX_BYTES
 from core.registry.reading import read_regular
 from utils.errors import ConfigError
-from utils.files import fsync_folder, open_locked, write_atomic
+from utils.files import fsync_folder, give_to_owner_of, open_locked, write_atomic
 from utils.home import Home
 
 PATIENCE_S = 20.0  # for other writers; each is done within some milliseconds
@@ -126,9 +126,11 @@ class ConfigStore:
     def _locked(self) -> Iterator[History]:
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            give_to_owner_of(self._folder, self._home.root)
             fsync_folder(self._folder.parent)
         fd = self._wait_for_lock()
         try:
+            give_to_owner_of(fd, self._folder)
             with open_history(self._folder) as history:
                 self._repair(history)
                 yield history
@@ -173,15 +175,14 @@ class ConfigStore:
             path.unlink(missing_ok=True)
             fsync_folder(path.parent)
             return
-        try:
-            mode = path.stat().st_mode & 0o777
-        except FileNotFoundError:
-            mode = _NEW_FILE_MODE
-        write_atomic(path, step.new, mode)
+        is_new = not path.exists()
+        mode = _NEW_FILE_MODE if is_new else path.stat().st_mode & 0o777
+        write_atomic(path, step.new, mode, like=path.parent if is_new else path)
 
     def _make_folder(self, folder: Path) -> None:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
+            give_to_owner_of(folder, self._home.root)
             fsync_folder(folder.parent)
 
     @staticmethod

@@ -104,6 +104,18 @@ def test_a_file_keeps_its_mode_and_a_new_one_is_its_owners(store: ConfigStore, h
     assert file.stat().st_mode & 0o777 == 0o640
 
 
+def test_what_root_writes_belongs_to_the_owner_of_what_was_there(store: ConfigStore, home: Home) -> None:
+    file, other = home.active / "a.json", home.archived / "b.json"
+    write(store, file, b"1")
+    if os.geteuid() == 0:
+        for path in (home.root, home.active, home.history, file):
+            os.chown(path, 12345, 12345)
+    write(store, file, b"2")
+    write(store, other, b"3")
+    owner = home.root.stat().st_uid
+    assert [one.stat().st_uid for one in (file, other, home.archived, *home.history.iterdir())] == [owner] * 5
+
+
 def test_what_was_edited_by_hand_is_taken_in_once(store: ConfigStore, home: Home) -> None:
     file = home.active / "a.json"
     write(store, file, b"1")
