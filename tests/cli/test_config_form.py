@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from core.registry.store import ConfigStore
 from tests.console_parts import config, write_config
 from tests.terminal_parts import CTRL_C, DOWN, ENTER, Terminal
-from utils.home import Home
+from utils.home import CHECKOUT, Home
 
 DOOR = "core/daemon_manager.py"
 
@@ -95,3 +97,20 @@ def test_a_no_leaves_the_file_as_it_is(home: Home) -> None:
         terminal.answer("Write this?", "n" + ENTER)
         assert terminal.process.wait(20) == 1
     assert "layers" not in written(home, "a")["strategy_config"]
+
+
+def test_commands_at_the_same_moment_are_all_done_or_told_to_try_again(home: Home) -> None:
+    write_config(home, config())
+    command = [sys.executable, str(CHECKOUT / DOOR), "--home", str(home.root), "config", "set", "sol-mm", "--yes"]
+    running = [
+        subprocess.Popen([*command, f"layers={n}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for n in range(4, 8)
+    ]
+    said = [one.communicate(timeout=120) for one in running]
+    done = [one.returncode == 0 for one in running]
+    assert any(done)
+    assert all("was changed meanwhile" in err for ok, (_, err) in zip(done, said, strict=True) if not ok)
+    with ConfigStore(home).reading() as history:
+        kept = history.versions("sol-mm")
+    assert len(kept) == 1 + sum(done)
+    assert kept[-1].text == (home.active / "a.json").read_bytes()
