@@ -29,30 +29,22 @@ def activate(app: App, which: str) -> int:
     prepare(app.home)
     given = Path(which)
     if given.suffix == ".json" and given.absolute().parent not in (app.home.active, app.home.archived):
-        _hold_to_new(app.home, content := _outside(given), name := _name_in(app.home, given))
-        return _place(app, name, content, "activate")
+        return _take_copy(app, given)
     found = bot_file(app.home, given.stem if given.suffix == ".json" else which)
     return _bring_back(app, [found], "activate")
 
 
-def _outside(given: Path) -> bytes:
+def _take_copy(app: App, given: Path) -> int:
     content = content_of(given)
     if content is None:
         raise ConfigError(f"there is no file {given}")
-    return content
-
-
-def _name_in(home: Home, given: Path) -> str:
-    found = [one for one in configs_in(given.absolute().parent, home) if Path(one.file).name == given.name]
+    found = [one for one in configs_in(given.absolute().parent, app.home) if Path(one.file).name == given.name]
     if not found or not found[0].name:
         raise ConfigError(f"{given} names no bot; `config validate {given}` tells more")
-    return found[0].name
-
-
-def _hold_to_new(home: Home, content: bytes, name: str) -> None:
-    for one in bot_files(home):
-        if one.bot == name and one.content != content:
-            raise ConfigError(f"{name} is there already: {one.shown(home)}")
+    there = [one for one in bot_files(app.home) if one.bot == found[0].name]
+    if there:
+        raise ConfigError(f"{found[0].name} is there already: {there[0].shown(app.home)}")
+    return _place(app, found[0].name, content, "activate")
 
 
 def _place(app: App, name: str, content: bytes, action: str) -> int:

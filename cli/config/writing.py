@@ -15,7 +15,7 @@ import click
 from cli.shared import MAX_LINE, App
 from core.bot_config import BotConfig
 from core.registry.change_classes import changed_keys
-from core.registry.history import Version, file_digest
+from core.registry.history import file_digest
 from core.registry.proposal import config_of, judge
 from core.registry.risk_width import wider_risks
 from core.registry.seen import take_in_edits
@@ -139,6 +139,25 @@ def agreed(question: str, yes: bool) -> bool:
     return click.confirm(question, default=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a bot was, as far as it may be shown: an invalid text may hold a secret."""
+
+    config: BotConfig | None = None
+    text: bytes = b""
+    called: str = "not valid, and not shown"
+
+
+def earlier_of(home: Home, draft: Draft) -> Earlier:
+    """Return what a draft is compared with: what is there, or what was accepted last when that is not valid."""
+    if draft.earlier is not None and (config := config_of(home, os.environ, draft.file, draft.earlier)):
+        return Earlier(config, draft.earlier, "now")
+    with ConfigStore(home).reading() as history:
+        newest = history.newest(draft.bot)
+    config = config_of(home, os.environ, draft.file, newest.text) if newest else None
+    return Earlier(config, newest.text, f"version {newest.number}") if newest and config else Earlier()
+
+
 def show_differences(drafts: Sequence[Draft], home: Home) -> None:
     """Print what changes in each file."""
     colour = wants_colour(sys.stdout)
@@ -147,7 +166,8 @@ def show_differences(drafts: Sequence[Draft], home: Home) -> None:
         if one.new is not None and one.earlier is None:
             click.echo(f"new: {name}")
         elif one.new is not None and one.earlier != one.new:
-            for line in difference(one.earlier or b"", one.new, f"{name} (now)", name):
+            before = earlier_of(home, one)
+            for line in difference(before.text, one.new, f"{name} ({before.called})", name):
                 click.echo(coloured(line) if colour else line, color=colour)
 
 
@@ -168,9 +188,10 @@ def _consequences(home: Home, drafts: Sequence[Draft]) -> dict[str, list[str]]:
     """Say what a reload does about each changed bot; return the limits that become wider, by the bot's name."""
     wider: dict[str, list[str]] = {}
     for one in drafts:
-        new = _config(home, one.file, one.new)
-        old = _config(home, one.file, one.earlier) or _accepted(home, one)
-        if one.earlier is not None and old is None:
+        if one.new is None or one.earlier is None:
+            continue
+        new, old = config_of(home, os.environ, one.file, one.new), earlier_of(home, one).config
+        if old is None:
             click.echo(f"{one.bot}: what it was is not valid any more; its limits were not compared")
         if new is None or old is None or new.is_job or old.is_job:
             continue
@@ -193,17 +214,6 @@ def consequences(old: BotConfig, new: BotConfig) -> Iterator[str]:
         yield f"  {new.name} would be restarted; orders that still fit stay"
     elif changed:
         yield f"  {new.name} would take it over while it runs"
-
-
-def _config(home: Home, file: Path, content: bytes | None) -> BotConfig | None:
-    return None if content is None else config_of(home, os.environ, file, content)
-
-
-def _accepted(home: Home, draft: Draft) -> BotConfig | None:
-    """Return what was accepted last of a bot whose file is not valid."""
-    with ConfigStore(home).reading() as history:
-        newest: Version | None = history.newest(draft.bot)
-    return _config(home, draft.file, newest.text) if newest else None
 
 
 def _say_what_applies_it(app: App, drafts: Sequence[Draft]) -> None:

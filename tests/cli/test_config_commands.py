@@ -258,6 +258,19 @@ def test_an_invalid_edit_shows_its_complaints_and_changes_nothing(run: Run, bot:
     assert bot.read_bytes() == before
 
 
+def test_a_secret_that_is_taken_out_of_a_file_is_not_shown_on_its_way(
+    run: Run, home: Home, bot: Path, editor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", "x")
+    ok(run("config", "history", "sol-mm"))
+    write_config(home, config(exchange_config={"api_key": "hunter2"}, risk_config={"max_loss": 100}))
+    editor("text.replace('hunter2', '${KEY}')")
+    done = run("config", "edit", "sol-mm", "--yes")
+    assert "config/active/a.json (version 1)" in ok(done)
+    assert '+    "api_key": "${KEY}"' in done.stdout
+    assert "hunter2" not in done.output
+
+
 @pytest.mark.parametrize("name", ["sol-mm", "a", "config/active/a.json"])
 def test_a_broken_file_is_found_by_the_bot_that_it_was_by_its_own_name_and_by_its_path(
     run: Run, home: Home, bot: Path, editor: Any, name: str
