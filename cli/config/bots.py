@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cli.offline import configs_in
 from cli.shared import unknown_name
@@ -34,6 +35,8 @@ def bot_files(home: Home, folders: Sequence[Path] = ()) -> list[BotFile]:
     for folder in folders or (home.active, home.archived):
         for one in configs_in(folder, home):
             path = home.root / one.file
+            if path.parent != folder:
+                continue  # one file of several bots is none of ours to write
             content = content_of(path) if one.name and not path.is_symlink() else None
             found += [BotFile(one.name, path, content)] if content is not None else []
     return found
@@ -64,35 +67,48 @@ def _former(home: Home, name: str) -> list[Path]:
 
 
 def chosen(home: Home, names: Sequence[str], tags: Sequence[str], tagged_in: Path | None = None) -> list[BotFile]:
-    """Return the files of named bots, and those of a folder (the active ones) with any of some tags.
+    """Return the files of named bots, and those of a folder (the active ones) that carry every one of some tags.
 
-    Raises ConfigError for an unknown name, and for tags that nobody has.
+    A tag may be several with commas between them: one of them is enough. Raises ConfigError for an unknown name, and
+    for tags that nobody carries together.
     """
     files = [bot_file(home, name) for name in dict.fromkeys(names)]
     folder = tagged_in or home.active
-    tagged = [one for one in bot_files(home, (folder,)) if not tags_in(one.content).isdisjoint(tags)]
+    tagged = [one for one in bot_files(home, (folder,)) if carries(tags_in(one.content), tags)]
     if tags and not tagged:
-        raise ConfigError(f"no {folder.name} bot has the tag {' or '.join(tags)}")
+        raise ConfigError(f"no {folder.name} bot carries all of these tags: {', '.join(tags)}")
     return [*files, *(one for one in tagged if one.bot not in names)]
+
+
+def new_file(folder: Path, name: str) -> Path:
+    """Return where a bot's new file goes. Raises ConfigError when something is there."""
+    path = folder / f"{name}.json"
+    if path.exists() or path.is_symlink():
+        raise ConfigError(f"{path} is there already")
+    return path
+
+
+def carries(own: Collection[str], tags: Sequence[str]) -> bool:
+    """Tell whether a bot with its own tags is meant by others."""
+    return bool(tags) and all(not set(tag.split(",")).isdisjoint(own) for tag in tags)
 
 
 def tags_in(content: bytes) -> frozenset[str]:
     """Return the tags that a text gives its bot (`metadata.tags`), none when it is no config."""
-    try:
-        tree = json.loads(content)
-    except (ValueError, RecursionError):
-        return frozenset()
-    metadata = tree.get("metadata") if isinstance(tree, Mapping) else None
-    tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
+    tags = _metadata(content).get("tags")
     return frozenset(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else frozenset()
 
 
 def name_in(content: bytes) -> str | None:
     """Return the name that a text gives its bot, None when it gives none."""
+    name = _metadata(content).get("name")
+    return name if isinstance(name, str) else None
+
+
+def _metadata(content: bytes) -> Mapping[str, Any]:
     try:
         tree = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        return None
+        return {}
     metadata = tree.get("metadata") if isinstance(tree, Mapping) else None
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    return name if isinstance(name, str) else None
+    return metadata if isinstance(metadata, Mapping) else {}

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import click
 
-from cli.config.bots import bot_files, chosen
-from cli.config.moves import new_file
-from cli.config.show import hold_to_showable
-from cli.config.writing import Consent, Draft, consent_options, hold_to_valid, prepare, write
+from cli.config.bots import bot_files, chosen, new_file
+from cli.config.writing import Consent, Draft, consent_options, hold_to_showable, hold_to_valid, prepare, write
 from cli.shared import App, everywhere, pass_app
 from core.registry.bundle import MAX_BUNDLE_BYTES, Packed, packed, unpacked
 from core.registry.reading import read_regular

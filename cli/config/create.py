@@ -9,11 +9,10 @@ from typing import Any
 
 import click
 
-from cli.config.bots import bot_files
+from cli.config.bots import bot_files, new_file
 from cli.config.form import Form
-from cli.config.moves import new_file
 from cli.config.values import parse_settings, schema_of_text
-from cli.config.writing import Consent, Draft, agreed, hold_to_valid, prepare, write
+from cli.config.writing import Consent, Draft, agreed, complaints_about, hold_to_valid, prepare, write
 from cli.shared import App, everywhere, pass_app, unknown_name
 from core.registry.reading import config_files
 from core.registry.store import content_of
@@ -55,7 +54,7 @@ def _by_form(app: App, name: str | None, template: str | None, settings: tuple[s
     name = name or form.name(lambda given: _name_problem(app.home, given))
     base = from_template(app.home, name, template, settings) if template else form.from_nothing(name, settings)
     file = target(app.home, name, archived)
-    content = form.completed(base, lambda text: Draft(name, file, None, text), app)
+    content = form.completed(base, file, lambda text: complaints_about(app, [Draft(name, file, None, text)]))
     if not agreed(f"Write {file}?", yes=False):
         click.echo("nothing was written")
         return REFUSED

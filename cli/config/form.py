@@ -9,13 +9,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.config.values import parse_settings, schema_of_text, value_of
-from cli.config.writing import Draft, complaints_about
-from cli.shared import MAX_LINE, App
+from cli.shared import MAX_LINE
 from core.registry.complaints import Complaint
 from core.registry.proposal import judge
 from core.registry.schema import DocumentSchema, expectation, known_exchanges, known_strategies, load_schema, types_of
@@ -71,12 +71,12 @@ class Form:
                     content = self._ask(content, (section, key), schema, "")
         return content
 
-    def completed(self, content: bytes, draft: Callable[[bytes], Draft], app: App) -> bytes:
+    def completed(self, content: bytes, file: Path, complaints: Callable[[bytes], list[str]]) -> bytes:
         """Ask for every key that is complained of, until there is nothing to complain of."""
         for _ in range(MAX_ROUNDS):
-            asked = self._first_complaint(content, draft(content))
+            asked = self._first_complaint(content, file)
             if asked is None:
-                lines = complaints_about(app, [draft(content)])
+                lines = complaints(content)
                 if lines:
                     raise ConfigError("nothing was written\n" + "\n".join(lines))
                 return content
@@ -85,9 +85,9 @@ class Form:
                                 f"{complaint.expected}")  # fmt: skip
         raise ConfigError("nothing was written: there is still something wrong after many answers")
 
-    def _first_complaint(self, content: bytes, draft: Draft) -> tuple[tuple[str, ...], Complaint] | None:
+    def _first_complaint(self, content: bytes, file: Path) -> tuple[tuple[str, ...], Complaint] | None:
         """Return the key of the first complaint. Raises ConfigError when no key can be asked for."""
-        complaints = judge(self._home, os.environ, {draft.file: content})[draft.file].complaints
+        complaints = judge(self._home, os.environ, {file: content})[file].complaints
         if not complaints:
             return None
         keys = {path_text(path): path for path in _keys(schema_of_text(content))}

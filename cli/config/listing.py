@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.config.bots import tags_in
+from cli.config.bots import carries, tags_in
 from cli.offline import ConfigOnDisk, configs_in
 from cli.shared import App, as_json, complaints_of, everywhere, pass_app
 from core.process.control import DaemonDown, call
@@ -32,7 +32,7 @@ def list_configs(app: App, tags: tuple[str, ...], json_wanted: bool) -> int:
     """List active and archived configs and templates; of active ones also what runs, and whether that is the file."""
     entries = list(_entries(app, _status(app.home)))
     if tags:
-        entries = [one for one in entries if not _tags(app.home, one).isdisjoint(tags)]
+        entries = [one for one in entries if carries(_tags(app.home, one), tags)]
     if json_wanted:
         click.echo(json.dumps(entries))
         return DONE
@@ -71,7 +71,7 @@ def _entries(app: App, status: Mapping[str, Any] | None) -> Iterator[dict[str, A
 def _active(app: App, status: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
     verdict = _verdict(app)
     root = str(app.home.root) + os.sep
-    digests = {bot["source_path"].removeprefix(root): bot["digest"] for bot in verdict["bots"]}
+    digests = {(bot["source_path"].removeprefix(root), bot["name"]): bot["digest"] for bot in verdict["bots"]}
     invalid = {entry["file"]: entry for entry in verdict["invalid"]}
     rows = {row["name"]: row for row in status["bots"]} if status else {}
     for one in configs_in(app.home.active, app.home):
@@ -79,9 +79,10 @@ def _active(app: App, status: Mapping[str, Any] | None) -> Iterator[dict[str, An
         name = one.name or invalid.get(one.file, {}).get("name") or (_owner(app.home, one.file, rows) if rows else "")
         row = rows.pop(name, None)
         state = row["state"] if row else None if status else "STOPPED"
-        drift = drift_of(digests.get(one.file), row, status is not None)
+        digest = digests.get((one.file, name))
+        drift = drift_of(digest, row, status is not None)
         told = {"name": name or None, "state": state, "drift": drift}
-        yield {**_entry("active", one, one.file in digests, complaints), **told}
+        yield {**_entry("active", one, digest is not None, complaints), **told}
     for name, row in rows.items():
         lost = ConfigOnDisk(
             "", name, row["exchange"], row["strategy"], row["symbol"], mode=row["mode"], kind=row["kind"]

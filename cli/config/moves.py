@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cli.config.bots import BotFile, bot_file, bot_files, chosen
+from cli.config.bots import BotFile, bot_file, bot_files, chosen, new_file
 from cli.config.writing import Consent, Draft, hold_to_valid, prepare, write
 from cli.offline import configs_in
 from cli.shared import App, everywhere, pass_app, unknown_name
@@ -53,14 +53,6 @@ def _place(app: App, name: str, content: bytes, action: str) -> int:
     hold_to_valid(app, [draft])
     write(app, [draft], action, AGREED)
     return DONE
-
-
-def new_file(folder: Path, name: str) -> Path:
-    """Return where a bot's new file goes. Raises ConfigError when something is there."""
-    path = folder / f"{name}.json"
-    if path.exists() or path.is_symlink():
-        raise ConfigError(f"{path} is there already")
-    return path
 
 
 def _bring_back(app: App, found: Sequence[BotFile], action: str) -> int:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from typing import Any
 
 import click
 
-from cli.config.bots import BotFile, bot_file
-from cli.config.writing import coloured, difference, prepare
-from cli.shared import MAX_LINE, App, as_json, everywhere, pass_app, unknown_name
+from cli.config.bots import bot_file
+from cli.config.writing import coloured, difference, hold_to_showable, prepare
+from cli.shared import App, as_json, everywhere, pass_app, unknown_name
 from core.registry.history import Version, file_digest
-from core.registry.proposal import judge
 from core.registry.schema import SCHEMAS, load_schema
 from core.registry.schema_page import all_sections, section_page
 from core.registry.store import ConfigStore
 from utils.errors import ConfigError
 from utils.exit_statuses import DONE
 from utils.home import Home
-from utils.input_validation import printable
 from utils.terminal import wants_colour
 
 DIGEST = 12  # characters shown
@@ -46,14 +43,6 @@ def show(app: App, name: str, json_wanted: bool) -> int:
 
 def _texts(content: bytes) -> dict[str, Any]:
     return {"digest": file_digest(content), "config": json.loads(content.decode("utf-8-sig"))}
-
-
-def hold_to_showable(home: Home, found: BotFile) -> None:
-    """Raise ConfigError with the complaints about a file that is not valid: it may hold a secret."""
-    complaints = judge(home, os.environ, {found.path: found.content})[found.path].complaints
-    if complaints:
-        lines = [printable(str(one), MAX_LINE) for one in complaints]
-        raise ConfigError(f"{found.shown(home)} is not valid, and not shown: it may hold a secret\n" + "\n".join(lines))
 
 
 @click.command()
@@ -136,6 +125,7 @@ def _since(versions: list[Version], content: bytes, number: int | None) -> Versi
 def schema(_app: App, which: str | None, markdown: bool) -> int:
     """Print the JSON Schemas of everything a config can say, or one of them: bot, risk, paper, market_maker, ..."""
     names = sorted(path.relative_to(SCHEMAS).with_suffix("").as_posix() for path in SCHEMAS.rglob("*.json"))
+    names = [name for name in names if not name.startswith("shared/")]  # only parts of the others
     wanted = [name for name in names if which in (None, name, name.rpartition("/")[2])]
     if not wanted:
         raise unknown_name(str(which), [*names, *(name.rpartition("/")[2] for name in names)], "schema")

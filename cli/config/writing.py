@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 import click
 
+from cli.config.bots import BotFile
 from cli.shared import MAX_LINE, App
 from core.bot_config import BotConfig
 from core.registry.change_classes import changed_keys
 from core.registry.history import file_digest
-from core.registry.proposal import config_of, judge
+from core.registry.one_file import config_of
+from core.registry.proposal import judge
 from core.registry.risk_width import wider_risks
 from core.registry.seen import take_in_edits
 from core.registry.store import Change, ConfigStore
@@ -96,6 +98,14 @@ def hold_to_valid(app: App, drafts: Sequence[Draft]) -> None:
     lines = complaints_about(app, drafts)
     if lines:
         raise ConfigError("nothing was written\n" + "\n".join(lines))
+
+
+def hold_to_showable(home: Home, found: BotFile) -> None:
+    """Raise ConfigError with the complaints about a file that is not valid: it may hold a secret."""
+    complaints = judge(home, os.environ, {found.path: found.content})[found.path].complaints
+    if complaints:
+        lines = [printable(str(one), MAX_LINE) for one in complaints]
+        raise ConfigError(f"{found.shown(home)} is not valid, and not shown: it may hold a secret\n" + "\n".join(lines))
 
 
 def write(app: App, drafts: Sequence[Draft], action: str, consent: Consent, question: str = "Write this?") -> bool:

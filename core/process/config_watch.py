@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 LOOK_NS = 1_000_000_000
@@ -36,11 +37,11 @@ class QuietChange:
 
 
 class ConfigWatch:
-    """Looks at a folder of configs and at single files, while it is on."""
+    """Looks at folders of configs and at single files, while it is on; what is missing may come."""
 
-    def __init__(self, folder: Path, files: tuple[Path, ...], on_change: Callable[[], None]) -> None:
+    def __init__(self, folders: tuple[Path, ...], files: tuple[Path, ...], on_change: Callable[[], None]) -> None:
         self.on = False
-        self._folder, self._files = folder, files
+        self._folders, self._files = folders, files
         self._on_change = on_change
         self._change = QuietChange(self._look())
         self._due_ns = 0
@@ -57,22 +58,24 @@ class ConfigWatch:
         return tuple(sorted(self._seen()))
 
     def _seen(self) -> Iterator[tuple[str, int, int, int]]:
-        try:
-            with os.scandir(self._folder) as entries:
-                for count, entry in enumerate(entries):
-                    if count >= MAX_FILES:
-                        break
-                    if entry.name.endswith(".json") and not entry.name.startswith("."):
-                        yield from _facts(entry.name, entry.path)
-        except OSError as exc:
-            yield ("", exc.errno or 0, 0, 0)
+        for folder in self._folders:
+            try:
+                with os.scandir(folder) as entries:
+                    yield from (fact for entry in islice(entries, MAX_FILES) for fact in _entry_facts(entry))
+            except OSError as exc:
+                yield (str(folder), exc.errno or 0, 0, 0)
         for file in self._files:
-            yield from _facts(str(file), str(file))
+            yield from _facts(str(file))
 
 
-def _facts(name: str, path: str) -> Iterator[tuple[str, int, int, int]]:
+def _entry_facts(entry: os.DirEntry[str]) -> Iterator[tuple[str, int, int, int]]:
+    if entry.name.endswith(".json") and not entry.name.startswith("."):
+        yield from _facts(entry.path)
+
+
+def _facts(path: str) -> Iterator[tuple[str, int, int, int]]:
     try:
         found = os.stat(path)
     except OSError:
         return
-    yield name, found.st_mtime_ns, found.st_size, found.st_ino
+    yield path, found.st_mtime_ns, found.st_size, found.st_ino

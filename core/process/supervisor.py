@@ -89,8 +89,9 @@ class Supervisor:
         self.registry.on_answer = self.events.configs_read
         self.upgrade = Upgrade(self)
         self.fleet.on_death.append(self.upgrade.died)
-        home = paths.home
-        self._watch = ConfigWatch(paths.configs, (home.daemon_file, home.env_file), self._reload_by_watch)
+        home, beside = paths.home, paths.home.daemon_file.parent
+        folders, files = (paths.configs, beside / "bases"), (beside / "daemon_config.json",)
+        self._watch = ConfigWatch(folders, (home.daemon_file, home.env_file, *files), self._reload_by_watch)
         self._sample_due_ns = 0
         self.read_once = False  # the configs, successfully or not
         self.logs = LogCare(paths.home.log, output_fd, self.zygote.share_output, self.started_ns)

@@ -12,8 +12,8 @@ from core.registry.daemon_file import daemon_file_secrets, read_daemon_file
 from core.registry.document import Document, Loaded, read_document, shown_path
 from core.registry.environment import Environment
 from core.registry.fleet import fleet_complaints
-from core.registry.json_text import read_json_text
 from core.registry.loader import load_document, secret_names
+from core.registry.one_file import document_at, whole
 from core.registry.reading import config_files
 from utils.home import Home
 
@@ -32,7 +32,8 @@ def judge(home: Home, environ: Mapping[str, str], proposed: Proposed) -> dict[Pa
     """Return the verdict on each proposed file that is not to go; active ones are judged with their neighbours."""
     environment = Environment(environ, home.env_file, shown_path(home.env_file, home))
     documents = _neighbours(home, proposed)
-    documents |= {path: _document(path, content, home) for path, content in proposed.items() if content is not None}
+    documents |= {path: document_at(path, content, home) for path, content in proposed.items() if content is not None}
+    documents = {path: whole(document, environment, home) for path, document in documents.items()}
     secrets = frozenset(name for one in documents.values() for name in secret_names(one, environment))
     secrets |= {*daemon_file_secrets(read_daemon_file(home))}
     loaded = {path: load_document(one, environment, secrets) for path, one in documents.items()}
@@ -42,22 +43,12 @@ def judge(home: Home, environ: Mapping[str, str], proposed: Proposed) -> dict[Pa
     return {path: _judged(loaded[path], among.get(path, ()), environment) for path in proposed if path in loaded}
 
 
-def config_of(home: Home, environ: Mapping[str, str], path: Path, content: bytes) -> BotConfig | None:
-    """Return what a text means for itself, without its neighbours; None when it is not valid."""
-    environment = Environment(environ, home.env_file, shown_path(home.env_file, home))
-    return load_document(_document(path, content, home), environment).config
-
-
 def _neighbours(home: Home, proposed: Proposed) -> dict[Path, Document]:
     try:
         files = config_files(home.active)
     except OSError:
         return {}
     return {path: read_document(path, home) for path in files if path not in proposed}
-
-
-def _document(path: Path, content: bytes, home: Home) -> Document:
-    return Document(shown_path(path, home), str(path.absolute()), read_json_text(content))
 
 
 def _judged(loaded: Loaded, among: tuple[Complaint, ...], environment: Environment) -> Judged:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from core.registry.document import Document, shown_path
-from core.registry.environment import Environment
 from core.registry.history import Version, file_digest
-from core.registry.json_text import read_json_text
-from core.registry.loader import load_document
+from core.registry.one_file import config_of
 from core.registry.reading import config_files
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError
@@ -24,10 +21,9 @@ def take_in_edits(home: Home, environ: Mapping[str, str], store: ConfigStore | N
     store = store or ConfigStore(home)
     with store.reading() as history:
         known = set(history.newest_digests().values())
-    environment = Environment(environ, home.env_file)
     fresh = [(path, content) for path, content in _contents(home) if file_digest(content) not in known]
-    named = [(_valid_name(path, content, home, environment), path, content) for path, content in fresh]
-    seen = [(name, path, content) for name, path, content in named if name]
+    configs = [(config_of(home, environ, path, content), path, content) for path, content in fresh]
+    seen = [(config.name, path, content) for config, path, content in configs if config]
     return store.take_in(seen) if seen else []
 
 
@@ -44,9 +40,3 @@ def _contents(home: Home) -> Iterator[tuple[Path, bytes]]:
                 continue
             if content is not None:
                 yield path, content
-
-
-def _valid_name(path: Path, content: bytes, home: Home, environment: Environment) -> str | None:
-    document = Document(shown_path(path, home), str(path), read_json_text(content))
-    config = load_document(document, environment).config
-    return config.name if config else None

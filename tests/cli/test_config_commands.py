@@ -119,7 +119,11 @@ def test_set_by_tag_is_all_or_nothing(run: Run, home: Home) -> None:
     done = run("config", "set", "--tag", "btc", "layers=99", "--yes")
     assert [name for name in "abc" if f"{name}.json:" in refused(done)] == ["a", "b"]
     assert all("layers" not in strategy(home, f"{name}.json") for name in "abc")
-    assert "no active bot has the tag sol" in refused(run("config", "set", "--tag", "sol", "layers=3", "--yes"))
+    for tags, meant in ((("btc", "x"), 1), (("btc,x",), 3)):  # every one of them; any of those between commas
+        done = run("config", "set", *(f"--tag={tag}" for tag in tags), "layers=99", "--yes")
+        assert refused(done).count("layers: found 99") == meant
+    done = run("config", "set", "--tag", "sol", "layers=3", "--yes")
+    assert "no active bot carries all of these tags: sol" in refused(done)
 
 
 def test_usage_of_set(run: Run, bot: Path) -> None:
@@ -366,7 +370,7 @@ def test_several_bots_go_to_the_archive_and_come_back_together(run: Run, home: H
     ok(run("config", "restore", "a", "b"))
     assert len(list(home.active.iterdir())) == 3
     assert run("config", "archive").exit_code == 2
-    assert "no archived bot has the tag x" in refused(run("config", "restore", "--tag", "x"))
+    assert "no archived bot carries all of these tags: x" in refused(run("config", "restore", "--tag", "x"))
 
 
 def test_what_was_deleted_comes_back_from_the_history(run: Run, home: Home, bot: Path) -> None:

@@ -53,7 +53,7 @@ class Watched:
         self.told = 0
         self.now_ns = 0
         (self.folder / "a.json").write_text("{}")
-        self.watch = ConfigWatch(self.folder, (root / ".env",), self.tell)
+        self.watch = ConfigWatch((self.folder, root / "bases"), (root / ".env",), self.tell)
         self.watch.on = True
 
     def tell(self) -> None:
@@ -95,6 +95,14 @@ def test_the_environment_file_counts_and_other_files_do_not(watched: Watched) ->
     assert watched.rest() == 1
 
 
+def test_a_second_folder_counts_once_it_is_there(watched: Watched) -> None:
+    bases = watched.folder.parent / "bases"
+    bases.mkdir()
+    assert watched.rest() == 1
+    (bases / "base.json").write_text("{}")
+    assert watched.rest() == 1
+
+
 def test_a_folder_that_goes_and_comes_is_noticed_and_breaks_nothing(watched: Watched) -> None:
     watched.folder.rename(watched.folder.with_name("away"))
     assert watched.rest() == 1
@@ -113,4 +121,4 @@ def test_while_it_is_off_nothing_is_told_and_what_changed_meanwhile_is_told_afte
 def test_a_folder_of_very_many_files_is_not_looked_through_to_its_end(watched: Watched) -> None:
     for number in range(MAX_FILES + 100):
         (watched.folder / f"{number}.json").touch()
-    assert len(watched.watch._look()) <= MAX_FILES
+    assert len(watched.watch._look()) <= MAX_FILES + 1  # and that the other folder is not there
