@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from core.bot_config import BotConfig
-from core.registry.schema import BotSchema, variable_of
+from core.registry.key_names import variable_of
+from core.registry.schema import BotSchema
 from utils.home import Home
 from utils.input_validation import printable, symbol_key
 

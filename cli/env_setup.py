@@ -11,8 +11,9 @@ import click
 
 from cli.shared import MAX_LINE, App, DoorCommand, everywhere, pass_app
 from core.registry.env_file import names_in, with_names
+from core.registry.key_names import key_parts, variable_of
 from core.registry.reading import read_regular
-from core.registry.schema import key_parts, known_exchanges, load_schema, variable_of
+from core.registry.schema import known_exchanges, load_schema
 from core.registry.schema_page import meaning
 from utils.errors import ConfigError
 from utils.exit_statuses import DONE, REFUSED

@@ -32,16 +32,6 @@ def known_exchanges() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (SCHEMAS / "exchanges").glob("*.json")))
 
 
-def key_parts(exchange: str) -> tuple[str, ...]:
-    """Return the keys of a venue's section without which it takes no orders; none for the embedded venue."""
-    return tuple(load_schema(f"exchanges/{exchange}").get("x-live-required", ()))
-
-
-def variable_of(exchange: str, key: str) -> str:
-    """Return the name of the variable that templates, direct runs and the setup use for a secret of a venue."""
-    return f"{exchange}_{key}".upper()
-
-
 @functools.cache
 def known_strategies() -> tuple[str, ...]:
     """Return the strategies that have a schema."""

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from api.client_registry import client_class
 from core.registry.environment import Environment
-from core.registry.schema import key_parts, known_exchanges, variable_of
+from core.registry.key_names import key_parts, variable_of
+from core.registry.schema import known_exchanges
 from tests.terminal_parts import CTRL_C, DOWN, ENTER, Terminal
 from utils.home import CHECKOUT, Home
 

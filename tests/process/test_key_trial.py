@@ -7,7 +7,7 @@ import json
 import pytest
 
 from core.process.key_trial import try_key
-from core.registry.schema import key_parts, variable_of
+from core.registry.key_names import key_parts, variable_of
 from tests.process.live_fleet import VENUES, LiveFleet
 
 
