@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from cli.offline import configs_in
 from cli.shared import unknown_name
+from core.registry.one_file import tree_of
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError
 from utils.home import Home
@@ -74,7 +76,7 @@ def chosen(home: Home, names: Sequence[str], tags: Sequence[str], tagged_in: Pat
     """
     files = [bot_file(home, name) for name in dict.fromkeys(names)]
     folder = tagged_in or home.active
-    tagged = [one for one in bot_files(home, (folder,)) if carries(tags_in(one.content), tags)]
+    tagged = [one for one in bot_files(home, (folder,)) if carries(tags_of(home, one.path, one.content), tags)]
     if tags and not tagged:
         raise ConfigError(f"no {folder.name} bot carries all of these tags: {', '.join(tags)}")
     return [*files, *(one for one in tagged if one.bot not in names)]
@@ -93,22 +95,22 @@ def carries(own: Collection[str], tags: Sequence[str]) -> bool:
     return bool(tags) and all(not set(tag.split(",")).isdisjoint(own) for tag in tags)
 
 
-def tags_in(content: bytes) -> frozenset[str]:
-    """Return the tags that a text gives its bot (`metadata.tags`), none when it is no config."""
-    tags = _metadata(content).get("tags")
+def tags_of(home: Home, path: Path, content: bytes) -> frozenset[str]:
+    """Return the tags of the bot that a text is of (`metadata.tags`), none when it is no config."""
+    tags = _metadata(tree_of(home, os.environ, path, content)).get("tags")
     return frozenset(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else frozenset()
 
 
 def name_in(content: bytes) -> str | None:
     """Return the name that a text gives its bot, None when it gives none."""
-    name = _metadata(content).get("name")
-    return name if isinstance(name, str) else None
-
-
-def _metadata(content: bytes) -> Mapping[str, Any]:
     try:
         tree = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        return {}
+        return None
+    name = _metadata(tree).get("name")
+    return name if isinstance(name, str) else None
+
+
+def _metadata(tree: Any) -> Mapping[str, Any]:
     metadata = tree.get("metadata") if isinstance(tree, Mapping) else None
     return metadata if isinstance(metadata, Mapping) else {}

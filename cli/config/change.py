@@ -20,6 +20,7 @@ from core.registry.store import ConfigStore
 from core.registry.text_edit import with_values
 from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import DONE, REFUSED
+from utils.home import Home
 from utils.terminal import is_terminal
 
 EDITOR = "vi"
@@ -37,7 +38,7 @@ def set_values(app: App, given: tuple[str, ...], tags: tuple[str, ...], yes: boo
     if not settings or not (names or tags) or len(names) > 1:
         raise click.UsageError("name one bot, or --tag, and at least one KEY=VALUE")
     prepare(app.home)
-    drafts = [_with_settings(one, settings) for one in chosen(app.home, names, tags)]
+    drafts = [_with_settings(app.home, one, settings) for one in chosen(app.home, names, tags)]
     drafts = [one for one in drafts if one.new != one.old]
     if not drafts:
         click.echo("nothing changes")
@@ -52,8 +53,8 @@ def split_names(given: Sequence[str]) -> tuple[list[str], list[str]]:
     return names, [one for one in given if "=" in one]
 
 
-def _with_settings(one: BotFile, settings: Sequence[str]) -> Draft:
-    values = parse_settings(settings, schema_of_text(one.content))
+def _with_settings(home: Home, one: BotFile, settings: Sequence[str]) -> Draft:
+    values = parse_settings(settings, schema_of_text(home, one.path, one.content))
     try:
         return Draft(one.bot, one.path, one.content, with_values(one.content, values))
     except ValueError as exc:

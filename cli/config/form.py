@@ -62,7 +62,7 @@ class Form:
             "risk_config": {},
         }
         content = json.dumps({"metadata": metadata, **sections}, indent=2).encode() + b"\n"
-        schema = schema_of_text(content)
+        schema = schema_of_text(self._home, self._home.active / f"{name}.json", content)
         given = parse_settings(settings, schema)
         content = with_values(content, given)
         for section in sections:
@@ -81,7 +81,7 @@ class Form:
                     raise ConfigError("nothing was written\n" + "\n".join(lines))
                 return content
             path, complaint = asked
-            content = self._ask(content, path, schema_of_text(content), f"found {complaint.value}, expected "
+            content = self._ask(content, path, schema_of_text(self._home, file, content), f"found {complaint.value}, expected "
                                 f"{complaint.expected}")  # fmt: skip
         raise ConfigError("nothing was written: there is still something wrong after many answers")
 
@@ -90,7 +90,7 @@ class Form:
         complaints = judge(self._home, os.environ, {file: content})[file].complaints
         if not complaints:
             return None
-        keys = {path_text(path): path for path in _keys(schema_of_text(content))}
+        keys = {path_text(path): path for path in _keys(schema_of_text(self._home, file, content))}
         for one in complaints:
             if one.path in keys:
                 return keys[one.path], one

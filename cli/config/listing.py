@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.config.bots import carries, tags_in
+from cli.config.bots import carries, tags_of
 from cli.offline import ConfigOnDisk, configs_in
 from cli.shared import App, as_json, complaints_of, everywhere, pass_app
 from core.process.control import DaemonDown, call
@@ -142,7 +142,9 @@ def _entry(where: str, one: ConfigOnDisk, valid: bool | None, complaints: list[s
 
 
 def _tags(home: Home, entry: Mapping[str, Any]) -> frozenset[str]:
-    return tags_in(_content(home.root / entry["file"]) or b"") if entry["file"] else frozenset()
+    path = home.root / (entry["file"] or "")
+    content = _content(path) if entry["file"] else None
+    return frozenset() if content is None else tags_of(home, path, content)
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:

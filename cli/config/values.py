@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from core.registry.one_file import tree_of
 from core.registry.references import coerced
 from core.registry.schema import DocumentSchema, schema_for, types_of
 from core.registry.wording import nearest_of, path_text
 from utils.errors import ConfigError
+from utils.home import Home
 
 KeyPath = tuple[str, ...]
 
 
-def schema_of_text(content: bytes) -> DocumentSchema:
+def schema_of_text(home: Home, path: Path, content: bytes) -> DocumentSchema:
     """Return the schema for what a text says that it is. Raises ConfigError when it is no JSON object."""
-    try:
-        tree = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        tree = None
+    tree = tree_of(home, os.environ, path, content)
     if not isinstance(tree, dict):
-        raise ConfigError("the file is not a JSON object; `config edit` corrects it")
+        raise ConfigError(f"{path.name} is not a JSON object; `config edit` corrects it")
     kind = str(tree.get("kind", "bot"))
     metadata, job = _section(tree, "metadata"), _section(tree, "job_config")
     strategy = job.get("job") if kind == "job" else metadata.get("strategy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from core.bot_config import BotConfig
 from core.registry.document import Document, shown_path
@@ -21,6 +22,12 @@ def document_at(path: Path, content: bytes, home: Home) -> Document:
 def whole(document: Document, environment: Environment, home: Home) -> Document:
     """Return a document with all that counts for its config beside its own file: today there is nothing else."""
     return document
+
+
+def tree_of(home: Home, environ: Mapping[str, str], path: Path, content: bytes) -> Any:
+    """Return what a text says, references unresolved and nothing validated; None when it is not JSON."""
+    environment = Environment(environ, home.env_file, shown_path(home.env_file, home))
+    return whole(document_at(path, content, home), environment, home).tree
 
 
 def config_of(home: Home, environ: Mapping[str, str], path: Path, content: bytes) -> BotConfig | None:
