@@ -80,11 +80,8 @@ def from_template(home: Home, name: str, template: str, settings: tuple[str, ...
     values: dict[tuple[str, ...], Any] = {("metadata", "name"): name}
     values[DESCRIPTION] = f"Made from the template {Path(template).stem}."
     try:
-        return with_values(
-            content,
-            values
-            | parse_settings(settings, schema_of_text(home, home.templates / f"{Path(template).stem}.json", content)),
-        )
+        schema = schema_of_text(home, home.templates / f"{Path(template).stem}.json", content)
+        return with_values(content, values | parse_settings(settings, schema))
     except ValueError as exc:
         raise ConfigError(f"the template {template} is broken: {exc}") from exc
 

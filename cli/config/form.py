@@ -81,8 +81,8 @@ class Form:
                     raise ConfigError("nothing was written\n" + "\n".join(lines))
                 return content
             path, complaint = asked
-            content = self._ask(content, path, schema_of_text(self._home, file, content), f"found {complaint.value}, expected "
-                                f"{complaint.expected}")  # fmt: skip
+            wrong = f"found {complaint.value}, expected {complaint.expected}"
+            content = self._ask(content, path, schema_of_text(self._home, file, content), wrong)
         raise ConfigError("nothing was written: there is still something wrong after many answers")
 
     def _first_complaint(self, content: bytes, file: Path) -> tuple[tuple[str, ...], Complaint] | None:
