@@ -224,6 +224,8 @@ def test_show_prints_the_file_as_it_is_and_never_one_that_may_hold_a_secret(run:
 def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a maker of editors: Python that turns `text` into what is saved; `n` counts from 1."""
 
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # what is kept stays in here
+
     def make(change: str) -> None:
         script = tmp_path / "editor.py"
         script.write_text(
