@@ -20,7 +20,7 @@ from api.backpack_news import OrderNewsDesk
 from api.backpack_orders import CREATE_TIMEOUT_S, OrderDesk
 from api.backpack_records import OrderRecords
 from api.backpack_report import ReportGatherer
-from api.backpack_sign import SigningKey
+from api.backpack_sign import SigningKey, key_problems
 from api.backpack_streams import Streams, is_market_data
 from api.backpack_wire import BASE_URL, CLOCK_TARGET, WS_URL, BackpackWire, candles_request, public
 from api.base_client import (
@@ -77,6 +77,11 @@ class BackpackClient(ExchangeClient):
     def addresses(cls, exchange_config: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the REST address and that of the streams."""
         return exchange_config.get("base_url") or BASE_URL, exchange_config.get("ws_url") or WS_URL
+
+    @classmethod
+    def key_problems(cls, parts: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with the form of a key pair."""
+        return key_problems(parts.get("api_key", ""), parts.get("api_secret", ""))
 
     @classmethod
     def key_id(cls, exchange_config: Mapping[str, Any]) -> str | None:

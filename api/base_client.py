@@ -197,6 +197,14 @@ class ExchangeClient(ABC):
         return []
 
     @classmethod
+    def key_problems(cls, parts: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with the form of a key's parts, by their key in the config; never the parts themselves.
+
+        Nobody is asked: whether the venue knows the key is another question.
+        """
+        return {}
+
+    @classmethod
     def addresses(cls, exchange_config: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the URLs that a config's bot connects to, none for an embedded venue."""
         return ()

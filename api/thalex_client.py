@@ -26,7 +26,7 @@ from api.thalex_calls import Reply
 from api.thalex_candles import candles_request, read_mark_candles
 from api.thalex_errors import Verdict, meaning_of, reason_of
 from api.thalex_link import ThalexLink, Transport
-from api.thalex_login import LoginKey
+from api.thalex_login import LoginKey, key_problems
 from api.thalex_messages import rows
 from api.thalex_orders import INSERT_QUEUE_NS
 from api.thalex_session import Stage
@@ -69,6 +69,11 @@ class ThalexClient(ExchangeClient):
     def addresses(cls, exchange_config: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the address of the network that is chosen."""
         return (ThalexSettings.from_config(exchange_config).ws_url,)
+
+    @classmethod
+    def key_problems(cls, parts: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with the form of a key's id and its private half."""
+        return key_problems(parts.get("key_id", ""), parts.get("private_key", ""))
 
     @classmethod
     def key_id(cls, exchange_config: Mapping[str, Any]) -> str | None:

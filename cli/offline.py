@@ -160,5 +160,6 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
         "fills": recorded.get("fills", 0),
         "quote_uptime_pct": 0.0,
         "gates": [],
+        "config_digest": None,
         "legs": [] if config.kind == "job" else [{**leg, "open_orders": 0, "dead_man": "none"}],
     }

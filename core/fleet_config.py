@@ -29,6 +29,7 @@ class SupervisionConfig:
     pause_account_on_deaths: bool = False
     escalation_window_s: float = 60.0
     escalation_deaths: int = 2
+    watch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

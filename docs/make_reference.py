@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -21,7 +20,8 @@ from core.process import dead_man
 from core.process import worker_states as states
 from core.process.identity import Identity
 from core.process.worker_record import State, WorkerRecord
-from core.registry.schema import expectation, known_exchanges, known_jobs, known_strategies, load_schema
+from core.registry.schema import load_schema
+from core.registry.schema_page import all_sections, section_page, table
 from utils import exit_statuses
 
 TARGET = ROOT / "docs" / "reference.md"
@@ -35,6 +35,7 @@ when it is stale. Do not edit it by hand.
 * A file has `kind` `"bot"` (or none) and the sections `metadata` to `risk_config`, or `kind` `"job"` and the sections
   `metadata` (without exchange and strategy), `daemon_config` and `job_config` ([jobs](jobs.md)).
 * **read by**: `loop` is the trading loop (`core/trading/loop_settings.py`), the rest is the strategy.
+* **riskier**: a change in that direction, also to null (no limit), needs `--allow-wider-risk` on the command line.
 * Units: `base` and `quote` are the assets of the symbol (`BTC` and `USDT` of `BTC-USDT`), `bps` is 0.01 %.
 * A key that is not listed is refused.
 """
@@ -53,48 +54,18 @@ def main(arguments: Sequence[str]) -> int:
 
 def reference() -> str:
     """Return the whole page."""
-    bot = load_schema("bot")["properties"]
-    parts = [HEAD, *_section("metadata", bot["metadata"])]
-    parts += _section("daemon_config", load_schema("daemon"))
-    for name in known_exchanges():
-        parts += _section(f"exchange_config: {name}", load_schema(f"exchanges/{name}"))
-    for name in known_strategies():
-        parts += _section(f"strategy_config: {name}", load_schema(f"strategies/{name}"))
-    parts += _section("risk_config", load_schema("risk"))
-    daemon_file = load_schema("daemon_file")
-    parts += ["## The daemon file\n", daemon_file["description"] + "\n"]
-    for name, section in daemon_file["properties"].items():
-        parts += _section(f"daemon file: {name}", section)
-    for name in known_jobs():
-        parts += _section(f"job_config: {name}", load_schema(f"jobs/{name}"))
-    parts += ["## States of a bot\n", STATES_TEXT, _table(("state", "event", "leads to", "may do"), state_rows())]
+    parts = [HEAD]
+    for title, name, schema in all_sections():
+        if name == "daemon_file" and "## The daemon file\n" not in parts:
+            parts += ["## The daemon file\n", load_schema("daemon_file")["description"] + "\n"]
+        parts.append(section_page(title, schema))
+    parts += ["## States of a bot\n", STATES_TEXT, table(("state", "event", "leads to", "may do"), state_rows())]
     parts += ["## Dead-man guard of an account\n", VERDICT_TEXT]
     parts.append(
-        _table(("state of a bot", "not swept, fresh", "not swept, silent or no worker", "swept"), verdict_rows())
+        table(("state of a bot", "not swept, fresh", "not swept, silent or no worker", "swept"), verdict_rows())
     )
-    parts += [GUARD_TEXT, _table(("guard", "needed", "not needed", "past its time"), guard_rows())]
+    parts += [GUARD_TEXT, table(("guard", "needed", "not needed", "past its time"), guard_rows())]
     return "\n".join(parts)
-
-
-def _section(title: str, schema: dict[str, Any]) -> Iterator[str]:
-    yield f"## {title}\n"
-    yield schema["description"] + "\n"
-    required = schema.get("required", ())
-    owned = any("x-owner" in node for node in schema["properties"].values())
-    titles = ("key", "allowed", "default", "reload", *(["read by"] if owned else []), "meaning")
-    yield _table(titles, (_key_row(key, node, key in required, owned) for key, node in schema["properties"].items()))
-
-
-def _key_row(key: str, node: dict[str, Any], required: bool, owned: bool) -> tuple[str, ...]:
-    default = "required" if required else f"`{json.dumps(node.get('default'))}`"
-    secret = " Secret: only as `${NAME}`." if node.get("writeOnly") else ""
-    owner = [node.get("x-owner", "strategy")] if owned else []
-    return (f"`{key}`", expectation(node), default, node.get("x-reload", ""), *owner, node["description"] + secret)
-
-
-def _table(titles: Sequence[str], rows: Iterator[tuple[str, ...]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
 # ---------------------------------------------------------------- the state table, tried out

@@ -44,6 +44,7 @@ ROW: dict[str, Any] = {
     "fills": 31,
     "quote_uptime_pct": 99.2,
     "gates": [],
+    "config_digest": None,
     "legs": [
         {
             "leg": "main",

@@ -66,6 +66,11 @@ class Home:
         return self.root / "var" / "state"
 
     @property
+    def history(self) -> Path:
+        """Return the folder of the versions of the configs."""
+        return self.root / "var" / "history"
+
+    @property
     def data(self) -> Path:
         """Return the folder of the user's recordings and parameter files."""
         return self.root / "var" / "data"
@@ -81,7 +86,7 @@ class Home:
 
     def make_folders(self) -> None:
         """Create what is missing, closed to other users. Raises OSError."""
-        for folder in (self.run, self.log, self.state, self.data):
+        for folder in (self.run, self.log, self.state, self.data, self.history):
             folder.mkdir(parents=True, exist_ok=True)
             os.chmod(folder, 0o700)
 

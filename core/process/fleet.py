@@ -24,6 +24,7 @@ NO_SNAPSHOT: dict[str, Any] = {
     "fills": 0,
     "quote_uptime_pct": 0.0,
     "gates": [],
+    "config_digest": None,  # of the config that runs now
 }
 SHOWN_WHILE_DOWN = ("position", "realised_pnl", "unrealised_pnl", "fees", "fills", "quote_uptime_pct")
 _CARRIED = ("held_down", "in_registry", "snapshot", "extra", "last_exit", "left_orders", "ended_by")
@@ -80,7 +81,7 @@ class BotEntry:
             "heartbeat_age_s": _seconds(now_ns - record.heartbeat_ns) if living else None,
             "cpu_pct": health.cpu_pct if health else None,
             "pss_mb": health.pss_mb if health else None,
-            **{key: said[key] for key in NO_SNAPSHOT},
+            **{key: said.get(key, default) for key, default in NO_SNAPSHOT.items()},
             "legs": self._legs(living or record.dirty, dead_man),
         }
 

@@ -20,6 +20,7 @@ from typing import Any
 from core.fleet_config import FleetConfig
 from core.process.carried_state import CarriedState
 from core.process.children import Children
+from core.process.config_watch import ConfigWatch
 from core.process.control import ControlServer
 from core.process.event_desk import EventDesk
 from core.process.fleet import BotEntry, fleet_line
@@ -90,6 +91,9 @@ class Supervisor:
         self.registry.on_answer = self.events.configs_read
         self.upgrade = Upgrade(self)
         self.fleet.on_death.append(self.upgrade.died)
+        home, beside = paths.home, paths.home.daemon_file.parent
+        folders, files = (paths.configs, beside / "bases"), (beside / "daemon_config.json",)
+        self._watch = ConfigWatch(folders, (home.daemon_file, home.env_file, *files), self._reload_by_watch)
         self._sample_due_ns = 0
         self.read_once = False  # the configs, successfully or not
         self.logs = LogCare(paths.home.log, output_fd, self.zygote.share_output, self.started_ns)
@@ -176,6 +180,7 @@ class Supervisor:
             partial(self.service.tend, now_ns, lambda: fleet_line(self.bots.values())),
             lambda: self.events.tend(now_ns, self.zygote.pid if self.zygote.lives else None),
             partial(self.registry.tend, now_ns),
+            partial(self._watch.tend, now_ns),
             partial(self.upgrade.tend, now_ns),
             self._say_ready,
             lambda: self.control.drop_idle(now_ns / 1e9) if self.control is not None else None,
@@ -232,9 +237,15 @@ class Supervisor:
             self.registry.on_read.append(lambda _answer: self.service.ready())
             self.registry.load()
 
+    def _reload_by_watch(self) -> None:
+        with self.events.on_behalf({"watch": "config files"}):
+            self.events.command("reload", {}, {})
+            self.reload()
+
     def take_fleet_config(self, config: FleetConfig) -> None:
         """Follow the daemon file."""
         self.fleet_config = config
+        self._watch.on = config.supervision.watch and self.purpose.kind is Kind.DAEMON
         self.events.take(config)
         self.logs.use(asdict(config.logs))
         self.fleet.take(config.supervision, self.logs.rules)

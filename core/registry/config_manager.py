@@ -22,6 +22,7 @@ from core.registry.environment import Environment
 from core.registry.explanation import Explained, explain_loaded
 from core.registry.fleet import fleet_complaints
 from core.registry.loader import load_document, secret_names
+from core.registry.reading import config_files
 from core.registry.secret_values import resolve_secrets
 from utils.errors import ConfigError
 from utils.home import Home
@@ -56,11 +57,6 @@ class LoadResult:
     invalid: tuple[InvalidFile, ...]
     secret_names: tuple[str, ...] = ()
     fleet: FleetConfig | None = None
-
-
-def config_files(folder: Path) -> list[Path]:
-    """Return the config files of a folder in the order of their names; hidden ones are none. Raises OSError."""
-    return sorted(path for path in folder.iterdir() if path.suffix == ".json" and not path.name.startswith("."))
 
 
 def load_folder(folder: Path, home: Home, environ: Mapping[str, str], kind_of: KindOf = kind_by_symbol) -> LoadResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
@@ -12,6 +13,7 @@ from core.registry.complaints import covered
 from core.registry.document import Document, Loaded, digest_of, limited
 from core.registry.environment import Environment
 from core.registry.references import Resolved, resolve, secret_names_of
+from core.registry.risk_width import risk_widths
 from core.registry.schema import BotSchema, DocumentSchema, schema_for, with_defaults
 from core.registry.validation import schema_problems
 from utils.env import BrokenReference, MissingVariables, interpolate
@@ -77,7 +79,8 @@ def _config(
 ) -> BotConfig:
     if not isinstance(schema, BotSchema):
         return _job(document, resolved, sections)
-    return with_digests(_bot(document, resolved, sections), schema)
+    bot = with_digests(_bot(document, resolved, sections), schema)
+    return replace(bot, risk_widths=risk_widths(bot, schema))
 
 
 def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, Any]]) -> BotConfig:

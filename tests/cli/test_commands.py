@@ -60,7 +60,8 @@ def test_only_pid_phase_mid_and_measurements_are_null_while_the_daemon_is_down(r
     write_config(home, config())
     bot = json.loads(run("status", "--json").stdout)["bots"][0]
     null = {key for key, value in bot.items() if value is None}
-    assert null == {"pid", "phase", "mid", "last_exit", "network", "heartbeat_age_s", "cpu_pct", "pss_mb"}
+    measured = {"heartbeat_age_s", "cpu_pct", "pss_mb", "config_digest"}
+    assert null == {"pid", "phase", "mid", "last_exit", "network", *measured}
 
 
 def test_a_status_without_any_config_says_what_to_do(run: Run) -> None:

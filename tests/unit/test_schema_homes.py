@@ -199,5 +199,15 @@ def test_a_shipped_template_is_valid_without_any_variable(template: Path, tmp_pa
     assert template.stem.startswith(f"{bot.exchange or 'job'}_{bot.strategy}")
 
 
+def test_every_template_is_on_the_page_of_templates() -> None:
+    page = (CHECKOUT / "docs" / "templates.md").read_text()
+    assert [path.stem for path in TEMPLATES if f"| `{path.stem}` |" not in page] == []
+
+
+def test_every_strategy_that_trades_has_a_template_on_paper() -> None:
+    names = {path.stem for path in TEMPLATES}
+    assert [one for one in known_strategies() if one != "smoke" and f"paper_{one}" not in names] == []
+
+
 def test_the_templates_of_the_paper_exchange_are_there() -> None:
     assert {"paper_market_maker.json", "paper_market_maker_synthetic.json"} <= {path.name for path in TEMPLATES}
