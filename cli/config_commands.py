@@ -82,12 +82,13 @@ def explain(app: App, which: str, json_wanted: bool) -> int:
     path = _find(app, which)
     values = explained(path, app.home, os.environ)
     if json_wanted:
-        click.echo(json.dumps([{"path": v.path, "value": v.value_text, "origin": v.origin} for v in values]))
+        keys = [{"path": v.path, "value": v.value_text, "origin": v.origin, "layer": v.layer} for v in values]
+        click.echo(json.dumps(keys))
         return DONE
     from cli.render import console, rows_view
 
     click.echo(_shown(str(path.absolute()), app.home))
-    rows = ((v.path, v.value_text, _short(v.origin)) for v in values)
+    rows = ((v.path, v.value_text, _short(v.origin) if v.layer == "file" else v.origin) for v in values)
     console().print(rows_view(("key", "value", "from"), rows, whole=("key", "from")))
     return DONE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from core.registry.reading import TooOpen, read_regular
 
 MAX_BYTES = 256 * 1024
 OTHERS = 0o077
+SUPPLIES = "MAKERD__"  # core/registry/environment_keys.py
 
 
 class Environment(Mapping[str, str]):
@@ -73,6 +75,11 @@ class Environment(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Environment({len(self)} names)"
+
+    @functools.cached_property
+    def supplied_names(self) -> tuple[str, ...]:
+        """Return the names, not empty, that supply a key of a config by themselves."""
+        return tuple(sorted(name for name in self if name.startswith(SUPPLIES) and self.get(name)))
 
     @property
     def file_names(self) -> tuple[str, ...]:

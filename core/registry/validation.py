@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.registry.complaints import JsonPath, Problem
+from core.registry.complaints import NOTHING, JsonPath, Problem
 from core.registry.schema import (
     DocumentSchema,
     expectation,
@@ -63,7 +63,7 @@ def _problems_of(
     elif error.validator == "required":
         for key in error.validator_value:  # type: ignore[union-attr]
             if key not in error.instance:  # type: ignore[operator]
-                yield Problem((*path, key), "nothing", expectation(schema.node((*path, key)) or {}))
+                yield Problem((*path, key), NOTHING, expectation(schema.node((*path, key)) or {}))
     else:
         yield _wrong_value(error, path, schema, written_at)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,8 @@ from core.market.risk import RiskLimits
 from core.registry.config_manager import load_file
 from core.registry.schema import (
     SCHEMAS,
+    BotSchema,
+    bundled_schema,
     known_exchanges,
     known_jobs,
     known_strategies,
@@ -33,7 +36,8 @@ from utils.home import CHECKOUT, Home
 from utils.input_validation import BOT_NAME, SYMBOL
 
 INSTRUMENT = Instrument("SOL-USDC", "SOLUSDC", "spot", "SOL", "USDC", Decimal("0.01"), Decimal("0.001"))
-NAMES = sorted(str(path.relative_to(SCHEMAS))[:-5] for path in SCHEMAS.rglob("*.json"))
+FILES = sorted(str(path.relative_to(SCHEMAS))[:-5] for path in SCHEMAS.rglob("*.json"))
+NAMES = [name for name in FILES if not name.startswith("shared/")]  # what those hold is referred to by the others
 TEMPLATES = sorted((CHECKOUT / "config" / "templates").glob("*.json"))
 
 
@@ -62,9 +66,28 @@ ALL = [(name, path, node) for name in NAMES for path, node in properties(dict(lo
 IDS = [f"{name}:{path}" for name, path, _ in ALL]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FILES)
 def test_a_schema_is_a_schema(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads((SCHEMAS / f"{name}.json").read_text()))
     jsonschema.Draft202012Validator.check_schema(load_schema(name))
+
+
+def test_every_shared_key_is_referred_to() -> None:
+    texts = {name: (SCHEMAS / f"{name}.json").read_text() for name in FILES}
+    shared = [(name, key) for name in FILES for key in json.loads(texts[name]).get("$defs", ())]
+    assert shared
+    assert [one for one in shared if not any(f"{one[0]}.json#/$defs/{one[1]}" in text for text in texts.values())] == []
+
+
+@pytest.mark.parametrize("exchange", known_exchanges())
+@pytest.mark.parametrize("strategy", known_strategies())
+def test_a_bundled_schema_says_what_its_parts_say(exchange: str, strategy: str) -> None:
+    bundled, parts = bundled_schema(exchange, strategy), BotSchema(exchange, strategy)
+    jsonschema.Draft202012Validator.check_schema(bundled)
+    assert "$ref" not in json.dumps(bundled)
+    assert {name: bundled["properties"][name] for name in parts.sections} == {
+        name: parts.section(name) or load_schema("bot")["properties"][name] for name in parts.sections
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,118 @@
+"""Older files, read as the version they are of: a table of pure steps, each from one version to the next.
+
+A step only says which keys are called otherwise now. So complaints can name a key as it stands in the file, and
+`config migrate` can tell what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from core.registry.complaints import JsonPath, Problem
+from core.registry.document import Document
+from core.registry.json_text import JsonText
+
+CURRENT = 1
+PATH: JsonPath = ("metadata", "schema_version")
+Move = tuple[JsonPath, JsonPath]  # old path, new path
+Step = Callable[[Mapping[str, Any]], Iterator[Move]]
+
+# Version 0 called keys like the flags of run.py, without their unit.
+RENAMED_IN_1: Mapping[str, Mapping[str, str]] = {
+    "strategy_config": {
+        "spread": "spread_pct",
+        "bid_spread": "bid_spread_pct",
+        "ask_spread": "ask_spread_pct",
+        "max_orders": "layers",
+        "interval": "interval_s",
+        "duration": "duration_s",
+    },
+    "daemon_config": {
+        "restart_window": "restart_window_s",
+        "heartbeat_timeout": "heartbeat_timeout_s",
+        "stop_timeout": "stop_timeout_s",
+        "memory_limit": "memory_limit_mb",
+        "restart_interval": "restart_interval_min",
+    },
+}
+
+
+def _units_in_names(tree: Mapping[str, Any]) -> Iterator[Move]:
+    """0 to 1: a number says its unit."""
+    for section, names in RENAMED_IN_1.items():
+        for old, new in names.items():
+            yield (section, old), (section, new)
+
+
+STEPS: Mapping[int, Step] = {0: _units_in_names}
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A tree of the current version, and how each key that is called otherwise now was called: new path -> old."""
+
+    tree: Any
+    renamed: Mapping[JsonPath, JsonPath] = field(default_factory=dict)
+    problem: Problem | None = None
+
+
+def upgrade(tree: Any, steps: Mapping[int, Step] = STEPS, current: int = CURRENT) -> Upgrade:
+    """Return a config as the current version has it; one that is current, or says no version, as it is."""
+    version = version_of(tree)
+    if version is None or version == current:
+        return Upgrade(tree)
+    if version > current:
+        expected = f"at most {current}: a newer makerd wrote this file"
+        return Upgrade(tree, problem=Problem(PATH, str(version), expected))
+    renamed: dict[JsonPath, JsonPath] = {}
+    for step in range(version, current):
+        if step not in steps:
+            return Upgrade(tree, problem=Problem(PATH, str(version), f"a version from {min(steps)} to {current}"))
+        tree = _stepped(tree, tuple(steps[step](tree)), renamed)
+    return Upgrade({**tree, "metadata": {**tree["metadata"], "schema_version": current}}, renamed)
+
+
+def version_of(tree: Any) -> int | None:
+    """Return the version that a config says it is of, None when it says none that can be read."""
+    metadata = tree.get("metadata") if isinstance(tree, dict) else None
+    version = metadata.get("schema_version") if isinstance(metadata, dict) else None
+    return version if isinstance(version, int) and not isinstance(version, bool) else None
+
+
+def _stepped(tree: Any, moves: tuple[Move, ...], renamed: dict[JsonPath, JsonPath]) -> Any:
+    for (section, old), (_, new) in moves:
+        there = tree.get(section)
+        if not isinstance(there, dict) or old not in there or new in there:
+            continue  # a key that is given by both names stays, and is refused as unknown
+        tree = {**tree, section: {new if key == old else key: value for key, value in there.items()}}
+        renamed[section, new] = renamed.pop((section, old), (section, old))
+    return tree
+
+
+def upgraded(document: Document) -> Document:
+    """Return a document as the current version has it; what is wrong with its version is among its complaints."""
+    result = upgrade(document.tree)
+    if result.problem:
+        return replace(document, complaints=(*document.complaints, document.complain(result.problem)))
+    if result.tree is document.tree:
+        return document
+    text = moved_text(document.text, result.tree, result.renamed)
+    renamed = {new: document.written_path(old) for new, old in result.renamed.items()}
+    return replace(document, text=text, renamed={**document.renamed, **renamed})
+
+
+def moved_text(text: JsonText, tree: Any, renamed: Mapping[JsonPath, JsonPath]) -> JsonText:
+    """Return a text with other values, whose places are looked up by the paths that its keys had."""
+    back = {old: new for new, old in renamed.items()}
+
+    def moved(path: JsonPath) -> JsonPath:
+        for end in range(len(path), 0, -1):
+            if path[:end] in back:
+                return (*back[path[:end]], *path[end:])
+        return path
+
+    values = {moved(path): place for path, place in text.value_places.items()}
+    keys = {moved(path): place for path, place in text.key_places.items()}
+    return JsonText(tree, text.problems, values, keys)
