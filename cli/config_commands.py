@@ -80,7 +80,7 @@ def explain(app: App, which: str, json_wanted: bool) -> int:
     from core.registry.config_manager import explain as explained
 
     path = _find(app, which)
-    values = explained(path, app.home, os.environ)
+    values = explained(path, app.home, os.environ, which)
     if json_wanted:
         keys = [{"path": v.path, "value": v.value_text, "origin": v.origin, "layer": v.layer} for v in values]
         click.echo(json.dumps(keys))

@@ -82,7 +82,8 @@ def _load(home: Home, folder: Path, file: Path | None) -> LoadResult:
         return load_folder(folder, home, os.environ)
     if file.absolute() == home.daemon_file:
         return load_daemon_file(home, os.environ)
-    if file.absolute().parent == folder.absolute():  # its neighbours may be in its way
+    if folder.absolute() == file.absolute().parent or file.absolute() == home.legacy_file:
+        # its neighbours may be in its way
         result = load_folder(folder, home, os.environ)
         shown = shown_path(file, home)
         configs = tuple(config for config in result.configs if config.source_path == str(file.absolute()))

@@ -8,6 +8,7 @@ for the one file of the daemon itself, `legacy.py` reads the one file that held 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from core.registry.environment_keys import PLACE, unknown_supplied
 from core.registry.explanation import Explained, explain_loaded
 from core.registry.fleet import fleet_complaints
 from core.registry.layers import bases_of, layered
+from core.registry.legacy_file import LegacyFile, read_legacy_file
 from core.registry.loader import load_document, secret_names
 from core.registry.naming import name_of
 from core.registry.secret_values import resolve_secrets
@@ -86,19 +88,35 @@ def load_folder(folder: Path, home: Home, environ: Mapping[str, str], kind_of: K
         raise ConfigError(f"{shown} is not a folder that can be read ({exc.strerror}); configs belong there") from exc
     environment, bases = _environment(home, environ), bases_of(home)
     within = home.root if folder.is_relative_to(home.root) else folder
-    read = [read_document(path, home, within) for path in files[:MAX_CONFIGS]]
+    legacy = _legacy(folder, home)
+    read = [*(read_document(path, home, within) for path in files[:MAX_CONFIGS]), *legacy.bots]
     documents = [_layered_guarded(document, environment, bases) for document in read]
-    daemon_file = layered_daemon_file(read_daemon_file(home), environment)
+    daemon_file = layered_daemon_file(read_daemon_file(home) or legacy.daemon, environment)
     secrets = frozenset(name for document in documents for name in secret_names(document, environment))
     secrets |= {*daemon_file_secrets(daemon_file)}
     loaded = [_load_guarded(document, environment, secrets, kind_of) for document in documents]
     fleet = load_daemon_document(daemon_file, environment, secrets)
-    invalid = [*_invalid_environment(environment), *_invalid_fleet(fleet)]
+    of_legacy = _invalid_legacy(legacy, home)
+    invalid = [*_invalid_environment(environment), *_invalid_fleet(fleet), *of_legacy]
     if len(files) > MAX_CONFIGS:
         found = f"{len(files)} configs (the last ones were not read)"
         complaint = Complaint(shown, None, None, "", found, f"at most {MAX_CONFIGS}")
         invalid.append(InvalidFile(shown, (complaint,)))
-    return _result(loaded, invalid, tuple(sorted(secrets)), fleet.config)
+    return _result(loaded, invalid, tuple(sorted(secrets)), None if of_legacy else fleet.config)
+
+
+def _legacy(folder: Path, home: Home) -> LegacyFile:
+    """Return what the legacy file holds; nothing where there is none, and for another folder than the active one."""
+    found = read_legacy_file(home) if folder.absolute() == home.active else None
+    return found or LegacyFile(shown_path(home.legacy_file, home))
+
+
+def _invalid_legacy(legacy: LegacyFile, home: Home) -> list[InvalidFile]:
+    complaints = legacy.complaints
+    if legacy.daemon is not None and os.path.lexists(home.daemon_file):
+        found = "keys of the daemon file, which is there, too"
+        complaints += (legacy.daemon.complain(Problem((), found, "one of the two: run `config migrate`")),)
+    return [InvalidFile(legacy.file, complaints)] if complaints else []
 
 
 def _layered_guarded(document: Document, environment: Environment, bases: Bases) -> Document:
@@ -187,11 +205,18 @@ def _env_complaints(document: Document, environment: Environment) -> tuple[Compl
     return environment.complaints if document.tree is not None else ()
 
 
-def explain(path: Path, home: Home, environ: Mapping[str, str]) -> list[Explained]:
-    """Return every key of a config with its value and origin, secrets as ***. Raises InvalidConfig."""
-    environment = _environment(home, environ)
-    loaded = load_document(layered(read_document(path, home), environment, bases_of(home)), environment)
-    return explain_loaded(loaded, _valid(loaded, environment), environment)
+def explain(path: Path, home: Home, environ: Mapping[str, str], name: str = "") -> list[Explained]:
+    """Return every key of a config with its value and origin, secrets as ***. Raises InvalidConfig.
+
+    In the legacy file `name` says which of its bots; ConfigError when it has none of that name.
+    """
+    environment, bases = _environment(home, environ), bases_of(home)
+    documents = [read_document(path, home)] if path.absolute() != home.legacy_file else _legacy(home.active, home).bots
+    for document in (layered(one, environment, bases) for one in documents):
+        if len(documents) == 1 or name_of(document, environment) == name:
+            loaded = load_document(document, environment)
+            return explain_loaded(loaded, _valid(loaded, environment), environment)
+    raise ConfigError(f"{shown_path(path, home)} holds several bots; say the name of one")
 
 
 def find_config(name: str, home: Home, environ: Mapping[str, str]) -> Path:
@@ -199,15 +224,14 @@ def find_config(name: str, home: Home, environ: Mapping[str, str]) -> Path:
     given = Path(name)
     if given.suffix == ".json" or given.is_file():
         return given
-    environment = _environment(home, environ)
+    environment, bases = _environment(home, environ), bases_of(home)
     try:
-        files = config_files(home.active)
+        documents = [read_document(path, home) for path in config_files(home.active)]
     except OSError:
-        files = []
-    bases = bases_of(home)
-    for path in files:
-        if name_of(layered(read_document(path, home), environment, bases), environment) == name:
-            return path
+        documents = []
+    for document in (*documents, *_legacy(home.active, home).bots):
+        if name_of(layered(document, environment, bases), environment) == name:
+            return Path(document.source_path)
     by_file = home.active / f"{name}.json"  # a broken file has no name to be found by
     if by_file.is_file():
         return by_file
