@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from core.registry.complaints import JsonPath
+from core.registry.old_names import RENAMED_IN_1
 from core.registry.schema import DocumentSchema, load_schema, schema_for
-from core.registry.versions import RENAMED_IN_1
 
 LISTS = ("bots", "strategies")
 GLOBAL = ("daemon", "global", "settings")  # objects whose keys are as good as outside of them

@@ -13,30 +13,12 @@ from typing import Any
 from core.registry.complaints import JsonPath, Problem
 from core.registry.document import Document
 from core.registry.json_text import JsonText
+from core.registry.old_names import RENAMED_IN_1
 
 CURRENT = 1
 PATH: JsonPath = ("metadata", "schema_version")
 Move = tuple[JsonPath, JsonPath]  # old path, new path
 Step = Callable[[Mapping[str, Any]], Iterator[Move]]
-
-# Version 0 called keys like the flags of run.py, without their unit.
-RENAMED_IN_1: Mapping[str, Mapping[str, str]] = {
-    "strategy_config": {
-        "spread": "spread_pct",
-        "bid_spread": "bid_spread_pct",
-        "ask_spread": "ask_spread_pct",
-        "max_orders": "layers",
-        "interval": "interval_s",
-        "duration": "duration_s",
-    },
-    "daemon_config": {
-        "restart_window": "restart_window_s",
-        "heartbeat_timeout": "heartbeat_timeout_s",
-        "stop_timeout": "stop_timeout_s",
-        "memory_limit": "memory_limit_mb",
-        "restart_interval": "restart_interval_min",
-    },
-}
 
 
 def _units_in_names(tree: Mapping[str, Any]) -> Iterator[Move]:

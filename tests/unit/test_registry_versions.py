@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.registry.config_manager import InvalidConfig, explain, load_file
+from core.registry.old_names import RENAMED_IN_1
 from core.registry.schema import load_schema
-from core.registry.versions import CURRENT, RENAMED_IN_1, STEPS, Move, upgrade
+from core.registry.versions import CURRENT, STEPS, Move, upgrade
 from tests.registry_parts import config_with, make_home, put, put_base
 from utils.home import Home
 
