@@ -439,7 +439,12 @@ def test_explain_shows_values_with_their_origin_and_no_secret(
     write_config(home, config(exchange_config={"api_key": "${THE_KEY}"}))
     shown = run("config", "explain", "sol-mm").stdout
     values = {one["path"]: one for one in json.loads(run("config", "explain", "sol-mm", "--json").stdout)}
-    assert values["strategy_config.layers"] == {"path": "strategy_config.layers", "value": "3", "origin": "default"}
+    assert values["strategy_config.layers"] == {
+        "path": "strategy_config.layers",
+        "value": "3",
+        "origin": "default",
+        "layer": "default",
+    }
     assert values["exchange_config.api_key"]["value"] == "***"
     assert "line 4" in shown
     assert "s3cr3t" not in shown

@@ -19,7 +19,7 @@ from utils.home import Home
 BASE: dict[str, Any] = {
     "metadata": {"exchange": "paper", "strategy": "market_maker", "tags": ["btc"]},
     "daemon_config": {"max_restarts": 7},
-    "exchange_config": {"initial_balances": {"USDC": "5", "SOL": "1"}},
+    "exchange_config": {"initial_balances": {"USDC": "5", "SOL": "50"}},
     "strategy_config": {"symbol": "SOL-USDC", "order_size": 1, "spread_pct": 0.4, "layers": 2},
 }
 CHILD: dict[str, Any] = {
@@ -63,7 +63,7 @@ def test_a_base_counts_where_the_file_says_nothing(home: Home) -> None:
     bot = loaded(home)
     assert (bot.name, bot.exchange, bot.tags) == ("sol", "paper", ("btc",))
     assert (bot.strategy_config["spread_pct"], bot.strategy_config["layers"]) == (0.6, 2)
-    assert bot.exchange_config["initial_balances"] == {"USDC": "900", "SOL": "1"}
+    assert bot.exchange_config["initial_balances"] == {"USDC": "900", "SOL": "50"}
     assert (bot.daemon.max_restarts, bot.daemon.nice) == (7, 0)
 
 
