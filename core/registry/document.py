@@ -40,9 +40,11 @@ class Document:
         return self.text.value if self.merged is None else self.merged
 
     def value_at(self, path: JsonPath) -> Any:
-        """Return the value as written at a path, None when there is none."""
+        """Return the value as written at a path, None when there is none; in a variable's value, its reference."""
         value = self.tree
         for part in path:
+            if isinstance(value, str):
+                return value
             try:
                 value = value[part]
             except (KeyError, IndexError, TypeError):

@@ -10,7 +10,7 @@ from core.registry.document import Document, read_document
 from core.registry.environment import Environment
 from core.registry.environment_keys import supplied
 from core.registry.naming import name_of, schema_of
-from core.registry.versions import CURRENT, upgraded, version_of
+from core.registry.versions import is_known, upgraded
 from utils.home import Home
 
 
@@ -21,7 +21,7 @@ def bases_of(home: Home) -> Bases:
 
 def layered(document: Document, environment: Environment, bases: Bases) -> Document:
     """Return a document in today's version, with its base and with what only the environment says."""
-    if document.tree is None or (version_of(document.tree) or 0) > CURRENT:
+    if document.tree is None or not is_known(document.tree):
         return upgraded(document)
     document = extended(upgraded(document), bases, environment)
     return supplied(document, schema_of(document, environment), environment, name_of(document, environment) or "")

@@ -14,7 +14,7 @@ from core.registry.naming import schema_of, section_of
 from core.registry.references import Resolved, resolve, secret_names_of
 from core.registry.schema import BotSchema, DocumentSchema, with_defaults
 from core.registry.validation import schema_problems
-from core.registry.versions import CURRENT, version_of
+from core.registry.versions import is_known
 
 
 def secret_names(document: Document, environment: Environment) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def load_document(
     """Resolve and validate one layered document; every problem is found in one go."""
     if document.text.problems and document.tree is None:
         return Loaded(document, None, document.complain_all(document.text.problems))
-    if (version_of(document.tree) or 0) > CURRENT:  # what its keys mean only a newer makerd knows
+    if not is_known(document.tree):  # what its keys mean only another makerd knows
         return Loaded(document, None, document.complaints)
     schema = schema_of(document, environment)
     resolved = resolve(document.tree, schema, environment, other_secrets)

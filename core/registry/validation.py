@@ -27,7 +27,7 @@ MAX_PROBLEMS = 200  # looked at before the file is given up on
 
 def schema_problems(tree: Any, schema: DocumentSchema, written_at: WrittenAt) -> Iterator[Problem]:
     """Yield what the schemas say against a config, at most one problem for each path."""
-    unknown = list(_unknown_names(tree, schema.root))
+    unknown = list(_unknown_names(tree, schema.root, written_at))
     yield from unknown
     seen = {problem.path for problem in unknown}
     for error, path in _errors(tree, schema):
@@ -96,10 +96,11 @@ _NAMING: dict[str, tuple[tuple[str, str, Callable[[str], str], Callable[[], Sequ
 }
 
 
-def _unknown_names(tree: Any, root: str) -> Iterator[Problem]:
+def _unknown_names(tree: Any, root: str, written_at: WrittenAt) -> Iterator[Problem]:
     for section, key, name_of, known in _NAMING.get(root, ()):
         given = tree.get(section) if isinstance(tree, dict) else None
         name = given.get(key) if isinstance(given, dict) else None
         if isinstance(name, str) and name_of(name) not in known():
+            written = str(written_at((section, key)))
             expected = f"a known {key}: {', '.join(known())}"
-            yield Problem((section, key), shown(name_of(name)), expected, nearest_of(name_of(name), known()))
+            yield Problem((section, key), shown(written), expected, nearest_of(name_of(written), known()))

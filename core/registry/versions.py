@@ -56,6 +56,12 @@ def upgrade(tree: Any, steps: Mapping[int, Step] = STEPS, current: int = CURRENT
     return Upgrade({**tree, "metadata": {**tree["metadata"], "schema_version": current}}, renamed)
 
 
+def is_known(tree: Any) -> bool:
+    """Tell whether what a config says can be understood: its version is one of ours, or it says none."""
+    version = version_of(tree)
+    return version is None or min((*STEPS, CURRENT)) <= version <= CURRENT
+
+
 def version_of(tree: Any) -> int | None:
     """Return the version that a config says it is of, None when it says none that can be read."""
     metadata = tree.get("metadata") if isinstance(tree, dict) else None
