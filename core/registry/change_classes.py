@@ -28,11 +28,12 @@ class ChangedKey:
 def with_digests(config: BotConfig, schema: DocumentSchema) -> BotConfig:
     """Return the config with the digests by which its successors are told apart from it."""
     flat, legs = tuple(_flat(config)), _legs(config)
-    # While this one stays, a running worker can take a change over.
-    restart = _digest([legs, [pair for pair in flat if not _is_live(pair[0], schema)]])
-    # While this one stays, orders and ledger are still the bot's.
-    identity = _digest([config.name, legs, [pair for pair in flat if _is_identity(pair[0], schema)]])
-    return replace(config, restart_digest=restart, identity_digest=identity)
+    live, identity = _live_keys(schema), schema.marked("x-identity", True)
+    # While the first one stays, a running worker can take a change over; while the second one stays, orders and ledger
+    # are still the bot's.
+    can_stay = _digest([legs, [pair for pair in flat if pair[0] not in live]])
+    is_same = _digest([config.name, legs, [pair for pair in flat if pair[0] in identity]])
+    return replace(config, restart_digest=can_stay, identity_digest=is_same)
 
 
 def changed_keys(old: BotConfig, new: BotConfig) -> tuple[ChangedKey, ...]:
@@ -41,7 +42,8 @@ def changed_keys(old: BotConfig, new: BotConfig) -> tuple[ChangedKey, ...]:
     before, after = dict(_flat(old)), dict(_flat(new))
     missing = object()
     paths = [path for path in {**before, **after} if before.get(path, missing) != after.get(path, missing)]
-    found = [ChangedKey(path, _is_live(path, schema)) for path in sorted(paths)]
+    live = _live_keys(schema)
+    found = [ChangedKey(path, path in live) for path in sorted(paths)]
     return (*found, *([ChangedKey(("legs",), False)] if old.legs != new.legs else []))
 
 
@@ -62,14 +64,9 @@ def _flat(config: BotConfig) -> Iterator[tuple[tuple[str, str], Any]]:
             yield (name, key), value
 
 
-def _is_live(path: JsonPath, schema: DocumentSchema) -> bool:
-    """Tell whether a running worker takes a key over; one that no schema knows, or a client reads, needs a new one."""
-    return path[0] != "exchange_config" and (schema.node(path) or {}).get("x-reload") == "live"
-
-
-def _is_identity(path: JsonPath, schema: DocumentSchema) -> bool:
-    """Tell whether a key says where which money is traded."""
-    return bool((schema.node(path) or {}).get("x-identity"))
+def _live_keys(schema: DocumentSchema) -> frozenset[JsonPath]:
+    """Return what a running worker takes over; a key that no schema knows, or a client reads, needs a new one."""
+    return frozenset(path for path in schema.marked("x-reload", "live") if path[0] != "exchange_config")
 
 
 def _legs(config: BotConfig) -> list[Any]:

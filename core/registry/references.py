@@ -57,9 +57,20 @@ def resolve(
 
 def secret_names_of(tree: Any, schema: DocumentSchema) -> tuple[str, ...]:
     """Return every name that a `writeOnly` key refers to."""
+    if not _refers(tree):
+        return ()
     referring = ((path, value) for path, value in leaves(tree) if isinstance(value, str) and "${" in value)
     texts = [value for path, value in referring if schema.is_below_secret(path)]
     return tuple(sorted({name for text in texts for name in _names_in(text)}))
+
+
+def _refers(value: Any) -> bool:
+    """Tell whether there is any reference in a tree: most have none, and are done at once."""
+    if isinstance(value, str):
+        return "${" in value
+    if isinstance(value, dict):
+        return any(_refers(member) for member in value.values())
+    return isinstance(value, list) and any(_refers(member) for member in value)
 
 
 def _names_in(text: str) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ class DocumentSchema:
         self.root = root
         self.names: dict[str, str] = {}  # section -> its own schema
         self._nodes: dict[JsonPath, Node] = {}
+        self._marked: dict[tuple[str, Any], frozenset[JsonPath]] = {}
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -80,6 +81,15 @@ class DocumentSchema:
     def keys(self, section: str) -> tuple[str, ...]:
         """Return the keys that a section may have, in the order of the schema."""
         return tuple((self.section(section) or _NOTHING).get("properties", ()))
+
+    def marked(self, mark: str, value: Any) -> frozenset[JsonPath]:
+        """Return the keys of all sections whose schema says that of them."""
+        if (mark, value) not in self._marked:
+            paths = [(section, key) for section in self.sections for key in self.keys(section)]
+            self._marked[mark, value] = frozenset(
+                path for path in paths if (self.node(path) or _NOTHING).get(mark) == value
+            )
+        return self._marked[mark, value]
 
     def is_below_secret(self, path: JsonPath) -> bool:
         """Tell whether what is at a path is a secret or lies in one."""
@@ -156,17 +166,26 @@ def types_of(node: Node) -> Sequence[str]:
 
 def with_defaults(node: Node, value: Any) -> Any:
     """Return a valid value with the defaults of all missing keys and numbers in the form of their type."""
-    properties: Node = node.get("properties", _NOTHING)
     if isinstance(value, dict):
-        filled = {key: with_defaults(properties.get(key, _NOTHING), member) for key, member in value.items()}
-        for key, child in properties.items():
-            if key not in filled and "default" in child:
-                default = child["default"]
-                filled[key] = default if default is None or default is True else with_defaults(child, default)
+        properties: Node = node.get("properties", _NOTHING)
+        filled = {
+            key: member if type(member) in _AS_THEY_ARE else with_defaults(properties.get(key, _NOTHING), member)
+            for key, member in value.items()
+        }
+        for key, default in _defaults_of(properties):
+            if key not in filled:
+                filled[key] = default if type(default) in _AS_THEY_ARE else with_defaults(properties[key], default)
         return filled
     if isinstance(value, list):
         return [with_defaults(node.get("items", _NOTHING), member) for member in value]
     return _number_in_form(types_of(node), value)
+
+
+_AS_THEY_ARE = frozenset({str, bool, type(None)})
+
+
+def _defaults_of(properties: Node) -> list[tuple[str, Any]]:
+    return [(key, child["default"]) for key, child in properties.items() if "default" in child]
 
 
 def _number_in_form(types: Sequence[str], value: Any) -> Any:

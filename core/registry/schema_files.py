@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "config" / "schemas"
 Node = Mapping[str, Any]
+_NOTES = ("$schema", "title", "description", "default", "x-reload", "x-owner", "x-identity", "writeOnly")
+_INSIDE = ("propertyNames", "additionalProperties", "items")  # keywords whose value is a schema
 
 
 def venue_of(exchange: str) -> str:
@@ -87,8 +89,21 @@ def validator_of(name: str) -> Validator:
 
     extend: Any = jsonschema.validators.extend
     strict = extend(jsonschema.Draft202012Validator, {"pattern": _whole_text_matches, "uniqueItems": _all_differ})
-    compiled: Validator = strict(load_schema(name))
+    compiled: Validator = strict(_without_notes(load_schema(name)))
     return compiled
+
+
+def _without_notes(node: Any) -> Any:
+    """Return a schema without what decides nothing, which would be looked at for every value."""
+    if not isinstance(node, dict):
+        return node
+    kept = {key: member for key, member in node.items() if key not in _NOTES}
+    inner = {
+        key: _without_notes(kept[key]) for key in ("propertyNames", "additionalProperties", "items") if key in kept
+    }
+    if "properties" in kept:  # their names may be those of notes
+        inner["properties"] = {name: _without_notes(member) for name, member in kept["properties"].items()}
+    return {**kept, **inner}
 
 
 def _whole_text_matches(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:

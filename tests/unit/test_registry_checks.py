@@ -146,6 +146,22 @@ def test_a_position_limit_below_all_layers_together_is_sound(home: Home, risk: d
     assert complaints_of(home, config_with(risk_config=risk)) == []
 
 
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"layer_mode": None},
+        {"layer_mode": "list", "layer_spreads_pct": ["x"], "spread_pct": {}},
+        {"interval_s": "x", "min_cycle_s": 1, "layers": []},
+        {"layer_sizes": [None], "order_size": [], "size_ratio": "x", "layers": 3},
+    ],
+)
+def test_what_an_unknown_strategy_and_venue_say_is_not_looked_into(home: Home, strategy: dict[str, Any]) -> None:
+    metadata = {"exchange": "nowhere", "strategy": "nothing"}
+    balances = {"initial_balances": {"SOL": ["x"], "USDC": "x"}, "maker_fee_bps": 5, "feed": ...}
+    said = complaints_of(home, config_with(metadata=metadata, exchange_config=balances, strategy_config=strategy))
+    assert [one.partition(": found")[0] for one in said] == ["given: metadata.exchange", "given: metadata.strategy"]
+
+
 def test_every_check_is_a_named_function_with_a_sentence() -> None:
     assert all(
         check.__name__.startswith("check_") and (check.__doc__ or "").endswith((".", ".\n    ")) for check in CHECKS

@@ -66,14 +66,15 @@ class Draft:
 
     def sound(self, section: str, *keys: str) -> bool:
         """Tell whether nothing is wrong yet with these keys of a section."""
+        if not self.bad:
+            return True
         touched = {(section,), *((section, key) for key in keys)}
         return not any(path[:2] in touched for path in self.bad)
 
 
 def check_order(draft: Draft, name: str, low: str, high: str) -> Iterator[Problem]:
     """One key of a section cannot exceed another."""
-    small, large = draft.sections[name].get(low), draft.sections[name].get(high)
-    if small is None or large is None or not draft.sound(name, low, high):
-        return
-    if small > large:
-        yield Problem((name, low), shown(small), f"at most {high}, which is {shown(large)}")
+    small, large = draft.number(name, low), draft.number(name, high)
+    if small is not None and large is not None and small > large:
+        section = draft.sections[name]
+        yield Problem((name, low), shown(section[low]), f"at most {high}, which is {shown(section[high])}")

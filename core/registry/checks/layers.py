@@ -25,11 +25,11 @@ def check_exactly_one_order_size(draft: Draft) -> Iterator[Problem]:
 def check_layer_lists(draft: Draft) -> Iterator[Problem]:
     """Explicit layers need the mode that reads them, and a value for each layer."""
     keys = ("layer_spreads_pct", "layer_sizes")
-    if not draft.sound("strategy_config", "layers", "layer_mode", *keys) or "layer_mode" not in draft.strategy:
+    mode, layers = draft.strategy.get("layer_mode"), draft.number("strategy_config", "layers")
+    if not draft.sound("strategy_config", "layer_mode", *keys) or not isinstance(mode, str) or layers is None:
         return
-    is_list = draft.strategy["layer_mode"] == "list"
     for key in keys:
-        yield from _check_layer_list(key, draft.strategy.get(key), is_list, draft.strategy["layers"])
+        yield from _check_layer_list(key, draft.strategy.get(key), mode == "list", int(layers))
 
 
 def _check_layer_list(key: str, values: Any, is_list: bool, layers: int) -> Iterator[Problem]:

@@ -32,6 +32,8 @@ def _innermost_spread(draft: Draft) -> tuple[float, JsonPath, float] | None:
         listed = draft.strategy.get("layer_spreads_pct")
         if not (isinstance(listed, list) and listed and draft.sound("strategy_config", "layer_spreads_pct")):
             return None
+        if not isinstance(listed[0], int | float):
+            return None  # of an unknown strategy nothing is checked before
         return 2 * max(float(listed[0]), least), ("strategy_config", "layer_spreads_pct", 0), 0.5
     spread = draft.number("strategy_config", "spread_pct")
     if spread is None:
@@ -67,4 +69,7 @@ def check_layers_are_affordable(draft: Draft) -> Iterator[Problem]:
 
 def _amount(balances: Mapping[str, Any], asset: str) -> float | None:
     """Return how much of an asset there is; None when nobody says, and for none of it: the first fill brings some."""
-    return float(balances[asset]) or None if asset in balances else None
+    try:
+        return float(balances[asset]) or None
+    except (KeyError, TypeError, ValueError):  # of an unknown venue nothing is checked before
+        return None
