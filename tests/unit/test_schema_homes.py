@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ import jsonschema
 import pytest
 
 from api.paper_settings import PaperSettings
+from api.thalex_settings import ThalexSettings
+from cli.direct_config import _FLAGS, _SIZES
+from cli.direct_config import SECTIONS as DIRECT_SECTIONS
 from core.bot_config import DaemonConfig
 from core.fleet_config import FleetConfig
 from core.jobs.base import job_function
 from core.market.instrument import Instrument
 from core.market.risk import RiskLimits
 from core.registry.config_manager import load_file
+from core.registry.old_names import RENAMED_IN_1
 from core.registry.schema import (
     SCHEMAS,
     BotSchema,
@@ -171,6 +175,29 @@ def test_the_loops_defaults_are_those_of_the_schema(name: str) -> None:
 
 def test_the_paper_exchanges_defaults_are_those_of_the_schema() -> None:
     assert PaperSettings.from_config(with_defaults(load_schema("exchanges/paper"), {})) == PaperSettings()
+
+
+def test_the_thalex_clients_defaults_are_those_of_the_schema() -> None:
+    assert ThalexSettings.from_config(with_defaults(load_schema("exchanges/thalex"), {})) == ThalexSettings()
+
+
+def test_the_flags_of_a_direct_run_are_keys_of_the_schemas() -> None:
+    strategy = load_schema("strategies/market_maker")["properties"]
+    assert set(_FLAGS.values()) <= set(strategy)
+    assert set(_SIZES) <= set(strategy)
+    assert ["kind", *DIRECT_SECTIONS] == list(load_schema("bot")["properties"])
+    assert "feed" in load_schema("exchanges/paper")["properties"]
+
+
+def test_the_names_of_older_versions_are_keys_no_more() -> None:
+    for section, names in RENAMED_IN_1.items():
+        schemas = [load_schema("daemon")] if section == "daemon_config" else _strategies()
+        assert not any(set(names) & set(schema["properties"]) for schema in schemas)
+        assert all(any(new in schema["properties"] for schema in schemas) for new in names.values())
+
+
+def _strategies() -> list[Mapping[str, Any]]:
+    return [load_schema(f"strategies/{name}") for name in known_strategies()]
 
 
 def test_the_limits_defaults_are_those_of_the_schema() -> None:
