@@ -16,7 +16,6 @@ from typing import Any
 
 from core.bot_config import BotConfig
 from core.fleet_config import FleetConfig
-from core.registry.bases import Bases
 from core.registry.checks import KindOf, kind_by_symbol
 from core.registry.complaints import Complaint, InvalidConfig, InvalidFile, Problem
 from core.registry.daemon_file import (
@@ -31,7 +30,7 @@ from core.registry.environment import Environment
 from core.registry.environment_keys import PLACE, unknown_supplied
 from core.registry.explanation import Explained, explain_loaded
 from core.registry.fleet import fleet_complaints
-from core.registry.layers import bases_of, layered
+from core.registry.layers import Bases, layered
 from core.registry.legacy_file import LegacyFile, read_legacy_file
 from core.registry.loader import load_document, secret_names
 from core.registry.naming import name_of
@@ -86,7 +85,7 @@ def load_folder(folder: Path, home: Home, environ: Mapping[str, str], kind_of: K
         files = config_files(folder)
     except OSError as exc:
         raise ConfigError(f"{shown} is not a folder that can be read ({exc.strerror}); configs belong there") from exc
-    environment, bases = _environment(home, environ), bases_of(home)
+    environment, bases = _environment(home, environ), Bases(home)
     within = home.root if folder.is_relative_to(home.root) else folder
     legacy = _legacy(folder, home)
     read = [*(read_document(path, home, within) for path in files[:MAX_CONFIGS]), *legacy.bots]
@@ -178,7 +177,7 @@ def _environment(home: Home, environ: Mapping[str, str]) -> Environment:
 def load_file(path: Path, home: Home, environ: Mapping[str, str], kind_of: KindOf = kind_by_symbol) -> BotConfig:
     """Load one config. Raises InvalidConfig with every complaint."""
     environment = _environment(home, environ)
-    document = layered(read_document(path, home), environment, bases_of(home))
+    document = layered(read_document(path, home), environment, Bases(home))
     return _valid(load_document(document, environment, kind_of=kind_of), environment)
 
 
@@ -191,7 +190,7 @@ def load_plain(
 ) -> BotConfig:
     """Load a config that was put together in memory; `source` names it. Raises InvalidConfig."""
     environment = _environment(home, environ)
-    document = layered(document_of(plain, source), environment, bases_of(home))
+    document = layered(document_of(plain, source), environment, Bases(home))
     return _valid(load_document(document, environment, kind_of=kind_of), environment)
 
 
@@ -210,10 +209,10 @@ def explain(path: Path, home: Home, environ: Mapping[str, str], name: str = "") 
 
     In the legacy file `name` says which of its bots; ConfigError when it has none of that name.
     """
-    environment, bases = _environment(home, environ), bases_of(home)
+    environment, bases = _environment(home, environ), Bases(home)
     documents = [read_document(path, home)] if path.absolute() != home.legacy_file else _legacy(home.active, home).bots
     for document in (layered(one, environment, bases) for one in documents):
-        if len(documents) == 1 or name_of(document, environment) == name:
+        if len(documents) == 1 or name_of(document.tree, environment) == name:
             loaded = load_document(document, environment)
             return explain_loaded(loaded, _valid(loaded, environment), environment)
     raise ConfigError(f"{shown_path(path, home)} holds several bots; say the name of one")
@@ -224,13 +223,13 @@ def find_config(name: str, home: Home, environ: Mapping[str, str]) -> Path:
     given = Path(name)
     if given.suffix == ".json" or given.is_file():
         return given
-    environment, bases = _environment(home, environ), bases_of(home)
+    environment, bases = _environment(home, environ), Bases(home)
     try:
         documents = [read_document(path, home) for path in config_files(home.active)]
     except OSError:
         documents = []
     for document in (*documents, *_legacy(home.active, home).bots):
-        if name_of(layered(document, environment, bases), environment) == name:
+        if name_of(layered(document, environment, bases).tree, environment) == name:
             return Path(document.source_path)
     by_file = home.active / f"{name}.json"  # a broken file has no name to be found by
     if by_file.is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.fleet_config import FleetConfig
@@ -39,8 +39,8 @@ def read_daemon_file(home: Home) -> Document | None:
 def layered_daemon_file(document: Document | None, environment: Environment) -> Document | None:
     """Return the file with what only the environment says; None where nobody says anything."""
     written = document_of({}, PLACE) if document is None else document
-    layered = supplied(written, DocumentSchema(NAME), environment)
-    return None if document is None and layered is written else layered
+    tree = supplied(written.tree, DocumentSchema(NAME), environment)
+    return document if tree is written.tree else replace(written, merged=tree)
 
 
 def daemon_file_secrets(document: Document | None) -> tuple[str, ...]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import Any
 
 from core.registry.complaints import Complaint
-from core.registry.document import Document
 from core.registry.environment import SUPPLIES as PREFIX
 from core.registry.environment import Environment
 from core.registry.schema import (
@@ -30,16 +29,15 @@ PLACE = "the environment"
 _NOT_SUPPLIED = ("kind", "metadata")  # who a bot is, only its own file says
 
 
-def supplied(document: Document, schema: DocumentSchema, environment: Environment, name: str = "") -> Document:
-    """Return a document with a reference at every key that only the environment says."""
-    tree = document.tree
+def supplied(tree: Any, schema: DocumentSchema, environment: Environment, name: str = "") -> Any:
+    """Return a config with a reference at every key that only the environment says; itself where there is none."""
     if not isinstance(tree, dict) or not environment.supplied_names:
-        return document
+        return tree
     for section, key, variable in _wanted(schema, environment, name):
         there = tree.get(section, {})
         if isinstance(there, dict) and key not in there:
             tree = {**tree, section: {**there, key: f"${{{variable}}}"}}
-    return document if tree is document.tree else replace(document, merged=tree)
+    return tree
 
 
 def _wanted(schema: DocumentSchema, environment: Environment, name: str) -> Iterator[tuple[str, str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any, NoReturn
 
@@ -60,6 +60,20 @@ class JsonText:
         """Return the line and column of every key by its path."""
         self._look()
         return self._key_places
+
+    def moved(self, value: Any, renamed: Mapping[JsonPath, JsonPath]) -> JsonText:
+        """Return a text of another value whose keys are called otherwise (new path -> old), with the same places."""
+        back = {old: new for new, old in renamed.items()}
+
+        def now(path: JsonPath) -> JsonPath:
+            for end in range(len(path), 0, -1):
+                if path[:end] in back:
+                    return (*back[path[:end]], *path[end:])
+            return path
+
+        values = {now(path): place for path, place in self.value_places.items()}
+        keys = {now(path): place for path, place in self.key_places.items()}
+        return JsonText(value, self.problems, values, keys)
 
     def _look(self) -> None:
         if self._text is not None:

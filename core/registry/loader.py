@@ -19,7 +19,7 @@ from core.registry.versions import is_known
 
 def secret_names(document: Document, environment: Environment) -> tuple[str, ...]:
     """Return the names that a document reads as secrets, valid or not."""
-    return secret_names_of(document.tree, schema_of(document, environment))
+    return secret_names_of(document.tree, schema_of(document.tree, environment))
 
 
 def load_document(
@@ -33,7 +33,7 @@ def load_document(
         return Loaded(document, None, document.complain_all(document.text.problems))
     if not is_known(document.tree):  # what its keys mean only another makerd knows
         return Loaded(document, None, document.complaints)
-    schema = schema_of(document, environment)
+    schema = schema_of(document.tree, environment)
     resolved = resolve(document.tree, schema, environment, other_secrets)
     sections = _filled(resolved.tree, schema)
     problems = _problems(document, resolved, sections, schema, kind_of)

@@ -1,25 +1,23 @@
-"""What a document says of itself before it is validated: its name, and which schemas it is of."""
+"""What a config says of itself before it is validated: its name, and which schemas it is of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from core.registry.document import Document
-from core.registry.environment import Environment
 from core.registry.schema import DocumentSchema, schema_for
 from utils.env import BrokenReference, MissingVariables, interpolate
 
 
-def name_of(document: Document, environment: Environment) -> str | None:
+def name_of(tree: Any, environment: Mapping[str, str]) -> str | None:
     """Return the bot's name as far as it can be told without validating."""
-    return _text(section_of(document.tree, "metadata").get("name"), environment)
+    return _text(section_of(tree, "metadata").get("name"), environment)
 
 
-def schema_of(document: Document, environment: Environment) -> DocumentSchema:
-    """Return the schema for the exchange and strategy, or the job, that a document names."""
-    kind = document.tree.get("kind") if isinstance(document.tree, dict) else None
-    metadata, job = section_of(document.tree, "metadata"), section_of(document.tree, "job_config").get("job")
+def schema_of(tree: Any, environment: Mapping[str, str]) -> DocumentSchema:
+    """Return the schema for the exchange and strategy, or the job, that a config names."""
+    kind = tree.get("kind") if isinstance(tree, dict) else None
+    metadata, job = section_of(tree, "metadata"), section_of(tree, "job_config").get("job")
     named = (metadata.get("exchange"), job if kind == "job" else metadata.get("strategy"))
     return schema_for(str(kind), *(_text(name, environment) for name in named))
 
@@ -30,7 +28,7 @@ def section_of(tree: Any, name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _text(value: Any, environment: Environment) -> str | None:
+def _text(value: Any, environment: Mapping[str, str]) -> str | None:
     if not isinstance(value, str) or "${" not in value:
         return value if isinstance(value, str) else None
     try:

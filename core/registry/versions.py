@@ -7,12 +7,10 @@ A step only says which keys are called otherwise now. So complaints can name a k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.registry.complaints import JsonPath, Problem
-from core.registry.document import Document
-from core.registry.json_text import JsonText
 from core.registry.old_names import RENAMED_IN_1
 
 CURRENT = 1
@@ -77,30 +75,3 @@ def _stepped(tree: Any, moves: tuple[Move, ...], renamed: dict[JsonPath, JsonPat
         tree = {**tree, section: {new if key == old else key: value for key, value in there.items()}}
         renamed[section, new] = renamed.pop((section, old), (section, old))
     return tree
-
-
-def upgraded(document: Document) -> Document:
-    """Return a document as the current version has it; what is wrong with its version is among its complaints."""
-    result = upgrade(document.tree)
-    if result.problem:
-        return replace(document, complaints=(*document.complaints, document.complain(result.problem)))
-    if result.tree is document.tree:
-        return document
-    text = moved_text(document.text, result.tree, result.renamed)
-    renamed = {new: document.written_path(old) for new, old in result.renamed.items()}
-    return replace(document, text=text, renamed={**document.renamed, **renamed})
-
-
-def moved_text(text: JsonText, tree: Any, renamed: Mapping[JsonPath, JsonPath]) -> JsonText:
-    """Return a text with other values, whose places are looked up by the paths that its keys had."""
-    back = {old: new for new, old in renamed.items()}
-
-    def moved(path: JsonPath) -> JsonPath:
-        for end in range(len(path), 0, -1):
-            if path[:end] in back:
-                return (*back[path[:end]], *path[end:])
-        return path
-
-    values = {moved(path): place for path, place in text.value_places.items()}
-    keys = {moved(path): place for path, place in text.key_places.items()}
-    return JsonText(tree, text.problems, values, keys)

@@ -10,24 +10,24 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.registry.bases import Bases
 from core.registry.complaints import MAX_COMPLAINTS, Problem
 from core.registry.document import Document, Loaded
 from core.registry.environment import Environment
-from core.registry.json_text import JsonText, read_json_text, scan_json_text
-from core.registry.layers import layered
+from core.registry.json_text import read_json_text, scan_json_text
+from core.registry.layers import Bases, layered
 from core.registry.legacy import read_legacy
 from core.registry.loader import load_document
 from core.registry.migration import migrate, report
 from tests.config_strategies import SECTIONS, valid_configs
 from utils.env import BrokenReference, MissingVariables, interpolate, parts_of, references, whole_reference
 from utils.errors import ConfigError
+from utils.home import Home
 
 SECRET = "hunter2"
 CORPUS = Path(__file__).resolve().parents[1] / "registry_corpus"
 ENVIRON = {"KEY": SECRET, "A": "1", "EMPTY": "", "MAKERD__EXCHANGE_CONFIG__API_SECRET": SECRET, "BAD": "\udcff"}
 ENVIRONMENT = Environment(ENVIRON, Path("/nonexistent/.env"))
-NO_BASES = Bases(Path("/nonexistent"), lambda path: Document(str(path), str(path), JsonText()))
+NO_BASES = Bases(Home(Path("/nonexistent")))
 
 # ---------------------------------------------------------------- inputs
 

@@ -16,7 +16,7 @@ from core.registry.config_manager import InvalidConfig, load_plain
 from core.registry.document import Document
 from core.registry.environment import Environment
 from core.registry.json_text import read_json_text
-from core.registry.layers import bases_of, layered
+from core.registry.layers import Bases, layered
 from core.registry.loader import load_document
 from tests.config_strategies import SECTIONS, Mistake, Tree, mistakes, valid_configs
 from utils.home import Home
@@ -27,7 +27,7 @@ ENVIRONMENT = Environment({}, HOME.env_file)
 
 def complaints_of(text: str) -> list[tuple[str, int | None]]:
     """Return path and line of each complaint about a text."""
-    document = layered(Document("x.json", "x.json", read_json_text(text.encode())), ENVIRONMENT, bases_of(HOME))
+    document = layered(Document("x.json", "x.json", read_json_text(text.encode())), ENVIRONMENT, Bases(HOME))
     return [(one.path, one.line) for one in load_document(document, ENVIRONMENT).complaints]
 
 
