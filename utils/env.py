@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     r"|(?P<broken>\$\{)"
 )
 MASK = "***"
+SUPPLIES = "MAKERD__"  # begins the names that supply a key of a config (core/registry/environment_keys.py)
 
 
 class MissingVariables(ConfigError):

@@ -11,10 +11,10 @@ from dotenv.parser import parse_stream
 
 from core.registry.complaints import Complaint
 from core.registry.reading import TooOpen, read_regular
+from utils.env import SUPPLIES
 
 MAX_BYTES = 256 * 1024
 OTHERS = 0o077
-SUPPLIES = "MAKERD__"  # core/registry/environment_keys.py
 
 
 class Environment(Mapping[str, str]):

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.registry.complaints import Complaint
-from core.registry.environment import SUPPLIES as PREFIX
 from core.registry.environment import Environment
 from core.registry.schema import (
     DocumentSchema,
@@ -22,6 +21,7 @@ from core.registry.schema import (
     schema_for,
 )
 from core.registry.wording import nearest_of
+from utils.env import SUPPLIES as PREFIX
 from utils.input_validation import printable
 
 FOR_ONE = "BOT"

@@ -432,6 +432,23 @@ def test_validate_of_nothing_says_so(run: Run, home: Home) -> None:
     assert run("config", "validate", str(home.root / "none.json")).exit_code == 1
 
 
+def test_list_shows_what_a_base_the_environment_and_the_legacy_file_say(
+    run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = {"metadata": {"exchange": "backpack", "strategy": "market_maker"}, "strategy_config": {"symbol": "SOL-USDC"}}
+    (home.root / "config" / "bases").mkdir(parents=True)
+    (home.root / "config" / "bases" / "b.json").write_text(json.dumps(base))
+    child = {"metadata": {"name": "child", "extends": "b"}, "exchange_config": {}, "strategy_config": {}}
+    (home.active / "child.json").write_text(json.dumps(child))
+    entry = {"name": "old", "exchange": "paper", "strategy": "market_maker", "symbol": "ETH-USDC"}
+    home.legacy_file.write_text(json.dumps({"bots": [entry]}))
+    monkeypatch.setenv("MAKERD__EXCHANGE_CONFIG__MODE", "live")
+    rows = {one["name"]: one for one in json.loads(run("config", "list", "--json").stdout) if one["where"] == "active"}
+    found = [rows["child"][key] for key in ("exchange", "symbol", "mode")]
+    assert found == ["backpack", "SOL-USDC", "live"]  # so that a person is asked before it trades real money
+    assert (rows["old"]["symbol"], rows["old"]["file"]) == ("ETH-USDC", "config/daemon_config.json")
+
+
 def test_explain_shows_values_with_their_origin_and_no_secret(
     run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
