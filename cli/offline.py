@@ -112,19 +112,32 @@ def _environment(home: Home) -> Environment:
 
 def _in_legacy_file(home: Home) -> list[ConfigOnDisk]:
     """Return the bots of the one file that holds several; none where there is no such file."""
+    found = []
+    for file, tree in _legacy_trees(home):
+        try:
+            found.append(_described(file, _resolved(tree, home), _kind_of(tree)))
+        except ConfigError as exc:
+            found.append(ConfigOnDisk(file, problem=f"{file}: {exc}"))
+    return found
+
+
+def _legacy_trees(home: Home) -> list[tuple[str, Any]]:
     if not home.legacy_file.exists():
         return []
     from core.registry.layers import Bases, layered
     from core.registry.legacy_file import read_legacy_file
 
-    legacy, found = read_legacy_file(home), []
-    for document in legacy.bots if legacy else ():
-        try:
-            tree = layered(document, _environment(home), Bases(home)).tree
-            found.append(_described(document.file, _resolved(tree, home), _kind_of(tree)))
-        except ConfigError as exc:
-            found.append(ConfigOnDisk(document.file, problem=f"{document.file}: {exc}"))
-    return found
+    legacy, environment, bases = read_legacy_file(home), _environment(home), Bases(home)
+    return [(one.file, layered(one, environment, bases).tree) for one in (legacy.bots if legacy else ())]
+
+
+def whole_config(found: ConfigOnDisk, home: Home) -> Any:
+    """Return what a config says with its base and the environment, not validated and with its references."""
+    path = home.root / found.file
+    if path != home.legacy_file:
+        return _layered(path, home)
+    trees = [tree for _, tree in _legacy_trees(home)]
+    return next(tree for tree in trees if _resolved(tree, home)["metadata"].get("name") == found.name)
 
 
 def _resolved(tree: Any, home: Home) -> dict[str, dict[str, Any]]:
