@@ -12,6 +12,7 @@ from core.bot_config import BotConfig
 from core.process.config_change import Change, change_between
 from core.registry.config_manager import Explained, InvalidConfig, explain, load_daemon_file, load_file, load_folder
 from core.registry.config_manager import resolve_secrets as with_secrets
+from core.registry.sources import source_files
 from tests.registry_parts import complaints_of, config_with, make_home, put, put_base, put_env
 from utils.env import Secret
 from utils.home import Home
@@ -328,3 +329,18 @@ def test_a_base_behind_a_link_out_of_the_home_is_refused(tmp_path: Path) -> None
     home.bases.mkdir()
     (home.bases / "calm.json").symlink_to(tmp_path / "calm.json")
     assert "a link that leads out of" in " ".join(said(home, CHILD))
+
+
+# ---------------------------------------------------------------- what to watch
+
+
+def test_every_file_that_a_config_depends_on_is_a_source(home: Home) -> None:
+    assert source_files(home) == []
+    put(home, "b.json", CHILD)
+    put(home, ".a.json", CHILD)
+    put_base(home, "calm.json", BASE)
+    put_env(home, "A=1\n")
+    home.daemon_file.write_text("{}")
+    home.legacy_file.write_text("{}")
+    expected = [home.active / "b.json", home.bases / "calm.json", home.daemon_file, home.legacy_file, home.env_file]
+    assert source_files(home) == expected
