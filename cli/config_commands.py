@@ -43,7 +43,7 @@ def _verdict(app: App, which: str | None) -> dict[str, Any]:
         return app.services.validate(app.home, folder=app.home.active)
     path = _find(app, which).absolute()
     verdict = app.services.validate(app.home, file=path)
-    about = [entry for entry in verdict["invalid"] if (app.home.root / entry["file"]).absolute() == path]
+    about = [entry for entry in verdict["invalid"] if entry["file"] == _said_name(path, app.home)]
     return {**verdict, "invalid": about}  # not what an earlier run left damaged
 
 
@@ -51,6 +51,12 @@ def _find(app: App, which: str) -> Path:
     from core.registry.config_manager import find_config
 
     return find_config(which, app.home, os.environ)
+
+
+def _said_name(path: Path, home: Home) -> str:
+    from core.registry.document import shown_path
+
+    return shown_path(path, home)
 
 
 def _say_verdict(verdict: Mapping[str, Any], home: Home) -> None:

@@ -15,6 +15,9 @@ from core.registry.json_text import MAX_BYTES, JsonText, read_json_text
 from core.registry.reading import read_regular
 from core.registry.wording import path_text
 from utils.home import Home
+from utils.input_validation import printable
+
+_LONGEST_NAME = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +123,11 @@ def digest_of(unresolved: Any, sections: Any) -> str:
 
 
 def shown_path(path: Path, home: Home) -> str:
-    """Return a path relative to the home where it lies inside."""
+    """Return a path relative to the home where it lies inside; who names a file may mean to steer a terminal."""
     try:
-        return str(path.absolute().relative_to(home.root))
+        return printable(str(path.absolute().relative_to(home.root)), _LONGEST_NAME)
     except ValueError:
-        return str(path)
+        return printable(str(path), _LONGEST_NAME)
 
 
 def read_document(path: Path, home: Home, within: Path | None = None) -> Document:
