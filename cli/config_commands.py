@@ -34,7 +34,8 @@ def validate(app: App, which: str | None, json_wanted: bool) -> int:
         bots = [{"name": bot["name"], "file": bot["source_path"]} for bot in verdict["bots"]]
         click.echo(json.dumps({"valid": bots, "invalid": verdict["invalid"]}))
     else:
-        _say_verdict(verdict, app.home)
+        path = _find(app, which).absolute() if which else app.home.active
+        _say_verdict(verdict, app.home, _said_name(path, app.home) if path.parent == app.home.bases else "")
     return REFUSED if verdict["invalid"] else DONE
 
 
@@ -59,7 +60,7 @@ def _said_name(path: Path, home: Home) -> str:
     return shown_path(path, home)
 
 
-def _say_verdict(verdict: Mapping[str, Any], home: Home) -> None:
+def _say_verdict(verdict: Mapping[str, Any], home: Home, base: str) -> None:
     if verdict["daemon"] and home.daemon_file.exists():
         click.echo(f"daemon: valid ({_shown(str(home.daemon_file), home)})")
     for bot in verdict["bots"]:
@@ -67,7 +68,9 @@ def _say_verdict(verdict: Mapping[str, Any], home: Home) -> None:
     lines = complaints_of(verdict["invalid"])
     if lines:
         click.echo("\n".join(lines), err=True)
-    if not verdict["bots"] and not lines and not (verdict["daemon"] and home.daemon_file.exists()):
+    if base and not lines:
+        click.echo(f"{base}: a sound base; what it leaves out its configs say")
+    elif not verdict["bots"] and not lines and not (verdict["daemon"] and home.daemon_file.exists()):
         click.echo(f"no config in {home.active}; copy one there from {home.templates}")
 
 

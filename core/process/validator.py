@@ -25,6 +25,7 @@ from core.registry.config_manager import (
     InvalidConfig,
     InvalidFile,
     LoadResult,
+    load_base,
     load_daemon_file,
     load_file,
     load_folder,
@@ -91,6 +92,9 @@ def _load(home: Home, folder: Path, file: Path | None) -> LoadResult:
         if configs or invalid:
             return LoadResult(configs, invalid, result.secret_names)  # the daemon file was not asked for
     try:
+        if file.absolute().parent == home.bases:
+            load_base(file, home, os.environ)
+            return LoadResult((), ())
         config = load_file(file, home, os.environ)
     except InvalidConfig as exc:
         return LoadResult((), (InvalidFile(shown_path(file, home), exc.complaints),))

@@ -30,9 +30,9 @@ from core.registry.environment import Environment
 from core.registry.environment_keys import PLACE, unknown_supplied
 from core.registry.explanation import Explained, explain_loaded
 from core.registry.fleet import fleet_complaints
-from core.registry.layers import Bases, layered
+from core.registry.layers import Bases, layered, upgraded
 from core.registry.legacy_file import LegacyFile, read_legacy_file
-from core.registry.loader import load_document, secret_names
+from core.registry.loader import base_complaints, load_document, secret_names
 from core.registry.naming import name_of
 from core.registry.secret_values import resolve_secrets
 from utils.errors import ConfigError
@@ -47,6 +47,7 @@ __all__ = [
     "config_files",
     "explain",
     "find_config",
+    "load_base",
     "load_daemon_file",
     "load_file",
     "load_folder",
@@ -179,6 +180,13 @@ def load_file(path: Path, home: Home, environ: Mapping[str, str], kind_of: KindO
     environment = _environment(home, environ)
     document = layered(read_document(path, home), environment, Bases(home))
     return _valid(load_document(document, environment, kind_of=kind_of), environment)
+
+
+def load_base(path: Path, home: Home, environ: Mapping[str, str]) -> None:
+    """Look at a base by itself. Raises InvalidConfig with every complaint."""
+    complaints = base_complaints(upgraded(read_document(path, home, home.root)), _environment(home, environ))
+    if complaints:
+        raise InvalidConfig(complaints)
 
 
 def load_plain(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
+from core.registry.bases import base_problems
 from core.registry.change_classes import with_digests
 from core.registry.checks import Draft, KindOf, kind_by_symbol, run_checks
-from core.registry.complaints import NOTHING, Problem, covered
+from core.registry.complaints import NOTHING, Complaint, Problem, covered
 from core.registry.document import Document, Loaded, digest_of, limited
 from core.registry.environment import Environment
 from core.registry.naming import schema_of, section_of
@@ -41,6 +42,19 @@ def load_document(
     name = sections["metadata"].get("name")
     complaints = limited(document, problems)
     return Loaded(document, config, complaints, name if isinstance(name, str) else None, resolved.names)
+
+
+def base_complaints(document: Document, environment: Environment) -> tuple[Complaint, ...]:
+    """Return what is wrong with a base by itself; what it leaves out its configs say, and what they make of it."""
+    problems = document.text.problems or list(base_problems(document.tree))
+    if isinstance(document.tree, dict) and is_known(document.tree):
+        schema = schema_of(document.tree, environment)
+        resolved = resolve(document.tree, schema, environment)
+        problems = [*problems, *resolved.problems]
+        bad = {problem.path for problem in problems}
+        found = schema_problems(resolved.tree, schema, document.value_at)
+        problems += [one for one in found if one.found != NOTHING and not covered(one.path, bad)]
+    return limited(document, problems)
 
 
 def _problems(

@@ -432,6 +432,17 @@ def test_validate_of_nothing_says_so(run: Run, home: Home) -> None:
     assert run("config", "validate", str(home.root / "none.json")).exit_code == 1
 
 
+def test_a_base_is_validated_by_itself(run: Run, home: Home) -> None:
+    base = home.root / "config" / "bases" / "b.json"
+    base.parent.mkdir(parents=True)
+    base.write_text('{"risk_config": {"max_loss": 5}}')
+    assert "config/bases/b.json: a sound base" in run("config", "validate", str(base)).stdout
+    base.write_text('{"risk_config": {"max_loss": 0}}')
+    refused = run("config", "validate", str(base))
+    assert refused.exit_code == 1
+    assert "config/bases/b.json:1:30: risk_config.max_loss" in refused.stderr
+
+
 def test_list_shows_what_a_base_the_environment_and_the_legacy_file_say(
     run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

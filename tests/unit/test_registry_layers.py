@@ -10,7 +10,15 @@ import pytest
 
 from core.bot_config import BotConfig
 from core.process.config_change import Change, change_between
-from core.registry.config_manager import Explained, InvalidConfig, explain, load_daemon_file, load_file, load_folder
+from core.registry.config_manager import (
+    Explained,
+    InvalidConfig,
+    explain,
+    load_base,
+    load_daemon_file,
+    load_file,
+    load_folder,
+)
 from core.registry.config_manager import resolve_secrets as with_secrets
 from core.registry.sources import source_files
 from tests.registry_parts import complaints_of, config_with, make_home, put, put_base, put_env
@@ -138,6 +146,18 @@ def test_a_base_has_neither_base_nor_name(home: Home, key: str, why: str) -> Non
 def test_a_base_that_is_no_object_is_told(home: Home, text: str) -> None:
     put_base(home, "calm.json", text)
     assert any("config/bases/calm.json:1:1: " in one for one in said(home, CHILD))
+
+
+def test_a_base_can_be_looked_at_by_itself(home: Home) -> None:
+    load_base(put_base(home, "calm.json", {"risk_config": {"max_loss": 5}}), home, {})
+    wrong = {**BASE, "risk_config": {"max_los": 5}, "strategy_config": {"layers": 0, "spread_pct": "${NOT_SET}"}}
+    with pytest.raises(InvalidConfig) as caught:
+        load_base(put_base(home, "calm.json", wrong), home, {})
+    assert {one.path for one in caught.value.complaints} == {
+        "risk_config.max_los",
+        "strategy_config.layers",
+        "strategy_config.spread_pct",
+    }
 
 
 def test_a_changed_base_is_a_change_of_each_bot_that_extends_it(home: Home) -> None:
