@@ -36,11 +36,12 @@ print(time.process_time())
 """
 _WARM = """
 import json, os, sys, time
+from array import array
 from pathlib import Path
 import psutil
 from core.registry.config_manager import load_file
 from utils.home import Home
-home, times = Home(Path(sys.argv[1])), []
+home, wall, cpu = Home(Path(sys.argv[1])), array("q"), array("q")
 path = next(iter(sorted(home.active.glob("*.json"))))
 load_file(path, home, os.environ)
 memory = []
@@ -49,9 +50,10 @@ for number in range(int(sys.argv[2])):
         memory.append(psutil.Process().memory_info().rss)
     began, busy = time.perf_counter_ns(), time.process_time_ns()
     load_file(path, home, os.environ)
-    times.append((time.perf_counter_ns() - began, time.process_time_ns() - busy))
+    wall.append(time.perf_counter_ns() - began)
+    cpu.append(time.process_time_ns() - busy)
 memory.append(psutil.Process().memory_info().rss)
-print(json.dumps({"ns": [wall for wall, _ in times], "cpu_ns": [cpu for _, cpu in times], "rss": memory}))
+print(json.dumps({"ns": list(wall), "cpu_ns": list(cpu), "rss": memory}))
 """
 
 

@@ -88,7 +88,8 @@ def validator_of(name: str) -> Validator:
     import jsonschema
 
     extend: Any = jsonschema.validators.extend
-    strict = extend(jsonschema.Draft202012Validator, {"pattern": _whole_text_matches, "uniqueItems": _all_differ})
+    ours = {"pattern": _whole_text_matches, "uniqueItems": _all_differ, "properties": _each_property}
+    strict = extend(jsonschema.Draft202012Validator, ours)
     compiled: Validator = strict(_without_notes(load_schema(name)))
     return compiled
 
@@ -104,6 +105,20 @@ def _without_notes(node: Any) -> Any:
     if "properties" in kept:  # their names may be those of notes
         inner["properties"] = {name: _without_notes(member) for name, member in kept["properties"].items()}
     return {**kept, **inner}
+
+
+def _each_property(validator: Any, properties: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    """What the library does, without making a validator for every value: a composed schema refers to nothing."""
+    for name in instance if isinstance(instance, dict) else ():
+        for keyword, wanted in properties.get(name, {}).items():
+            check = validator.VALIDATORS.get(keyword)
+            for error in (check(validator, wanted, instance[name], properties[name]) if check else None) or ():
+                if not isinstance(error.validator, str):  # it is of this keyword, not of one inside it
+                    error.validator, error.validator_value = keyword, wanted
+                    error.instance, error.schema = instance[name], properties[name]
+                error.schema_path.extendleft((keyword, name))
+                error.path.appendleft(name)
+                yield error
 
 
 def _whole_text_matches(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:

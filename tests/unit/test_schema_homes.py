@@ -11,6 +11,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from api.paper_settings import PaperSettings
 from api.thalex_settings import ThalexSettings
@@ -97,6 +99,32 @@ def test_a_bundled_schema_says_what_its_parts_say(exchange: str, strategy: str) 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_object_takes_unknown_keys(name: str) -> None:
     assert all(node["additionalProperties"] is False for node in objects(dict(load_schema(name))))
+
+
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 10**9)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["paper", "x", ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["USDC", "a b"]), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_our_way_through_the_properties_finds_what_the_librarys_own_does(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from([name for name in NAMES if name not in ("bot", "job", "daemon_file")]))
+    schema = load_schema(name)
+    keys = st.sampled_from([*schema["properties"], "unknown"])
+    instance = data.draw(st.dictionaries(keys, ODD, max_size=6))
+    assert _found(validator_of(name), instance) == _found(jsonschema.Draft202012Validator(schema), instance)
+
+
+def _found(validator: Any, instance: Any) -> list[tuple[str, str, str]]:
+    errors = [one for one in validator.iter_errors(instance) if one.validator not in ("pattern", "uniqueItems")]
+    return sorted((str(list(one.absolute_path)), str(list(one.absolute_schema_path)), one.message) for one in errors)
 
 
 @pytest.mark.parametrize(("name", "path", "node"), ALL, ids=IDS)
