@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 PY := .venv/bin/python
 DEMO_HOME := $(CURDIR)/.demo
 
-.PHONY: help demo stop venv test simulate chaos witness lint format bench bench-supervisors clean prerequisites
+.PHONY: help demo stop venv test simulate chaos fuzz witness lint format bench bench-supervisors clean prerequisites
 
 help:
 	@echo "make demo    start four paper bots in a home of their own (.demo) and show them"
@@ -11,6 +11,7 @@ help:
 	@echo "make test    run all tests"
 	@echo "make simulate  a million steps of fleets in a simulated world (SEED=1, STEPS=1000000)"
 	@echo "make chaos   kill, stop, starve and cut a fleet 500 times and compare its books (SEED=7, FAULTS=500, REPORT=1)"
+	@echo "make fuzz    throw broken configs at the registry (EXAMPLES=5000 for each kind)"
 	@echo "make witness let foreign clients check the venue simulators"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure; figures go to benchmarks/results/"
@@ -63,6 +64,9 @@ simulate: .venv/.test
 
 chaos: .venv/.test
 	@$(PY) -m tests.chaos.run --seed $(or $(SEED),7) --faults $(or $(FAULTS),500) $(if $(REPORT),--report docs/chaos.md)
+
+fuzz: .venv/.test
+	@$(PY) -m tests.fuzz.run --examples $(or $(EXAMPLES),5000)
 
 witness: .venv/.test
 	@$(PY) tests/witness/run_witness.py all

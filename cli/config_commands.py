@@ -67,7 +67,8 @@ def validate(app: App, which: str | None, json_wanted: bool) -> int:
         bots = [{"name": bot["name"], "file": bot["source_path"]} for bot in verdict["bots"]]
         click.echo(json.dumps({"valid": bots, "invalid": verdict["invalid"]}))
     else:
-        _say_verdict(verdict, app.home)
+        path = _find(app, which).absolute() if which else app.home.active
+        _say_verdict(verdict, app.home, _said_name(path, app.home) if path.parent == app.home.bases else "")
     return REFUSED if verdict["invalid"] else DONE
 
 
@@ -76,7 +77,7 @@ def _verdict(app: App, which: str | None) -> dict[str, Any]:
         return app.services.validate(app.home, folder=app.home.active)
     path = _find(app, which).absolute()
     verdict = app.services.validate(app.home, file=path)
-    about = [entry for entry in verdict["invalid"] if (app.home.root / entry["file"]).absolute() == path]
+    about = [entry for entry in verdict["invalid"] if entry["file"] == _said_name(path, app.home)]
     return {**verdict, "invalid": about}  # not what an earlier run left damaged
 
 
@@ -86,7 +87,13 @@ def _find(app: App, which: str) -> Path:
     return find_config(which, app.home, os.environ)
 
 
-def _say_verdict(verdict: Mapping[str, Any], home: Home) -> None:
+def _said_name(path: Path, home: Home) -> str:
+    from core.registry.document import shown_path
+
+    return shown_path(path, home)
+
+
+def _say_verdict(verdict: Mapping[str, Any], home: Home, base: str) -> None:
     if verdict["daemon"] and home.daemon_file.exists():
         click.echo(f"daemon: valid ({_shown(str(home.daemon_file), home)})")
     for bot in verdict["bots"]:
@@ -94,7 +101,9 @@ def _say_verdict(verdict: Mapping[str, Any], home: Home) -> None:
     lines = complaints_of(verdict["invalid"])
     if lines:
         click.echo("\n".join(lines), err=True)
-    if not verdict["bots"] and not lines and not (verdict["daemon"] and home.daemon_file.exists()):
+    if base and not lines:
+        click.echo(f"{base}: a sound base; what it leaves out its configs say")
+    elif not verdict["bots"] and not lines and not (verdict["daemon"] and home.daemon_file.exists()):
         click.echo(f"no config in {home.active}; copy one there from {home.templates}")
 
 
@@ -113,14 +122,15 @@ def explain(app: App, which: str, json_wanted: bool) -> int:
     from core.registry.config_manager import explain as explained
 
     path = _find(app, which)
-    values = explained(path, app.home, os.environ)
+    values = explained(path, app.home, os.environ, which)
     if json_wanted:
-        click.echo(json.dumps([{"path": v.path, "value": v.value_text, "origin": v.origin} for v in values]))
+        keys = [{"path": v.path, "value": v.value_text, "origin": v.origin, "layer": v.layer} for v in values]
+        click.echo(json.dumps(keys))
         return DONE
     from cli.render import console, rows_view
 
     click.echo(_shown(str(path.absolute()), app.home))
-    rows = ((v.path, v.value_text, _short(v.origin)) for v in values)
+    rows = ((v.path, v.value_text, _short(v.origin) if v.layer == "file" else v.origin) for v in values)
     console().print(rows_view(("key", "value", "from"), rows, whole=("key", "from")))
     return DONE
 

@@ -81,6 +81,11 @@ class BotConfig:
         return self.legs[0].account if self.legs else ""
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """Return the words by which commands pick it together with others."""
+        return tuple(self.metadata.get("tags", ()))
+
+    @property
     def mode(self) -> str:
         """Return `paper` or `live`; the embedded venue is always paper, and a job is neither."""
         return "" if self.is_job else str(self.exchange_config.get("mode", "paper"))

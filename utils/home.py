@@ -35,6 +35,16 @@ class Home:
         return self.root / "config" / "archived"
 
     @property
+    def bases(self) -> Path:
+        """Return the folder of files that configs extend."""
+        return self.root / "config" / "bases"
+
+    @property
+    def legacy_file(self) -> Path:
+        """Return the one file that held all bots before each had its own; it may be missing."""
+        return self.root / "config" / "daemon_config.json"
+
+    @property
     def templates(self) -> Path:
         """Return the folder of templates: the home's own, else the shipped ones."""
         own = self.root / "config" / "templates"

@@ -25,6 +25,7 @@ from core.registry.config_manager import (
     InvalidConfig,
     InvalidFile,
     LoadResult,
+    load_base,
     load_daemon_file,
     load_file,
     load_folder,
@@ -96,7 +97,8 @@ def _load(home: Home, folder: Path, file: Path | None) -> LoadResult:
         return load_folder(folder, home, os.environ)
     if file.absolute() == home.daemon_file:
         return load_daemon_file(home, os.environ)
-    if file.absolute().parent == folder.absolute():  # its neighbours may be in its way
+    if folder.absolute() == file.absolute().parent or file.absolute() == home.legacy_file:
+        # its neighbours may be in its way
         result = load_folder(folder, home, os.environ)
         shown = shown_path(file, home)
         configs = tuple(config for config in result.configs if config.source_path == str(file.absolute()))
@@ -104,6 +106,9 @@ def _load(home: Home, folder: Path, file: Path | None) -> LoadResult:
         if configs or invalid:
             return LoadResult(configs, invalid, result.secret_names)  # the daemon file was not asked for
     try:
+        if file.absolute().parent == home.bases:
+            load_base(file, home, os.environ)
+            return LoadResult((), ())
         config = load_file(file, home, os.environ)
     except InvalidConfig as exc:
         return LoadResult((), (InvalidFile(shown_path(file, home), exc.complaints),))

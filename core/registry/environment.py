@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from dotenv.parser import parse_stream
 
 from core.registry.complaints import Complaint
 from core.registry.reading import TooOpen, read_regular
+from utils.env import SUPPLIES
 
 MAX_BYTES = 256 * 1024
 OTHERS = 0o077
@@ -75,6 +77,11 @@ class Environment(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Environment({len(self)} names)"
+
+    @functools.cached_property
+    def supplied_names(self) -> tuple[str, ...]:
+        """Return the names, not empty, that supply a key of a config by themselves."""
+        return tuple(sorted(name for name in self if name.startswith(SUPPLIES) and self.get(name)))
 
     @property
     def file_names(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from core.bot_config import BotConfig
 from core.registry.document import Document, shown_path
 from core.registry.environment import Environment
 from core.registry.json_text import read_json_text
+from core.registry.layers import Bases, layered
 from core.registry.loader import load_document
 from utils.home import Home
 
@@ -20,8 +21,8 @@ def document_at(path: Path, content: bytes, home: Home) -> Document:
 
 
 def whole(document: Document, environment: Environment, home: Home) -> Document:
-    """Return a document with all that counts for its config beside its own file: today there is nothing else."""
-    return document
+    """Return a document with all that counts for its config beside its own file: base, version, environment."""
+    return layered(document, environment, Bases(home))
 
 
 def tree_of(home: Home, environ: Mapping[str, str], path: Path, content: bytes) -> Any:

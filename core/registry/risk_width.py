@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.bot_config import BotConfig, widened_limits
-from core.registry.schema import BotSchema, Node
+from core.registry.schema import BotSchema
+from core.registry.schema_files import Node
 from core.registry.wording import shown
 
 SECTIONS = ("exchange_config", "strategy_config", "risk_config")

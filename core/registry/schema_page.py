@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
-from core.registry.schema import Node, expectation, known_exchanges, known_jobs, known_strategies, load_schema
+from core.registry.schema import expectation, known_exchanges, known_jobs, known_strategies, load_schema
+from core.registry.schema_files import Node
 
 
 def all_sections() -> Iterator[tuple[str, str, Node]]:

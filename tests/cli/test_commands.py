@@ -449,6 +449,34 @@ def test_validate_of_nothing_says_so(run: Run, home: Home) -> None:
     assert run("config", "validate", str(home.root / "none.json")).exit_code == 1
 
 
+def test_a_base_is_validated_by_itself(run: Run, home: Home) -> None:
+    base = home.root / "config" / "bases" / "b.json"
+    base.parent.mkdir(parents=True)
+    base.write_text('{"risk_config": {"max_loss": 5}}')
+    assert "config/bases/b.json: a sound base" in run("config", "validate", str(base)).stdout
+    base.write_text('{"risk_config": {"max_loss": 0}}')
+    refused = run("config", "validate", str(base))
+    assert refused.exit_code == 1
+    assert "config/bases/b.json:1:30: risk_config.max_loss" in refused.stderr
+
+
+def test_list_shows_what_a_base_the_environment_and_the_legacy_file_say(
+    run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = {"metadata": {"exchange": "backpack", "strategy": "market_maker"}, "strategy_config": {"symbol": "SOL-USDC"}}
+    (home.root / "config" / "bases").mkdir(parents=True)
+    (home.root / "config" / "bases" / "b.json").write_text(json.dumps(base))
+    child = {"metadata": {"name": "child", "extends": "b"}, "exchange_config": {}, "strategy_config": {}}
+    (home.active / "child.json").write_text(json.dumps(child))
+    entry = {"name": "old", "exchange": "paper", "strategy": "market_maker", "symbol": "ETH-USDC"}
+    home.legacy_file.write_text(json.dumps({"bots": [entry]}))
+    monkeypatch.setenv("MAKERD__EXCHANGE_CONFIG__MODE", "live")
+    rows = {one["name"]: one for one in json.loads(run("config", "list", "--json").stdout) if one["where"] == "active"}
+    found = [rows["child"][key] for key in ("exchange", "symbol", "mode")]
+    assert found == ["backpack", "SOL-USDC", "live"]  # so that a person is asked before it trades real money
+    assert (rows["old"]["symbol"], rows["old"]["file"]) == ("ETH-USDC", "config/daemon_config.json")
+
+
 def test_explain_shows_values_with_their_origin_and_no_secret(
     run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,7 +484,12 @@ def test_explain_shows_values_with_their_origin_and_no_secret(
     write_config(home, config(exchange_config={"api_key": "${THE_KEY}"}))
     shown = run("config", "explain", "sol-mm").stdout
     values = {one["path"]: one for one in json.loads(run("config", "explain", "sol-mm", "--json").stdout)}
-    assert values["strategy_config.layers"] == {"path": "strategy_config.layers", "value": "3", "origin": "default"}
+    assert values["strategy_config.layers"] == {
+        "path": "strategy_config.layers",
+        "value": "3",
+        "origin": "default",
+        "layer": "default",
+    }
     assert values["exchange_config.api_key"]["value"] == "***"
     assert "line 4" in shown
     assert "s3cr3t" not in shown

@@ -203,7 +203,7 @@ REFUSED = [
     ({"exchange_config": {"latency_ms": 33}}, "exchange_config.latency_ms"),
     ({"strategy_config": {"symbol": "ETH-USDC"}, "exchange_config": {"account": "b"}}, "strategy_config.symbol"),
     ({"daemon_config": {"nice": 5}}, "daemon_config.nice"),
-    ({"risk_config": {"max_position": 0.0001}}, "less than one lot"),
+    ({"risk_config": {"max_position": 0.0001, "max_order_size": 0.0001}}, "less than one lot"),
 ]
 
 

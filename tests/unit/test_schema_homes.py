@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from api.paper_settings import PaperSettings
+from api.thalex_settings import ThalexSettings
+from cli.direct_config import _FLAGS, _SIZES
+from cli.direct_config import SECTIONS as DIRECT_SECTIONS
 from core.bot_config import DaemonConfig
 from core.fleet_config import FleetConfig
 from core.jobs.base import job_function
 from core.market.instrument import Instrument
 from core.market.risk import RiskLimits
 from core.registry.config_manager import load_file
+from core.registry.old_names import RENAMED_IN_1
 from core.registry.schema import (
     SCHEMAS,
+    BotSchema,
+    bundled_schema,
     known_exchanges,
     known_jobs,
     known_strategies,
@@ -33,7 +42,8 @@ from utils.home import CHECKOUT, Home
 from utils.input_validation import BOT_NAME, SYMBOL
 
 INSTRUMENT = Instrument("SOL-USDC", "SOLUSDC", "spot", "SOL", "USDC", Decimal("0.01"), Decimal("0.001"))
-NAMES = sorted(str(path.relative_to(SCHEMAS))[:-5] for path in SCHEMAS.rglob("*.json"))
+FILES = sorted(str(path.relative_to(SCHEMAS))[:-5] for path in SCHEMAS.rglob("*.json"))
+NAMES = [name for name in FILES if not name.startswith("shared/")]  # what those hold is referred to by the others
 TEMPLATES = sorted((CHECKOUT / "config" / "templates").glob("*.json"))
 
 
@@ -62,14 +72,59 @@ ALL = [(name, path, node) for name in NAMES for path, node in properties(dict(lo
 IDS = [f"{name}:{path}" for name, path, _ in ALL]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FILES)
 def test_a_schema_is_a_schema(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads((SCHEMAS / f"{name}.json").read_text()))
     jsonschema.Draft202012Validator.check_schema(load_schema(name))
+
+
+def test_every_shared_key_is_referred_to() -> None:
+    texts = {name: (SCHEMAS / f"{name}.json").read_text() for name in FILES}
+    shared = [(name, key) for name in FILES for key in json.loads(texts[name]).get("$defs", ())]
+    assert shared
+    assert [one for one in shared if not any(f"{one[0]}.json#/$defs/{one[1]}" in text for text in texts.values())] == []
+
+
+@pytest.mark.parametrize("exchange", known_exchanges())
+@pytest.mark.parametrize("strategy", known_strategies())
+def test_a_bundled_schema_says_what_its_parts_say(exchange: str, strategy: str) -> None:
+    bundled, parts = bundled_schema(exchange, strategy), BotSchema(exchange, strategy)
+    jsonschema.Draft202012Validator.check_schema(bundled)
+    assert "$ref" not in json.dumps(bundled)
+    assert {name: bundled["properties"][name] for name in parts.sections} == {
+        name: parts.section(name) or load_schema("bot")["properties"][name] for name in parts.sections
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_object_takes_unknown_keys(name: str) -> None:
     assert all(node["additionalProperties"] is False for node in objects(dict(load_schema(name))))
+
+
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 10**9)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["paper", "x", ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["USDC", "a b"]), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_our_way_through_the_properties_finds_what_the_librarys_own_does(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from([name for name in NAMES if name not in ("bot", "job", "daemon_file")]))
+    schema = load_schema(name)
+    keys = st.sampled_from([*schema["properties"], "unknown"])
+    instance = data.draw(st.dictionaries(keys, ODD, max_size=6))
+    assert _found(validator_of(name), instance) == _found(jsonschema.Draft202012Validator(schema), instance)
+
+
+def _found(validator: Any, instance: Any) -> list[tuple[str, str, str]]:
+    errors = [one for one in validator.iter_errors(instance) if one.validator not in ("pattern", "uniqueItems")]
+    return sorted((str(list(one.absolute_path)), str(list(one.absolute_schema_path)), one.message) for one in errors)
 
 
 @pytest.mark.parametrize(("name", "path", "node"), ALL, ids=IDS)
@@ -148,6 +203,29 @@ def test_the_loops_defaults_are_those_of_the_schema(name: str) -> None:
 
 def test_the_paper_exchanges_defaults_are_those_of_the_schema() -> None:
     assert PaperSettings.from_config(with_defaults(load_schema("exchanges/paper"), {})) == PaperSettings()
+
+
+def test_the_thalex_clients_defaults_are_those_of_the_schema() -> None:
+    assert ThalexSettings.from_config(with_defaults(load_schema("exchanges/thalex"), {})) == ThalexSettings()
+
+
+def test_the_flags_of_a_direct_run_are_keys_of_the_schemas() -> None:
+    strategy = load_schema("strategies/market_maker")["properties"]
+    assert set(_FLAGS.values()) <= set(strategy)
+    assert set(_SIZES) <= set(strategy)
+    assert ["kind", *DIRECT_SECTIONS] == list(load_schema("bot")["properties"])
+    assert "feed" in load_schema("exchanges/paper")["properties"]
+
+
+def test_the_names_of_older_versions_are_keys_no_more() -> None:
+    for section, names in RENAMED_IN_1.items():
+        schemas = [load_schema("daemon")] if section == "daemon_config" else _strategies()
+        assert not any(set(names) & set(schema["properties"]) for schema in schemas)
+        assert all(any(new in schema["properties"] for schema in schemas) for new in names.values())
+
+
+def _strategies() -> list[Mapping[str, Any]]:
+    return [load_schema(f"strategies/{name}") for name in known_strategies()]
 
 
 def test_the_limits_defaults_are_those_of_the_schema() -> None:
