@@ -76,7 +76,8 @@ def _linear_filter(inputs: Series, beta: float, before: float) -> Series:
         carried.append(before)
         before = end + whole * before
     outputs += np.outer(carried, powers[1:])
-    return outputs.ravel()[: len(inputs)]
+    filtered: Series = outputs.ravel()[: len(inputs)]
+    return filtered
 
 
 def log_likelihood(variances: Series, returns: Series) -> float:
