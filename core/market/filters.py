@@ -22,11 +22,14 @@ from core.market.filter import NEUTRAL, WAITING, Filter, Reading, Signal, sign_o
 class ComboFilter(BarFilter):
     """A vote of the others by weight: neutral ones abstain, a tie is neutral; the value is the winner's share."""
 
-    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, weights: Mapping[str, float] | None = None, settings: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
         weights = dict.fromkeys(_VOTERS, 1.0) if weights is None else weights
         if not weights or set(weights) - set(_VOTERS) or min(weights.values()) <= 0:
             raise ValueError(f"weights are positive and of {', '.join(_VOTERS)}; they were {dict(weights)}")
-        self._voters = [(make_filter(name), weight) for name, weight in weights.items()]
+        given = settings or {}
+        self._voters = [(make_filter(name, **given.get(name, {})), weight) for name, weight in weights.items()]
 
     def update(self, seen: Bar) -> None:
         """Take a finished bar."""
@@ -73,7 +76,7 @@ FILTERS: dict[str, type[Filter[Any]]] = {
     "ma": MaFilter,
     "combo": ComboFilter,
 }
-_VOTERS = tuple(name for name in FILTERS if name != "combo")
+_VOTERS = tuple(name for name, kind in FILTERS.items() if kind.sees == "bar" and name != "combo")
 
 
 def make_filter(name: str, **settings: Any) -> Filter[Any]:

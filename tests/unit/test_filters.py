@@ -5,18 +5,22 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.market import bar_filters
 from core.market.bars import Bar
 from core.market.filter import NEUTRAL, WAITING, Filter, Reading, Signal
 from core.market.filters import FILTERS, make_filter
 from core.market.signal_latch import LatchSettings, SignalLatch, blocked_sides, confirmed
 from tests.golden_parts import golden_bars
 
+SCHEMAS = Path(__file__).parents[2] / "config" / "schemas" / "strategies"
 SECOND = 10**9
 BUY, SELL = Reading(Signal.BUY), Reading(Signal.SELL)
 SETTINGS = LatchSettings()
@@ -91,6 +95,18 @@ def test_every_filter_is_one_by_its_form(name: str) -> None:
     )
 
 
+def offered(schema: dict[str, Any]) -> list[str] | None:
+    """Return what a strategy's schema offers as `trend_filter`, None when it has no such key."""
+    key = schema["properties"].get("trend_filter")
+    return None if key is None else key["enum"]
+
+
+@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+def test_schemas_offer_exactly_the_filters_there_are(path: Path) -> None:
+    names = offered(json.loads(path.read_text()))
+    assert names is None or names == ["off", *FILTERS]
+
+
 @pytest.mark.parametrize("name", list(FILTERS))
 def test_filter_stands_a_bar_that_is_none(name: str) -> None:
     struck, spared = make_filter(name), make_filter(name)
@@ -117,6 +133,22 @@ def test_filter_stands_a_bar_that_is_none(name: str) -> None:
 def test_names_and_settings_that_are_not_possible_are_refused(name: str, settings: Any, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         make_filter(name, **settings)
+
+
+def test_the_others_vote_by_their_own_settings() -> None:
+    eager = make_filter("combo", weights={"rsi": 1.0}, settings={"rsi": {"low": 55.0, "high": 60.0}})
+    assert after(eager, [100.0] * 30).reading == BUY
+
+
+def test_the_how_tos_example_is_a_filter() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "add-a-filter.md").read_text()
+    source = textwrap.dedent(page.partition("```python\n")[2].partition("```")[0])
+    names: dict[str, Any] = vars(bar_filters).copy()
+    exec(source, names)
+    made = names["GapFilter"]()
+    assert made.reading == WAITING
+    assert after(made, [100.0, 101.0]).reading == Reading(Signal.VOLATILE)
+    assert after(made, [101.0]).reading == NEUTRAL
 
 
 def test_votes_go_by_weight_and_a_tie_is_neutral() -> None:

@@ -49,8 +49,8 @@ def test_golden_fit_is_met() -> None:
     assert forecasts == pytest.approx(GOLDEN["reference"]["forecast_variance"], rel=1e-5)
 
 
-@given(st.floats(1e-3, 1), st.floats(0, 0.5), st.floats(0, 0.999), st.integers(1, 400))
-def test_blocks_give_what_the_recursion_gives(omega: float, alpha: float, beta: float, count: int) -> None:
+@given(st.floats(1e-3, 1), st.floats(0, 0.5), st.floats(0, 0.9999), st.integers(1, 400))
+def test_filter_gives_what_the_recursion_gives(omega: float, alpha: float, beta: float, count: int) -> None:
     params = GarchParams(omega, alpha, beta)
     returns = np.random.default_rng(count).standard_normal(count)
     variance = params.next_variance(2.0, 2.0**0.5)
