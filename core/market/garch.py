@@ -1,9 +1,8 @@
 """GARCH(1,1) with zero mean: h_t = omega + alpha e_{t-1}^2 + beta h_{t-1}, by maximum likelihood.
 
 The recursion is a first-order linear filter, worked out by doubling: plain array operations, so no library starts
-threads for it. Returns are scaled to variance 1 before the fit:
-unscaled returns of a second (1e-10) leave an optimiser where it began, without an error. A fit of 2,000 returns takes
-some 20 ms, so it is not done at each decision; `next_variance` carries the variance on from return to return.
+threads for it. Returns are scaled to variance 1 before the fit: unscaled returns of a second (1e-10) leave an optimiser
+where it began, without an error. core/market/garch_live.py is for returns that are still arriving.
 """
 
 from __future__ import annotations

@@ -101,6 +101,7 @@ class IntensitySettings:
 
     window_s: float = 1800.0
     most_bursts: int = 20_000
+    sides: int = 1  # 2 when bursts of both sides are pooled: the estimate is of one
     floor: float = 0.0  # depths below it are left out
     grid: tuple[float, ...] = ()  # of the regression; empty: ten steps to the depth that a twentieth of bursts reach
     min_bursts: int = _LEAST_BURSTS
@@ -167,7 +168,7 @@ class IntensityEstimator:
         if n < max(1, settings.min_bursts) or self._began_ns is None:
             return None, f"{n} bursts, fewer than {settings.min_bursts}"
         began_ns = max(self._began_ns, now_ns - round(settings.window_s * 1e9))
-        watched_s = (now_ns - began_ns) / 1e9
+        watched_s = settings.sides * (now_ns - began_ns) / 1e9
         depths = [depth for _, depth in self._bursts]
         if min(depths) == max(depths):
             return None, "all bursts went to the same depth"

@@ -10,8 +10,10 @@ from collections import deque
 from dataclasses import dataclass
 from math import fsum, isfinite, log, sqrt
 
+from core.market.garch_live import LiveGarch
+
 _GAP_STEPS = 3
-METHODS = ("returns", "ewma")
+METHODS = ("returns", "ewma", "garch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class SigmaSettings:
     window: int = 200  # returns
     min_samples: int = 20
     halflife_s: float = 60.0
+    garch_window: int = 2000  # returns
+    garch_refit_s: float = 300.0
     floor: float = 1e-6
     cap: float = 1e-2
 
@@ -32,6 +36,8 @@ class SigmaSettings:
             raise ValueError(f"method was {self.method!r}; it is one of {', '.join(METHODS)}")
         if not (self.step_s > 0 and self.halflife_s > 0 and 0 < self.floor <= self.cap):
             raise ValueError("step, halflife and floor must be positive and the floor not above the cap")
+        if not (self.garch_window >= 500 and self.garch_refit_s > 0):
+            raise ValueError("garch needs 500 returns and an interval")
         if not 2 <= self.min_samples <= self.window:
             raise ValueError("min_samples lies between 2 and the window")
 
@@ -42,6 +48,11 @@ class SigmaSampler:
     def __init__(self, settings: SigmaSettings) -> None:
         self.settings = settings
         self.returns: deque[float] = deque(maxlen=settings.window)
+        self._garch: LiveGarch | None = None
+        if settings.method == "garch":
+            refit_every = max(1, round(settings.garch_refit_s / settings.step_s))
+            self._garch = LiveGarch(settings.garch_window, refit_every)
+        self.source = settings.method  # what the value is from: garch may fall back to `rolling`
         self._step_ns = round(settings.step_s * 1e9)
         self._at_ns: int | None = None
         self._log_mid = 0.0
@@ -68,6 +79,8 @@ class SigmaSampler:
 
     def _take(self, value: float) -> None:
         self.returns.append(value)
+        if self._garch is not None:
+            self._garch.update(value)
         squared = value * value
         before = self._variance
         self._variance = squared if before is None else self._decay * before + (1 - self._decay) * squared
@@ -76,13 +89,21 @@ class SigmaSampler:
     @property
     def value(self) -> float | None:
         """Return sigma, relative and per square root of a second; None before `min_samples` returns."""
-        if len(self.returns) < self.settings.min_samples or self._variance is None:
+        if len(self.returns) < self.settings.min_samples:
             return None
         if self._sigma is None:
-            variance = self._variance if self.settings.method == "ewma" else self._sample_variance()
-            per_second = sqrt(variance / self.settings.step_s)
+            per_second = self._of_a_step() / sqrt(self.settings.step_s)
             self._sigma = max(self.settings.floor, min(self.settings.cap, per_second))
         return self._sigma
+
+    def _of_a_step(self) -> float:
+        """Return the volatility of a step by the method that was chosen."""
+        if self._garch is not None:
+            found = self._garch.sigma(self.settings.floor * sqrt(self.settings.step_s))
+            if found is not None:
+                self.source = found.source
+                return found.sigma
+        return sqrt(self._variance or 0.0) if self.settings.method == "ewma" else sqrt(self._sample_variance())
 
     def _sample_variance(self) -> float:
         """Return the population variance of the returns in the window."""

@@ -15,6 +15,8 @@ from core.market.garch import (
     garch_sigma,
     log_likelihood,
 )
+from core.market.garch_live import LiveGarch
+from core.market.sigma_sampler import SigmaSampler, SigmaSettings
 from core.market.simplex import minimise
 from tests.golden_parts import golden, golden_rows
 
@@ -134,3 +136,58 @@ def test_minimum_of_a_bowl_is_found_and_running_out_of_steps_is_said() -> None:
 def test_minimum_steps_around_what_is_no_number() -> None:
     found = minimise(lambda point: float("nan") if point[0] < 0 else float((point[0] - 0.5) ** 2), np.array([0.1]))
     assert found.at[0] == pytest.approx(0.5, abs=1e-4)
+
+
+# while returns arrive
+
+
+def live(returns: np.ndarray, **settings: int) -> LiveGarch:
+    made = LiveGarch(**settings)
+    for value in returns.tolist():
+        made.update(value)
+    return made
+
+
+def test_live_variance_is_that_of_the_last_fit_carried_on() -> None:
+    made = live(RETURNS[:1100], window=1000, refit_every=1000)
+    fit = garch_sigma(RETURNS[1:1001], 0.0)  # the first look was at one return, the fit a thousand later
+    assert fit.params is not None
+    expected = fit.following or 0.0
+    for value in RETURNS[1001:1100].tolist():
+        expected = fit.params.next_variance(expected, value)
+    found = made.sigma(1e-9)
+    assert found is not None
+    assert (found.source, found.sigma) == ("garch", pytest.approx(expected**0.5, rel=1e-9))
+
+
+def test_live_volatility_without_a_fit_is_the_rolling_one_and_says_why() -> None:
+    found = live(RETURNS[:200]).sigma(1e-9, steps=4)
+    assert found is not None
+    assert (found.source, found.sigma) == ("rolling", pytest.approx(2 * float(np.std(RETURNS[:200]))))
+    assert "fewer than 500" in found.reason
+    assert live(RETURNS[:1]).sigma(1e-9) is None
+
+
+def test_live_volatility_has_its_floor_and_leaves_out_what_is_no_number() -> None:
+    made = live(np.array([0.0, np.nan, 0.0, np.inf, 0.0]))
+    found = made.sigma(1e-6)
+    assert found is not None
+    assert (found.source, found.sigma) == ("floor", 1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{"window": 10}, {"refit_every": 0}, {"fallback_window": 0}])
+def test_windows_that_hold_nothing_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError):
+        LiveGarch(**wrong)
+
+
+def test_sigma_from_the_mid_by_garch_is_per_second_and_says_its_source() -> None:
+    sampler = SigmaSampler(SigmaSettings(method="garch", step_s=4.0, garch_refit_s=2000.0, floor=1e-9))
+    returns = RETURNS[:1400] * 1e-4
+    for number, log_mid in enumerate(np.concatenate(([0.0], np.cumsum(returns))).tolist()):
+        sampler.update(number * 4 * 10**9, 100.0 * float(np.exp(log_mid)))
+    value = sampler.value
+    expected = live(returns, refit_every=500).sigma(1e-9)
+    assert expected is not None
+    assert (sampler.source, expected.source) == ("garch", "garch")
+    assert value == pytest.approx(expected.sigma / 2, rel=1e-3)

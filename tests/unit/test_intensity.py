@@ -86,6 +86,16 @@ def test_a_floor_leaves_out_the_near_depths_and_finds_the_same_decay() -> None:
     assert found.kappa == pytest.approx(0.8, rel=0.1)
 
 
+def test_pooled_sides_give_the_intensity_of_one() -> None:
+    bursts = arrivals(2.0, 0.8, 1000.0, 1)
+    one, pooled = fed(bursts, window_s=1000.0), fed(bursts, window_s=1000.0, sides=2)
+    alone, of_both = one.estimate(1000 * SECOND), pooled.estimate(1000 * SECOND)
+    assert alone is not None
+    assert of_both is not None
+    assert of_both.intensity == pytest.approx(alone.intensity / 2)
+    assert of_both.kappa == pytest.approx(alone.kappa)
+
+
 @pytest.mark.parametrize(
     ("bursts", "reason"),
     [
