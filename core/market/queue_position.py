@@ -83,5 +83,5 @@ class QueuePosition:
             return QueuePosition(min(self.front, now))
         back = max(before - self.front, 0.0)
         share = model.behind(self.front, back)
-        front = self.front - (1 - share) * left + min(back - share * left, 0.0)
-        return QueuePosition(max(0.0, min(front, now)))
+        # What cannot have left behind us left before us, too: the level's new size is the most that can stand there.
+        return QueuePosition(max(0.0, min(self.front - (1 - share) * left, now)))

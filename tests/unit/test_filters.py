@@ -73,6 +73,11 @@ def test_filter_says_what_it_sees(name: str, closes: list[float], reading: Readi
     assert after(make_filter(name), closes).reading == reading
 
 
+@pytest.mark.parametrize(("close", "reading"), [(98.0, BUY), (102.0, SELL)])
+def test_a_close_exactly_at_a_band_is_a_signal(close: float, reading: Reading) -> None:
+    assert after(make_filter("bollinger", period=2, std=1.0), [100.0, close]).reading == reading
+
+
 @pytest.mark.parametrize("name", list(FILTERS))
 def test_filter_waits_until_it_is_ready_and_then_speaks(name: str) -> None:
     made = make_filter(name)

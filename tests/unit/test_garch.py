@@ -101,9 +101,10 @@ NOISE = np.random.default_rng(5)
         (np.where(np.arange(1000) == 500, 0.01, 0.0), "1 distinct"),
         (NOISE.choice([-1e-5, 0.0, 1e-5], 1000), "2 distinct"),
         (np.full(1000, np.nan), "0 returns"),
-        (np.cumsum(np.ones(1000)) ** 3, "alpha"),
+        (np.cumsum(np.ones(1000)) ** 3, "alpha + beta is"),
+        (np.random.default_rng(0).standard_normal(1500), "alpha is"),
     ],
-    ids=["short", "zeros", "constant", "spike", "bounce", "nan", "runaway"],
+    ids=["short", "zeros", "constant", "spike", "bounce", "nan", "runaway", "noise"],
 )
 def test_returns_that_no_fit_can_be_trusted_on_fall_back(returns: np.ndarray, reason: str) -> None:
     sigma = garch_sigma(returns, 1e-7)
@@ -131,6 +132,13 @@ def test_minimum_of_a_bowl_is_found_and_running_out_of_steps_is_said() -> None:
     assert found.converged
     assert found.at == pytest.approx([1.0, -2.0, 3.0], abs=1e-4)
     assert not minimise(bowl, np.zeros(3), most_steps=3).converged
+
+
+def test_a_plateau_is_no_minimum_before_the_search_is_narrow() -> None:
+    looks: list[np.ndarray] = []
+    found = minimise(lambda point: float(bool(looks.append(point))), np.zeros(2), tolerance=1e-6)
+    assert found.converged
+    assert np.max(np.abs(looks[-1] - found.at)) < 1e-5
 
 
 def test_minimum_steps_around_what_is_no_number() -> None:

@@ -148,6 +148,7 @@ def test_prints_of_one_side_and_interval_are_one_burst_at_their_furthest() -> No
     meter = BurstMeter(0.1)
     assert meter.update(0, 100.5, 100.0, Side.BUY) is None
     assert meter.update(SECOND // 20, 102.0, 100.0, Side.BUY) is None
+    assert meter.update(SECOND // 20, 101.0, 100.0, Side.BUY) is None
     assert meter.update(SECOND // 20, 99.0, 100.0, Side.SELL) is None
     assert meter.update(SECOND // 5, 100.1, 100.0, Side.BUY) == (Side.BUY, 2.0)
     assert meter.update(SECOND // 5, 100.4, 100.0, Side.SELL) == (Side.SELL, 1.0)

@@ -55,6 +55,18 @@ def test_front_never_rises_or_goes_below_nought_and_risk_averse_is_the_last_to_m
         assert worst.front >= position.front - 1e-9
 
 
+@given(st.floats(0, 40), st.integers(0, 40), st.integers(0, 40), st.integers(0, 20), models)
+def test_position_is_that_of_the_whole_formula(
+    front: float, before: int, now: int, traded: int, model: QueueModel
+) -> None:
+    left, back = before - now - traded, max(before - front, 0.0)
+    share = model.behind(front, back)
+    whole = front - (1 - share) * left + min(back - share * left, 0.0) if left >= 0 else front
+    found = QueuePosition(front, traded).after_level(before, now, model)
+    assert found.front == pytest.approx(max(0.0, min(whole, now)), abs=1e-9)
+    assert found.traded == 0
+
+
 @given(st.floats(0, 50), st.floats(0, 50), models)
 def test_share_behind_us_is_a_share(front: float, back: float, model: QueueModel) -> None:
     assert 0 <= model.behind(front, back) <= 1
