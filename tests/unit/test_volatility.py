@@ -36,7 +36,11 @@ bar_lists = st.lists(
 
 
 def made_bars(rows: list[tuple[float, float, float, float]]) -> list[Bar]:
-    return [Bar(opened, opened + up, opened - down, opened - down + at * (up + down)) for opened, up, down, at in rows]
+    bars = []
+    for opened, up, down, at in rows:
+        low, high = opened - down, opened + up
+        bars.append(Bar(opened, high, low, max(low, min(high, low + at * (high - low)))))
+    return bars
 
 
 @pytest.mark.parametrize("column", list(MAKERS))
