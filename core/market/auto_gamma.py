@@ -1,7 +1,8 @@
 """`gamma: auto`: the risk aversion that lets a full inventory move the quotes by a given share of the half-spread.
 
-Solved anew at an interval from what volatility, horizon and kappa are then; bounded, and blended with the last
-one, so that quotes do not jump. Units as in core/market/avellaneda.py.
+Solved anew at an interval from what volatility, horizon and kappa are then; bounded, and blended with the last one, so
+that quotes do not jump. The blend never lags far behind: after a first look at a market that happened to stand still,
+gamma would be too large for many minutes. Units as in core/market/avellaneda.py.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class AutoGammaSettings:
     lowest: float = 1e-6
     highest: float = 1e6
     weight: float = 0.3  # of the newest
-    most_factor: float = 2.0  # from one to the next
+    most_factor: float = 2.0  # from what was just solved
 
 
 class AutoGamma:
@@ -41,5 +42,7 @@ class AutoGamma:
             return self.gamma
         self.solved_ns = now_ns
         solved = max(self.settings.lowest * kappa, min(self.settings.highest * kappa, solved))
-        self.gamma = blended(self.gamma, solved, self.settings.weight, self.settings.most_factor)
+        factor = self.settings.most_factor
+        smooth = blended(self.gamma, solved, self.settings.weight, factor)
+        self.gamma = max(solved / factor, min(solved * factor, smooth))
         return self.gamma

@@ -147,12 +147,25 @@ def test_auto_gamma_is_solved_at_its_interval_only() -> None:
     assert auto.update(60 * SECOND, 1.5, 9.0, 1.0) != first
 
 
-def test_auto_gamma_moves_by_a_bounded_share_at_a_time() -> None:
-    auto = AutoGamma(AutoGammaSettings(weight=0.3, most_factor=2.0))
+def test_auto_gamma_moves_by_a_share_at_a_time() -> None:
+    auto = AutoGamma(AutoGammaSettings(weight=0.3))
     first = auto.update(0, 1.5, 2.0, 1.0)
-    second = auto.update(60 * SECOND, 1.5, 200.0, 1.0)
+    second = auto.update(60 * SECOND, 1.5, 2.2, 1.0)
+    solved = solve_gamma(1.0, 1.5, 2.2**2)
     assert first is not None
-    assert second == pytest.approx(first * (0.7 + 0.3 / 2))
+    assert solved is not None
+    assert second == pytest.approx(0.7 * first + 0.3 * solved)
+
+
+@given(st.lists(st.floats(0.01, 100.0), min_size=1, max_size=8))
+def test_auto_gamma_never_lags_far_behind_the_market(sigmas: list[float]) -> None:
+    auto = AutoGamma(AutoGammaSettings(most_factor=2.0))
+    for number, sigma in enumerate(sigmas):
+        gamma, solved = auto.update(number * 60 * SECOND, 1.5, sigma, 1.0), solve_gamma(1.0, 1.5, sigma**2)
+        assert gamma is not None
+        assert solved is not None
+        assert solved / 2.0001 <= gamma <= solved * 2.0001
+        assert 0.25 <= full_inventory_shift(gamma, 1.5, sigma**2) <= 2
 
 
 def test_auto_gamma_keeps_the_last_one_while_nothing_moves() -> None:
