@@ -3,7 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 PY := .venv/bin/python
 DEMO_HOME := $(CURDIR)/.demo
 
-.PHONY: help demo stop venv test simulate chaos fuzz witness lint format bench bench-supervisors clean prerequisites
+.PHONY: help demo stop venv test simulate chaos fuzz witness lint format bench bench-supervisors paper-tables clean \
+	prerequisites
 
 help:
 	@echo "make demo    start four paper bots in a home of their own (.demo) and show them"
@@ -16,6 +17,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure; figures go to benchmarks/results/"
 	@echo "make bench-supervisors  measure side by side with other process managers, about 45 minutes"
+	@echo "make paper-tables  simulate the tables of Avellaneda and Stoikov and show ours beside theirs"
 	@echo "make venv    only make the environment (.venv)"
 
 prerequisites:
@@ -85,6 +87,9 @@ bench: .venv/.run-time
 
 bench-supervisors: .venv/.run-time
 	@$(PY) benchmarks/supervisors/run.py
+
+paper-tables: .venv/.run-time
+	@$(PY) benchmarks/paper_tables.py --page
 
 clean: 
 	@rm -rf .demo reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
