@@ -26,6 +26,8 @@ class VenuePosition:
     leg: str
     size_lots: int  # signed, long > 0
     entry_price: Decimal | None = None
+    unrealised: Decimal | None = None  # quote, as the venue reckons it
+    liquidation_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, TradePrint
+from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, PerpFacts, TradePrint
 from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderEvent, OrderState, Side
 from core.market.reports import VenueReport
 from core.trading.cycle_timer import FREED, MOVE, OWN
@@ -45,6 +45,8 @@ class Intake:
         """Take one item in; of a report, return when it was asked for (None for one that came too late)."""
         if isinstance(item, BookUpdate):
             self._on_book(leg, item, now_ns)
+        elif isinstance(item, PerpFacts):
+            leg.take_facts(item, now_ns, self._bot.clock.utc_ns())
         elif isinstance(item, TradePrint):
             self._bot.events.append(item)
         elif isinstance(item, FillEvent):
