@@ -7,11 +7,25 @@ held, and again when its sign turns; what is added to it does not set the clock 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
+from typing import Any
+
+from utils.errors import ConfigError
 
 _PERCENT = Decimal(100)
+_SECOND_NS = 1_000_000_000
+BARRIER_KEYS = (
+    "stop_loss",
+    "take_profit",
+    "stop_loss_pct",
+    "take_profit_pct",
+    "trailing_start_pct",
+    "trailing_delta_pct",
+    "time_limit_s",
+)
 
 
 class Barrier(str, Enum):
@@ -38,6 +52,26 @@ class BarrierLimits:
     trailing_start_pct: Decimal | None = None
     trailing_delta_pct: Decimal | None = None
     time_limit_ns: int | None = None
+
+
+def barrier_limits(config: Mapping[str, Any]) -> BarrierLimits:
+    """Return the barriers of a validated section; amounts may be given with their sign. Raises ConfigError."""
+    values = {key: Decimal(str(config[key])) for key in BARRIER_KEYS if config.get(key) is not None}
+    for key in ("stop_loss", "take_profit"):
+        if key in values and not values[key]:
+            raise ConfigError(f"{key} must not be 0: null is off")
+    if ("trailing_start_pct" in values) != ("trailing_delta_pct" in values):
+        raise ConfigError("trailing_start_pct and trailing_delta_pct need each other")
+    limit_s = values.get("time_limit_s")
+    return BarrierLimits(
+        stop_loss_quote=abs(values["stop_loss"]) if "stop_loss" in values else None,
+        take_profit_quote=abs(values["take_profit"]) if "take_profit" in values else None,
+        stop_loss_pct=values.get("stop_loss_pct"),
+        take_profit_pct=values.get("take_profit_pct"),
+        trailing_start_pct=values.get("trailing_start_pct"),
+        trailing_delta_pct=values.get("trailing_delta_pct"),
+        time_limit_ns=None if limit_s is None else int(limit_s * _SECOND_NS),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 from core.market.book import OrderBook
 from core.market.commands import Quote
 from core.market.instrument import Instrument
-from core.market.ladder import Rung, build_side, geometric_rungs, linear_rungs, power_rungs, slot_names
+from core.market.ladder import Rung, build_side, geometric_rungs, keep_outside, linear_rungs, power_rungs, slot_names
 from core.market.order import Order, Side
 from utils.errors import ConfigError
 
@@ -147,6 +147,31 @@ class LayerPlan:
 def fair_ticks(params: LayerParams, book: OrderBook) -> float:
     """Return the price that quotes are laid around, before any skew."""
     return book.microprice_ticks() if params.price_source == "micro" else book.mid_ticks()
+
+
+def keep_apart(bids: Sequence[Quote], asks: Sequence[Quote], yielding: Side) -> list[Quote]:
+    """Return both sides, inside first, the yielding one moved behind the other: our quotes never meet each other."""
+    if not bids or not asks:
+        return [*bids, *asks]
+    moving, staying = (bids, asks) if yielding is Side.BUY else (asks, bids)
+    layers = [(place, quote.price_ticks, quote.size_lots) for place, quote in enumerate(moving)]
+    moved = keep_outside(yielding, layers, staying[0].price_ticks)
+    behind = [dataclasses.replace(moving[place], price_ticks=price) for place, price, _ in moved]
+    return [*behind, *asks] if yielding is Side.BUY else [*bids, *behind]
+
+
+def only_reducing(quotes: Sequence[Quote], held_lots: int, side: Side | None = None) -> list[Quote]:
+    """Return the quotes that only make a position smaller, inside first and cut to it; of one side, or of both."""
+    room = abs(held_lots)
+    kept: list[Quote] = []
+    for quote in quotes:
+        if side is not None and quote.side is not side:
+            kept.append(quote)
+        elif quote.side.sign * held_lots < 0 and room > 0:
+            lots = min(room, quote.size_lots)
+            room -= lots
+            kept.append(dataclasses.replace(quote, size_lots=lots, reduce_only=True))
+    return kept
 
 
 def far_enough(quotes: Sequence[Quote], least_pct: float, book: OrderBook, live: Sequence[Order]) -> list[Quote]:
