@@ -15,7 +15,7 @@ from core.market.book import OrderBook
 from core.market.commands import Command, Flatten, Quote, Quotes, Take
 from core.market.events import Event, FillEvent, OrderUpdate, PerpFacts, Timer, Watch
 from core.market.instrument import Instrument
-from core.market.order import Order, OrderEvent, OrderState, Side
+from core.market.order import Fill, Order, OrderEvent, OrderState, Side
 from core.market.position import Position
 from core.market.reports import VenuePosition
 from core.market.risk import RiskLimits, trim_quotes
@@ -58,11 +58,15 @@ class Script:
         return self
 
     def fills(self, side: Side, lots: int, price_ticks: int = 15_000, **changes: Any) -> Script:
-        """Let an order of ours fill; the position is after it already, as in the loop."""
-        made = fill(side, price_ticks, lots, **changes)
-        before = self.view.positions.get("main") or Position("main")
-        self.view.positions["main"] = before.after_fill(made, self.instrument)
-        assert self.hear(FillEvent("main", made)) == []
+        """Let an order of ours fill."""
+        return self.burst(fill(side, price_ticks, lots, **changes))
+
+    def burst(self, *made: Fill) -> Script:
+        """Let orders of ours fill; as in the loop, the position is that after all of them when the first is heard."""
+        for one in made:
+            before = self.view.positions.get("main") or Position("main")
+            self.view.positions["main"] = before.after_fill(one, self.instrument)
+        assert [self.hear(FillEvent("main", one)) for one in made] == [[]] * len(made)
         return self
 
     def rest(self, *orders: Order) -> Script:
@@ -265,7 +269,7 @@ def test_a_time_limit_counts_from_the_entry_and_anew_after_a_flip() -> None:
 def test_a_burst_that_turns_the_position_and_back_restarts_the_clock() -> None:
     script = Script(time_limit_s=60, position_threshold=9)
     script.fills(Side.BUY, 100)
-    script.wait(59).fills(Side.SELL, 150).fills(Side.BUY, 150)
+    script.wait(59).burst(fill(Side.SELL, 15_000, 150), fill(Side.BUY, 15_000, 150))
     assert script.wait(1).flattens() is None
 
 
