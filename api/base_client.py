@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, PerpFacts, TradePrint
+from core.market.funding import FundingPayment
 from core.market.reports import Balance, VenuePosition, VenueReport
 from utils.errors import VenueRefused
 
@@ -38,7 +39,9 @@ __all__ = [
     "VenueReport",
 ]
 
-InboxItem = BookUpdate | PerpFacts | TradePrint | OrderUpdate | FillEvent | LinkUp | LinkDown | VenueReport
+InboxItem = (
+    BookUpdate | PerpFacts | TradePrint | OrderUpdate | FillEvent | FundingPayment | LinkUp | LinkDown | VenueReport
+)
 MAX_TRADE_PRINTS = 10_000
 
 
@@ -104,7 +107,7 @@ class Inbox:
     """What the venue said, in order; any thread may put, one thread drains.
 
     Bound and policy: of books and facts only the newest per leg is kept, of trade prints the newest 10,000; order
-    updates, fills, links and reports are never dropped.
+    updates, fills, payments, links and reports are never dropped.
     """
 
     def __init__(self) -> None:
