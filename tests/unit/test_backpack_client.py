@@ -11,6 +11,7 @@ from api.backpack_client import BackpackClient
 from api.backpack_streams import is_market_data
 from api.base_client import ClientContext
 from api.ws_transport import WsOpened, WsOverflow
+from core.market.account_needs import MarginTerms
 from core.market.book import Level
 from core.market.client_ids import ClientOrderIds
 from core.market.events import LinkDown, LinkUp, TradePrint
@@ -135,6 +136,18 @@ def test_leverage_is_set_when_it_is_another(
 ) -> None:
     bench = Bench(monkeypatch, leverage=leverage).opened()
     assert [each.body["leverageLimit"] for each in bench.http.waited if each.built.method == "PATCH"] == sent
+
+
+@pytest.mark.parametrize(("symbol", "expected"), [("SOL-PERP", MarginTerms(Decimal(3), "cross")), ("SOL-USDC", None)])
+def test_the_leverage_of_the_account_is_read_anew_each_time(
+    bench: Bench, symbol: str, expected: MarginTerms | None
+) -> None:
+    bench.client = bench.make(symbol, {})
+    bench.opened()
+    assert bench.client.margin_terms() == expected
+    if expected is not None:
+        bench.canned.answers["/api/v1/account"] = (200, ACCOUNT | {"leverageLimit": "7"})
+        assert bench.client.margin_terms() == MarginTerms(Decimal(7), "cross")
 
 
 def test_text_ids_are_refused(bench: Bench) -> None:
