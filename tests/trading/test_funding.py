@@ -5,32 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.base_client import ClientContext
-from api.paper_client import PaperClient
-from core.bot_config import Leg
-from core.market.client_ids import ClientOrderIds
 from core.market.funding import FundingPayment, funding_amount, next_funding_ns
 from core.market.order import Side
 from core.market.position import Position
-from core.trading.clock import SimulatedClock, seconds
+from core.trading.clock import seconds
 from core.trading.ledger import Ledger
 from core.trading.ledger_figures import recorded_figures
-from core.trading.trading_loop import LegRuntime, LoopSettings, TradingLoop
-from strategies.perp_market_maker import PerpMarketMaker
 from tests.market_parts import fill, instrument
+from tests.trading.perp_bot import HOUR_NS, PerpBot
 from tests.trading.scripted_venue import PERP, ScriptedVenue
 from tests.trading.workbench import Bench
 
-HOUR_NS = seconds(3_600)
 PAYMENT = FundingPayment("f1", "main", Decimal("-0.25"), Decimal("0.0001"), Decimal(100), 10, 7)
-STRATEGY = {"symbol": "BTC-PERP", "spread_pct": 0.01, "order_size": 0.002, "interval_s": 1, "requote_bps": 0.2,
-            "price_tolerance_pct": 0.002, "leverage": 5}  # fmt: skip
 
 
 @pytest.mark.parametrize(("size", "rate", "expected"), [("2", "0.0001", "-0.02"), ("-2", "0.0001", "0.02"),
@@ -107,34 +98,6 @@ def test_the_equity_identity_holds_with_funding(steps: list[tuple[Side, int, int
 
 
 # The paper venue
-
-
-class PerpBot:
-    """A perp_market_maker on the paper venue, with a simulated clock that begins shortly before a payment."""
-
-    def __init__(self, folder: Path, **exchange: Any) -> None:
-        self.folder, self.clock = folder, SimulatedClock()
-        before_s = (next_funding_ns(self.clock.utc_ns(), 8 * HOUR_NS) - self.clock.utc_ns()) // 10**9 - 40
-        self.clock.advance(seconds(before_s))
-        exchange = {"synthetic_trades_per_s": 20, "touch_prob": 0.9, "seed": 7, "funding_rate_bps": 10} | exchange
-        context = ClientContext(
-            "paper", "BTC-PERP", "acc", "bot", str(folder), (str(folder),), self.clock.now_ns, self.clock.utc_ns
-        )
-        self.client = PaperClient(exchange, context)
-        self.begin()
-
-    def begin(self) -> None:
-        self.ledger = Ledger.open(self.folder / "ledger.db")
-        legs = [LegRuntime(Leg("main", "paper", "acc", "BTC-PERP"), self.client, ClientOrderIds("home", "bot", 1))]
-        strategy = PerpMarketMaker(PerpMarketMaker.params_from(STRATEGY))
-        settings = LoopSettings.from_config(STRATEGY, {"max_position": 0.02})
-        self.loop = TradingLoop(legs, strategy, settings, self.ledger, self.clock, 20.0)
-        self.loop.start()
-
-    def run(self, duration_s: float) -> None:
-        end_ns = self.clock.now_ns() + seconds(duration_s)
-        while self.clock.now_ns() < end_ns and self.loop.finished is None:
-            self.clock.wait(min(self.loop.step(), end_ns), ())
 
 
 def test_the_paper_venue_pays_and_the_bots_equity_is_the_venues(tmp_path: Path) -> None:
