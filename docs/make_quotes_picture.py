@@ -112,7 +112,7 @@ def picture(seen: Seen, title: str) -> str:
     for (side, _), line in sorted(seen.orders.items(), key=lambda item: (item[0][0].value, item[0][1])):
         parts += [_path(run, upper, COLOURS[side], 1.2) for run in _runs(line)]
     parts.append(_path(seen.mids, upper, "#111111", 1.0))
-    for at_s, price, side in dict.fromkeys(seen.fills):
+    for at_s, price, side in seen.fills:
         x, y = upper((at_s, price))
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS[side]}" stroke="#ffffff"/>')
     parts += [_path(seen.positions, lower, "#1f4fa3", 1.5), "</svg>\n"]

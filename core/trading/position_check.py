@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("makerd.risk")
 ADJUSTMENT = "adjustment"
-_DIFFERENCE_PCT = 5
+_DIFFERENCE = Decimal("0.05")
+_NOISE = Decimal("0.0005")  # of the entry value: the mark is not the mid
 
 
 def check_position(bot: BotState, leg: LegState, report: VenueReport, asked_ns: int, now_ns: int) -> bool:
@@ -50,7 +51,8 @@ def _compare_unrealised(leg: LegState, venue: VenuePosition) -> None:
     if venue.unrealised is None or mark is None or venue.size_lots != leg.position.size_lots:
         return
     ours = leg.position.unrealised_pnl(mark, leg.instrument)
-    differs = abs(venue.unrealised - ours) * 100 > _DIFFERENCE_PCT * max(abs(venue.unrealised), abs(ours))
+    most = max(_DIFFERENCE * max(abs(venue.unrealised), abs(ours)), _NOISE * leg.position.entry_value)
+    differs = abs(venue.unrealised - ours) > most
     if differs and not leg.unrealised_differs:
         told = fields(leg=leg.name, venue=str(venue.unrealised), ours=str(ours))
         _log.warning("unrealised_differs", extra=told)
