@@ -49,7 +49,7 @@ def test_a_payment_is_booked_once_from_stream_and_reports(tmp_path: Path, monkey
     bench.run(30)
     assert bench.ledger.funding("main") == [PAYMENT]
     assert bench.ledger.position("main").funding_paid == Decimal("-0.25")
-    assert bench.loop.snapshot()["stats"]["funding"] == "-0.25"
+    assert bench.loop.snapshot()["funding"] == "-0.25"
     assert bench.loop.snapshot()["stats"]["session_net"] is not None
     bench.die()
     bench.begin()
