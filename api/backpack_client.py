@@ -36,6 +36,7 @@ from api.http_transport import HttpTransport, Lane
 from api.rate_budget import RateBudget
 from api.venue_clock import VenueClock
 from api.ws_transport import WsTransport
+from core.market.account_needs import MarginTerms
 from core.market.client_ids import NumberIds
 from core.market.order import Order
 from utils.env import Secret
@@ -215,6 +216,14 @@ class BackpackClient(ExchangeClient):
             raise VenueRefused(f"candles: {exc}") from exc
         found = _read(candles_of, self._calls.wait(lambda: request), "the candles")
         return found[-limit:] if limit > 0 else []
+
+    def margin_terms(self) -> MarginTerms | None:
+        """Return the leverage limit of the account, None without a key and on spot. Raises VenueError."""
+        wire = self._wire
+        if wire is None or self.instrument.kind == "spot":
+            return None
+        account = _read(account_of, self._calls.wait(wire.account), "the account")
+        return MarginTerms(account.leverage, "cross")
 
     def set_leverage(self, leverage: Decimal) -> None:
         """Set the leverage limit of the whole account; the venue has none per market. Raises VenueError."""

@@ -222,6 +222,7 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
         "realised_pnl": recorded.get("realised_pnl", "0"),
         "unrealised_pnl": "0",
         "fees": recorded.get("fees", "0"),
+        "funding": recorded.get("funding", "0"),
         "fills": recorded.get("fills", 0),
         "quote_uptime_pct": 0.0,
         "gates": [],

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from core.market.account_needs import AccountNeeds
 from core.market.book import OrderBook
 from core.market.commands import Command
-from core.market.events import Event
+from core.market.events import Event, PerpFacts
 from core.market.instrument import Instrument
 from core.market.order import Order
 from core.market.position import Position
-from core.market.reports import Balance
+from core.market.reports import Balance, VenuePosition
 from utils.errors import ConfigError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -32,6 +33,11 @@ class View:
     positions: dict[str, Position] = field(default_factory=dict)
     open_orders: dict[str, Sequence[Order]] = field(default_factory=dict)
     balances: dict[str, Mapping[str, Balance]] = field(default_factory=dict)  # leg -> asset -> balance
+    # Of perpetuals and futures, as far as the venue tells; the funding's time is on the clock of `now_ns`.
+    position_limits: dict[str, int | None] = field(default_factory=dict)  # lots; the config's, None is no limit
+    facts: dict[str, PerpFacts] = field(default_factory=dict)
+    funding_due_ns: dict[str, int] = field(default_factory=dict)
+    venue_positions: dict[str, VenuePosition] = field(default_factory=dict)
 
 
 class Strategy(ABC):
@@ -52,6 +58,10 @@ class Strategy(ABC):
     def reconfigure(self, params: Any) -> None:
         """Go by other parameters from the next event on, with the state kept; what follows from them is made anew."""
         self.params = params
+
+    def account_needs(self) -> AccountNeeds | None:
+        """Return what a margin account must be set to before the first order, None when nothing is asked of it."""
+        return None
 
     def stats(self) -> dict[str, Any]:
         """Return figures of the strategy's own for the status."""

@@ -21,12 +21,13 @@ NO_SNAPSHOT: dict[str, Any] = {
     "realised_pnl": "0",
     "unrealised_pnl": "0",
     "fees": "0",
+    "funding": "0",
     "fills": 0,
     "quote_uptime_pct": 0.0,
     "gates": [],
     "config_digest": None,  # of the config that runs now
 }
-SHOWN_WHILE_DOWN = ("position", "realised_pnl", "unrealised_pnl", "fees", "fills", "quote_uptime_pct")
+SHOWN_WHILE_DOWN = ("position", "realised_pnl", "unrealised_pnl", "fees", "funding", "fills", "quote_uptime_pct")
 _CARRIED = ("held_down", "in_registry", "snapshot", "extra", "last_exit", "left_orders", "ended_by")
 NOTHING: Mapping[str, str] = {}
 LIVING = (State.STARTING, State.RUNNING, State.STOPPING)
@@ -59,7 +60,9 @@ class BotEntry:
         record, config = self.record, self.config
         living = record.state in LIVING and record.pid is not None
         shown = SHOWN_WHILE_DOWN if not record.dirty else (*SHOWN_WHILE_DOWN, "open_orders")
-        said = self.snapshot if living else {**NO_SNAPSHOT, **{k: self.snapshot[k] for k in shown}}
+        # The worker of an older daemon may not say everything.
+        told = {**NO_SNAPSHOT, **self.snapshot}
+        said = told if living else {**NO_SNAPSHOT, **{key: told[key] for key in shown}}
         health = self.health if living else None
         return {
             "name": config.name,

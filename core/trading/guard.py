@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("makerd.risk")
 LINK, LEDGER, BREAKER, PAUSED, DEAD_MAN = "link", "ledger", "breaker", "paused", "dead_man"
 WITHHELD = "withheld"  # something is wanted, and limits or balances allow none of it
+FLATTEN = "flatten"
+_BLIND = frozenset({LINK, "stale"})
 # Gates that a life may begin with because nothing is known yet: no line, no book, no price, no word of the switch.
 _FACTS = frozenset({LINK, DEAD_MAN, "stale", "max_loss", "max_profit", "max_drawdown"})
 _HOLD = "hold"  # nothing new is placed, but cancels that the strategy's wish needs still go out
@@ -31,6 +33,7 @@ class Guard:
         self._bot = bot
         self._next_latch_try_ns = 0
         self.operator_paused = False
+        self.flattening = ""  # why a position is being closed while the bot goes on
         self.gates: dict[str, Gate] = {}
         self.tripped: Gate | None = None  # stays, whatever the figures say later
         self.is_latched = False  # the tripped gate is on disk
@@ -44,6 +47,11 @@ class Guard:
     def blocks(self) -> bool:
         """Tell whether quotes must be off the venue."""
         return any(gate.action != _HOLD for gate in self.gates.values())
+
+    @property
+    def is_blind(self) -> bool:
+        """Tell whether the market or the position is not known well enough to judge anything by it."""
+        return not self.gates.keys().isdisjoint(_BLIND)
 
     @property
     def lacks_facts_only(self) -> bool:
@@ -82,6 +90,8 @@ class Guard:
         gates = []
         if self.operator_paused:
             gates.append(Gate(PAUSED, "pause", False, "paused by an operator"))
+        if self.flattening:
+            gates.append(Gate(FLATTEN, "pause", False, self.flattening))
         gates += [Gate(LINK, "pause", False, leg.name) for leg in self._bot.legs if not leg.link_is_good]
         if self._needs_dead_man and now_ns >= self.dead_man_until_ns:
             gates.append(Gate(DEAD_MAN, "pause", False, "the account's dead-man switch is not known to be armed"))

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from core.market.funding import FundingPayment
 from core.market.instrument import Instrument
 from core.market.order import Fill, Order
 from core.market.position import Position
@@ -46,12 +47,14 @@ class LedgerBatch:
 
     orders: dict[str, Order] = field(default_factory=dict)
     fills: list[tuple[Fill, Position]] = field(default_factory=list)
+    funding: list[FundingPayment] = field(default_factory=list)
+    positions: dict[str, Position] = field(default_factory=dict)  # of legs with funding: after all of the batch
     marks: dict[str, str] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     session: Session | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.orders or self.fills or self.marks or self.counters or self.session)
+        return bool(self.orders or self.fills or self.funding or self.marks or self.counters or self.session)
 
 
 class Ledger:
@@ -98,6 +101,8 @@ class Ledger:
         try:
             execute("BEGIN IMMEDIATE")
             new = sum(self._insert_fill(fill, position) for fill, position in batch.fills)
+            for payment in batch.funding:
+                self._insert_funding(payment, batch.positions[payment.leg])
             for order in batch.orders.values():
                 execute(rows.UPSERT_ORDER, rows.order_row(order, self._instrument(order.leg)))
             self._write_rest(batch)
@@ -115,9 +120,17 @@ class Ledger:
         cursor = self._connection.execute(rows.INSERT_FILL, rows.fill_row(fill, instrument))
         if not cursor.rowcount:
             return False
-        plain = json.dumps(position.to_plain(instrument.lot_size))
-        self._connection.execute("REPLACE INTO positions (leg, position) VALUES (?,?)", (fill.leg, plain))
+        self._put_position(position, instrument)
         return True
+
+    def _insert_funding(self, payment: FundingPayment, position: Position) -> None:
+        instrument = self._instrument(payment.leg)
+        if self._connection.execute(rows.INSERT_FUNDING, rows.funding_row(payment, instrument)).rowcount:
+            self._put_position(position, instrument)
+
+    def _put_position(self, position: Position, instrument: Instrument) -> None:
+        plain = json.dumps(position.to_plain(instrument.lot_size))
+        self._connection.execute("REPLACE INTO positions (leg, position) VALUES (?,?)", (position.leg, plain))
 
     def _write_rest(self, batch: LedgerBatch) -> None:
         execute = self._connection.execute
@@ -203,6 +216,15 @@ class Ledger:
         """Tell whether a fill is booked."""
         return bool(self._query("SELECT 1 FROM fills WHERE leg = ? AND trade_id = ?", (leg, trade_id)))
 
+    def has_funding(self, leg: str, payment_id: str) -> bool:
+        """Tell whether a funding payment is booked."""
+        return bool(self._query("SELECT 1 FROM funding WHERE leg = ? AND payment_id = ?", (leg, payment_id)))
+
+    def funding(self, leg: str) -> list[FundingPayment]:
+        """Return every booked funding payment of a leg, oldest first."""
+        found = self._query(f"SELECT {rows.FUNDING_COLUMNS} FROM funding WHERE leg = ? ORDER BY number", (leg,))
+        return [rows.funding_from(row, self._instrument(leg)) for row in found]
+
     def filled_lots(self, leg: str, client_order_id: str) -> int:
         """Return the sum of an order's booked fills in lots."""
         found = self._query("SELECT size FROM fills WHERE leg = ? AND client_order_id = ?", (leg, client_order_id))
@@ -224,10 +246,12 @@ class Ledger:
         return [rows.fill_from(row, self._instrument(leg)) for row in found]
 
     def replay(self, leg: str) -> Position:
-        """Return the position that the booked fills add up to; equal to `position` unless the file was edited."""
+        """Return what the booked fills and payments add up to; equal to `position` unless the file was edited."""
         position = Position(leg)
         for fill in self.fills(leg):
             position = position.after_fill(fill, self._instrument(leg))
+        for payment in self.funding(leg):
+            position = position.after_funding(payment.amount)
         return position
 
     def mark(self, leg: str) -> str | None:

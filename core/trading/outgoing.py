@@ -105,6 +105,8 @@ class Outgoing:
 
     def take(self, leg: LegState, take: Take, now_ns: int) -> bool:
         """Send an immediate order that the limits allow; return whether it was sent."""
+        if take.reduce_only:
+            return isinstance(self.close(leg, take, now_ns), Order)
         return self._place(leg, (_immediate(leg, take),), now_ns, True)
 
     def close(self, leg: LegState, take: Take, now_ns: int) -> Order | str:
@@ -213,4 +215,5 @@ class Outgoing:
 
 
 def _immediate(leg: LegState, take: Take) -> Quote:
-    return Quote(take.side, take.price_ticks, take.size_lots, 0, leg.name, False, take.reduce_only, slot=TAKE_SLOT)
+    reduce_only = take.reduce_only and leg.knows_reduce_only
+    return Quote(take.side, take.price_ticks, take.size_lots, 0, leg.name, False, reduce_only, slot=TAKE_SLOT)

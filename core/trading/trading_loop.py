@@ -12,6 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from core.market.events import BookUpdate, TradePrint
+from core.market.risk import position_limit
+from core.trading.account_setup import set_up_account
 from core.trading.bot_state import BotState
 from core.trading.clock import seconds
 from core.trading.closing import SpotRule
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
     from core.trading.clock import Clock
     from core.trading.ledger import Ledger
-    from strategies.base import Strategy
+    from strategies.base import Strategy, View
 
 __all__ = ["LegRuntime", "LiveChange", "LoopExit", "LoopSettings", "SpotRule", "TradingLoop"]
 
@@ -59,6 +61,17 @@ def _bot_state(legs: Sequence[LegRuntime], settings: LoopSettings, clock: Clock,
             settings.max_consecutive_rejects, settings.reject_window_ns, settings.breaker_cooldown_ns
         ),
     )
+
+
+def _show_perp(leg: LegState, view: View) -> None:
+    """Bring what there is of perpetuals only up to date in a view."""
+    view.position_limits[leg.name] = position_limit(leg.limits, leg.book, leg.instrument)[0]
+    if leg.facts is not None:
+        view.facts[leg.name] = leg.facts
+    if leg.funding_due_ns is not None:
+        view.funding_due_ns[leg.name] = leg.funding_due_ns
+    if leg.venue_position is not None:
+        view.venue_positions[leg.name] = leg.venue_position
 
 
 class TradingLoop:
@@ -114,6 +127,8 @@ class TradingLoop:
             return
         for leg in bot.legs:
             self._open(leg, swept)
+        for leg in bot.legs:
+            set_up_account(leg, self._strategy.account_needs())
         bot.session.load()
         now_ns = self._clock.now_ns()
         self._keeping.load(now_ns, new_run)
@@ -218,7 +233,7 @@ class TradingLoop:
             return "INIT"
         if not self.reconciled:
             return "SYNC"
-        if self._decider.closing is not None:
+        if self._decider.in_the_way is not None:
             return "CLOSING"
         if any(leg.book is None for leg in self._bot.legs) and not self._guard.operator_paused:
             return "WARMUP"
@@ -227,12 +242,11 @@ class TradingLoop:
     def snapshot(self) -> dict[str, Any]:
         """Return the trading part of the bot's status."""
         now_ns = self._clock.now_ns()
-        closing = self._decider.closing
         told = Told(
             phase=self.phase,
             gates=sorted(self._guard.gates),
             paused=self._guard.operator_paused,
-            closing=None if closing is None else closing.in_the_way,
+            closing=self._decider.in_the_way,
             uptime_pct=self._uptime.pct(now_ns),
             lag_ns=self._lag.worst_ns(),
             stats=self._strategy.stats(),
@@ -315,6 +329,8 @@ class TradingLoop:
             view.positions[leg.name] = leg.position
             if leg.book is not None:
                 view.books[leg.name] = leg.book
+            if leg.instrument.kind != "spot":
+                _show_perp(leg, view)
             if leg.has_changed():
                 changed = True
                 view.open_orders[leg.name] = leg.tracker.live()

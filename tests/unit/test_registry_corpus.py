@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.registry.config_manager import load_folder
+from core.registry.schema_files import known_strategies
 from tests.registry_parts import make_home, put_env
 from utils.home import Home
 
@@ -119,7 +120,7 @@ def laid_out(case: Case, home: Home) -> tuple[Home, dict[str, str]]:
 
 def full(line: str, places: dict[str, str]) -> str:
     """Return a complaint with the place that its mark stands for."""
-    where, _, rest = line.partition(" ")
+    where, _, rest = line.replace("{strategies}", ", ".join(known_strategies())).partition(" ")
     if where == "-":
         return f"config/active/x.json: {rest}"
     return f"{places[where[1:]] if where.startswith('§') else f'config/active/x.json:{where}'}: {rest}"

@@ -22,6 +22,7 @@ from core.bot_config import DaemonConfig
 from core.fleet_config import FleetConfig
 from core.jobs.base import job_function
 from core.market.instrument import Instrument
+from core.market.layers import LayerParams
 from core.market.risk import RiskLimits
 from core.registry.config_manager import load_file
 from core.registry.old_names import RENAMED_IN_1
@@ -239,6 +240,13 @@ def test_the_keys_of_the_loop_are_the_same_in_every_strategy() -> None:
     ]
     assert {node["x-owner"] for keys in shared for node in keys.values()} == {"loop"}
     assert all(keys == shared[0] for keys in shared)
+
+
+def test_the_keys_of_the_layers_are_the_same_in_every_strategy_that_has_them() -> None:
+    layers = {field.name for field in dataclasses.fields(LayerParams)} - {"price_source"}  # perpetuals have a mark, too
+    first, second = (load_schema(f"strategies/{name}")["properties"] for name in ("market_maker", "perp_market_maker"))
+    assert layers <= first.keys()
+    assert {key: first[key] for key in layers} == {key: second[key] for key in layers}
 
 
 _OTHER_VALUES = {"max_loss_action": "close", "max_drawdown_action": "cancel", "max_profit_action": "cancel"}
