@@ -17,6 +17,7 @@ from core.market.instrument import Instrument
 from core.market.order import Order
 from core.market.position import Position
 from core.market.reports import Balance
+from core.market.risk import RiskLimits
 from utils.errors import ConfigError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -32,6 +33,7 @@ class View:
     positions: dict[str, Position] = field(default_factory=dict)
     open_orders: dict[str, Sequence[Order]] = field(default_factory=dict)
     balances: dict[str, Mapping[str, Balance]] = field(default_factory=dict)  # leg -> asset -> balance
+    unbooked: dict[str, frozenset[str]] = field(default_factory=dict)  # leg -> slots whose order ended, fills to come
 
 
 class Strategy(ABC):
@@ -48,6 +50,21 @@ class Strategy(ABC):
     @abstractmethod
     def on_event(self, event: Event, view: View) -> list[Command]:
         """Return what to do now; called for each event, with Timer when a decision is due."""
+
+    @classmethod
+    def check(cls, params: Any, instruments: Mapping[str, Instrument], limits: Mapping[str, RiskLimits]) -> None:
+        """Refuse parameters that cannot work with these instruments and limits, by leg. Raises ConfigError."""
+
+    def saved(self) -> dict[str, Any] | None:
+        """Return what must outlive this life, as JSON can hold it; None when there is nothing.
+
+        Asked after each event but market data, and written before any order that follows from it is sent. The same
+        object means that nothing has changed.
+        """
+        return None
+
+    def restore(self, saved: Mapping[str, Any], view: View) -> None:
+        """Take up what an earlier life saved, before anything is heard; fills since then follow as events."""
 
     def reconfigure(self, params: Any) -> None:
         """Go by other parameters from the next event on, with the state kept; what follows from them is made anew."""

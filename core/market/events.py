@@ -48,6 +48,7 @@ class FillEvent:
 
     leg: str
     fill: Fill
+    slot: str = ""  # of the order that filled, as the strategy named it; empty where it is not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ class Intake:
         leg.balances.book_fill(fill, now_ns)
         bot.journal.note_fill(fill, leg.position, order)
         bot.timer.hurry(OWN)
-        bot.events.append(FillEvent(leg.name, fill))
+        bot.events.append(FillEvent(leg.name, fill, "" if order is None else order.slot))
         self._tell_fill(leg, fill)
 
     def id_of(self, leg: LegState, venue_order_id: str | None) -> str | None:

@@ -10,8 +10,11 @@ from core.market.instrument import Instrument
 from core.market.order import Fill, Order, OrderState, Side
 from utils.errors import LedgerError
 
-SCHEMA_VERSION = 2
-SCHEMA = """
+SCHEMA_VERSION = 3
+_MEMORY = """CREATE TABLE memory (
+    id INTEGER PRIMARY KEY CHECK (id = 1), kind TEXT NOT NULL, saved TEXT NOT NULL, heard INTEGER NOT NULL
+);"""
+SCHEMA = f"""
 CREATE TABLE orders (
     client_order_id TEXT PRIMARY KEY, leg TEXT NOT NULL, fence INTEGER NOT NULL, slot TEXT NOT NULL,
     side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, filled TEXT NOT NULL, state TEXT NOT NULL,
@@ -34,9 +37,11 @@ CREATE TABLE session (
     start_equity TEXT, peak_net TEXT NOT NULL
 );
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+{_MEMORY}
 """
 MIGRATIONS = {  # what makes the next version of a version
     1: "CREATE INDEX IF NOT EXISTS orders_venue ON orders (leg, venue_order_id) WHERE venue_order_id IS NOT NULL;",
+    2: _MEMORY,
 }
 ORDER_COLUMNS = (
     "client_order_id, leg, fence, slot, side, price, size, filled, state, closed, post_only, reduce_only, "
