@@ -51,7 +51,7 @@ class Strategy(ABC):
     def on_event(self, event: Event, view: View) -> list[Command]:
         """Return what to do now; called for each event, with Timer when a decision is due."""
 
-    @classmethod
+    @classmethod  # noqa: B027  # most strategies have nothing to refuse
     def check(cls, params: Any, instruments: Mapping[str, Instrument], limits: Mapping[str, RiskLimits]) -> None:
         """Refuse parameters that cannot work with these instruments and limits, by leg. Raises ConfigError."""
 
@@ -65,6 +65,7 @@ class Strategy(ABC):
 
     def restore(self, saved: Mapping[str, Any], view: View) -> None:
         """Take up what an earlier life saved, before anything is heard; fills since then follow as events."""
+        raise NotImplementedError(f"{type(self).__name__} saves what it does not take up")
 
     def reconfigure(self, params: Any) -> None:
         """Go by other parameters from the next event on, with the state kept; what follows from them is made anew."""

@@ -299,12 +299,12 @@ class TradingLoop:
     def _deliver(self, now_ns: int) -> None:
         """Let the strategy hear what happened, now that the ledger has it."""
         events = self._bot.events
-        if (
-            self._ending.has_begun
-        ):  # an answer could only be an order that the sweep, or the successor, does not know of
+        if self._ending.has_begun:
+            # An answer could only be an order that the sweep, or the successor, does not know of. Fills are kept for a
+            # handover that is taken back; else the next life hears them.
             fills = [event for event in events if isinstance(event, FillEvent)]
             events.clear()
-            events.extend(fills)  # for a handover that is taken back; else the next life hears them
+            events.extend(fills)
             return
         if not events:
             return

@@ -266,7 +266,7 @@ while True:
     position = position.after_fill(fill, SPOT)
     ledger.write(LedgerBatch(fills=[(fill, position)]))
     ledger.write(LedgerBatch(memory=Memory("Adder", str(number * 5), number)))
-    sys.stdout.write(f"{number}\n")
+    sys.stdout.write(f"{number}\\n")
     sys.stdout.flush()
 """
 
