@@ -78,10 +78,13 @@ class GridBook:
 
     # The market
 
-    def place(self, price_ticks: float, reference: Decimal | None = None) -> None:
+    def place(self, price_ticks: float) -> None:
         """Begin: arm the cells that the price has left behind, fund the others from `loose`, nearest first."""
         for cell in self.cells:
             cell.arm(price_ticks)
+        self._fund_behind(price_ticks)
+
+    def _fund_behind(self, price_ticks: float) -> None:
         behind = [cell for cell in self.cells if cell.state is CellState.EMPTY and cell.is_behind(price_ticks)]
         for cell in sorted(behind, key=lambda cell: abs(cell.open_ticks - price_ticks)):
             self._fund(cell)
@@ -102,6 +105,26 @@ class GridBook:
         for cell in self.cells:
             cell.arm(price_ticks)
             cell.turn(price_ticks, self.instrument)
+        if self.loose:
+            self._fund_behind(price_ticks)
+
+    def unfunded(self, price_ticks: float) -> int:
+        """Return how many cells behind a price hold nothing."""
+        return sum(cell.state is CellState.EMPTY and cell.is_behind(price_ticks) for cell in self.cells)
+
+    def bounds(self) -> tuple[int, int, int, int]:
+        """Return the two lowest and the two highest lines."""
+        first, last = self.cells[0], self.cells[-1]
+        low, above = sorted((first.open_ticks, first.close_ticks))
+        below, high = sorted((last.open_ticks, last.close_ticks))
+        return low, above, below, high
+
+    def empty_out(self) -> list[Parcel]:
+        """Give away all that is held, before the cells are made anew."""
+        gone, self.loose = self.loose, []
+        for cell in self.cells:
+            gone += cell.leave(cell.held)
+        return gone
 
     def wishes(self) -> list[Wish]:
         """Return what the cells want, nothing twice on a line: where two meet, the one that closes goes first."""
