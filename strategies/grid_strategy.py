@@ -309,11 +309,12 @@ class GridStrategy(Strategy):
         book.follow(mid)
         unbooked = view.unbooked.get(LEG, frozenset())  # filled or cancelled is not known yet
         wishes = [wish for wish in book.wishes() if wish[0].slot not in unbooked]
-        quotes = book.quotes(market, nearest(wishes, mid, params.max_active_orders, params.activation_pct), LEG)
+        live = {order.slot: order.price_ticks for order in view.open_orders.get(LEG, ())}
+        chosen = nearest(wishes, mid, params.max_active_orders, params.activation_pct)
+        quotes = book.quotes(market, chosen, live, LEG)
         states = tuple((cell.number, cell.state) for cell in book.cells)
         if states != self._states:
             self._states, self._saved = states, None
-        live = {order.slot for order in view.open_orders.get(LEG, ())}
         return in_batches(quotes, live, mid, params.batch_size)
 
     # Leaving

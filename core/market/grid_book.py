@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
+from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from core.market.book import OrderBook
@@ -19,6 +21,7 @@ from core.market.instrument import Instrument
 from core.market.order import Fill, Side
 
 _FAR = 1 << 62
+_NONE_REST: Mapping[str, int] = MappingProxyType({})
 Wish = tuple[Cell, Side, int, int]  # cell, side, line, lots
 
 
@@ -144,20 +147,29 @@ class GridBook:
         self,
         market: OrderBook,
         wishes: Sequence[Wish],
+        resting: Mapping[str, int] = _NONE_REST,
         leg: str = "main",
         reduce_only: bool = False,
     ) -> tuple[Quote, ...]:
-        """Return wishes as quotes that rest: never through the touch, strictly ordered, and note what is offered."""
+        """Return wishes as quotes that rest, each at its line, and note what is offered.
+
+        A line that the price has passed before its order was there would trade at once: that order goes beside the
+        touch instead, to a price where nothing of ours is or comes; `resting` are the prices of live orders by slot.
+        """
         for cell in self.cells:
             if cell.state is CellState.CLOSING:
                 cell.state = CellState.HELD
         made: list[Quote] = []
         for side in Side:
-            bound = market.best_ask_ticks - 1 if side is Side.BUY else market.best_bid_ticks + 1
+            touch = market.best_ask_ticks - 1 if side is Side.BUY else market.best_bid_ticks + 1
             inside_first = sorted((w for w in wishes if w[1] is side), key=lambda w: -w[2] * side.sign)
+            taken = {line for _, _, line, _ in inside_first if (line - touch) * side.sign <= 0}
             for level, (cell, _, line, lots) in enumerate(inside_first):
-                price = min(line, bound) if side is Side.BUY else max(line, bound)
-                bound = price - side.sign
+                price = line
+                if (line - touch) * side.sign > 0:
+                    others = taken.union(ticks for slot, ticks in resting.items() if slot != cell.slot)
+                    price = next(p for p in count(touch, -side.sign) if p not in others)
+                    taken.add(price)
                 closes = cell.state is not CellState.OPENING
                 if closes:
                     cell.state = CellState.CLOSING
