@@ -112,6 +112,7 @@ def test_round_trips_are_the_crossings_of_any_path(opening: Side, start: int, pa
     one = grid(opening)
     one.loose = [Parcel(SPOT.to_size(stock), SPOT.to_price(start))] if stock else []
     one.place(start)
+    one.loose = []  # what no cell was funded with is not there
     oracle = [Crossings(cell, start) for cell in one.cells]
     walk(one, start, path)
     for price in path:
@@ -137,13 +138,14 @@ def test_profit_is_that_of_matched_pairs_whatever_fills_when(
     one.loose = [Parcel(SPOT.to_size(stock), SPOT.to_price(start))] if stock else []
     one.place(start)
     queues: dict[str, deque[tuple[int, Decimal]]] = defaultdict(deque)  # slot -> (price, fee) of each lot
-    for cell in one.cells:
-        queues[cell.slot].extend([(start, Decimal(0))] * cell.held_lots(SPOT))
     profit = Decimal(0)
     traded = 0
     for price, which, lots in story:
         quotes = wanted(one, price)
         check_orders(one, quotes, price)
+        for cell in one.cells:  # funded just now, or at the start
+            queue = queues[cell.slot]
+            queue.extend([(start, Decimal(0))] * (cell.held_lots(SPOT) - len(queue)))
         if not quotes:
             continue
         quote = quotes[which % len(quotes)]
