@@ -11,7 +11,7 @@ from core.market.order import Fill, Order, OrderState, Side
 from utils.errors import LedgerError
 
 SCHEMA_VERSION = 3
-_MEMORY = """CREATE TABLE memory (
+_MEMORY = """CREATE TABLE IF NOT EXISTS memory (
     id INTEGER PRIMARY KEY CHECK (id = 1), kind TEXT NOT NULL, saved TEXT NOT NULL, heard INTEGER NOT NULL
 );"""
 SCHEMA = f"""
