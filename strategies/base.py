@@ -33,6 +33,7 @@ class View:
     positions: dict[str, Position] = field(default_factory=dict)
     open_orders: dict[str, Sequence[Order]] = field(default_factory=dict)
     balances: dict[str, Mapping[str, Balance]] = field(default_factory=dict)  # leg -> asset -> balance
+    limits: dict[str, RiskLimits] = field(default_factory=dict)
     unbooked: dict[str, frozenset[str]] = field(default_factory=dict)  # leg -> slots whose order ended, fills to come
 
 

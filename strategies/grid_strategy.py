@@ -16,12 +16,13 @@ from typing import Any
 
 from core.market.book import OrderBook
 from core.market.commands import Command, Halt, Quote, Quotes, Take
-from core.market.events import BookUpdate, Event, FillEvent, Timer, TradePrint
+from core.market.events import Event, FillEvent, Timer
 from core.market.grid_book import in_batches, nearest
 from core.market.grid_cell import Parcel
 from core.market.grid_lines import GridLines, bounds_ticks, make_lines, range_around
 from core.market.grid_range import HOLD, RECENTER, STOP, TRAIL_DOWN, TRAIL_UP, RangeRules, stop_reason
 from core.market.grid_sizing import Sizing
+from core.market.grid_trigger import Trigger
 from core.market.instrument import Instrument
 from core.market.order import Side
 from core.market.risk import RiskLimits
@@ -129,8 +130,7 @@ class GridStrategy(Strategy):
         self._start_price: Decimal | None = None
         self._started_ns = 0  # by the venue's clock
         self._to_acquire = 0  # lots
-        self._trigger_side: int | None = None  # of the price, when it was first seen: 1 above the trigger
-        self._triggered = False
+        self._trigger = Trigger()
         self._carried: list[Parcel] = []  # held by a grid of other lines, before this life
         self._reason = ""  # why it is left
         self._mid_ticks, self._now_ns = 0.0, 0
@@ -165,22 +165,11 @@ class GridStrategy(Strategy):
             return self._decide(view)
         if isinstance(event, FillEvent):
             self._on_fill(event)
-        elif self.params.trigger_price is not None and not self._triggered:
-            if isinstance(event, TradePrint):
-                self._see_trigger(float(event.price_ticks), view.instruments[LEG])
-            elif isinstance(event, BookUpdate) and event.book.is_quotable:
-                self._see_trigger(event.book.mid_ticks(), view.instruments[LEG])
+        elif self.params.trigger_price is not None and self._trigger.hear(
+            event, self.params.trigger_price, view.instruments[LEG]
+        ):
+            self._saved = None
         return []
-
-    def _see_trigger(self, price_ticks: float, instrument: Instrument) -> None:
-        """Note a price; the trigger is touched once the price is on its other side, or on it."""
-        assert self.params.trigger_price is not None
-        trigger = float(self.params.trigger_price / instrument.tick_size)
-        side = (price_ticks > trigger) - (price_ticks < trigger)
-        if self._trigger_side is None:
-            self._trigger_side = side
-        self._triggered = side in (0, -self._trigger_side)
-        self._saved = None
 
     def _on_fill(self, event: FillEvent) -> None:
         if self._grid is None:
@@ -218,9 +207,9 @@ class GridStrategy(Strategy):
 
     def _begin(self, view: View, market: OrderBook) -> list[Command]:
         params, instrument = self.params, view.instruments[LEG]
-        if params.trigger_price is not None and not self._triggered:
-            self._see_trigger(market.mid_ticks(), instrument)
-            if not self._triggered:
+        if params.trigger_price is not None:
+            self._trigger.see(market.mid_ticks(), params.trigger_price, instrument)
+            if not self._trigger.is_touched:
                 return [_NOTHING]
         try:
             lines = _lines(params, self._bounds(market, instrument), instrument)
@@ -343,12 +332,12 @@ class GridStrategy(Strategy):
 
     def saved(self) -> dict[str, Any] | None:
         """Return the grid and where it is in its life; None before there is any of it."""
-        if self._saved is None and (self._grid is not None or self._trigger_side is not None):
+        if self._saved is None and (self._grid is not None or self._trigger.side is not None):
             self._saved = {
                 "version": 1,
                 "key": self._key(),
                 "phase": self._phase,
-                "trigger": [self._trigger_side, self._triggered],
+                "trigger": [self._trigger.side, self._trigger.is_touched],
                 "to_acquire": self._to_acquire,
                 "start_price": None if self._start_price is None else f"{self._start_price:f}",
                 "started_ns": self._started_ns,
@@ -364,7 +353,7 @@ class GridStrategy(Strategy):
         """Take up a grid; one of other lines gives what it holds to the new one, one that is over is forgotten."""
         if saved["phase"] == DONE:
             return
-        self._trigger_side, self._triggered = saved["trigger"]
+        self._trigger = Trigger(*saved["trigger"])
         if saved["grid"] is None:
             return
         instrument, params, grid = view.instruments[LEG], self.params, None

@@ -65,8 +65,8 @@ class GridBook:
         return matched
 
     def add_loose(self, fill: Fill) -> None:
-        """Hold what was bought for no cell in particular."""
-        keeper = Cell(0, Side.BUY, fill.price_ticks, fill.price_ticks, 0)
+        """Hold what was opened for no cell in particular."""
+        keeper = Cell(0, fill.side, fill.price_ticks, fill.price_ticks, 0)
         keeper.on_open(fill, self.instrument)
         self.loose.extend(keeper.parcels)
 

@@ -72,6 +72,7 @@ class Cell:
     repaid: Decimal = ZERO  # quote earned by the sales of this round
     round_cost: Decimal = ZERO  # quote paid for what it holds, and held, in this round
     was_funded: bool = False  # holds what it did not open itself
+    is_eager: bool = False  # opens as soon as the price is beyond its opening line, not only beyond the whole cell
 
     @property
     def slot(self) -> str:
@@ -102,6 +103,8 @@ class Cell:
 
     def is_beyond(self, price_ticks: float) -> bool:
         """Tell whether a price has left the cell on the side where it opens: above a long one, below a short one."""
+        if self.is_eager:
+            return (price_ticks - self.open_ticks) * self.opening.sign > 0
         return (price_ticks - self.close_ticks) * self.opening.sign >= 0
 
     def is_behind(self, price_ticks: float) -> bool:

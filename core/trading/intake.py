@@ -108,10 +108,10 @@ class Intake:
         bot.journal.note_order(order)
         if event is OrderEvent.ACCEPTED:
             bot.breaker.accepted()
+        asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL
         if order.is_closed and not before.is_closed:
-            asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL and not inferred
-            self._closed(leg, order, event, None if inferred else now_ns, asked_for)
-        bot.events.append(update)
+            self._closed(leg, order, event, None if inferred else now_ns, asked_for and not inferred)
+        bot.events.append(replace(update, slot=order.slot, asked_for=asked_for))
 
     def _note_reopened(self, leg: LegState, before: Order, order: Order) -> None:
         """Decide soon about an order that rests although a report had not listed it."""

@@ -332,6 +332,7 @@ class TradingLoop:
                 view.open_orders[leg.name] = leg.tracker.live()
                 view.balances[leg.name] = leg.balances.view(leg.tracker.live())
             view.unbooked[leg.name] = leg.tracker.unbooked_slots()
+            view.limits[leg.name] = leg.limits
         if changed:
             self._uptime.update(now_ns, any(leg.tracker.rests_on_both_sides() for leg in self._bot.legs))
 
