@@ -465,10 +465,13 @@ class PerpGridStrategy(Strategy):
         book = self._laid.grid.book
         self._earned = (self._earned[0] + book.grid_profit, self._earned[1] + book.round_trips)
         self._laid = None
-        cools = self.params.after_barrier == "wait"
-        self._cool_until_ns = view.now_ns + int(self.params.barrier_cooldown_s * _SECOND_NS) if cools else 0
-        self._enter(COOLING)
+        self._cool(view.now_ns)
         return [_NOTHING]
+
+    def _cool(self, now_ns: int) -> None:
+        pause_s = self.params.barrier_cooldown_s if self.params.after_barrier == "wait" else 0.0
+        self._cool_until_ns = now_ns + int(pause_s * _SECOND_NS)
+        self._enter(COOLING)
 
     # Memory
 
@@ -501,8 +504,7 @@ class PerpGridStrategy(Strategy):
         self._trigger = Trigger(*saved["trigger"])
         self._reason = saved["reason"]
         if saved["phase"] == COOLING:  # its clock begins anew: how long the bot was away is not known
-            self._phase = COOLING
-            self._cool_until_ns = view.now_ns + int(self.params.barrier_cooldown_s * _SECOND_NS)
+            self._cool(view.now_ns)
         key = [str(getattr(self.params, name)) for name in _GRID_KEYS]
         if saved["grid"] is None or saved["key"] != key:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from core.market.grid_book import GridBook
@@ -125,11 +125,16 @@ class PerpLayout:
             "held_base": f"{instrument.to_size(grid.net_lots):f}",
             "range_position_pct": round((price_ticks - lines[0]) / (lines[-1] - lines[0]) * 100, 2),
             "uncovered": f"{instrument.to_size(grid.uncovered(position_lots)):f}",
-            "worst_case_loss": f"{max((one.loss for one in self.worst), default=_ZERO):.10g}",
-            "worst_case_loss_at_stop": f"{max(at_stop):.10g}" if at_stop else None,
-            "worst_case_margin": f"{max((one.margin for one in self.worst), default=_ZERO):.10g}",
+            "worst_case_loss": _short(max((one.loss for one in self.worst), default=_ZERO)),
+            "worst_case_loss_at_stop": _short(max(at_stop)) if at_stop else None,
+            "worst_case_margin": _short(max((one.margin for one in self.worst), default=_ZERO)),
             "liq_price": {
-                one.side.value: None if one.liquidation_price is None else f"{one.liquidation_price:.8g}"
+                one.side.value: None if one.liquidation_price is None else _short(one.liquidation_price)
                 for one in self.worst
             },
         }
+
+
+def _short(number: Decimal) -> str:
+    """Return ten digits of a number, without trailing zeros or an exponent."""
+    return f"{Context(prec=10).create_decimal(number).normalize():f}"
