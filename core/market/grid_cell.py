@@ -198,6 +198,8 @@ class Cell:
             lots = instrument.to_lots(self.repaid / instrument.to_price(self.open_ticks))
             kept, self.parcels = tuple(self.parcels), []
         self._begin_round(lots if self._is_placeable(lots, self.open_ticks, instrument) else self.full_lots)
+        if self.is_eager:  # it may have been closed anywhere; where the price is beyond its line it opens at once
+            self.state = CellState.EMPTY
         return kept
 
     def leave(self, size: Decimal) -> list[Parcel]:

@@ -243,7 +243,7 @@ def test_outside_the_range_nothing_opens_on_the_losing_side() -> None:
         ({"on_range_exit": "stop_and_sell", "range_exit_confirm_s": 0}, 8_900, "the price left the range of the grid"),
         ({"stop_lower": 85}, 8_500, "stop_lower is reached"),
         ({"stop_loss": -9}, 8_600, "barrier stop_loss"),
-        ({"stop_loss_pct": 4.8}, 8_600, "barrier stop_loss"),
+        ({"stop_loss_pct": 4}, 8_600, "barrier stop_loss"),
     ],
 )
 def test_it_closes_its_position_and_ends(config: dict[str, Any], price: int, reason: str) -> None:
