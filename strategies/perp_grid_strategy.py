@@ -419,6 +419,8 @@ class PerpGridStrategy(Strategy):
         assert self._laid is not None
         grid, params, mid = self._laid.grid, self.params, market.mid_ticks()
         grid.book.follow(mid)
+        if grid.net_out():
+            self._saved = None
         low, _, _, high = self._laid.bounds()
         unbooked = view.unbooked.get(LEG, frozenset())  # filled or cancelled is not known yet
         given_up = self._closers.given_up(params.close_market_after)

@@ -15,7 +15,7 @@ from core.market.grid_book import GridBook, Wish
 from core.market.grid_cell import ZERO, Cell, CellState, Parcel
 from core.market.grid_sizing import Sizing, fee_rate
 from core.market.instrument import Instrument
-from core.market.order import Side
+from core.market.order import Fill, Side
 
 LONG, SHORT, NEUTRAL = "long", "short", "neutral"
 
@@ -58,17 +58,16 @@ class PerpGrid:
     def wishes(self, position_lots: int, side_of_range: int) -> list[Wish]:
         """Return what the cells want, as far as the position carries it.
 
-        Closing orders together are never more than the position. Nothing opens against what is held, nor outside the
-        range (1 above, -1 below) on the side that loses there.
+        Closing orders together are never more than the position. Outside the range (1 above, -1 below) nothing opens on
+        the side that loses there.
         """
-        held = {side: self.held_lots(side) > 0 for side in Side}
         losing = {1: Side.SELL, -1: Side.BUY}.get(side_of_range)
         room = {Side.SELL: max(0, position_lots), Side.BUY: max(0, -position_lots)}
         chosen: list[Wish] = []
         for wish in sorted(self.book.wishes(), key=lambda wish: -wish[2] * wish[1].sign):
             cell, side, line, lots = wish
             if cell.state is CellState.OPENING:
-                if side is not losing and not held[side.opposite]:
+                if side is not losing:
                     chosen.append(wish)
                 continue
             allowed = min(lots, room[side])
@@ -76,6 +75,24 @@ class PerpGrid:
                 room[side] -= allowed
                 chosen.append((cell, side, line, allowed))
         return chosen
+
+    def net_out(self) -> bool:
+        """Close what long and short cells hold against each other: together it is no position; return whether any was.
+
+        It happens where a price turns before an opening is complete, or jumps over a closing line. At which price both
+        are reckoned as closed makes no difference to their sum.
+        """
+        lots = min(self.held_lots(side) for side in Side)
+        if lots <= 0:
+            return False
+        centre = max(cell.close_ticks for cell in self.book.cells if cell.opening is Side.BUY)
+        for side in Side:
+            left = lots
+            for cell in self.book.cells:
+                if cell.opening is side and left and (taken := min(left, cell.held_lots(self.book.instrument))):
+                    self.book.on_fill(cell, Fill("", "", "main", side.opposite, centre, taken, "netting", ZERO, "", 0))
+                    left -= taken
+        return True
 
     def uncovered(self, position_lots: int) -> int:
         """Return the lots of the position that no cell holds; negative when cells hold what is not there."""

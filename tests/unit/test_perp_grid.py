@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from decimal import Decimal
 
 import pytest
@@ -100,16 +99,18 @@ def lives(draw: st.DrawFn) -> list[tuple[int, int, int, int]]:
 
 
 @given(st.sampled_from(["neutral", "long", "short"]), st.integers(1005, 1095), lives())
-def test_closing_orders_never_exceed_the_position_and_openings_never_work_against_it(
+def test_closing_orders_never_exceed_the_position_and_cover_what_the_grid_holds(
     grid_type: str, centre: int, life: list[tuple[int, int, int, int]]
 ) -> None:
     grid = layout(grid_type, centre).grid
     grid.book.place(centre)
-    off, bought = 0, defaultdict(int)
+    off, bought, cash = 0, 0, Decimal(0)
     for price, which, lots, more in life:
         off += more
         position = grid.net_lots + off
         grid.book.follow(price)
+        grid.net_out()
+        assert not (grid.held_lots(Side.BUY) and grid.held_lots(Side.SELL))
         wishes = grid.wishes(position, 0)
         quotes = grid.book.quotes(book(price - 1, price + 1), wishes, reduce_only=True)
         assert len({quote.slot for quote in quotes}) == len(quotes)
@@ -117,8 +118,6 @@ def test_closing_orders_never_exceed_the_position_and_openings_never_work_agains
         for side in Side:
             closing = sum(q.size_lots for q in quotes if q.reduce_only and q.side is side)
             assert closing <= max(0, -side.sign * position)
-            if any(not q.reduce_only and q.side is side for q in quotes):
-                assert not grid.held_lots(side.opposite)
         if not off:  # all that is held is offered, but for openings that go on
             closing = sum(q.size_lots for q in quotes if q.reduce_only)
             opening = sum(c.held_lots(PERP) for c in grid.book.cells if c.state is CellState.OPENING)
@@ -129,9 +128,24 @@ def test_closing_orders_never_exceed_the_position_and_openings_never_work_agains
             assert cell is not None
             done = min(lots, quote.size_lots)
             grid.book.on_fill(cell, fill(quote.side, quote.price_ticks, done))
-            bought[cell.number] += done * quote.side.sign
-    assert grid.net_lots == sum(bought.values())
+            bought += done * quote.side.sign
+            cash -= done * quote.side.sign * quote.price_ticks * PERP.unit_quote
+    assert grid.net_lots == bought
     assert grid.book.unmatched == 0
+    open_profit = sum(
+        parcel.size * (PERP.to_price(1050) - parcel.price) * cell.opening.sign
+        for cell in grid.book.cells
+        for parcel in cell.parcels
+    )
+    assert grid.book.grid_profit + open_profit == cash + bought * 1050 * PERP.unit_quote
+
+
+def test_what_long_and_short_cells_hold_against_each_other_is_closed_without_a_trade() -> None:
+    grid = holding(c1=10, c3=4)
+    assert grid.net_out()
+    assert [cell.held for cell in grid.book.cells] == [0, Decimal("0.6"), 0, 0]
+    assert grid.book.grid_profit == Decimal("0.4") * (Decimal("11.00") - Decimal("10.25"))
+    assert not grid.net_out()
 
 
 def test_outside_the_range_nothing_opens_on_the_losing_side() -> None:
