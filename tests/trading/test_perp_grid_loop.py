@@ -62,7 +62,6 @@ class PerpBench(Bench):
         """Assert that cells, ledger and venue agree."""
         laid = self.strategy._laid  # type: ignore[attr-defined]
         assert laid.grid.net_lots == self.position == self.ledger.position("main").size_lots
-        assert laid.grid.book.unmatched == 0
 
     def take_away(self, slot: str) -> None:
         """Let the venue cancel an order."""
