@@ -15,10 +15,11 @@ from decimal import Decimal
 from typing import Any
 
 from core.market.book import OrderBook
-from core.market.commands import Command, Halt, Quote, Quotes, Take
+from core.market.commands import Command, Halt, Quote, Quotes
 from core.market.events import Event, FillEvent, Timer
 from core.market.grid_book import in_batches, nearest
 from core.market.grid_cell import Parcel
+from core.market.grid_entry import entry_commands, exit_take, mid_price
 from core.market.grid_lines import GridLines, bounds_ticks, make_lines, range_around
 from core.market.grid_range import HOLD, RECENTER, STOP, TRAIL_DOWN, TRAIL_UP, RangeRules, stop_reason
 from core.market.grid_sizing import Sizing
@@ -33,7 +34,7 @@ from utils.errors import ConfigError
 LEG = "main"
 WAITING, ACQUIRING, RUNNING, SELLING, DONE = "waiting", "acquiring", "running", "selling", "done"
 _NOTHING = Quotes((), LEG)
-_TAKE_SLOT, _INITIAL_SLOT = "take", "initial"
+_TAKE_SLOT = "take"
 _MONEY = ("lower", "upper", "quantity", "quantity_quote", "total_investment", "trigger_price", "stop_lower")
 _DECIMALS = (*_MONEY, "stop_upper", "trail_floor", "range_pct")
 _GRID_KEYS = ("lower", "upper", "auto_range", "range_pct", "grid_num", "grid_mode")
@@ -223,7 +224,7 @@ class GridStrategy(Strategy):
         grid.book.loose = found
         short = needed - instrument.to_lots(grid.book.held())
         self._to_acquire = max(0, short) if params.initial_inventory.startswith("buy_") else 0
-        self._grid, self._started_ns, self._start_price = grid, market.venue_ns, _mid(market, instrument)
+        self._grid, self._started_ns, self._start_price = grid, market.venue_ns, mid_price(market, instrument)
         self._enter(ACQUIRING)
         return self._acquire(view, market)
 
@@ -232,7 +233,7 @@ class GridStrategy(Strategy):
         lower, upper = self.params.lower, self.params.upper
         if lower is not None and upper is not None:
             return bounds_ticks(lower, upper, instrument)
-        return range_around(_mid(market, instrument), self.params.range_pct, instrument)
+        return range_around(mid_price(market, instrument), self.params.range_pct, instrument)
 
     def _inventory(self, view: View, market: OrderBook, needed_lots: int) -> list[Parcel] | None:
         """Return what there is to fund cells with, at the price of now; None while the balance is not known."""
@@ -245,28 +246,32 @@ class GridStrategy(Strategy):
         have = sum((one.size for one in carried), Decimal(0))
         more = min(balance.available, instrument.to_size(needed_lots)) - have
         lots = instrument.to_lots(max(Decimal(0), more))
-        return [*carried, Parcel(instrument.to_size(lots), _mid(market, instrument))] if lots else carried
+        return [*carried, Parcel(instrument.to_size(lots), mid_price(market, instrument))] if lots else carried
 
     def _acquire(self, view: View, market: OrderBook) -> list[Command]:
         """Buy what the cells above the price lack, not dearer than allowed; then place the grid."""
         assert self._grid is not None
         assert self._start_price is not None
-        instrument, lots = view.instruments[LEG], self._to_acquire
-        if instrument.unplaceable_reason(market.best_bid_ticks, lots) is not None:
-            self._grid.book.place(market.mid_ticks())
-            self._enter(RUNNING)
-            return self._run(view, market)
-        limit = instrument.to_ticks(self._start_price * (1 + self._slippage))
-        if self.params.initial_inventory == "buy_maker":
-            price = min(market.best_bid_ticks, limit)
-            return [Quotes((Quote(Side.BUY, price, lots, 0, LEG, slot=_INITIAL_SLOT),), LEG)]
-        if market.best_ask_ticks > limit or _is_taking(view):
-            return [_NOTHING]
-        return [_NOTHING, Take(Side.BUY, limit, lots, LEG)]
+        commands = entry_commands(
+            Side.BUY,
+            self._to_acquire,
+            self._start_price,
+            self._slippage_bps,
+            market,
+            view.instruments[LEG],
+            rests=self.params.initial_inventory == "buy_maker",
+            is_taking=_is_taking(view),
+            leg=LEG,
+        )
+        if commands is not None:
+            return commands
+        self._grid.book.place(market.mid_ticks())
+        self._enter(RUNNING)
+        return self._run(view, market)
 
     @property
-    def _slippage(self) -> Decimal:
-        return as_decimal(self.params.initial_max_slippage_bps) / 10_000
+    def _slippage_bps(self) -> Decimal:
+        return as_decimal(self.params.initial_max_slippage_bps)
 
     # Running
 
@@ -284,7 +289,9 @@ class GridStrategy(Strategy):
         elif action == RECENTER and grid.watch.may_recenter(rules, market.venue_ns):
             try:
                 lines = _lines(
-                    self.params, range_around(_mid(market, instrument), self.params.range_pct, instrument), instrument
+                    self.params,
+                    range_around(mid_price(market, instrument), self.params.range_pct, instrument),
+                    instrument,
                 )
             except ConfigError as exc:
                 return [_NOTHING, Halt(str(exc))]
@@ -323,9 +330,9 @@ class GridStrategy(Strategy):
         balance = view.balances.get(LEG, {}).get(instrument.base)
         if balance is not None:
             lots = min(lots, instrument.to_lots(balance.available))
-        price = max(1, int(market.best_bid_ticks * (1 - self._slippage)))
-        if instrument.unplaceable_reason(price, lots) is None:
-            return [_NOTHING, Take(Side.SELL, price, lots, LEG)]
+        take = exit_take(Side.SELL, lots, self._slippage_bps, market, instrument, LEG)
+        if take is not None:
+            return [_NOTHING, take]
         return self._end(f"{self._reason}; what the grid held is sold")
 
     # Memory
@@ -383,10 +390,6 @@ def _lines(params: GridParams, bounds: tuple[int, int], instrument: Instrument) 
     lines = make_lines(params.grid_mode, *bounds, params.grid_num)
     check_spot_grid(lines, params.sizing, instrument, params.min_profit_check)
     return lines
-
-
-def _mid(market: OrderBook, instrument: Instrument) -> Decimal:
-    return instrument.tick_size * (market.best_bid_ticks + market.best_ask_ticks) / 2
 
 
 def _is_taking(view: View) -> bool:

@@ -21,6 +21,7 @@ from core.market.commands import Command, Halt, Quote, Quotes, Take
 from core.market.events import Event, FillEvent, OrderUpdate, Timer
 from core.market.grid_book import in_batches, nearest
 from core.market.grid_cell import CellState, Parcel
+from core.market.grid_entry import entry_commands, exit_take, mid_price
 from core.market.grid_lines import GridLines, bounds_ticks, make_lines, range_around
 from core.market.grid_range import HOLD, STOP, RangeRules, RangeWatch, side_of_range, stop_reason
 from core.market.grid_sizing import Sizing
@@ -38,7 +39,7 @@ from utils.errors import ConfigError
 LEG = "main"
 WAITING, ACQUIRING, RUNNING, CLOSING, COOLING, DONE = "waiting", "acquiring", "running", "closing", "cooling", "done"
 _NOTHING = Quotes((), LEG)
-_TAKE_SLOT, _INITIAL_SLOT = "take", "initial"
+_TAKE_SLOT = "take"
 _PRICES = ("lower", "upper", "trigger_price", "stop_lower", "stop_upper", "neutral_center")
 _DECIMALS = (*_PRICES, "quantity", "quantity_quote", "range_pct", "leverage", "stop_loss", "take_profit")
 _GRID_KEYS = ("lower", "upper", "auto_range", "range_pct", "grid_num", "grid_mode", "grid_type", "neutral_center")
@@ -280,7 +281,7 @@ class PerpGridStrategy(Strategy):
         if laid is None:
             return [_NOTHING]
         self._laid, self._watch, self._closers = laid, RangeWatch(), LostCloses()
-        self._start_price = _mid(market, instrument)
+        self._start_price = mid_price(market, instrument)
         self._start_net = self._position.net_pnl(self._start_price, instrument)
         self._clock = BarrierClock().follow(1, view.now_ns) if params.barrier_base == "equity" else BarrierClock()
         self._to_acquire = self._lacking(laid, market, instrument)
@@ -301,7 +302,7 @@ class PerpGridStrategy(Strategy):
 
     def _new_grid(self, view: View, market: OrderBook, instrument: Instrument) -> PerpLayout | None:
         """Return a grid around the price of now; None while the margin is not known. Raises ConfigError."""
-        params, mid = self.params, _mid(market, instrument)
+        params, mid = self.params, mid_price(market, instrument)
         if params.lower is not None and params.upper is not None:
             low, high = bounds_ticks(params.lower, params.upper, instrument)
         else:
@@ -333,22 +334,22 @@ class PerpGridStrategy(Strategy):
         """Open what the cells behind the price hold, not dearer than allowed; then place the grid."""
         assert self._laid is not None
         assert self._start_price is not None
-        instrument, lots = view.instruments[LEG], self._to_acquire
-        side = Side.SELL if self.params.grid_type == SHORT else Side.BUY
-        touch = market.best_bid_ticks if side is Side.BUY else market.best_ask_ticks
-        if instrument.unplaceable_reason(touch, lots) is not None:
-            self._laid.grid.book.place(market.mid_ticks())
-            self._enter(RUNNING)
-            return self._run(view, market)
-        slippage = side.sign * as_decimal(self.params.initial_max_slippage_bps) / 10_000
-        limit = instrument.snap(float(self._start_price * (1 + slippage) / instrument.tick_size), side)
-        if self.params.initial_position == "maker":
-            price = min(touch, limit) if side is Side.BUY else max(touch, limit)
-            return [Quotes((Quote(side, price, lots, 0, LEG, slot=_INITIAL_SLOT),), LEG)]
-        opposite = market.best_ask_ticks if side is Side.BUY else market.best_bid_ticks
-        if (opposite - limit) * side.sign > 0 or _is_taking(view):
-            return [_NOTHING]
-        return [_NOTHING, Take(side, limit, lots, LEG)]
+        commands = entry_commands(
+            Side.SELL if self.params.grid_type == SHORT else Side.BUY,
+            self._to_acquire,
+            self._start_price,
+            as_decimal(self.params.initial_max_slippage_bps),
+            market,
+            view.instruments[LEG],
+            rests=self.params.initial_position == "maker",
+            is_taking=_is_taking(view),
+            leg=LEG,
+        )
+        if commands is not None:
+            return commands
+        self._laid.grid.book.place(market.mid_ticks())
+        self._enter(RUNNING)
+        return self._run(view, market)
 
     # Running
 
@@ -372,7 +373,7 @@ class PerpGridStrategy(Strategy):
     def _barrier(self, view: View, market: OrderBook, instrument: Instrument) -> Barrier | None:
         """Look at the equity since the start, or at the open profit; return the barrier that is reached."""
         assert self._laid is not None
-        params, mark, position = self.params, _mid(market, instrument), self._position
+        params, mark, position = self.params, mid_price(market, instrument), self._position
         limits = barrier_limits({key: getattr(params, key) for key in BARRIER_KEYS})
         if params.barrier_base == "equity":
             gain = position.net_pnl(mark, instrument) - (self._start_net or Decimal(0))
@@ -409,9 +410,10 @@ class PerpGridStrategy(Strategy):
                 continue
             held = self._position.size_lots * cell.opening.sign
             lots = min(cell.held_lots(instrument), max(0, held))
-            if instrument.unplaceable_reason(market.best_bid_ticks, lots) is None:
+            take = self._exit_take(cell.opening.opposite, lots, market, instrument, 0)
+            if take is not None:
                 closers.taking = cell.number
-                return [self._take_out(cell.opening.opposite, lots, market, instrument, 0)]
+                return [take]
             closers.traded(cell.number)
         return []
 
@@ -447,17 +449,16 @@ class PerpGridStrategy(Strategy):
         if view.open_orders.get(LEG) or view.unbooked.get(LEG):
             return [_NOTHING]
         side = Side.SELL if held > 0 else Side.BUY
-        if instrument.unplaceable_reason(market.best_bid_ticks, abs(held)) is None:
-            self._close_tries += 1
-            return [_NOTHING, self._take_out(side, abs(held), market, instrument, self._close_tries - 1)]
-        return self._closed(view)
+        take = self._exit_take(side, abs(held), market, instrument, self._close_tries)
+        if take is None:
+            return self._closed(view)
+        self._close_tries += 1
+        return [_NOTHING, take]
 
-    def _take_out(self, side: Side, lots: int, market: OrderBook, instrument: Instrument, tries: int) -> Take:
+    def _exit_take(self, side: Side, lots: int, market: OrderBook, instrument: Instrument, tries: int) -> Take | None:
         most, first = as_decimal(self.params.max_close_slippage_bps), as_decimal(self.params.reduce_slippage_bps)
-        slippage = float(min(most, first * _WIDER ** min(tries, 40)) / 10_000)
-        touch = market.best_bid_ticks if side is Side.SELL else market.best_ask_ticks
-        price = instrument.snap(touch * (1 + side.sign * slippage), side)
-        return Take(side, max(1, price), lots, LEG, reduce_only=True)
+        slippage_bps = min(most, first * _WIDER ** min(tries, 40))
+        return exit_take(side, lots, slippage_bps, market, instrument, LEG, reduce_only=True)
 
     def _closed(self, view: View) -> list[Command]:
         assert self._laid is not None
@@ -544,10 +545,6 @@ class PerpGridStrategy(Strategy):
 
 def _text(number: Decimal | None) -> str | None:
     return None if number is None else f"{number:f}"
-
-
-def _mid(market: OrderBook, instrument: Instrument) -> Decimal:
-    return instrument.tick_size * (market.best_bid_ticks + market.best_ask_ticks) / 2
 
 
 def _is_taking(view: View) -> bool:

@@ -242,7 +242,7 @@ def test_it_sells_what_it_holds_and_ends(config: dict[str, Any], price: int, rea
     script.due()
     assert script.due() == [Quotes(())]  # what rests could still fill
     script.view.open_orders["main"] = []
-    bid = int((price - 1) * (1 - Decimal("0.003")))
+    bid = int((price - 1) * (1 - Decimal("0.003"))) + 1
     assert script.reborn().due() == [Quotes(()), Take(Side.SELL, bid, 2000)]
     script.fill(Side.SELL, price - 1, 1500, "take")
     assert script.due() == [Quotes(()), Take(Side.SELL, bid, 500)]
