@@ -98,6 +98,19 @@ def test_one_that_is_cancelled_again_and_again_is_closed_at_once(tmp_path: Path)
     bench.check_books()
 
 
+def test_a_closing_order_that_we_cancelled_ourselves_is_not_lost(tmp_path: Path) -> None:
+    bench = PerpBench(tmp_path)
+    bench.go(9_970)
+    for _ in range(4):
+        bench.loop.pause()
+        bench.run(1)
+        assert bench.venue.open_orders == {}
+        bench.loop.resume()
+        bench.run(1)
+    assert bench.closing == {"cell.3": 10}
+    assert bench.strategy.stats()["pending_close"] == []
+
+
 def test_a_neutral_grid_sells_nothing_short_below_its_centre(tmp_path: Path) -> None:
     bench = PerpBench(tmp_path)
     for price in (9_980, 9_910, 9_960, 9_930, 9_995, 10_003, 10_090, 10_001):

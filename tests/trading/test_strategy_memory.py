@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from core.market.risk import RiskLimits
 from core.trading.ledger import Ledger, LedgerBatch, Memory
 from core.trading.trading_loop import SpotRule
 from strategies.base import Idle, View
-from tests.trading.scripted_venue import SPOT
-from tests.trading.workbench import Bench, Wisher
+from tests.trading.scripted_venue import LOSE, PERP, SPOT, ScriptedVenue
+from tests.trading.workbench import BOTH, Bench, Wisher
 from utils.errors import ConfigError, LedgerError, StrategyBug
 
 
@@ -225,15 +226,61 @@ def test_a_slot_whose_order_ended_before_its_fills_is_shown_until_they_are_booke
     assert bench.loop._bot.view.unbooked == {"main": frozenset()}
 
 
-def test_a_strategy_may_refuse_what_it_would_trade(tmp_path: Path) -> None:
-    class Picky(Wisher):
-        @classmethod
-        def check(cls, params: Any, instruments: Mapping[str, Instrument], limits: Mapping[str, RiskLimits]) -> None:
+def test_a_slot_that_may_have_filled_is_not_filled_again_without_a_decision(tmp_path: Path) -> None:
+    bench = adding(tmp_path)
+    filled = bench.order_id("buy.0")
+    bench.strategy.wanted = (BOTH[0], replace(BOTH[1], price_ticks=10_050))
+    bench.venue.script.cancel = LOSE
+    while not bench.venue.cancels:
+        bench.run(0.1)
+        bench.step(1)  # what is due now
+    before = len(bench.venue.submitted)
+    leaving = bench.order_id("sell.0")
+    del bench.venue.open_orders[leaving], bench.venue.open_orders[filled]
+    bench.venue.tell(leaving, OrderEvent.CANCELED)
+    bench.venue.tell(filled, OrderEvent.FULL_FILL)
+    bench.venue.script.reports.extend(["none"] * 9)
+    bench.step()
+    assert [order.slot for order in bench.venue.submitted[before:]] == ["sell.0"]
+
+
+def test_an_adjustment_of_the_position_is_heard_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ScriptedVenue(PERP))
+    bench.die()
+    again(bench)
+    bench.venue.position_lots = 6
+    bench.run(30)
+    assert remembered(bench) == {"": 6}
+    bench.venue.fill(bench.order_id("sell.0"), 2)
+    bench.venue.position_lots = 4
+    bench.step()
+    bench.die()
+    again(bench)
+    assert remembered(bench) == {"": 6, "sell.0": -2}
+
+
+class Picky(Wisher):
+    """Refuses what it is told to refuse."""
+
+    refuses = False
+
+    @classmethod
+    def check(cls, params: Any, instruments: Mapping[str, Instrument], limits: Mapping[str, RiskLimits]) -> None:
+        if cls.refuses:
             raise ConfigError(f"not {instruments['main'].symbol} with {limits['main'].max_open_orders}")
 
+
+def test_a_strategy_may_refuse_what_it_would_trade_at_a_start_and_at_a_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = Bench(tmp_path)
     bench.die()
     bench.strategy = Picky()
+    bench.begin()
+    monkeypatch.setattr(Picky, "refuses", True)
+    with pytest.raises(ConfigError, match="not SOL-USDC with 7"):
+        bench.loop.prepare_change({}, {"max_open_orders": 7}, 5.0)
+    bench.die()
     with pytest.raises(ConfigError, match="not SOL-USDC with 50"):
         bench.begin()
 

@@ -265,6 +265,14 @@ def test_orders_behind_the_touch_stay_strictly_ordered() -> None:
     assert [quote.slot for quote in quotes] == [f"cell.{k}" for k in range(5)]
 
 
+def test_an_order_beside_the_touch_keeps_off_prices_where_others_still_rest() -> None:
+    one = grid()
+    for cell in one.cells[:2]:
+        cell.fund([Parcel(Decimal(1), Decimal(10))])
+    quotes = one.quotes(book(1199, 1201), one.wishes(), {"cell.1": 1200, "cell.0": 1201})
+    assert [(quote.slot, quote.price_ticks) for quote in quotes] == [("cell.0", 1201), ("cell.1", 1200)]
+
+
 def test_a_fill_without_a_slot_belongs_to_the_cell_of_its_side_and_line() -> None:
     one = grid()
     for side, price, number in [(Side.BUY, 1010, 1), (Side.SELL, 1010, 0)]:
