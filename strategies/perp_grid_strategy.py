@@ -367,8 +367,9 @@ class PerpGridStrategy(Strategy):
         if action != HOLD:
             return self._leave(view, market, "the price left the range of the grid")
         self._sync(view, instrument)
-        takes = self._close_lost(view, market, instrument)
-        return [Quotes(self._quotes(view, market), LEG), *takes]
+        take, cleared = self._close_lost(view, market, instrument)
+        quotes = Quotes(self._quotes(view, market, cleared), LEG)
+        return [quotes] if take is None else [quotes, take]
 
     def _barrier(self, view: View, market: OrderBook, instrument: Instrument) -> Barrier | None:
         """Look at the equity since the start, or at the open profit; return the barrier that is reached."""
@@ -396,28 +397,34 @@ class PerpGridStrategy(Strategy):
         if self._laid.grid.settle(self._position.size_lots, self._position.average_price(instrument)):
             self._saved = None
 
-    def _close_lost(self, view: View, market: OrderBook, instrument: Instrument) -> list[Take]:
-        """Return an immediate order for a cell whose closing orders were lost too often, one at a time."""
-        assert self._laid is not None
-        closers = self._closers
-        if _is_taking(view):
-            return []
-        closers.taking = None
-        resting = {order.slot for order in view.open_orders.get(LEG, ())}
-        given_up = closers.given_up(self.params.close_market_after)
-        for cell in self._laid.grid.book.cells:
-            if cell.number not in given_up or cell.slot in resting:  # what rests there could still fill
-                continue
-            held = self._position.size_lots * cell.opening.sign
-            lots = min(cell.held_lots(instrument), max(0, held))
-            take = self._exit_take(cell.opening.opposite, lots, market, instrument, 0)
-            if take is not None:
-                closers.taking = cell.number
-                return [take]
-            closers.traded(cell.number)
-        return []
+    def _close_lost(self, view: View, market: OrderBook, instrument: Instrument) -> tuple[Take | None, Side | None]:
+        """Return an immediate order for a cell whose closing orders were lost too often, one at a time.
 
-    def _quotes(self, view: View, market: OrderBook) -> tuple[Quote, ...]:
+        And the side on which nothing may rest meanwhile: what does counts as filled, and would leave nothing to reduce.
+        """
+        assert self._laid is not None
+        closers, cells = self._closers, self._laid.grid.book.cells
+        if _is_taking(view):
+            return None, next((c.opening.opposite for c in cells if c.number == closers.taking), None)
+        closers.taking = None
+        resting = {order.side for order in view.open_orders.get(LEG, ())}
+        given_up = closers.given_up(self.params.close_market_after)
+        for cell in cells:
+            if cell.number not in given_up:
+                continue
+            side = cell.opening.opposite
+            lots = min(cell.held_lots(instrument), max(0, self._position.size_lots * cell.opening.sign))
+            take = self._exit_take(side, lots, market, instrument, 0)
+            if take is None:
+                closers.traded(cell.number)
+            elif side in resting:
+                return None, side
+            else:
+                closers.taking = cell.number
+                return take, side
+        return None, None
+
+    def _quotes(self, view: View, market: OrderBook, cleared: Side | None) -> tuple[Quote, ...]:
         assert self._laid is not None
         grid, params, mid = self._laid.grid, self.params, market.mid_ticks()
         grid.book.follow(mid)
@@ -425,9 +432,8 @@ class PerpGridStrategy(Strategy):
             self._saved = None
         low, _, _, high = self._laid.bounds()
         unbooked = view.unbooked.get(LEG, frozenset())  # filled or cancelled is not known yet
-        given_up = self._closers.given_up(params.close_market_after)
         wishes = grid.wishes(self._position.size_lots, side_of_range(mid, low, high))
-        wishes = [one for one in wishes if one[0].slot not in unbooked and one[0].number not in given_up]
+        wishes = [one for one in wishes if one[0].slot not in unbooked and one[1] is not cleared]
         live = {order.slot: order.price_ticks for order in view.open_orders.get(LEG, ())}
         chosen = nearest(wishes, mid, params.max_active_orders, params.activation_pct)
         quotes = grid.book.quotes(market, chosen, live, LEG, reduce_only=True)

@@ -88,6 +88,7 @@ def test_one_that_is_cancelled_again_and_again_is_closed_at_once(tmp_path: Path)
     for _ in range(3):
         bench.take_away("cell.3")
         bench.run(1.2)
+    bench.run(1)
     take = bench.venue.submitted[-1]
     assert (take.time_in_force, take.side, take.size_lots, take.reduce_only) == ("IOC", Side.SELL, 10, True)
     bench.venue.fill(take.client_order_id, 10, price_ticks=9_969)
@@ -95,6 +96,7 @@ def test_one_that_is_cancelled_again_and_again_is_closed_at_once(tmp_path: Path)
     assert bench.position == 0
     assert bench.closing == {}
     assert "cell.3" not in bench.resting  # it opens again once the price is above its line
+    assert {"cell.4", "cell.5", "cell.6", "cell.7"} <= bench.resting.keys()  # they made way for it
     bench.check_books()
 
 
