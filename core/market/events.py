@@ -41,6 +41,8 @@ class OrderUpdate:
     venue_order_id: str | None = None
     reason: str = ""
     filled_lots: int | None = None  # all that has filled so far, where the venue tells; its fills may come later
+    slot: str = ""  # for the strategy: of the order, as it named it
+    asked_for: bool = False  # for the strategy: the end of an order that we were cancelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class FillEvent:
 
     leg: str
     fill: Fill
+    slot: str = ""  # of the order that filled, as the strategy named it; empty where it is not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.trading.guard import Guard
     from core.trading.leg_state import LegState
     from core.trading.outgoing import Outgoing
+    from core.trading.strategy_memory import StrategyMemory
     from strategies.base import Strategy
 
 
@@ -32,8 +33,11 @@ _log = logging.getLogger("makerd.risk")
 class Decider:
     """The decisions of one bot; times are the loop's monotonic nanoseconds."""
 
-    def __init__(self, bot: BotState, guard: Guard, outgoing: Outgoing, strategy: Strategy) -> None:
+    def __init__(
+        self, bot: BotState, guard: Guard, outgoing: Outgoing, strategy: Strategy, memory: StrategyMemory
+    ) -> None:
         self._bot, self._guard, self._outgoing, self._strategy = bot, guard, outgoing, strategy
+        self._memory = memory
         self._decisions = DecisionLog(bot, guard)
         self._blocked = True  # no quotes: not ready yet, or a gate is shut
         self._patient_until_ns = 0  # orders of an earlier life stay that long without a decision about them
@@ -218,6 +222,7 @@ class Decider:
         except Exception as exc:
             told = f"the strategy raised {type(exc).__name__} on {type(event).__name__}: {exc}"
             raise StrategyBug(told) from exc
+        self._memory.heard(event)
         if commands:
             self._obey(commands, now_ns, not isinstance(event, Timer))
 

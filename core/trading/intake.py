@@ -113,10 +113,10 @@ class Intake:
         bot.journal.note_order(order)
         if event is OrderEvent.ACCEPTED:
             bot.breaker.accepted()
+        asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL
         if order.is_closed and not before.is_closed:
-            asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL and not inferred
-            self._closed(leg, order, event, None if inferred else now_ns, asked_for)
-        bot.events.append(update)
+            self._closed(leg, order, event, None if inferred else now_ns, asked_for and not inferred)
+        bot.events.append(replace(update, slot=order.slot, asked_for=asked_for))
 
     def _note_reopened(self, leg: LegState, before: Order, order: Order) -> None:
         """Decide soon about an order that rests although a report had not listed it."""
@@ -171,7 +171,7 @@ class Intake:
         leg.balances.book_fill(fill, now_ns)
         bot.journal.note_fill(fill, leg.position, order)
         bot.timer.hurry(OWN)
-        bot.events.append(FillEvent(leg.name, fill))
+        bot.events.append(FillEvent(leg.name, fill, "" if order is None else order.slot))
         self._tell_fill(leg, fill)
 
     def _on_streamed_funding(self, leg: LegState, payment: FundingPayment, now_ns: int) -> None:

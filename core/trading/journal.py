@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.market.order import Fill, Order, OrderState
-from core.trading.ledger import Ledger, LedgerBatch, Session
+from core.trading.ledger import Ledger, LedgerBatch, Memory, Session
 from core.trading.log_fields import fields
 from utils.errors import LedgerError
 
@@ -64,6 +64,10 @@ class Journal:
     def note_counters(self, counters: dict[str, int]) -> None:
         """Keep the counters for the next flush."""
         self._pending.counters = counters
+
+    def note_memory(self, memory: Memory) -> None:
+        """Keep what the strategy remembers for the next flush, together with the fills noted so far."""
+        self._pending.memory = memory
 
     def has_fill(self, leg: str, trade_id: str) -> bool:
         """Tell whether a fill is booked, in the ledger or here. Raises LedgerError."""

@@ -41,6 +41,15 @@ class Session:
     peak_net: Decimal  # highest session net so far, at least 0
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a strategy wants to remember: `saved` is JSON, `heard` the number of the last fill that is in it."""
+
+    kind: str
+    saved: str
+    heard: int
+
+
 @dataclass(slots=True)
 class LedgerBatch:
     """What is to be written in one transaction; `fills` in the order in which they were booked."""
@@ -52,9 +61,11 @@ class LedgerBatch:
     marks: dict[str, str] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     session: Session | None = None
+    memory: Memory | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.orders or self.fills or self.funding or self.marks or self.counters or self.session)
+        parts = (self.orders, self.fills, self.funding, self.marks, self.counters, self.session, self.memory)
+        return any(bool(part) for part in parts)
 
 
 class Ledger:
@@ -143,6 +154,9 @@ class Ledger:
             equity = None if session.start_equity is None else rows.text(session.start_equity)
             values = (session.began_utc_ns, rows.text(session.start_net), equity, rows.text(session.peak_net))
             execute("REPLACE INTO session VALUES (1,?,?,?,?)", values)
+        if batch.memory:
+            memory = batch.memory
+            execute("REPLACE INTO memory VALUES (1,?,?,?)", (memory.kind, memory.saved, memory.heard))
 
     def _roll_back(self) -> None:
         try:
@@ -244,6 +258,22 @@ class Ledger:
         """Return every booked fill of a leg, oldest first."""
         found = self._query(f"SELECT {rows.FILL_COLUMNS} FROM fills WHERE leg = ? ORDER BY number", (leg,))
         return [rows.fill_from(row, self._instrument(leg)) for row in found]
+
+    def fills_after(self, number: int) -> list[tuple[Fill, str]]:
+        """Return the fills of all legs booked after the `number`th, oldest first, each with the slot of its order."""
+        columns = ", ".join(f"f.{name}" for name in rows.FILL_COLUMNS.split(", "))
+        joined = "fills f LEFT JOIN orders o ON o.client_order_id = f.client_order_id AND o.leg = f.leg"
+        found = self._query(f"SELECT {columns}, o.slot FROM {joined} WHERE f.number > ? ORDER BY f.number", (number,))
+        return [(rows.fill_from(row[:-1], self._instrument(row[0])), row[-1] or "") for row in found]
+
+    def fill_count(self) -> int:
+        """Return the number of the last booked fill, 0 when there is none."""
+        return int(self._query("SELECT COALESCE(MAX(number), 0) FROM fills")[0][0])
+
+    def memory(self) -> Memory | None:
+        """Return what a strategy saved last, None when none ever did."""
+        found = self._query("SELECT kind, saved, heard FROM memory")
+        return Memory(*found[0]) if found else None
 
     def replay(self, leg: str) -> Position:
         """Return what the booked fills and payments add up to; equal to `position` unless the file was edited."""

@@ -16,6 +16,9 @@ _FUNDING = """CREATE TABLE IF NOT EXISTS funding (
     number INTEGER PRIMARY KEY, leg TEXT NOT NULL, payment_id TEXT NOT NULL, amount TEXT NOT NULL, rate TEXT NOT NULL,
     mark_price TEXT NOT NULL, size TEXT NOT NULL, venue_ns INTEGER NOT NULL, UNIQUE (leg, payment_id)
 );"""
+_MEMORY = """CREATE TABLE IF NOT EXISTS memory (
+    id INTEGER PRIMARY KEY CHECK (id = 1), kind TEXT NOT NULL, saved TEXT NOT NULL, heard INTEGER NOT NULL
+);"""
 SCHEMA = f"""
 CREATE TABLE orders (
     client_order_id TEXT PRIMARY KEY, leg TEXT NOT NULL, fence INTEGER NOT NULL, slot TEXT NOT NULL,
@@ -40,10 +43,11 @@ CREATE TABLE session (
 );
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 {_FUNDING}
+{_MEMORY}
 """
 MIGRATIONS = {  # what makes the next version of a version
     1: "CREATE INDEX IF NOT EXISTS orders_venue ON orders (leg, venue_order_id) WHERE venue_order_id IS NOT NULL;",
-    2: _FUNDING,
+    2: _FUNDING + _MEMORY,
 }
 ORDER_COLUMNS = (
     "client_order_id, leg, fence, slot, side, price, size, filled, state, closed, post_only, reduce_only, "

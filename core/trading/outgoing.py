@@ -66,7 +66,9 @@ class Outgoing:
         verdict = trim_quotes(leg.wanted, leg.limits, bot.risk_state(leg, now_ns))
         diff = diff_orders(verdict.allowed, leg.tracker.live(), bot.settings.tolerance, bot.clock.utc_ns())
         bid, ask = leg.book.best_bid_ticks, leg.book.best_ask_ticks
-        rests = [q for q in diff.place if (q.price_ticks < ask if q.side is Side.BUY else q.price_ticks > bid)]
+        unbooked = leg.tracker.unbooked_slots()  # filled is not cancelled: only a decision knows what follows
+        free = [quote for quote in diff.place if quote.slot_name not in unbooked]
+        rests = [q for q in free if (q.price_ticks < ask if q.side is Side.BUY else q.price_ticks > bid)]
         if rests:
             self.place(leg, rests, now_ns)
 

@@ -6,6 +6,7 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from core.market.events import FillEvent
 from core.market.order import Fill, Side
 from core.market.reports import VenuePosition
 from core.trading.log_fields import fields
@@ -79,6 +80,7 @@ def _adjust(bot: BotState, leg: LegState, venue: VenuePosition, gap: int, now_ns
     leg.position = leg.position.after_fill(entry, leg.instrument)
     leg.position_gap = None
     bot.journal.note_fill(entry, leg.position, None)
+    bot.events.append(FillEvent(leg.name, entry))
     bot.counters["position_adjustments"] += 1
     _log.error("position_adjusted", extra=fields(leg=leg.name, lots=gap, price=str(price)))
     return True

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.market.events import BookUpdate, TradePrint
+from core.market.events import BookUpdate, FillEvent, TradePrint
 from core.market.risk import position_limit
 from core.trading.account_setup import set_up_account
 from core.trading.bot_state import BotState
@@ -34,6 +34,7 @@ from core.trading.reject_breaker import RejectBreaker
 from core.trading.session_book import SessionBook
 from core.trading.snapshot import Told, take_snapshot
 from core.trading.stopping import LoopExit
+from core.trading.strategy_memory import StrategyMemory
 from utils.exit_statuses import DONE, RISK_HALT
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class TradingLoop:
         self._guard = Guard(self._bot)
         self._intake = Intake(self._bot)
         self._outgoing = Outgoing(self._bot, self._intake)
-        self._decider = Decider(self._bot, self._guard, self._outgoing, strategy)
+        self._memory = StrategyMemory(self._bot, strategy)
+        self._decider = Decider(self._bot, self._guard, self._outgoing, strategy, self._memory)
         self._keeping = Keeping(self._bot)
         self._uptime = QuoteUptime()
         self._lag = LoopLag()
@@ -132,12 +134,22 @@ class TradingLoop:
         bot.session.load()
         now_ns = self._clock.now_ns()
         self._keeping.load(now_ns, new_run)
+        self._recall(now_ns)
         self._decider.be_patient(now_ns + min(leg.limits.max_book_age_ns for leg in bot.legs))
         self._started = True
         for leg in bot.legs:
             leg.client.start_market_data()
         if only_close is not None:
             self.begin_close("asked to close", only_close)
+
+    def _recall(self, now_ns: int) -> None:
+        """Let the strategy look at what it trades, take up what it saved, and hear the fills since then."""
+        legs = self._bot.legs
+        limits = {leg.name: leg.limits for leg in legs}
+        self._strategy.check(self._strategy.params, self._bot.view.instruments, limits)
+        self._refresh(now_ns)
+        for event in self._memory.load():
+            self._decider.hear(event, now_ns)
 
     def _open(self, leg: LegState, swept: bool) -> None:
         ledger = self._bot.journal.ledger
@@ -307,7 +319,12 @@ class TradingLoop:
         """Let the strategy hear what happened, now that the ledger has it."""
         events = self._bot.events
         if self._ending.has_begun:
-            events.clear()  # an answer could only be an order that the sweep, or the successor, does not know of
+            # An answer could only be an order that the sweep, or the successor, does not know of. Fills are kept for a
+            # handover that is taken back; else the next life hears them.
+            fills = [event for event in events if isinstance(event, FillEvent)]
+            events.clear()
+            events.extend(fills)
+            return
         if not events:
             return
         self._refresh(now_ns)
@@ -335,6 +352,8 @@ class TradingLoop:
                 changed = True
                 view.open_orders[leg.name] = leg.tracker.live()
                 view.balances[leg.name] = leg.balances.view(leg.tracker.live())
+            view.unbooked[leg.name] = leg.tracker.unbooked_slots()
+            view.limits[leg.name] = leg.limits
         if changed:
             self._uptime.update(now_ns, any(leg.tracker.rests_on_both_sides() for leg in self._bot.legs))
 

@@ -211,6 +211,7 @@ def as_version_1(folder: Path) -> None:
     """Turn a ledger into one that the first version wrote."""
     with sqlite3.connect(folder / "ledger.db") as connection:
         connection.execute("DROP INDEX orders_venue")
+        connection.execute("DROP TABLE memory")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
 

@@ -68,6 +68,14 @@ def types(node: dict[str, Any]) -> set[str]:
     return {node["type"]} if isinstance(node["type"], str) else set(node["type"])
 
 
+NEEDED = {"order_size": 1, "lower": 100, "upper": 200, "quantity": 1}  # where a strategy has such keys
+
+
+def needed_by(own: dict[str, Any]) -> dict[str, Any]:
+    """Return values without which a strategy's parameters are refused."""
+    return {key: value for key, value in NEEDED.items() if key in own}
+
+
 SECRET_WORDS = ("api_key", "api_secret", "key_id", "private_key", "password", "proxy", "webhook_url")
 ALL = [(name, path, node) for name in NAMES for path, node in properties(dict(load_schema(name)))]
 IDS = [f"{name}:{path}" for name, path, _ in ALL]
@@ -182,15 +190,14 @@ def test_the_fleets_defaults_are_those_of_the_schema() -> None:
 @pytest.mark.parametrize("name", known_strategies())
 def test_a_strategys_parameters_are_those_of_its_schema(name: str) -> None:
     own = {key: node for key, node in load_schema(f"strategies/{name}")["properties"].items() if "x-owner" not in node}
-    sizes = {"order_size": 1} if "order_size" in own else {}
-    params = strategy_class(name).params_from(with_defaults({"properties": own}, sizes))
+    params = strategy_class(name).params_from(with_defaults({"properties": own}, needed_by(own)))
     assert {field.name for field in dataclasses.fields(params)} == set(own)
 
 
 @pytest.mark.parametrize("name", known_strategies())
 def test_a_strategys_defaults_are_those_of_its_schema(name: str) -> None:
     own = {key: node for key, node in load_schema(f"strategies/{name}")["properties"].items() if "x-owner" not in node}
-    params = strategy_class(name).params_from(with_defaults({"properties": own}, {"order_size": 1}))
+    params = strategy_class(name).params_from(with_defaults({"properties": own}, needed_by(own)))
     defaults = {field.name: field.default for field in dataclasses.fields(params)}
     assert defaults == {key: node.get("default") for key, node in own.items()}
 
