@@ -3,7 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 PY := .venv/bin/python
 DEMO_HOME := $(CURDIR)/.demo
 
-.PHONY: help demo stop venv test simulate chaos witness lint format bench bench-supervisors clean prerequisites
+.PHONY: help demo stop venv test simulate chaos fuzz witness lint format bench bench-supervisors paper-tables clean \
+	prerequisites
 
 help:
 	@echo "make demo    start four paper bots in a home of their own (.demo) and show them"
@@ -11,10 +12,12 @@ help:
 	@echo "make test    run all tests"
 	@echo "make simulate  a million steps of fleets in a simulated world (SEED=1, STEPS=1000000)"
 	@echo "make chaos   kill, stop, starve and cut a fleet 500 times and compare its books (SEED=7, FAULTS=500, REPORT=1)"
+	@echo "make fuzz    throw broken configs at the registry (EXAMPLES=5000 for each kind)"
 	@echo "make witness let foreign clients check the venue simulators"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure; figures go to benchmarks/results/"
 	@echo "make bench-supervisors  measure side by side with other process managers, about 45 minutes"
+	@echo "make paper-tables  simulate the tables of Avellaneda and Stoikov and show ours beside theirs"
 	@echo "make venv    only make the environment (.venv)"
 
 prerequisites:
@@ -64,6 +67,9 @@ simulate: .venv/.test
 chaos: .venv/.test
 	@$(PY) -m tests.chaos.run --seed $(or $(SEED),7) --faults $(or $(FAULTS),500) $(if $(REPORT),--report docs/chaos.md)
 
+fuzz: .venv/.test
+	@$(PY) -m tests.fuzz.run --examples $(or $(EXAMPLES),5000)
+
 witness: .venv/.test
 	@$(PY) tests/witness/run_witness.py all
 
@@ -81,6 +87,9 @@ bench: .venv/.run-time
 
 bench-supervisors: .venv/.run-time
 	@$(PY) benchmarks/supervisors/run.py
+
+paper-tables: .venv/.run-time
+	@$(PY) benchmarks/paper_tables.py --page
 
 clean: 
 	@rm -rf .demo reports .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -92,6 +92,7 @@ class HeldPosition:
     entry_price: Decimal | None
     mark_price: Decimal | None
     unrealised: Decimal | None
+    liquidation_price: Decimal | None
 
 
 @complete
@@ -193,6 +194,7 @@ def positions_of(payload: Any) -> list[HeldPosition]:
             optional(row.get("entryPrice")),
             optional(row.get("markPrice")),
             optional(row.get("pnlUnrealized")),
+            optional(row.get("estLiquidationPrice")) or None,  # 0 is "none"
         )
         for row in rows(payload)
     ]

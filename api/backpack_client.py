@@ -20,7 +20,7 @@ from api.backpack_news import OrderNewsDesk
 from api.backpack_orders import CREATE_TIMEOUT_S, OrderDesk
 from api.backpack_records import OrderRecords
 from api.backpack_report import ReportGatherer
-from api.backpack_sign import SigningKey
+from api.backpack_sign import SigningKey, key_problems
 from api.backpack_streams import Streams, is_market_data
 from api.backpack_wire import BASE_URL, CLOCK_TARGET, WS_URL, BackpackWire, candles_request, public
 from api.base_client import (
@@ -36,6 +36,7 @@ from api.http_transport import HttpTransport, Lane
 from api.rate_budget import RateBudget
 from api.venue_clock import VenueClock
 from api.ws_transport import WsTransport
+from core.market.account_needs import MarginTerms
 from core.market.client_ids import NumberIds
 from core.market.order import Order
 from utils.env import Secret
@@ -77,6 +78,11 @@ class BackpackClient(ExchangeClient):
     def addresses(cls, exchange_config: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the REST address and that of the streams."""
         return exchange_config.get("base_url") or BASE_URL, exchange_config.get("ws_url") or WS_URL
+
+    @classmethod
+    def key_problems(cls, parts: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with the form of a key pair."""
+        return key_problems(parts.get("api_key", ""), parts.get("api_secret", ""))
 
     @classmethod
     def key_id(cls, exchange_config: Mapping[str, Any]) -> str | None:
@@ -210,6 +216,14 @@ class BackpackClient(ExchangeClient):
             raise VenueRefused(f"candles: {exc}") from exc
         found = _read(candles_of, self._calls.wait(lambda: request), "the candles")
         return found[-limit:] if limit > 0 else []
+
+    def margin_terms(self) -> MarginTerms | None:
+        """Return the leverage limit of the account, None without a key and on spot. Raises VenueError."""
+        wire = self._wire
+        if wire is None or self.instrument.kind == "spot":
+            return None
+        account = _read(account_of, self._calls.wait(wire.account), "the account")
+        return MarginTerms(account.leverage, "cross")
 
     def set_leverage(self, leverage: Decimal) -> None:
         """Set the leverage limit of the whole account; the venue has none per market. Raises VenueError."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from api.backpack_values import (
+    MS,
     US,
     amount,
     complete,
@@ -25,7 +26,7 @@ from core.market.instrument import Instrument
 from core.market.order import OrderState, Side
 
 _MS_PER_US = 1_000
-DEPTH, TRADE, BOOK_TICKER = "depth", "trade", "bookTicker"
+DEPTH, TRADE, BOOK_TICKER, MARK_PRICE = "depth", "trade", "bookTicker", "markPrice"
 ORDER_UPDATE, POSITION_UPDATE = "account.orderUpdate", "account.positionUpdate"
 OWN_ORIGIN = "USER"  # any other: the venue traded for the account
 
@@ -65,6 +66,16 @@ class BestPrices:
     ask: tuple[Decimal, Decimal]
     sequence: int
     venue_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkNews:
+    """The mark price, and the funding to come: its estimate as a share, and when it is paid."""
+
+    symbol: str
+    mark_price: Decimal
+    funding_rate: Decimal | None
+    funding_utc_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,7 @@ class PositionNews:
     venue_ns: int
 
 
-News = DepthNews | TradeNews | BestPrices | OrderNews | PositionNews
+News = DepthNews | TradeNews | BestPrices | MarkNews | OrderNews | PositionNews
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +241,16 @@ def _fill(data: dict[str, Any], venue_ns: int) -> FillNews:
     )
 
 
+def _mark(data: dict[str, Any]) -> MarkNews:
+    due = data.get("n")
+    return MarkNews(
+        symbol=text(data["s"]),
+        mark_price=amount(data["p"]),
+        funding_rate=optional(data.get("f")),
+        funding_utc_ns=None if due is None else moment_ns(due, MS),
+    )
+
+
 def _position(data: dict[str, Any]) -> PositionNews:
     return PositionNews(
         symbol=text(data["s"]),
@@ -247,6 +268,7 @@ _PARSERS: dict[str, Callable[[dict[str, Any]], News]] = {
     DEPTH: complete(_depth),
     TRADE: complete(_trade),
     BOOK_TICKER: complete(_best),
+    MARK_PRICE: complete(_mark),
     ORDER_UPDATE: complete(_order),
     POSITION_UPDATE: complete(_position),
 }

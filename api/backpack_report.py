@@ -156,7 +156,8 @@ class ReportGatherer:
         held = next((each for each in positions_of(reply.payload) if self._is_here(each.symbol)), None)
         if held is not None:
             lots = self._instrument.to_lots(held.size)
-            gathering.positions = (VenuePosition(self._leg, lots, held.entry_price),)
+            facts = (held.entry_price, held.unrealised, held.liquidation_price)
+            gathering.positions = (VenuePosition(self._leg, lots, *facts),)
 
     def _on_capital(self, gathering: _Gathering, reply: Reply) -> None:
         gathering.balances = tuple(capital_of(reply.payload))

@@ -14,6 +14,7 @@ from utils.errors import VenueAuthError
 
 Params = Mapping[str, Any]
 _SEED_BYTES = 32
+_KEY_BYTES = 32
 
 
 class SigningKey:
@@ -43,6 +44,25 @@ class SigningKey:
     def sign(self, text: str) -> str:
         """Return the signature of a text in base64."""
         return base64.b64encode(self._private.sign(text.encode())).decode()
+
+
+def key_problems(api_key: str, api_secret: str) -> dict[str, str]:
+    """Return what is wrong with the form of a pair, by its half: both are base64 of 32 bytes, and belong together."""
+    problems = {}
+    for name, text in (("api_key", api_key), ("api_secret", api_secret)):
+        try:
+            size = len(_decoded(text, name))
+        except VenueAuthError as exc:
+            problems[name] = str(exc).removeprefix(f"{name} ")
+            continue
+        if size != _KEY_BYTES and not (name == "api_secret" and size == 2 * _SEED_BYTES):
+            problems[name] = f"has {size} bytes, expected {_KEY_BYTES} in base64"
+    if not problems:
+        try:
+            SigningKey.parse(api_key, api_secret)
+        except VenueAuthError as exc:
+            problems["api_secret"] = str(exc).removeprefix("api_secret ")
+    return problems
 
 
 def _decoded(text: str, name: str) -> bytes:

@@ -16,9 +16,11 @@ from api.backpack_answers import depth_of
 from api.backpack_calls import Calls, Reply
 from api.backpack_errors import AUTH, CLOCK, problem_of
 from api.backpack_messages import (
+    MARK_PRICE,
     ORDER_UPDATE,
     POSITION_UPDATE,
     DepthNews,
+    MarkNews,
     OrderNews,
     PositionNews,
     StreamProblem,
@@ -36,12 +38,13 @@ from api.http_call import Lane
 from api.wire_json import dumps, loads
 from api.ws_transport import WsClosed, WsMessage, WsOpened, WsOverflow, WsTransport
 from core.market.book import OrderBook
-from core.market.events import BookUpdate, LinkDown, LinkUp, TradePrint
+from core.market.events import BookUpdate, LinkDown, LinkUp, PerpFacts, TradePrint
 from core.market.instrument import Instrument
 from utils.errors import VenueAuthError, VenueUnreachable
 
 _log = logging.getLogger("makerd.market")
 _S = 1_000_000_000
+_MARKET = ("depth", "trade", MARK_PRICE)
 _QUIET_IS_WELL_NS = _S  # nothing said against a subscription: it counts as made
 _SNAPSHOT_LEVELS, _CHECK_LEVELS = 1_000, 5
 _DEAD_STREAM_PAUSE_NS = 30 * _S  # between reconnects for a silent depth stream
@@ -50,7 +53,7 @@ _MAX_SILENT_ACCOUNTS = 3  # reconnects in a row because the account stream said 
 
 def is_market_data(text: str) -> bool:
     """Tell whether a message may be dropped when too many wait; one of the account never may."""
-    return "account." not in text and ('"depth.' in text or '"trade.' in text)
+    return "account." not in text and any(f'"{kind}.' in text for kind in _MARKET)
 
 
 class Streams:
@@ -111,6 +114,8 @@ class Streams:
     def _subscription(self) -> str:
         symbol = self._instrument.venue_symbol
         market = [f"depth.{symbol}", f"trade.{symbol}"]
+        if self._instrument.kind == "perp":
+            market.append(f"{MARK_PRICE}.{symbol}")
         if self._wire is None:
             return dumps(subscribe_frame(market))
         return self._wire.subscribe([*market, f"{ORDER_UPDATE}.{symbol}", f"{POSITION_UPDATE}.{symbol}"])
@@ -139,6 +144,8 @@ class Streams:
             self._on_depth(news, received_ns)
         elif isinstance(news, TradeNews):
             self._on_trade(news, received_ns)
+        elif isinstance(news, MarkNews):
+            self._on_mark(news, received_ns)
         elif isinstance(news, OrderNews) and self._news is not None:
             self._silent_accounts = 0
             self._news.take(news)
@@ -205,6 +212,11 @@ class Streams:
         if news.symbol == self._instrument.venue_symbol and lots:
             ticks = self._instrument.to_ticks(news.price)
             self._put(TradePrint(self._leg, ticks, lots, news.taker, news.venue_ns, received_ns))
+
+    def _on_mark(self, news: MarkNews, received_ns: int) -> None:
+        if news.symbol == self._instrument.venue_symbol:
+            told = (news.mark_price, news.funding_rate, news.funding_utc_ns)
+            self._put(PerpFacts(self._leg, *told, local_ns=received_ns))
 
     def _deliver(self, book: OrderBook) -> None:
         self._put(BookUpdate(self._leg, book))

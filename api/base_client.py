@@ -13,11 +13,13 @@ from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, TradePrint
+from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, PerpFacts, TradePrint
+from core.market.funding import FundingPayment
 from core.market.reports import Balance, VenuePosition, VenueReport
 from utils.errors import VenueRefused
 
 if TYPE_CHECKING:
+    from core.market.account_needs import MarginTerms
     from core.market.client_ids import OrderIds
     from core.market.instrument import Instrument
     from core.market.order import Order
@@ -37,7 +39,9 @@ __all__ = [
     "VenueReport",
 ]
 
-InboxItem = BookUpdate | TradePrint | OrderUpdate | FillEvent | LinkUp | LinkDown | VenueReport
+InboxItem = (
+    BookUpdate | PerpFacts | TradePrint | OrderUpdate | FillEvent | FundingPayment | LinkUp | LinkDown | VenueReport
+)
 MAX_TRADE_PRINTS = 10_000
 
 
@@ -102,8 +106,8 @@ class KeyReport:
 class Inbox:
     """What the venue said, in order; any thread may put, one thread drains.
 
-    Bound and policy: of books only the newest per leg is kept, of trade prints the newest 10,000; order updates,
-    fills, links and reports are never dropped.
+    Bound and policy: of books and facts only the newest per leg is kept, of trade prints the newest 10,000; order
+    updates, fills, payments, links and reports are never dropped.
     """
 
     def __init__(self) -> None:
@@ -111,6 +115,7 @@ class Inbox:
         self._items: deque[InboxItem] = deque()
         self._prints: deque[TradePrint] = deque(maxlen=MAX_TRADE_PRINTS)
         self._books: dict[str, BookUpdate] = {}
+        self._facts: dict[str, PerpFacts] = {}
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def fileno(self) -> int:
@@ -122,6 +127,8 @@ class Inbox:
         with self._lock:
             if isinstance(item, BookUpdate):
                 self._books[item.leg] = item
+            elif isinstance(item, PerpFacts):
+                self._facts[item.leg] = item
             elif isinstance(item, TradePrint):
                 self._prints.append(item)
             else:
@@ -142,12 +149,13 @@ class Inbox:
             pass
 
     def drain(self) -> list[InboxItem]:
-        """Return and forget everything: orders, fills, links and reports first, then prints, then newest books."""
+        """Return and forget everything: orders, fills, links and reports, then prints, then newest facts and books."""
         with self._lock:
-            items: list[InboxItem] = [*self._items, *self._prints, *self._books.values()]
+            items: list[InboxItem] = [*self._items, *self._prints, *self._facts.values(), *self._books.values()]
             self._items.clear()
             self._prints.clear()
             self._books.clear()
+            self._facts.clear()
         return items
 
     def close(self) -> None:
@@ -197,6 +205,14 @@ class ExchangeClient(ABC):
         return []
 
     @classmethod
+    def key_problems(cls, parts: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with the form of a key's parts, by their key in the config; never the parts themselves.
+
+        Nobody is asked: whether the venue knows the key is another question.
+        """
+        return {}
+
+    @classmethod
     def addresses(cls, exchange_config: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the URLs that a config's bot connects to, none for an embedded venue."""
         return ()
@@ -221,6 +237,18 @@ class ExchangeClient(ABC):
         """
         raise VenueRefused("this venue cannot tell the orders of a whole account")
 
+    def refresh_dead_man(self, timeout_s: float) -> None:
+        """Have the venue cancel every order of the account in `timeout_s`, unless this is asked again before.
+
+        Of scope ACCOUNT only, and called by nobody but the account's guard: instead of `open`, again and again, until
+        `close`. Waits for the venue, a third of `timeout_s` at the most. Raises VenueError.
+        """
+        raise VenueRefused("this venue has no dead-man switch of a whole account")
+
+    def disarm_dead_man(self) -> None:
+        """Have the venue cancel nothing by itself any more; as `refresh_dead_man`. Raises VenueError."""
+        raise VenueRefused("this venue has no dead-man switch of a whole account")
+
     def check_key(self) -> KeyReport:
         """Return what the venue tells of our key, as far as it does; called once, after `open`. Waits for the venue."""
         return KeyReport()
@@ -235,6 +263,17 @@ class ExchangeClient(ABC):
     def candles(self, interval_s: int, limit: int) -> list[Candle]:
         """Return the newest candles, oldest first; waits for the venue. Raises VenueError."""
         raise VenueRefused("this venue has no candles")
+
+    def margin_terms(self) -> MarginTerms | None:
+        """Return how the account trades the symbol on margin, asked of the venue; None where there is nothing to set.
+
+        Waits for the venue. Raises VenueError.
+        """
+        return None
+
+    def set_margin_mode(self, mode: str) -> None:
+        """Set the margin mode, `cross` or `isolated`; waits for the venue. Raises VenueError."""
+        raise VenueRefused(f"this venue has no margin mode to set to {mode}")
 
     def set_leverage(self, leverage: Decimal) -> None:
         """Set the leverage of account or symbol, as the venue has it; waits for it. Raises VenueError."""

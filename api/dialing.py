@@ -25,10 +25,17 @@ KEEP_ALIVE = (
 )
 
 
-@lru_cache(maxsize=8)
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Return a context that verifies the venue: by `ca_file`, else the environment's bundle, else certifi's."""
+    """Return a context that verifies the venue: by `ca_file`, else the environment's bundle, else certifi's.
+
+    One that was made before a fork serves every child: it is only certificates, and has seen no connection.
+    """
     bundle = ca_file or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or certifi.where()
+    return _context_of(bundle)
+
+
+@lru_cache(maxsize=8)
+def _context_of(bundle: str) -> ssl.SSLContext:
     if os.path.isdir(bundle):
         return ssl.create_default_context(capath=bundle)
     return ssl.create_default_context(cafile=bundle)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from api.base_client import Capabilities, ClientContext, ExchangeClient, Inbox
@@ -19,6 +20,7 @@ from api.market_facts import Market, market_from_text
 from api.paper_settings import PaperSettings
 from api.paper_store import PaperStore, VenueStore, store_path
 from api.paper_venue import PaperVenue
+from core.market.account_needs import MarginTerms
 from core.market.events import BookUpdate, LinkDown, LinkUp
 from core.market.order import Order
 from utils.errors import ConfigError, MakerdError, NotListed, VenueUnreachable
@@ -125,6 +127,15 @@ class PaperClient(ExchangeClient):
         self._inbox.put(LinkUp(self._leg))
         self._publish_book(venue, self.context.now_ns())
 
+    def margin_terms(self) -> MarginTerms | None:
+        """Return the leverage of the account, None on spot; it is a cross account, long and short are one position."""
+        venue = self._opened()
+        return None if self.instrument.kind == "spot" else MarginTerms(venue.leverage, "cross")
+
+    def set_leverage(self, leverage: Decimal) -> None:
+        """Set the leverage, for as long as the client is open. Raises VenueRefused."""
+        self._opened().set_leverage(leverage)
+
     def close(self) -> None:
         """Close the file; orders stay as they are."""
         venue, self._venue = self._venue, None
@@ -226,6 +237,8 @@ class PaperClient(ExchangeClient):
             self._publish_from_ns = venue.played_ns + self._settings.interval_ns
         elif venue.shows_changes:
             self._publish_from_ns = venue.next_picture_ns
+        if (facts := venue.facts(now_ns)) is not None:
+            self._inbox.put(facts)
         self._inbox.put(BookUpdate(self._leg, venue.book(now_ns)))
 
 

@@ -19,7 +19,7 @@ from api.feed import Feed, Levels, Picture, Print
 from api.market_facts import Market
 from api.paper_client import PaperClient
 from api.paper_venue import PaperVenue
-from core.market.events import BookUpdate, LinkDown, LinkUp, TradePrint
+from core.market.events import BookUpdate, LinkDown, LinkUp, PerpFacts, TradePrint
 from core.market.instrument import Instrument
 from utils.errors import VenueUnreachable
 
@@ -116,7 +116,10 @@ class PaperOnFeed(PaperClient):
                 self._feed.push((item.book.bids, item.book.asks))
             elif isinstance(item, TradePrint):
                 self._feed.push(item)
+            elif isinstance(item, PerpFacts):
+                self._opened().hear_facts(item.mark_price, item.funding_rate)
             elif isinstance(item, LinkDown):
+                self._opened().hear_facts(None, None)
                 self._feed.push(((), ()))
                 self._inbox.put(item)
             elif isinstance(item, LinkUp):

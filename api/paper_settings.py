@@ -36,6 +36,7 @@ class PaperSettings:
     print_band_pct: float = 1.0
     maker_fee_bps: Decimal = Decimal(-1)
     taker_fee_bps: Decimal = Decimal(5)
+    funding_rate_bps: Decimal = Decimal(1)
     initial_balances: Mapping[str, Decimal] = field(default_factory=dict)
     max_open_orders: int = 200
     queue_model: str = "power3"
@@ -48,7 +49,7 @@ class PaperSettings:
     def from_config(cls, config: Mapping[str, Any]) -> PaperSettings:
         """Build from a validated section; keys that are not ours are left alone. Raises ConfigError."""
         values = {name: config[name] for name in cls.__dataclass_fields__ if config.get(name) is not None}
-        for name in ("maker_fee_bps", "taker_fee_bps", "synthetic_start_price"):
+        for name in ("maker_fee_bps", "taker_fee_bps", "funding_rate_bps", "synthetic_start_price"):
             if name in values:
                 values[name] = Decimal(str(values[name]))
         values["initial_balances"] = _amounts(values.get("initial_balances", {}))

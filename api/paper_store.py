@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
+from core.market.funding import FundingPayment
 from core.market.instrument import Instrument
 from core.market.order import Fill, Order, OrderState, Side
 from core.market.position import Position
@@ -25,7 +26,7 @@ from core.market.sim_account import SimAccount
 from utils.errors import VenueError, VenueUnreachable
 from utils.files import open_locked
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS balances (asset TEXT PRIMARY KEY, total TEXT NOT NULL) WITHOUT ROWID;
@@ -37,7 +38,11 @@ CREATE TABLE IF NOT EXISTS fills (
     number INTEGER PRIMARY KEY, trade_id TEXT UNIQUE NOT NULL, client_order_id TEXT NOT NULL,
     venue_order_id TEXT NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, liquidity TEXT NOT NULL,
     fee TEXT NOT NULL, fee_asset TEXT NOT NULL, venue_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS funding (
+    number INTEGER PRIMARY KEY, payment_id TEXT UNIQUE NOT NULL, amount TEXT NOT NULL, rate TEXT NOT NULL,
+    mark_price TEXT NOT NULL, size TEXT NOT NULL, venue_ns INTEGER NOT NULL);
 """
+NEWEST_PAYMENTS = 10  # that a report tells; older ones were told in the life in which they were made
 _META = ("birth_utc_ns", "high_water_ns", "opens", "last_order", "last_trade", "revision")
 
 
@@ -70,6 +75,7 @@ class Change:
     saved: list[Order] = field(default_factory=list)  # open orders that are new or partly filled
     closed: set[str] = field(default_factory=set)  # client order ids
     fills: list[Fill] = field(default_factory=list)
+    funding: list[FundingPayment] = field(default_factory=list)
 
 
 class VenueStore(Protocol):
@@ -85,6 +91,9 @@ class VenueStore(Protocol):
 
     def fills_after(self, number: int, instrument: Instrument, leg: str) -> tuple[Fill, ...]:
         """Return the fills behind the `number`-th, oldest first. Raises StoreFailed."""
+
+    def newest_funding(self, instrument: Instrument, leg: str) -> tuple[FundingPayment, ...]:
+        """Return the newest payments, oldest first. Raises StoreFailed."""
 
     def close(self) -> None:
         """Give it back; twice does no harm."""
@@ -190,6 +199,10 @@ class PaperStore:
             if change.fills:
                 fills = [_fill_row(fill, instrument) for fill in change.fills]
                 self._db.executemany(f"INSERT INTO fills VALUES ({','.join('?' * 11)})", fills)
+            if change.funding:
+                payments = [_funding_row(payment, instrument) for payment in change.funding]
+                self._db.executemany(f"INSERT INTO funding VALUES (NULL,{','.join('?' * 6)})", payments)
+            if change.fills or change.funding:
                 self._put_balances(change.account.balances)
                 if not change.account.is_spot:
                     position = change.account.position.to_plain(instrument.lot_size)
@@ -209,6 +222,15 @@ class PaperStore:
         except sqlite3.Error as exc:
             raise StoreFailed(f"{self.path}: cannot be read ({exc})") from exc
         return tuple(_fill_of(row, instrument, leg) for row in rows)
+
+    def newest_funding(self, instrument: Instrument, leg: str) -> tuple[FundingPayment, ...]:
+        """Return the newest payments, oldest first. Raises StoreFailed."""
+        statement = "SELECT * FROM funding ORDER BY number DESC LIMIT ?"
+        try:
+            rows = self._db.execute(statement, (NEWEST_PAYMENTS,)).fetchall()
+        except sqlite3.Error as exc:
+            raise StoreFailed(f"{self.path}: cannot be read ({exc})") from exc
+        return tuple(_funding_of(row, instrument, leg) for row in reversed(rows))
 
     def close(self) -> None:
         """Close the file and give the lock back; twice does no harm."""
@@ -325,6 +347,24 @@ def _fill_of(row: tuple[object, ...], instrument: Instrument, leg: str) -> Fill:
         fee_asset=str(fee_asset),
         venue_ns=int(str(venue_ns)),
         venue_order_id=str(venue_id),
+    )
+
+
+def _funding_row(payment: FundingPayment, instrument: Instrument) -> tuple[object, ...]:
+    amounts = (payment.amount, payment.rate, payment.mark_price, instrument.to_size(payment.size_lots))
+    return (payment.payment_id, *map(str, amounts), payment.venue_ns)
+
+
+def _funding_of(row: tuple[object, ...], instrument: Instrument, leg: str) -> FundingPayment:
+    _, payment_id, amount, rate, mark_price, size, venue_ns = row
+    return FundingPayment(
+        payment_id=str(payment_id),
+        leg=leg,
+        amount=Decimal(str(amount)),
+        rate=Decimal(str(rate)),
+        mark_price=Decimal(str(mark_price)),
+        size_lots=instrument.to_lots(Decimal(str(size))),
+        venue_ns=int(str(venue_ns)),
     )
 
 

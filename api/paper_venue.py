@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from random import Random
 
 from api.base_client import InboxItem
@@ -19,13 +20,16 @@ from api.paper_store import Change, StoredVenue, StoreFailed, VenueStore, orders
 from api.paper_time import VenueTime
 from core.market.book import OrderBook
 from core.market.displayed import Displayed
-from core.market.events import FillEvent, OrderUpdate, TradePrint
+from core.market.events import FillEvent, OrderUpdate, PerpFacts, TradePrint
+from core.market.funding import FundingPayment, funding_amount, next_funding_ns
 from core.market.matching import NOTHING, Arrival, EngineState, Matched, MatchingEngine
 from core.market.order import Fill, Order, OrderEvent, OrderState, Side
 from core.market.reports import VenueReport
 from core.market.sim_account import SimAccount
+from utils.errors import VenueRefused
 
 _log = logging.getLogger("makerd.orders")
+FUNDING_INTERVAL_NS = 8 * 3_600 * 10**9
 _RETRY_NS = 10**9  # between attempts to write down cancels that a full disk refused
 
 
@@ -51,12 +55,16 @@ class PaperVenue:
         self.time = VenueTime.at_opening(stored.birth_utc_ns, stored.high_water_ns, utc_ns, now_ns, settings.speed)
         # Part of every id: a new file for the same account must not repeat the ids of the old one.
         self._id_prefix = f"{stored.birth_utc_ns // 1_000_000:x}-"
+        self._max_leverage = market.max_leverage
         self._engine = self._engine_of(stored, settings, market)
         self._unsaved: set[str] = set()  # orders that were cancelled while the file could not be written
         self._retry_ns = 0
         self._store_works = True
         self.prints_wanted = False
         self._depth = settings.book_depth
+        self._funding_rate = settings.funding_rate_bps / 10_000
+        self._mark_price: Decimal | None = None  # None: the mid is the mark
+        self._funding_utc_ns = next_funding_ns(self.time.utc(self.time.elapsed(now_ns)), FUNDING_INTERVAL_NS)
         self.go_to(self.time.elapsed(now_ns))
 
     def _engine_of(self, stored: StoredVenue, settings: PaperSettings, market: Market) -> MatchingEngine:
@@ -101,9 +109,13 @@ class PaperVenue:
             event = self._feed.next(until)
             if event is None:
                 self.played_ns = max(self.played_ns, until_ns)
+                if self.time.utc(self.played_ns) >= self._funding_utc_ns:
+                    matched, before = self._pay_funding(matched, before)
                 break
             budget -= 1
             at_ns = self.time.elapsed_at(event.at_ns)
+            if self.time.utc(at_ns) >= self._funding_utc_ns:
+                matched, before = self._pay_funding(matched, before)
             self.played_ns = max(self.played_ns, at_ns)
             result = self._match(event, at_ns)
             if result.fills:
@@ -114,6 +126,55 @@ class PaperVenue:
         if matched:
             self._settle(matched, before)
         return budget
+
+    def _pay_funding(self, matched: list[Matched], before: EngineState) -> tuple[list[Matched], EngineState]:
+        """Settle what was matched before a payment, then pay; return what `play` goes on with."""
+        if matched:
+            self._settle(matched, before)
+        due_ns = self._funding_utc_ns
+        self._funding_utc_ns = next_funding_ns(due_ns, FUNDING_INTERVAL_NS)
+        before, account, mark = self._engine.state(), self._engine.account, self._mark()
+        lots = account.position.size_lots
+        if not account.is_spot and lots and self._funding_rate and mark:
+            size = self.instrument.to_size(lots) * self.instrument.contract_size
+            amount = funding_amount(size, mark, self._funding_rate)
+            key = f"{self._id_prefix}f{due_ns // 10**9}"
+            payment = FundingPayment(key, self._leg, amount, self._funding_rate, mark, lots, due_ns)
+            self._engine.account = account.after_funding(amount)
+            if self._commit(replace(self._change(), funding=[payment])) is None:
+                self._tell(payment)
+            else:
+                self._engine.restore(before)
+        return [], self._engine.state()
+
+    def _mark(self) -> Decimal:
+        """Return the mark price, 0 when there is none."""
+        if self._mark_price is not None:
+            return self._mark_price
+        return self.instrument.tick_size * Decimal(str(self._engine.mid_ticks()))
+
+    @property
+    def leverage(self) -> Decimal:
+        """Return the leverage of the account."""
+        return Decimal(self._engine.account.max_leverage)
+
+    def set_leverage(self, leverage: Decimal) -> None:
+        """Set the leverage of the account, until it is closed. Raises VenueRefused above the market's highest."""
+        if leverage > self._max_leverage:
+            raise VenueRefused(f"the paper venue allows a leverage of {self._max_leverage} at the most")
+        self._engine.account = replace(self._engine.account, max_leverage=leverage)
+
+    def hear_facts(self, mark_price: Decimal | None, funding_rate: Decimal | None) -> None:
+        """Go by a live venue's mark price and rate from now on; None is the mid, and the rate of before."""
+        self._mark_price = mark_price
+        if funding_rate is not None:
+            self._funding_rate = funding_rate
+
+    def facts(self, local_ns: int) -> PerpFacts | None:
+        """Return mark price and funding as of now, None on spot; `local_ns` is the loop's clock."""
+        if self._engine.account.is_spot:
+            return None
+        return PerpFacts(self._leg, self._mark() or None, self._funding_rate, self._funding_utc_ns, local_ns)
 
     def _match(self, event: Picture | Print | BookChange, at_ns: int) -> Matched:
         utc_ns = self.time.utc(at_ns)
@@ -197,6 +258,7 @@ class PaperVenue:
         engine, account, as_of_ns = self._engine, self._engine.account, self.time.utc(self.played_ns)
         try:
             fills = self._store.fills_after(self._fill_number(since), self.instrument, self._leg)
+            funding = () if account.is_spot else self._store.newest_funding(self.instrument, self._leg)
         except StoreFailed as exc:
             return VenueReport(self._leg, request_id, False, as_of_ns=as_of_ns, reason=str(exc))
         return VenueReport(
@@ -205,10 +267,11 @@ class PaperVenue:
             complete=True,
             open_orders=tuple(engine.orders.values()),
             fills=fills,
-            positions=account.report_positions(self._leg),
+            positions=account.report_positions(self._leg, engine.mid_ticks()),
             balances=account.report_balances(engine.orders.values(), engine.mid_ticks()),
             mark=f"{self._id_prefix}t{engine.last_trade}",
             as_of_ns=as_of_ns,
+            funding=funding,
         )
 
     def _fill_number(self, since: str | None) -> int:

@@ -12,8 +12,9 @@ from api.event_file import EventSpan
 from api.feed import Feed
 from api.market_facts import Market
 from api.paper_client import PaperClient
-from api.paper_store import Change, StoredVenue, VenueStore
+from api.paper_store import NEWEST_PAYMENTS, Change, StoredVenue, VenueStore
 from api.paper_venue import PaperVenue
+from core.market.funding import FundingPayment
 from core.market.instrument import Instrument
 from core.market.order import Fill, Side
 from core.market.position import Position
@@ -27,6 +28,7 @@ class MemoryStore:
 
     def __init__(self, note: NoteFill) -> None:
         self._fills: list[Fill] = []
+        self._funding: list[FundingPayment] = []
         self._note = note
 
     def load(
@@ -36,7 +38,8 @@ class MemoryStore:
         return StoredVenue(utc_ns, 0, 1, 0, 0, dict(starting_balances), Position("venue"), ())
 
     def commit(self, change: Change) -> None:
-        """Keep the fills of a step."""
+        """Keep the fills and payments of a step."""
+        self._funding += change.funding
         for fill in change.fills:
             self._fills.append(fill)
             self._note(fill)
@@ -44,6 +47,10 @@ class MemoryStore:
     def fills_after(self, number: int, instrument: Instrument, leg: str) -> tuple[Fill, ...]:
         """Return the fills behind the `number`-th, oldest first."""
         return tuple(self._fills[number:])
+
+    def newest_funding(self, instrument: Instrument, leg: str) -> tuple[FundingPayment, ...]:
+        """Return the newest payments, oldest first."""
+        return tuple(self._funding[-NEWEST_PAYMENTS:])
 
     def close(self) -> None:
         """Do nothing: there is no file."""

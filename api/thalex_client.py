@@ -26,7 +26,7 @@ from api.thalex_calls import Reply
 from api.thalex_candles import candles_request, read_mark_candles
 from api.thalex_errors import Verdict, meaning_of, reason_of
 from api.thalex_link import ThalexLink, Transport
-from api.thalex_login import LoginKey
+from api.thalex_login import LoginKey, key_problems
 from api.thalex_messages import rows
 from api.thalex_orders import INSERT_QUEUE_NS
 from api.thalex_session import Stage
@@ -38,6 +38,7 @@ from utils.errors import OutcomeUnknown, VenueAuthError, VenueRefused, VenueUnre
 
 OPEN_S, QUESTION_S = 15.0, 10.0
 MIN_DEAD_MAN_S = 6.0  # what the venue's own examples use; less was not tried
+UNSEEN_S = 10.0  # a bot that hangs for so long must not hold off the venue's own cancel
 _ARRIVAL_MARGIN_S = 1.0
 HISTORY_LAG_S = 1.0  # the trade history follows the orders within some ms; much more than seen
 
@@ -68,6 +69,11 @@ class ThalexClient(ExchangeClient):
     def addresses(cls, exchange_config: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the address of the network that is chosen."""
         return (ThalexSettings.from_config(exchange_config).ws_url,)
+
+    @classmethod
+    def key_problems(cls, parts: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with the form of a key's id and its private half."""
+        return key_problems(parts.get("key_id", ""), parts.get("private_key", ""))
 
     @classmethod
     def key_id(cls, exchange_config: Mapping[str, Any]) -> str | None:
@@ -134,6 +140,7 @@ class ThalexClient(ExchangeClient):
             is_market_data=is_market_data,
             ping_interval_s=dead_man_s / 3,  # any frame keeps the venue from ending our orders
             silence_s=max(dead_man_s, MIN_DEAD_MAN_S),  # after so long it may have ended them
+            unseen_s=UNSEEN_S,
             proxy=self._settings.proxy,
             now_ns=self.context.now_ns,
         )

@@ -42,6 +42,16 @@ class LoginKey:
         raise TypeError("a key stays in the process that read it")
 
 
+def key_problems(key_id: str, pem: str) -> dict[str, str]:
+    """Return what is wrong with the form of a key: an id without spaces, and an RSA key as PEM."""
+    problems = {} if key_id and not any(char.isspace() for char in key_id) else {"key_id": "is empty or has spaces"}
+    try:
+        LoginKey("", pem)
+    except VenueAuthError as exc:
+        problems["private_key"] = str(exc).partition("private_key ")[2].partition(";")[0]
+    return problems
+
+
 def _load(key_id: str, text: str) -> RSAPrivateKey:
     # An environment file holds one line: a written-out \n stands for a line's end.
     pem = text.strip().replace("\\r", "").replace("\\n", "\n").replace("\r", "")

@@ -12,7 +12,7 @@ from api.thalex_calls import SECOND
 from api.thalex_messages import read_book, read_ticker, read_trades
 from api.thalex_session import Session, Stage
 from api.thalex_settings import ThalexSettings, book_channel, ticker_channel, trades_channel
-from core.market.events import BookUpdate, LinkDown, LinkUp, TradePrint
+from core.market.events import BookUpdate, LinkDown, LinkUp, PerpFacts, TradePrint
 from core.market.instrument import Instrument
 
 _FIRST_PAUSE_NS, _MAX_PAUSE_NS = SECOND, 30 * SECOND
@@ -124,7 +124,10 @@ class MarketData:
                 self._put(TradePrint(self._leg, price, lots, trade.side, trade.venue_ns, received_ns))
 
     def _take_ticker(self, body: Any, received_ns: int) -> None:
-        if self._book.ready and self._book.compare(read_ticker(body), received_ns):
+        ticker = read_ticker(body)
+        if ticker.mark_price is not None:
+            self._put(PerpFacts(self._leg, ticker.mark_price, local_ns=received_ns))
+        if self._book.ready and self._book.compare(ticker, received_ns):
             self._changed, self._heard_ns = True, received_ns  # as fresh as if it had been sent again
 
     # Time

@@ -169,7 +169,9 @@ class ReportMaker:
         to_lots = self._instrument.to_lots
         lines = read_positions(result, self._instrument.venue_symbol)
         # The venue leaves out what is not held: in a whole answer that is a zero, and said so.
-        job.held = [VenuePosition(self._leg, to_lots(line.size), line.entry_price) for line in lines]
+        job.held = [
+            VenuePosition(self._leg, to_lots(line.size), line.entry_price, line.unrealised_pnl) for line in lines
+        ]
         job.held = job.held or [VenuePosition(self._leg, 0)]
         self._answered(job)
 

@@ -11,6 +11,7 @@ at a time touches a socket and its TLS object.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 import select
@@ -42,7 +43,11 @@ _log = logging.getLogger("makerd.market")
 
 
 class WsTransport:
-    """One websocket; its thread starts with `start`."""
+    """One websocket; its thread starts with `start`.
+
+    `unseen_s`: a connection is ended when the deciding thread has not drained for so long. Where a venue cancels our
+    orders with the connection, a bot that is stuck must not keep it alive.
+    """
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class WsTransport:
         is_market_data: Callable[[str], bool],
         ping_interval_s: float = 5,
         silence_s: float = 15,
+        unseen_s: float = math.inf,
         connect_timeout_s: float = 5,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         max_queue: int = 20_000,
@@ -70,6 +76,7 @@ class WsTransport:
         self._wake = wake
         self._queue = WsQueue(is_market_data, max_queue)
         self._ping_ns, self._silence_ns = int(ping_interval_s * NS), int(silence_s * NS)
+        self._unseen_ns, self._seen_ns = unseen_s * NS, now_ns()
         self._now_ns = now_ns
         self._draw = draw
         self._first_backoff_s, self._max_backoff_s = first_backoff_s, max_backoff_s
@@ -89,6 +96,7 @@ class WsTransport:
     def start(self) -> None:
         """Begin to connect; returns at once."""
         if self._thread is None and not self._is_ending:
+            self._seen_ns = self._now_ns()
             self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             self._thread = threading.Thread(target=self._run, name="websocket", daemon=True)
             self._thread.start()
@@ -111,6 +119,7 @@ class WsTransport:
 
     def drain(self) -> list[WsItem]:
         """Return and forget what has come, in order."""
+        self._seen_ns = self._now_ns()
         return self._queue.drain()
 
     def reconnect(self, reason: str) -> None:
@@ -214,7 +223,8 @@ class WsTransport:
                     connection.ping()
                     ping_ns = now_ns + self._ping_ns
                 connection.flush()
-            self._wait(poll, connection, min(ping_ns, heard_ns + self._silence_ns) - now_ns)
+            due_ns = min(ping_ns, heard_ns + self._silence_ns, self._seen_ns + self._unseen_ns)
+            self._wait(poll, connection, due_ns - now_ns)
             try:
                 with self._io:
                     has_heard = connection.read(messages)
@@ -224,6 +234,8 @@ class WsTransport:
             heard_ns = now_ns if has_heard else heard_ns
             if now_ns - heard_ns >= self._silence_ns:
                 raise ConnectionEnded(f"nothing was heard for {self._silence_ns / NS:g} s")
+            if now_ns - self._seen_ns >= self._unseen_ns:
+                raise ConnectionEnded(f"nobody here looked at it for {self._unseen_ns / NS:g} s")
         self._take_back()
         self._part(connection)
 
@@ -236,7 +248,7 @@ class WsTransport:
             self._outgoing_bytes = connection.unsent_bytes
             return not self._is_ending and self._wanted_end is None
 
-    def _wait(self, poll: select.poll, connection: WsConnection, for_ns: int) -> None:
+    def _wait(self, poll: select.poll, connection: WsConnection, for_ns: float) -> None:
         flags = select.POLLIN | (select.POLLOUT if connection.unsent_bytes else 0)
         poll.register(connection.fileno(), flags)
         with self._io:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Mapping
@@ -10,16 +11,48 @@ from typing import Any
 
 import click
 
-from cli.offline import ConfigOnDisk, configs_in
 from cli.shared import App, as_json, complaints_of, everywhere, pass_app
 from utils.exit_statuses import DONE, REFUSED
 from utils.home import Home
 
+_ELSEWHERE = {  # command -> where it is; imported when it is asked for, for `status` is asked often
+    "activate": "moves.activate",
+    "archive": "moves.archive",
+    "create": "create.create",
+    "diff": "show.diff",
+    "edit": "change.edit",
+    "export": "bundles.export",
+    "history": "show.history",
+    "import": "bundles.import_bundle",
+    "list": "listing.list_configs",
+    "restore": "moves.restore",
+    "rollback": "change.rollback",
+    "schema": "show.schema",
+    "set": "change.set_values",
+    "show": "show.show",
+}
 
-@click.group(no_args_is_help=True)
+
+class ConfigGroup(click.Group):
+    """The commands below `config`, those in `cli/config` among them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *_ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, None when there is no such one."""
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = _ELSEWHERE[cmd_name].partition(".")
+        found: click.Command = getattr(importlib.import_module(f"cli.config.{module}"), attribute)
+        return found
+
+
+@click.group(cls=ConfigGroup, no_args_is_help=True)
 @everywhere
 def config() -> None:
-    """Look at configs and validate them."""
+    """Look at configs, validate and change them."""
 
 
 @config.command()
@@ -34,7 +67,8 @@ def validate(app: App, which: str | None, json_wanted: bool) -> int:
         bots = [{"name": bot["name"], "file": bot["source_path"]} for bot in verdict["bots"]]
         click.echo(json.dumps({"valid": bots, "invalid": verdict["invalid"]}))
     else:
-        _say_verdict(verdict, app.home)
+        path = _find(app, which).absolute() if which else app.home.active
+        _say_verdict(verdict, app.home, _said_name(path, app.home) if path.parent == app.home.bases else "")
     return REFUSED if verdict["invalid"] else DONE
 
 
@@ -43,7 +77,7 @@ def _verdict(app: App, which: str | None) -> dict[str, Any]:
         return app.services.validate(app.home, folder=app.home.active)
     path = _find(app, which).absolute()
     verdict = app.services.validate(app.home, file=path)
-    about = [entry for entry in verdict["invalid"] if (app.home.root / entry["file"]).absolute() == path]
+    about = [entry for entry in verdict["invalid"] if entry["file"] == _said_name(path, app.home)]
     return {**verdict, "invalid": about}  # not what an earlier run left damaged
 
 
@@ -53,7 +87,13 @@ def _find(app: App, which: str) -> Path:
     return find_config(which, app.home, os.environ)
 
 
-def _say_verdict(verdict: Mapping[str, Any], home: Home) -> None:
+def _said_name(path: Path, home: Home) -> str:
+    from core.registry.document import shown_path
+
+    return shown_path(path, home)
+
+
+def _say_verdict(verdict: Mapping[str, Any], home: Home, base: str) -> None:
     if verdict["daemon"] and home.daemon_file.exists():
         click.echo(f"daemon: valid ({_shown(str(home.daemon_file), home)})")
     for bot in verdict["bots"]:
@@ -61,7 +101,9 @@ def _say_verdict(verdict: Mapping[str, Any], home: Home) -> None:
     lines = complaints_of(verdict["invalid"])
     if lines:
         click.echo("\n".join(lines), err=True)
-    if not verdict["bots"] and not lines and not (verdict["daemon"] and home.daemon_file.exists()):
+    if base and not lines:
+        click.echo(f"{base}: a sound base; what it leaves out its configs say")
+    elif not verdict["bots"] and not lines and not (verdict["daemon"] and home.daemon_file.exists()):
         click.echo(f"no config in {home.active}; copy one there from {home.templates}")
 
 
@@ -80,14 +122,15 @@ def explain(app: App, which: str, json_wanted: bool) -> int:
     from core.registry.config_manager import explain as explained
 
     path = _find(app, which)
-    values = explained(path, app.home, os.environ)
+    values = explained(path, app.home, os.environ, which)
     if json_wanted:
-        click.echo(json.dumps([{"path": v.path, "value": v.value_text, "origin": v.origin} for v in values]))
+        keys = [{"path": v.path, "value": v.value_text, "origin": v.origin, "layer": v.layer} for v in values]
+        click.echo(json.dumps(keys))
         return DONE
     from cli.render import console, rows_view
 
     click.echo(_shown(str(path.absolute()), app.home))
-    rows = ((v.path, v.value_text, _short(v.origin)) for v in values)
+    rows = ((v.path, v.value_text, _short(v.origin) if v.layer == "file" else v.origin) for v in values)
     console().print(rows_view(("key", "value", "from"), rows, whole=("key", "from")))
     return DONE
 
@@ -96,33 +139,3 @@ def _short(origin: str) -> str:
     """Return an origin without the file that stands above the table."""
     file, colon, line = origin.rpartition(":")
     return f"line {line}" if colon and file.endswith(".json") and line.isdecimal() else origin
-
-
-@config.command("list")
-@as_json
-@everywhere
-@pass_app
-def list_configs(app: App, json_wanted: bool) -> int:
-    """List the active and archived configs and the templates."""
-    home = app.home
-    places = {"active": home.active, "archived": home.archived, "template": home.templates}
-    found = [(place, one) for place, folder in places.items() for one in configs_in(folder, home)]
-    if json_wanted:
-        click.echo(json.dumps([_plain(place, one) for place, one in found]))
-        return DONE
-    from cli.render import console, rows_view
-
-    titles = ("where", "bot", "exchange", "symbol", "strategy", "file")
-    console().print(rows_view(titles, (_row(place, one) for place, one in found), whole=titles[:-1]))
-    return DONE
-
-
-def _plain(place: str, one: ConfigOnDisk) -> dict[str, Any]:
-    keys = ("file", "name", "kind", "exchange", "symbol", "strategy", "mode", "problem")
-    return {"where": place, **{key: getattr(one, key) or None for key in keys}}
-
-
-def _row(place: str, one: ConfigOnDisk) -> tuple[str, ...]:
-    if one.problem:
-        return (place, "?", "?", "?", "?", one.problem)
-    return (place, one.name, one.exchange or one.kind, one.symbol or "-", one.strategy, Path(one.file).name)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from core.bot_config import BotConfig
+from core.registry.key_names import variable_of
 from core.registry.schema import BotSchema
 from utils.home import Home
 from utils.input_validation import printable, symbol_key
@@ -94,7 +95,7 @@ def _fill(plain: dict[str, dict[str, Any]], schema: BotSchema, home: Home) -> No
         strategy.setdefault("price_tolerance_pct", spread * TOLERANCE_OF_SPREAD)
     if exchange.get("mode") == "live":  # the names of the templates and of .env.example
         for key in (schema.section("exchange_config") or {}).get("x-live-required", ()):
-            exchange.setdefault(key, f"${{{plain['metadata']['exchange']}_{key}}}".upper())
+            exchange.setdefault(key, f"${{{variable_of(plain['metadata']['exchange'], key)}}}")
     if schema.node(("exchange_config", "feed")) and "feed" not in exchange:
         exchange["feed"] = recorded_feed(str(strategy["symbol"]), home) or "synthetic"
 

@@ -165,6 +165,8 @@ def summary(
     lines = [f"{name}: {ended} after {duration(seconds)}{f' ({printable(reason, 1000)})' if reason else ''}"]
     if row:
         money = {"realised": row["realised_pnl"], "unrealised": row["unrealised_pnl"], "fees": row["fees"]}
+        if (funding := row.get("funding", "0")) != "0":
+            money["funding"] = funding
         money |= {"net PnL": net_pnl(row), "volume": volume}
         shown = ", ".join(f"{key} {amount(value)}" for key, value in money.items() if value is not None)
         lines.append(f"  its ledger: fills {row['fills']}, position {amount(row['position'])}, {shown}")

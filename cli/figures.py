@@ -12,9 +12,10 @@ _DIGITS = 8  # of an amount, about
 
 
 def net_pnl(bot: Mapping[str, Any]) -> Decimal | None:
-    """Return realised + unrealised - fees of a row, None when one is not a number."""
+    """Return realised + unrealised - fees + funding of a row, None when one is not a number."""
     try:
-        return Decimal(bot["realised_pnl"]) + Decimal(bot["unrealised_pnl"]) - Decimal(bot["fees"])
+        traded = Decimal(bot["realised_pnl"]) + Decimal(bot["unrealised_pnl"]) - Decimal(bot["fees"])
+        return traded + Decimal(bot.get("funding", "0"))  # the row of an older worker has none
     except (InvalidOperation, TypeError, ValueError):
         return None
 

@@ -1,6 +1,7 @@
 """The configs on disk, read without validating them: what `status` shows while no daemon lives, and `config list`.
 
-Quick on purpose: the schemas are not loaded. Whether a config is valid is what `config validate` tells.
+Quick on purpose: nothing is validated, and schemas are read only for a config that is more than its file. Whether it is
+valid is what `config validate` tells.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.registry.live_consent import addresses_in, is_real_money
-from utils.env import interpolate
+from core.registry.reading import read_regular
+from utils.env import SUPPLIES, interpolate
 from utils.errors import ConfigError
 from utils.home import Home
 from utils.version import __version__
+
+if TYPE_CHECKING:
+    from core.registry.environment import Environment
 
 MAX_BYTES = 256 * 1024
 Figures = Callable[[Home, str], Mapping[str, Any] | None]
@@ -46,7 +51,9 @@ def configs_in(folder: Path, home: Home) -> list[ConfigOnDisk]:
         paths = sorted(path for path in folder.iterdir() if path.suffix == ".json" and not path.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [_read(path, home) for path in paths]
+    supplied = _environment_supplies(home)
+    found = [_read(path, home, supplied) for path in paths]
+    return [*found, *_in_legacy_file(home)] if folder == home.active else found
 
 
 def bot_names(home: Home) -> list[str]:
@@ -54,19 +61,83 @@ def bot_names(home: Home) -> list[str]:
     return [config.name for config in configs_in(home.active, home) if config.name]
 
 
-def _read(path: Path, home: Home) -> ConfigOnDisk:
+def _read(path: Path, home: Home, supplied: bool) -> ConfigOnDisk:
     file = str(path.relative_to(home.root)) if path.is_relative_to(home.root) else str(path)
     try:
         if not path.is_file():  # a pipe would wait for ever
             return ConfigOnDisk(file, problem=f"{file}: not a regular file")
         with open(path, "rb") as content:
             tree = json.loads(content.read(MAX_BYTES))
-        kind = "job" if isinstance(tree, dict) and tree.get("kind") == "job" else "bot"
-        return _described(file, _resolved(tree, home), kind)
+        tree = _layered(path, home) if supplied or _says_more(tree) else tree
+        return _described(file, _resolved(tree, home), _kind_of(tree))
     except OSError as exc:
         return ConfigOnDisk(file, problem=f"{file}: {exc.strerror}")
     except (ValueError, RecursionError, ConfigError) as exc:
         return ConfigOnDisk(file, problem=f"{file}: {exc}")
+
+
+def _kind_of(tree: Any) -> str:
+    return "job" if isinstance(tree, dict) and tree.get("kind") == "job" else "bot"
+
+
+def _environment_supplies(home: Home) -> bool:
+    """Tell whether any variable may supply a key by its name."""
+    if any(name.startswith(SUPPLIES) for name in os.environ):
+        return True
+    try:
+        return SUPPLIES.encode() in read_regular(home.env_file, MAX_BYTES)
+    except OSError:
+        return False
+
+
+def _says_more(tree: Any) -> bool:
+    """Tell whether a file has a base, or is of an older version."""
+    metadata = tree.get("metadata") if isinstance(tree, dict) else None
+    return isinstance(metadata, dict) and ("extends" in metadata or metadata.get("schema_version", 1) != 1)
+
+
+def _layered(path: Path, home: Home) -> Any:
+    """Return a config with its base, and with what only the environment says."""
+    from core.registry.document import read_document
+    from core.registry.layers import Bases, layered
+
+    return layered(read_document(path, home), _environment(home), Bases(home)).tree
+
+
+def _environment(home: Home) -> Environment:
+    from core.registry.environment import Environment
+
+    return Environment(os.environ, home.env_file)
+
+
+def _in_legacy_file(home: Home) -> list[ConfigOnDisk]:
+    """Return the bots of the one file that holds several; none where there is no such file."""
+    found = []
+    for file, tree in _legacy_trees(home):
+        try:
+            found.append(_described(file, _resolved(tree, home), _kind_of(tree)))
+        except ConfigError as exc:
+            found.append(ConfigOnDisk(file, problem=f"{file}: {exc}"))
+    return found
+
+
+def _legacy_trees(home: Home) -> list[tuple[str, Any]]:
+    if not home.legacy_file.exists():
+        return []
+    from core.registry.layers import Bases, layered
+    from core.registry.legacy_file import read_legacy_file
+
+    legacy, environment, bases = read_legacy_file(home), _environment(home), Bases(home)
+    return [(one.file, layered(one, environment, bases).tree) for one in (legacy.bots if legacy else ())]
+
+
+def whole_config(found: ConfigOnDisk, home: Home) -> Any:
+    """Return what a config says with its base and the environment, not validated and with its references."""
+    path = home.root / found.file
+    if path != home.legacy_file:
+        return _layered(path, home)
+    trees = [tree for _, tree in _legacy_trees(home)]
+    return next(tree for tree in trees if _resolved(tree, home)["metadata"].get("name") == found.name)
 
 
 def _resolved(tree: Any, home: Home) -> dict[str, dict[str, Any]]:
@@ -80,12 +151,6 @@ def _resolved(tree: Any, home: Home) -> dict[str, dict[str, Any]]:
     if any("${" in value for section in sections.values() for value in section.values()):
         sections = interpolate(sections, _environment(home))
     return sections
-
-
-def _environment(home: Home) -> Mapping[str, str]:
-    from core.registry.environment import Environment
-
-    return Environment(os.environ, home.env_file)
 
 
 def _described(file: str, sections: dict[str, dict[str, Any]], kind: str) -> ConfigOnDisk:
@@ -115,7 +180,7 @@ def status_while_down(home: Home, figures: Figures, pid: int | None = None) -> d
     `figures` tells what the ledger of a bot says, None when there is none: counters and PnL are lifetime.
     """
     configs = configs_in(home.active, home)
-    daemon = {"state": "stopped" if pid is None else "starting", "pid": pid, "uptime_s": 0.0}
+    daemon = {"state": "stopped" if pid is None else "starting", "pid": pid, "uptime_s": 0.0, "loop_age_s": None}
     broken = [config for config in configs if config.problem]
     return {
         "daemon": {**daemon, "version": __version__, "home": str(home.root)},
@@ -157,8 +222,10 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
         "realised_pnl": recorded.get("realised_pnl", "0"),
         "unrealised_pnl": "0",
         "fees": recorded.get("fees", "0"),
+        "funding": recorded.get("funding", "0"),
         "fills": recorded.get("fills", 0),
         "quote_uptime_pct": 0.0,
         "gates": [],
+        "config_digest": None,
         "legs": [] if config.kind == "job" else [{**leg, "open_orders": 0, "dead_man": "none"}],
     }

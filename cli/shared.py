@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
+from core.bot_config import BotConfig
 from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import COMMAND_USAGE, REFUSED
 from utils.home import Home
@@ -63,6 +64,15 @@ class Services(Protocol):
 
     def validate(self, home: Home, folder: Path | None = None, file: Path | None = None) -> dict[str, Any]:
         """Return the verdict of the validator child. Raises MakerdError."""
+
+    def venue_complaints(self, home: Home, configs: Sequence[BotConfig]) -> dict[str, list[str]]:
+        """Return what the venues have against configs, by the bot's name."""
+
+    def key_problems(self, exchange: str, parts: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with the form of a venue's key, by its part."""
+
+    def try_key(self, home: Home, exchange: str) -> tuple[str, list[str]]:
+        """Return why a venue does not take the key of `.env`, "" when it does, and what else it says; reads only."""
 
     def figures(self, home: Home, name: str) -> dict[str, Any] | None:
         """Return what the ledger of a bot says: position, PnL, fees, fills, volume; None when there is none."""

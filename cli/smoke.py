@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 
 from cli.direct import DirectCommand, run_plain
 from cli.live import live_option
-from cli.offline import configs_in
+from cli.offline import configs_in, whole_config
 from cli.shared import App, everywhere, pass_app, unknown_name
 from core.registry.live_consent import is_real_money, is_simulated
 from core.registry.schema import BotSchema
@@ -72,7 +71,7 @@ def smoke_config(home: Home, name: str, duration_s: float, live: bool) -> dict[s
     if name not in configs:
         raise unknown_name(name, list(configs), "active bot")
     found = configs[name]
-    section = json.loads((home.root / found.file).read_bytes()).get("exchange_config", {})
+    section = whole_config(found, home).get("exchange_config", {})
     exchange = {**section, "account": found.account, **_venue_keys(found.exchange, section, live)}
     return {
         "metadata": {"name": _trial_name(name, exchange), "exchange": found.exchange, "strategy": "smoke"},

@@ -24,6 +24,7 @@ class DaemonConfig:
     memory_limit_mb: float = 256.0
     cpu_limit_pct: float | None = None
     nice: int = 0
+    open_files_limit: int | None = None
     schedule_s: float | None = None
 
 
@@ -62,6 +63,7 @@ class BotConfig:
     identity_digest: str = ""  # over what says where which money is traded; "" is not known
     kind: str = "bot"
     job_config: Mapping[str, Any] = field(default_factory=dict)
+    risk_widths: Mapping[str, float | None] = field(default_factory=dict)  # key -> larger is wider, None has no limit
 
     @property
     def is_job(self) -> bool:
@@ -77,6 +79,11 @@ class BotConfig:
     def account(self) -> str:
         """Return the label of the main leg's account; a job has none."""
         return self.legs[0].account if self.legs else ""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Return the words by which commands pick it together with others."""
+        return tuple(self.metadata.get("tags", ()))
 
     @property
     def mode(self) -> str:
@@ -101,3 +108,16 @@ class BotConfig:
         values["daemon"] = DaemonConfig(**plain["daemon"])
         values["secret_names"] = tuple(plain.get("secret_names", ()))
         return cls(**values)
+
+
+def widened_limits(old: BotConfig, new: BotConfig) -> tuple[str, ...]:
+    """Return the keys of the limits that a new config of a bot holds it to less tightly than the old one."""
+    return tuple(
+        key
+        for key, width in new.risk_widths.items()
+        if key in old.risk_widths and _is_wider(width, old.risk_widths[key])
+    )
+
+
+def _is_wider(new: float | None, old: float | None) -> bool:
+    return old is not None and (new is None or new > old)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from utils.input_validation import printable
 from utils.terminal import forget_stdout, wants_colour
 
 if TYPE_CHECKING:
+    from core.bot_config import BotConfig
     from core.process.launcher import SupervisorHandle
 
 VALIDATE_S = 120.0
@@ -94,6 +96,24 @@ class DoorServices:
         if "error" in verdict:
             raise MakerdError(str(verdict["error"]))
         return verdict
+
+    def venue_complaints(self, home: Home, configs: Sequence[BotConfig]) -> dict[str, list[str]]:
+        """Return what the venues have against configs, by the bot's name."""
+        from core.process.venue_checks import venue_complaints
+
+        return venue_complaints(configs, home.data_dirs, time.monotonic() + VALIDATE_S)
+
+    def key_problems(self, exchange: str, parts: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with the form of a venue's key, by its part."""
+        from core.process.key_trial import key_problems
+
+        return key_problems(exchange, parts)
+
+    def try_key(self, home: Home, exchange: str) -> tuple[str, list[str]]:
+        """Return why a venue does not take the key of `.env`, "" when it does, and what else it says; reads only."""
+        from core.process.key_trial import try_key
+
+        return try_key(home, exchange, os.environ)
 
     def figures(self, home: Home, name: str) -> dict[str, Any] | None:
         """Return what the ledger of a bot says: position, PnL, fees, fills, volume; None when there is none."""

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-ALERT_KINDS = ("crash_loop", "halt", "sweep_trouble", "memory", "venue_down", "escalation", "disk", "stuck")
+ALERT_KINDS = (
+    "crash_loop",
+    "halt",
+    "sweep_trouble",
+    "memory",
+    "venue_down",
+    "escalation",
+    "disk",
+    "stuck",
+    "dead_man",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,7 @@ class SupervisionConfig:
     pause_account_on_deaths: bool = False
     escalation_window_s: float = 60.0
     escalation_deaths: int = 2
+    watch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

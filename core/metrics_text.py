@@ -62,6 +62,7 @@ BOT = (
     Figure("realised_pnl", "makerd_bot_realised_pnl", "Realised profit of the bot's ledger, in quote units."),
     Figure("unrealised_pnl", "makerd_bot_unrealised_pnl", "Profit of the open position, in quote units."),
     Figure("fees", "makerd_bot_fees", "Fees of the bot's ledger, in quote units; below 0 are rebates."),
+    Figure("funding", "makerd_bot_funding", "Funding in the bot's ledger, in quote units; below 0 was paid."),
     Figure("quote_uptime_pct", "makerd_bot_quote_uptime_ratio", "Share of the time with quotes out.", False, 0.01),
     Figure("gates", "makerd_bot_gates", "Gates that keep the bot from quoting."),
 )

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -16,10 +16,12 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from core.bot_config import DaemonConfig
+from core.process import dead_man
 from core.process import worker_states as states
 from core.process.identity import Identity
 from core.process.worker_record import State, WorkerRecord
-from core.registry.schema import expectation, known_exchanges, known_jobs, known_strategies, load_schema
+from core.registry.schema import load_schema
+from core.registry.schema_page import all_sections, section_page, table
 from utils import exit_statuses
 
 TARGET = ROOT / "docs" / "reference.md"
@@ -33,6 +35,7 @@ when it is stale. Do not edit it by hand.
 * A file has `kind` `"bot"` (or none) and the sections `metadata` to `risk_config`, or `kind` `"job"` and the sections
   `metadata` (without exchange and strategy), `daemon_config` and `job_config` ([jobs](jobs.md)).
 * **read by**: `loop` is the trading loop (`core/trading/loop_settings.py`), the rest is the strategy.
+* **riskier**: a change in that direction, also to null (no limit), needs `--allow-wider-risk` on the command line.
 * Units: `base` and `quote` are the assets of the symbol (`BTC` and `USDT` of `BTC-USDT`), `bps` is 0.01 %.
 * A key that is not listed is refused.
 """
@@ -51,43 +54,18 @@ def main(arguments: Sequence[str]) -> int:
 
 def reference() -> str:
     """Return the whole page."""
-    bot = load_schema("bot")["properties"]
-    parts = [HEAD, *_section("metadata", bot["metadata"])]
-    parts += _section("daemon_config", load_schema("daemon"))
-    for name in known_exchanges():
-        parts += _section(f"exchange_config: {name}", load_schema(f"exchanges/{name}"))
-    for name in known_strategies():
-        parts += _section(f"strategy_config: {name}", load_schema(f"strategies/{name}"))
-    parts += _section("risk_config", load_schema("risk"))
-    daemon_file = load_schema("daemon_file")
-    parts += ["## The daemon file\n", daemon_file["description"] + "\n"]
-    for name, section in daemon_file["properties"].items():
-        parts += _section(f"daemon file: {name}", section)
-    for name in known_jobs():
-        parts += _section(f"job_config: {name}", load_schema(f"jobs/{name}"))
-    parts += ["## States of a bot\n", STATES_TEXT, _table(("state", "event", "leads to", "may do"), state_rows())]
+    parts = [HEAD]
+    for title, name, schema in all_sections():
+        if name == "daemon_file" and "## The daemon file\n" not in parts:
+            parts += ["## The daemon file\n", load_schema("daemon_file")["description"] + "\n"]
+        parts.append(section_page(title, schema))
+    parts += ["## States of a bot\n", STATES_TEXT, table(("state", "event", "leads to", "may do"), state_rows())]
+    parts += ["## Dead-man guard of an account\n", VERDICT_TEXT]
+    parts.append(
+        table(("state of a bot", "not swept, fresh", "not swept, silent or no worker", "swept"), verdict_rows())
+    )
+    parts += [GUARD_TEXT, table(("guard", "needed", "not needed", "past its time"), guard_rows())]
     return "\n".join(parts)
-
-
-def _section(title: str, schema: dict[str, Any]) -> Iterator[str]:
-    yield f"## {title}\n"
-    yield schema["description"] + "\n"
-    required = schema.get("required", ())
-    owned = any("x-owner" in node for node in schema["properties"].values())
-    titles = ("key", "allowed", "default", "reload", *(["read by"] if owned else []), "meaning")
-    yield _table(titles, (_key_row(key, node, key in required, owned) for key, node in schema["properties"].items()))
-
-
-def _key_row(key: str, node: dict[str, Any], required: bool, owned: bool) -> tuple[str, ...]:
-    default = "required" if required else f"`{json.dumps(node.get('default'))}`"
-    secret = " Secret: only as `${NAME}`." if node.get("writeOnly") else ""
-    owner = [node.get("x-owner", "strategy")] if owned else []
-    return (f"`{key}`", expectation(node), default, node.get("x-reload", ""), *owner, node["description"] + secret)
-
-
-def _table(titles: Sequence[str], rows: Iterator[tuple[str, ...]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
 # ---------------------------------------------------------------- the state table, tried out
@@ -175,6 +153,40 @@ def state_rows() -> Iterator[tuple[str, ...]]:
             done = [one for one in states.Action if any(one in actions for _, actions in decided)]
             names = ("stays" if one is state else one.value for one in reached)
             yield state.value, kind.__name__, ", ".join(names), ", ".join(one.value for one in done)
+
+
+# ---------------------------------------------------------------- the guard of an account, tried out
+
+VERDICT_TEXT = """Tried out from `core/process/dead_man.py`: what one bot makes of the verdict on its account. One
+bot that withholds is enough.
+"""
+GUARD_TEXT = """What is done about the guard itself. Needed: some bot of the account may have orders, or may start by
+itself.
+"""
+
+
+def verdict_rows() -> Iterator[tuple[str, ...]]:
+    """Yield what a bot in each state makes of its account's verdict."""
+    for state in State:
+        living = state in (State.STARTING, State.RUNNING, State.STOPPING)
+        fresh, gone = dead_man.Member("x", state, True, 0), dead_man.Member("x", state, True, None)
+        cells = [_verdict_on(one) for one in (fresh, gone, dead_man.Member("x", state, False, None))]
+        yield state.value, cells[0] if living else "", cells[1], cells[2]
+
+
+def _verdict_on(member: dead_man.Member) -> str:
+    return "refresh" if dead_man.verdict([member]).refresh else "withhold"
+
+
+def guard_rows() -> Iterator[tuple[str, ...]]:
+    """Yield what each phase of a guard leads to."""
+    for phase in dead_man.Phase:
+        in_time = dead_man.GuardRecord("x", phase=phase, due_ns=LONG_AGO if phase is dead_man.Phase.ABSENT else NOW + 1)
+        late = dataclasses.replace(in_time, due_ns=LONG_AGO)
+        asked = [(in_time, True), (in_time, False), (late, True)]
+        done = [dead_man.look(record, is_needed, NOW)[1] for record, is_needed in asked]
+        cells = [", ".join(action.value for action in actions) for actions in done]
+        yield phase.value, *cells[:2], "" if phase is dead_man.Phase.ABSENT else cells[2]
 
 
 if __name__ == "__main__":

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from core.market.account_needs import AccountNeeds
 from core.market.book import OrderBook
 from core.market.commands import Command
-from core.market.events import Event
+from core.market.events import Event, PerpFacts
 from core.market.instrument import Instrument
 from core.market.order import Order
 from core.market.position import Position
-from core.market.reports import Balance
+from core.market.reports import Balance, VenuePosition
+from core.market.risk import RiskLimits
 from utils.errors import ConfigError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -32,6 +34,13 @@ class View:
     positions: dict[str, Position] = field(default_factory=dict)
     open_orders: dict[str, Sequence[Order]] = field(default_factory=dict)
     balances: dict[str, Mapping[str, Balance]] = field(default_factory=dict)  # leg -> asset -> balance
+    # Of perpetuals and futures, as far as the venue tells; the funding's time is on the clock of `now_ns`.
+    position_limits: dict[str, int | None] = field(default_factory=dict)  # lots; the config's, None is no limit
+    facts: dict[str, PerpFacts] = field(default_factory=dict)
+    funding_due_ns: dict[str, int] = field(default_factory=dict)
+    venue_positions: dict[str, VenuePosition] = field(default_factory=dict)
+    limits: dict[str, RiskLimits] = field(default_factory=dict)
+    unbooked: dict[str, frozenset[str]] = field(default_factory=dict)  # leg -> slots whose order ended, fills to come
 
 
 class Strategy(ABC):
@@ -51,9 +60,29 @@ class Strategy(ABC):
     def on_event(self, event: Event, view: View) -> list[Command]:
         """Return what to do now; called for each event, with Timer when a decision is due."""
 
+    @classmethod  # noqa: B027  # most strategies have nothing to refuse
+    def check(cls, params: Any, instruments: Mapping[str, Instrument], limits: Mapping[str, RiskLimits]) -> None:
+        """Refuse parameters that cannot work with these instruments and limits, by leg. Raises ConfigError."""
+
+    def saved(self) -> dict[str, Any] | None:
+        """Return what must outlive this life, as JSON can hold it; None when there is nothing.
+
+        Asked after each event but market data, and written before any order that follows from it is sent. The same
+        object means that nothing has changed.
+        """
+        return None
+
+    def restore(self, saved: Mapping[str, Any], view: View) -> None:
+        """Take up what an earlier life saved, before anything is heard; fills since then follow as events."""
+        raise NotImplementedError(f"{type(self).__name__} saves what it does not take up")
+
     def reconfigure(self, params: Any) -> None:
         """Go by other parameters from the next event on, with the state kept; what follows from them is made anew."""
         self.params = params
+
+    def account_needs(self) -> AccountNeeds | None:
+        """Return what a margin account must be set to before the first order, None when nothing is asked of it."""
+        return None
 
     def stats(self) -> dict[str, Any]:
         """Return figures of the strategy's own for the status."""

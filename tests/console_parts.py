@@ -41,9 +41,11 @@ ROW: dict[str, Any] = {
     "realised_pnl": "1.2031",
     "unrealised_pnl": "-0.0100",
     "fees": "-0.0120",
+    "funding": "0",
     "fills": 31,
     "quote_uptime_pct": 99.2,
     "gates": [],
+    "config_digest": None,
     "legs": [
         {
             "leg": "main",

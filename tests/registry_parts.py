@@ -43,6 +43,14 @@ def put(home: Home, file: str, config: Any) -> Path:
     return path
 
 
+def put_base(home: Home, file: str, base: Any) -> Path:
+    """Write a base, a text as it is, anything else as JSON."""
+    home.bases.mkdir(exist_ok=True)
+    path = home.bases / file
+    path.write_text(base if isinstance(base, str) else json.dumps(base, indent=1))
+    return path
+
+
 def put_env(home: Home, text: str, mode: int = 0o600) -> None:
     """Write the home's `.env`."""
     home.env_file.write_text(text)

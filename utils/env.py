@@ -1,6 +1,7 @@
 """`${NAME}` references in configs, and the wrapper that keeps a secret from being printed.
 
-Forms: `${NAME}`, `${NAME:-default}` (the default when NAME is unset or empty), `$${` for a literal `${`.
+Forms: `${NAME}`, `${NAME:-default}` (the default when NAME is unset or empty), `${NAME:?message}` (the message is told
+then), `$${` for a literal `${`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from utils.errors import ConfigError
 
 _TOKEN = re.compile(
     r"(?P<escaped>\$\$\{)"
-    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<with_default>:-(?P<default>[^{}]*))?\}"
+    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*)|:\?(?P<message>[^{}]*))?\}"
     r"|(?P<broken>\$\{)"
 )
 MASK = "***"
+SUPPLIES = "MAKERD__"  # begins the names that supply a key of a config (core/registry/environment_keys.py)
 
 
 class MissingVariables(ConfigError):
@@ -30,20 +32,27 @@ class MissingVariables(ConfigError):
 
 
 class BrokenReference(ConfigError):
-    """A reference is not of the form ${NAME} or ${NAME:-default}."""
+    """A reference is not of the form ${NAME}, ${NAME:-default} or ${NAME:?message}."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One `${NAME}` in a text; `default` is None when there is none."""
+    """One `${NAME}` in a text; `default` and `message` are None when there is none."""
 
     name: str
     default: str | None = None
+    message: str | None = None  # said when the variable is unset or empty
 
     def look_up(self, environ: Mapping[str, str]) -> str | None:
-        """Return the value, None when the variable is not set and has no default."""
+        """Return the value, None when the variable is not set (with a message: or empty) and has no default."""
         value = environ.get(self.name)
-        return value if value or self.default is None else self.default
+        if value or self.message is not None:
+            return value or None
+        return value if self.default is None else self.default
+
+
+def _reference(match: re.Match[str]) -> Reference:
+    return Reference(match["name"], match["default"], match["message"])
 
 
 def parts_of(text: str) -> Iterator[str | Reference]:
@@ -53,7 +62,7 @@ def parts_of(text: str) -> Iterator[str | Reference]:
         if match["broken"]:
             raise BrokenReference()
         yield text[end : match.start()]
-        yield "${" if match["escaped"] else Reference(match["name"], match["default"])
+        yield "${" if match["escaped"] else _reference(match)
         end = match.end()
     yield text[end:]
 
@@ -66,7 +75,7 @@ def references(text: str) -> tuple[str, ...]:
 def whole_reference(text: str) -> Reference | None:
     """Return the reference that `text` consists of, None when there is more or less in it."""
     match = _TOKEN.fullmatch(text)
-    return Reference(match["name"], match["default"]) if match and match["name"] else None
+    return _reference(match) if match and match["name"] else None
 
 
 def interpolate(value: Any, environ: Mapping[str, str]) -> Any:
@@ -96,7 +105,7 @@ def _text_of(part: str | Reference, environ: Mapping[str, str], missing: dict[st
         return part
     found = part.look_up(environ)
     if found is None:
-        missing[part.name] = None
+        missing[f"{part.name} ({part.message})" if part.message else part.name] = None
     return found or ""
 
 

@@ -19,8 +19,11 @@ def fsync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace `path` by `content`: the old or the new file, never a mixture. Raises OSError."""
+def write_atomic(path: Path, content: bytes, mode: int = 0o600, like: Path | None = None) -> None:
+    """Replace `path` by `content`: the old or the new file, never a mixture. Raises OSError.
+
+    `like`: written by root, the file belongs to the owner of that one.
+    """
     temporary = path.with_name(f".{path.name}.{threading.get_native_id()}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
@@ -28,6 +31,8 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
             view = memoryview(content)
             while view:
                 view = view[os.write(fd, view) :]
+            if like is not None:
+                give_to_owner_of(fd, like)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -36,6 +41,13 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
         temporary.unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)
+
+
+def give_to_owner_of(file: int | Path, like: Path) -> None:
+    """Let root's new file or folder belong to whoever owns another one; for anybody else it is theirs already."""
+    if os.geteuid() == 0:
+        owner = os.stat(like)
+        os.chown(file, owner.st_uid, owner.st_gid)
 
 
 def write_json_atomic(path: Path, value: Any, mode: int = 0o600) -> None:

@@ -35,6 +35,16 @@ class Home:
         return self.root / "config" / "archived"
 
     @property
+    def bases(self) -> Path:
+        """Return the folder of files that configs extend."""
+        return self.root / "config" / "bases"
+
+    @property
+    def legacy_file(self) -> Path:
+        """Return the one file that held all bots before each had its own; it may be missing."""
+        return self.root / "config" / "daemon_config.json"
+
+    @property
     def templates(self) -> Path:
         """Return the folder of templates: the home's own, else the shipped ones."""
         own = self.root / "config" / "templates"
@@ -66,6 +76,11 @@ class Home:
         return self.root / "var" / "state"
 
     @property
+    def history(self) -> Path:
+        """Return the folder of the versions of the configs."""
+        return self.root / "var" / "history"
+
+    @property
     def data(self) -> Path:
         """Return the folder of the user's recordings and parameter files."""
         return self.root / "var" / "data"
@@ -81,7 +96,7 @@ class Home:
 
     def make_folders(self) -> None:
         """Create what is missing, closed to other users. Raises OSError."""
-        for folder in (self.run, self.log, self.state, self.data):
+        for folder in (self.run, self.log, self.state, self.data, self.history):
             folder.mkdir(parents=True, exist_ok=True)
             os.chmod(folder, 0o700)
 

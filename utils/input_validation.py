@@ -11,6 +11,11 @@ RESERVED_BOT_NAMES = frozenset({"daemon", "home_id"})
 _SEPARATORS = re.compile(r"[-_]")
 
 
+def matches(pattern: str, text: str) -> bool:
+    """Tell whether a whole text is of a pattern."""
+    return re.fullmatch(pattern, text) is not None
+
+
 def bot_name_problem(name: str) -> str | None:
     """Return why `name` cannot be a bot's name, None when it can."""
     if not re.fullmatch(BOT_NAME, name):

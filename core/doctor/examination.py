@@ -10,6 +10,7 @@ from core.doctor.clock import clock_findings
 from core.doctor.finding import Finding
 from core.doctor.home import home_findings
 from core.doctor.host import host_findings
+from core.doctor.limits import limit_finding
 from core.doctor.venues import venue_findings
 from utils.home import Home
 
@@ -19,6 +20,7 @@ def examine(home: Home, verdict: Mapping[str, Any] | str) -> Iterator[Finding]:
     plain = [] if isinstance(verdict, str) else verdict["bots"]
     configs = [BotConfig.from_plain(bot) for bot in plain]
     yield from host_findings(len(configs))
+    yield limit_finding(home)
     yield from clock_findings(home.root)
     yield from home_findings(home, verdict)
     yield from venue_findings(home, configs)

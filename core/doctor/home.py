@@ -151,7 +151,7 @@ def judge_left_overs(unclean: Sequence[Mapping[str, Any]], daemon_runs: bool) ->
 
 
 def _places(home: Home) -> list[Place]:
-    private = [home.run, home.log, home.state, home.env_file]
+    private = [home.run, home.log, home.state, home.history, home.env_file]
     steady = [home.root, home.root / "var", home.data, home.root / "config", home.active, home.daemon_file]
     places = [_place(path, OTHERS_READ) for path in private]
     return places + [_place(path, OTHERS_WRITE) for path in (*steady, *_files(home.active))]

@@ -38,7 +38,11 @@ class Quotes:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Take liquidity now: an immediate-or-cancel limit order."""
+    """Take liquidity now: an immediate-or-cancel limit order.
+
+    One that is `reduce_only` is cut to what is held, less what is on its way on that side; a shut gate does not hold it
+    back.
+    """
 
     side: Side
     price_ticks: int
@@ -61,4 +65,18 @@ class Halt:
     reason: str
 
 
-Command = Quotes | Take | CancelAll | Halt
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """Take the quotes off and close a leg's position until the venue confirms it; then decisions go on.
+
+    Each order trades up to a slippage through the touch. When one leaves something the next may trade half as far
+    again, up to the widest.
+    """
+
+    reason: str
+    slippage_bps: float
+    max_slippage_bps: float
+    leg: str = "main"
+
+
+Command = Quotes | Take | CancelAll | Halt | Flatten

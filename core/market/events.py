@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class OrderUpdate:
     venue_order_id: str | None = None
     reason: str = ""
     filled_lots: int | None = None  # all that has filled so far, where the venue tells; its fills may come later
+    slot: str = ""  # for the strategy: of the order, as it named it
+    asked_for: bool = False  # for the strategy: the end of an order that we were cancelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class FillEvent:
 
     leg: str
     fill: Fill
+    slot: str = ""  # of the order that filled, as the strategy named it; empty where it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,13 @@ class Timer:
 
     now_ns: int
     reason: str = "interval"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A gate keeps the quotes off, but book and position are fresh: what is held may be reduced, nothing else done."""
+
+    now_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +84,19 @@ class LinkDown:
     reason: str = ""
 
 
-Event = BookUpdate | TradePrint | OrderUpdate | FillEvent | Timer | LinkUp | LinkDown
+@dataclass(frozen=True, slots=True)
+class PerpFacts:
+    """What a venue tells of a perpetual beside its book; the newest counts, None is "not told".
+
+    Strategies find it in their view. `funding_rate` is that of the next payment, a share of the position's value;
+    positive: longs pay.
+    """
+
+    leg: str
+    mark_price: Decimal | None = None
+    funding_rate: Decimal | None = None
+    funding_utc_ns: int | None = None  # when the next payment is due
+    local_ns: int = 0
+
+
+Event = BookUpdate | TradePrint | OrderUpdate | FillEvent | Timer | Watch | LinkUp | LinkDown

@@ -56,12 +56,6 @@ def size_factor(side: Side, tilted: float) -> float:
     return 1.0 - side.sign * tilted
 
 
-def place_rungs(side: Side, reference_ticks: float, rungs: Sequence[Rung], instrument: Instrument) -> list[int]:
-    """Return the price of each layer in whole ticks, rounded away from the reference."""
-    sign, snap = side.sign, instrument.snap
-    return [snap(reference_ticks - sign * (ticks + share * reference_ticks), side) for ticks, share in rungs]
-
-
 def merge_layers(prices: Sequence[int], sizes: Sequence[int]) -> list[tuple[int, int, int]]:
     """Return (layer, price, size) with layers on one tick merged into the inner one and empty ones left out."""
     merged: list[tuple[int, int, int]] = []
@@ -104,7 +98,7 @@ def build_side(
 ) -> list[Quote]:
     """Return the quotes of a side, inside first; strictly ordered and never crossing the touch of `book`."""
     touch = book.best_ask_ticks if side is Side.BUY else book.best_bid_ticks
-    layers = merge_layers(place_rungs(side, reference_ticks, rungs, instrument), sizes)
+    layers = merge_layers(instrument.snap_rungs(reference_ticks, rungs, side), sizes)
     return [
         Quote(side, price, size, layer, leg, True, False, slots[layer])
         for layer, price, size in keep_outside(side, layers, touch)

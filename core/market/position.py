@@ -116,6 +116,11 @@ class Position:
         with localcontext(_EXACT):
             return replace(self, funding_paid=self.funding_paid + payment)
 
+    def funding_due(self, mark: Decimal, rate: Decimal, instrument: Instrument) -> Decimal:
+        """Return the payment that a funding rate brings, in quote: at a positive rate longs pay and shorts are paid."""
+        with localcontext(_EXACT):
+            return -self.size_lots * instrument.lot_size * instrument.contract_size * mark * rate
+
     def average_price(self, instrument: Instrument) -> Decimal | None:
         """Return the average entry price, None when flat."""
         if not self.size_lots:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from core.market.funding import FundingPayment
     from core.market.order import Fill, Order
 
 
@@ -26,6 +27,8 @@ class VenuePosition:
     leg: str
     size_lots: int  # signed, long > 0
     entry_price: Decimal | None = None
+    unrealised: Decimal | None = None  # quote, as the venue reckons it
+    liquidation_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +50,4 @@ class VenueReport:
     mark: str | None = None
     as_of_ns: int = 0
     reason: str = ""  # why it is not complete
+    funding: tuple[FundingPayment, ...] = ()  # the newest payments, some of which may be known

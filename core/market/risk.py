@@ -252,7 +252,7 @@ class _Room:
 
     def __init__(self, limits: RiskLimits, state: RiskState, reserve: Decimal) -> None:
         held = state.position.size_lots
-        limit, self.full_reason = _position_limit(limits, state)
+        limit, self.full_reason = position_limit(limits, state.book, state.instrument)
         self.buy_lots = _NO_LIMIT if limit is None else limit - held
         self.sell_lots = _NO_LIMIT if limit is None else limit + held
         self.quote_units, self.base_lots = _budgets(state, reserve)
@@ -284,16 +284,15 @@ class _Room:
         return min(lots, quote.size_lots), self.full_reason
 
 
-def _position_limit(limits: RiskLimits, state: RiskState) -> tuple[int | None, str]:
+def position_limit(limits: RiskLimits, book: OrderBook | None, instrument: Instrument) -> tuple[int | None, str]:
     """Return the tighter of both position limits in lots, and the name of the reason."""
     lots = limits.max_position_lots
     if limits.max_position_quote is None:
         return lots, "max_position"
-    book = state.book
     if book is None or not (book.bids or book.asks):
         return 0, "no_mark"  # without a price the position's value is not known: nothing that could increase it
     highest = book.best_ask_ticks if book.asks else book.best_bid_ticks
-    by_value = int(limits.max_position_quote / (highest * state.instrument.unit_quote))
+    by_value = int(limits.max_position_quote / (highest * instrument.unit_quote))
     return (by_value if lots is None else min(lots, by_value)), "max_position"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from core.market.exposure import liquidation_price
 from core.market.instrument import Instrument
 from core.market.order import Fill, Order, Side
 from core.market.position import Position
@@ -18,6 +19,7 @@ from core.market.reports import Balance, VenuePosition
 
 _ZERO = Decimal(0)
 _BPS = Decimal(10_000)
+MAINTENANCE_RATE = Decimal("0.005")  # of a position's value; for the liquidation price, nothing is liquidated
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,12 @@ class SimAccount:
         bought = fill.side.sign * instrument.to_size(fill.size_lots)
         balances[instrument.base] = balances.get(instrument.base, _ZERO) + bought
         return replace(self, balances=balances)
+
+    def after_funding(self, amount: Decimal) -> SimAccount:
+        """Return the account after a funding payment in quote; negative when it pays."""
+        quote = self.instrument.quote
+        balances = {**self.balances, quote: self.balances.get(quote, _ZERO) + amount}
+        return replace(self, balances=balances, position=self.position.after_funding(amount))
 
     def reducible_lots(self, side: Side) -> int:
         """Return how much an order of `side` can take off the position."""
@@ -130,8 +138,17 @@ class SimAccount:
             for asset, total in sorted(self.balances.items())
         )
 
-    def report_positions(self, leg: str) -> tuple[VenuePosition, ...]:
+    def report_positions(self, leg: str, mid_ticks: float) -> tuple[VenuePosition, ...]:
         """Return the venue's record of the position; none on spot, an explicit 0 when flat."""
         if self.is_spot:
             return ()
-        return (VenuePosition(leg, self.position.size_lots, self.position.average_price(self.instrument)),)
+        instrument, position = self.instrument, self.position
+        entry = position.average_price(instrument)
+        if entry is None:
+            return (VenuePosition(leg, 0),)
+        size = instrument.to_size(position.size_lots) * instrument.contract_size
+        margin = self.balances.get(instrument.quote, _ZERO)
+        mark = instrument.tick_size * Decimal(str(mid_ticks))
+        unrealised = position.unrealised_pnl(mark, instrument) if mid_ticks else None
+        liquidation = liquidation_price(size, entry, margin, MAINTENANCE_RATE)
+        return (VenuePosition(leg, position.size_lots, entry, unrealised, liquidation),)

@@ -42,6 +42,7 @@ class CarriedState:
     unusable: Mapping[str, str]
     fleet_config: Mapping[str, Any]
     roll: Mapping[str, Any] = field(default_factory=dict)
+    guards: tuple[Mapping[str, Any], ...] = ()
 
     def fds(self) -> list[int]:
         """Return every descriptor that must survive."""
@@ -62,6 +63,7 @@ class CarriedState:
             "unusable": dict(self.unusable),
             "fleet_config": dict(self.fleet_config),
             "roll": dict(self.roll),
+            "guards": list(self.guards),
         }
         fd = os.memfd_create("makerd-state", os.MFD_CLOEXEC)
         view = memoryview(json.dumps(plain).encode())
@@ -95,6 +97,7 @@ class CarriedState:
             unusable=dict(plain["unusable"]),
             fleet_config=FleetConfig.from_plain(plain["fleet_config"]).to_plain(),
             roll=dict(plain["roll"]),
+            guards=tuple(plain.get("guards", ())),
         )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from core.bot_config import DaemonConfig
 from core.process import channel
 from utils import exit_statuses
 
@@ -130,6 +131,27 @@ def become_child(title: str, supervisor_pid: int, output: Path) -> SignalFlags:
     if not die_with_parent(supervisor_pid):
         os._exit(0)
     return signals
+
+
+def take_limits(config: DaemonConfig, group: str | None = None) -> None:
+    """Hold this process to its config: control group, priority, open files. What cannot be had is gone without.
+
+    No limit of the address space or the data segment: numpy, thread stacks and what is shared with the zygote make
+    them far larger than what is used, and a MemoryError would hit the cancels, too.
+    """
+    if group is not None:
+        with contextlib.suppress(OSError):
+            fd = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, b"0")
+            finally:
+                os.close(fd)
+    with contextlib.suppress(PermissionError):  # a negative one is for root; the bot runs as well without it
+        os.nice(config.nice)
+    if config.open_files_limit is not None:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = config.open_files_limit if hard == resource.RLIM_INFINITY else min(config.open_files_limit, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
 
 
 def supervisor_environ(pid: int) -> dict[str, str]:

@@ -30,7 +30,7 @@ log = logging.getLogger("makerd.process")
 
 @dataclass(slots=True)
 class Child:
-    """A child of kind worker, job or sweep, from the wish for it to its reaping."""
+    """A child of kind worker, job, sweep or dead_man_guard, from the wish for it to its reaping."""
 
     kind: str
     name: str
@@ -70,12 +70,14 @@ class Children:
         on_beat: Callable[[str, bytes, bool], None],
         on_lease: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None,
         on_reloaded: Callable[[str, dict[str, Any]], None] = lambda _name, _message: None,
+        on_dead_man: Callable[[str, dict[str, Any]], None] = lambda _name, _message: None,
     ) -> None:
         self._selector = selector
         self._zygote = zygote
         self._on_happening = on_happening
         self._on_beat = on_beat  # (bot, the packet unread, whether it says that it is ready)
         self._on_reloaded = on_reloaded
+        self._on_dead_man = on_dead_man  # raises what garbage raises
         self._on_lease = on_lease  # returns the answer; raises what garbage raises
         self._buffer = bytearray(channel.MAX_PACKET)
         self.quiet_lines = QuietLines(selector)
@@ -120,16 +122,27 @@ class Children:
 
     def ask(self, kind: str, name: str, needs: str, spec: dict[str, Any], now_ns: int) -> None:
         """Ask for a worker or sweeper, forked once `needs` is warm; Forked or ForkFailed follows."""
-        child, theirs = self._new(kind, name)
-        if not channel.send(child.end, spec):
+        if (made := self._new(kind, name)) is None:
+            return
+        child, theirs = made
+        try:
+            sent = channel.send(child.end, spec)
+        except OSError:
+            sent = False
+        if not sent:
             theirs.close()
             self._fail(child, "the config is too large for the channel")
             return
         self._zygote.request(ForkRequest(child.request_id, kind, name, theirs, needs, now_ns), now_ns)
 
-    def _new(self, kind: str, name: str) -> tuple[Child, socket.socket]:
+    def _new(self, kind: str, name: str) -> tuple[Child, socket.socket] | None:
+        """Return a child that is only wished for yet, and its end; None, after ForkFailed, without descriptors."""
+        try:
+            ours, theirs = channel.pair()
+        except OSError as exc:
+            self._on_happening(name, ForkFailed(f"no channel for a {kind}: {exc.strerror}"))
+            return None
         self._last_id += 1
-        ours, theirs = channel.pair()
         child = Child(kind, name, ours, self._last_id)
         self._by_request[child.request_id] = child
         self._listen_to(child)
@@ -141,8 +154,10 @@ class Children:
         return sum(child.is_fresh for child in self._by_request.values())
 
     def exec_child(self, kind: str, name: str, spec: dict[str, Any], output_fd: int) -> None:
-        """Start a sweeper or worker without the zygote, as a fresh interpreter; Forked or ForkFailed follows."""
-        child, theirs = self._new(kind, name)
+        """Start a sweeper, worker or guard without the zygote, as a fresh interpreter; Forked or ForkFailed follows."""
+        if (made := self._new(kind, name)) is None:
+            return
+        child, theirs = made
         child.is_fresh = True
         try:
             channel.send(child.end, spec)
@@ -268,6 +283,8 @@ class Children:
                 channel.send(child.end, self._on_lease(child.name, message))
             elif kind == "reloaded" and child.kind == "worker":
                 self._on_reloaded(child.name, message)
+            elif kind == "dead_man" and child.kind in ("worker", "dead_man_guard"):
+                self._on_dead_man(child.name, message)
             elif kind in ("exit", "sweep"):
                 child.last_words = message
             elif kind == "beat":
@@ -368,13 +385,20 @@ def _ending(child: Child, wait_status: int) -> Happening:
         confirmed = bool(said.get("confirmed")) and code == 0
         return SweepEnded(confirmed, reason, child.held_by, said.get("auth") is True)
     if by_signal is not None:
-        return Exited(None, by_signal, child.kind == "job", f"killed by {signal.Signals(by_signal).name}")
+        return Exited(None, by_signal, child.kind == "job", f"killed by {_signal_name(by_signal)}")
     # Clean is believed only from a worker that said so and then left by itself.
     clean = child.kind == "job" or (bool(said.get("clean")) and said.get("status") == code)
     reason = str(said.get("reason") or f"exit status {code}")
     by_word = said.get("status") == code
     handover, closed = by_word and said.get("handover") is True, by_word and said.get("closed") is True
     return Exited(code, None, clean, reason, child.held_by, handover, closed)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return f"signal {number}"
 
 
 def _next_ended() -> int | None:

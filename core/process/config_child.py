@@ -25,7 +25,7 @@ def validate_in_child(
     """Start a validation; `on_done` gets the child's answer, or why there is none. Raises OSError."""
     return AnsweringChild(
         "core.process.validator",
-        ["--home", str(home), "--configs", str(configs)],
+        ["--home", str(home), "--configs", str(configs), "--remember"],
         os.environ,
         output_fd,
         selector,

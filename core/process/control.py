@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import selectors
 import socket
@@ -29,6 +30,8 @@ MAX_REQUEST = 64 * 1024
 MAX_ANSWER = 16 * 1024 * 1024
 MAX_CLIENTS = 64
 IDLE_S = 30.0
+DEAF_S = 1.0  # how long nobody is let in when there is no descriptor to be had
+log = logging.getLogger("makerd.process")
 
 
 class DaemonDown(MakerdError):
@@ -107,6 +110,8 @@ class ControlServer:
         self._run_dir = run_dir
         self._listener = _listen(run_dir) if listener_fd is None else socket.socket(fileno=listener_fd)
         self._listener.setblocking(False)
+        self._ours = _file_id(run_dir)
+        self._deaf_until_s: float | None = None
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def fileno(self) -> int:
@@ -118,6 +123,11 @@ class ControlServer:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionError):
             return
+        except OSError as exc:  # whoever waits would wake us again at once, for as long as nobody is let in
+            log.warning("nobody_let_in", extra={"fields": {"reason": exc.strerror}})
+            self._deaf_until_s = time.monotonic() + DEAF_S
+            self._selector.unregister(self._listener)
+            return
         peer = _peer_of(connection)
         if len(self._clients) >= MAX_CLIENTS or peer["uid"] not in (0, os.getuid()):
             connection.close()
@@ -126,7 +136,10 @@ class ControlServer:
         self._clients.add(_Client(self, connection, peer))
 
     def drop_idle(self, now_s: float) -> None:
-        """Close clients that neither ask nor read."""
+        """Close clients that neither ask nor read, and listen again after a while without descriptors."""
+        if self._deaf_until_s is not None and now_s >= self._deaf_until_s:
+            self._deaf_until_s = None
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         for client in [client for client in self._clients if client.is_idle(now_s)]:
             client.close()
 
@@ -142,9 +155,20 @@ class ControlServer:
         """Stop listening and forget every client."""
         for client in list(self._clients):
             client.close()
-        self._selector.unregister(self._listener)
+        if self._deaf_until_s is None:
+            self._selector.unregister(self._listener)
         self._listener.close()
-        (self._run_dir / NAME).unlink(missing_ok=True)
+        if self._ours == _file_id(self._run_dir):  # not one that somebody else has put there since
+            (self._run_dir / NAME).unlink(missing_ok=True)
+
+
+def _file_id(run_dir: Path) -> tuple[int, int] | None:
+    """Return device and inode of the socket's file, None when there is none."""
+    try:
+        found = os.stat(run_dir / NAME)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _listen(run_dir: Path) -> socket.socket:

@@ -21,12 +21,15 @@ NO_SNAPSHOT: dict[str, Any] = {
     "realised_pnl": "0",
     "unrealised_pnl": "0",
     "fees": "0",
+    "funding": "0",
     "fills": 0,
     "quote_uptime_pct": 0.0,
     "gates": [],
+    "config_digest": None,  # of the config that runs now
 }
-SHOWN_WHILE_DOWN = ("position", "realised_pnl", "unrealised_pnl", "fees", "fills", "quote_uptime_pct")
+SHOWN_WHILE_DOWN = ("position", "realised_pnl", "unrealised_pnl", "fees", "funding", "fills", "quote_uptime_pct")
 _CARRIED = ("held_down", "in_registry", "snapshot", "extra", "last_exit", "left_orders", "ended_by")
+NOTHING: Mapping[str, str] = {}
 LIVING = (State.STARTING, State.RUNNING, State.STOPPING)
 
 
@@ -46,8 +49,10 @@ class BotEntry:
     ended_by: str = "clean"  # how the last stop ended: clean, swept or killed
     _unread: bytes = b""
 
-    def row(self, now_ns: int, waits: str = "") -> dict[str, Any]:
+    def row(self, now_ns: int, waits: str = "", dead_man: Mapping[str, str] = NOTHING) -> dict[str, Any]:
         """Return the bot's row of `status --json`; every key is always there. `waits`: what it waits for to start.
+
+        `dead_man`: by leg, the state of a switch that is the whole account's.
 
         The orders of a dead bot stay in it until a sweep has confirmed that they are gone.
         """
@@ -55,7 +60,9 @@ class BotEntry:
         record, config = self.record, self.config
         living = record.state in LIVING and record.pid is not None
         shown = SHOWN_WHILE_DOWN if not record.dirty else (*SHOWN_WHILE_DOWN, "open_orders")
-        said = self.snapshot if living else {**NO_SNAPSHOT, **{k: self.snapshot[k] for k in shown}}
+        # The worker of an older daemon may not say everything.
+        told = {**NO_SNAPSHOT, **self.snapshot}
+        said = told if living else {**NO_SNAPSHOT, **{key: told[key] for key in shown}}
         health = self.health if living else None
         return {
             "name": config.name,
@@ -77,8 +84,8 @@ class BotEntry:
             "heartbeat_age_s": _seconds(now_ns - record.heartbeat_ns) if living else None,
             "cpu_pct": health.cpu_pct if health else None,
             "pss_mb": health.pss_mb if health else None,
-            **{key: said[key] for key in NO_SNAPSHOT},
-            "legs": self._legs(living or record.dirty),
+            **{key: said.get(key, default) for key, default in NO_SNAPSHOT.items()},
+            "legs": self._legs(living or record.dirty, dead_man),
         }
 
     def brief(self) -> dict[str, Any]:
@@ -107,7 +114,7 @@ class BotEntry:
             return record.reason
         return f"{NEXT_RUN} in {_seconds(record.due_ns - now_ns):.0f} s"
 
-    def _legs(self, may_have_orders: bool) -> list[dict[str, Any]]:
+    def _legs(self, may_have_orders: bool, dead_man: Mapping[str, str]) -> list[dict[str, Any]]:
         said = {leg["leg"]: leg for leg in self.extra.get("legs", [])}
         rows = []
         for leg in self.config.legs:
@@ -120,7 +127,7 @@ class BotEntry:
                     "symbol": leg.symbol,
                     "position": row.get("position", "0"),
                     "open_orders": row.get("open_orders", 0) if may_have_orders else 0,
-                    "dead_man": row.get("dead_man", "none"),
+                    "dead_man": dead_man.get(leg.leg) or row.get("dead_man", "none"),
                 }
             )
         return rows

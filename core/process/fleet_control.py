@@ -6,13 +6,16 @@ import logging
 import random
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
 from core.fleet_config import SupervisionConfig
+from core.process.account_guards import KIND as GUARD
+from core.process.account_guards import AccountGuards
+from core.process.cgroups import Groups
 from core.process.children import Children
 from core.process.escalation import Escalation, is_death
 from core.process.event_desk import EventDesk
@@ -71,6 +74,8 @@ class FleetControl:
         self.take(SupervisionConfig(), {})
         self.on_death: list[Callable[[str, str], None]] = []  # (bot, reason)
         self.leases = RateLeases()
+        self.guards = AccountGuards(bots, events, now_ns)
+        self.groups: Groups | None = None  # of cgroup v2, where a subtree is delegated
         self._home, self._output_fd = home, output_fd
         self._children: Children
         self._zygote: ZygoteKeeper
@@ -84,7 +89,7 @@ class FleetControl:
             Action.PAUSE: lambda bot: self._tell(bot, {"t": "pause"}),
             Action.RESUME: lambda bot: self._tell(bot, {"t": "resume"}),
             Action.DUMP: self._dump,
-            Action.KILL: lambda bot: self._children.signal(bot.config.name, signal.SIGKILL, group=True),
+            Action.KILL: self._kill,
             Action.KILL_HOLDER: self._kill_holder,
             Action.ALERT: self._alert,
         }
@@ -101,10 +106,13 @@ class FleetControl:
     def attach(self, children: Children, zygote: ZygoteKeeper) -> None:
         """Take over whom actions are carried out with."""
         self._children, self._zygote = children, zygote
+        self.guards.start, self.guards.tell = self._fork_guard, children.tell
+        self.guards.kill = lambda name: children.signal(name, signal.SIGKILL, group=True)
 
-    def take_over(self, leases: Mapping[str, Any]) -> None:
+    def take_over(self, leases: Mapping[str, Any], guards: Sequence[Mapping[str, Any]]) -> None:
         """Go on where an earlier self was: its bots and children are known."""
         self.leases.take_over(leases)
+        self.guards.take_over(guards)
         for name, bot in self.bots.items():
             if bot.record.state is State.STARTING and self._children.living(name) is None:
                 self._queue(bot)
@@ -115,13 +123,17 @@ class FleetControl:
 
     def happened(self, name: str, event: Happening) -> None:
         """Put an event to the state table and carry out what it says."""
+        if self.guards.owns(name):
+            self.guards.happened(name, event)
+            return
         bot = self.bots.get(name)
         now_ns = self._now_ns()
         if bot is None or (isinstance(event, Restart) and self.starts.why(name, now_ns)):
             return  # who waits for its turn to start will start with what is true then
-        before, self._due_ns = bot.record, None
         if isinstance(event, Exited):
+            event = self._end_group(bot, event)
             self._note_exit(bot, event)
+        before, self._due_ns = bot.record, None  # not sooner: the account of a dead bot may have been paused
         bot.record, actions = decide(before, event, now_ns, self._chance())
         self._events.decided(bot.config, before, event, bot.record, actions)
         self._note_change(bot, before.state, event)
@@ -130,6 +142,12 @@ class FleetControl:
         if not bot.in_registry and bot.record.settled and not bot.record.dirty:
             self.bots.pop(name, None)
         self._keep_turns(bot, event, now_ns)
+        self.guards.changed()
+
+    def _end_group(self, bot: BotEntry, event: Exited) -> Exited:
+        """Let nothing of a worker outlive it; a worker that the kernel ended for its memory is told as that."""
+        why = "" if self.groups is None else self.groups.ended(bot.config.name)
+        return replace(event, reason=why) if why and event.signal is not None else event
 
     def _note_change(self, bot: BotEntry, before: State, event: Happening) -> None:
         if bot.record.state is not before:
@@ -202,7 +220,9 @@ class FleetControl:
 
     def withdrawn(self, name: str, reason: str) -> None:
         """Give a worker up whose kind cannot be used; one that only closes is made without the zygote."""
-        if self.bots[name].record.closing:
+        if self.guards.owns(name):
+            self.guards.happened(name, ForkFailed(reason))
+        elif self.bots[name].record.closing:
             self._fork(self.bots[name])
         else:
             self.happened(name, Unusable(reason))
@@ -219,23 +239,31 @@ class FleetControl:
             due = [time_ns for bot in self.bots.values() if (time_ns := next_due_ns(bot.record)) is not None]
             turn_ns = self.starts.due_ns(now_ns)
             self._due_ns = min([*due, *([] if turn_ns is None else [turn_ns])], default=now_ns + IDLE_NS)
-        return self._due_ns
+        return self._due_ns if self.guards.due_ns is None else min(self._due_ns, self.guards.due_ns)
 
     def tick(self, now_ns: int) -> None:
         """Let time pass for whoever waits for it."""
         if self.next_due_ns(now_ns) > now_ns:
             return
         self._children.drain()  # heartbeats that wait in a pipe count
+        failed: Exception | None = None
         for name, bot in list(self.bots.items()):
             due_ns = next_due_ns(bot.record)
             if due_ns is not None and due_ns <= now_ns:
-                self.happened(name, Tick(self._children.is_frozen(name)))
+                try:
+                    self.happened(name, Tick(self._children.is_frozen(name)))
+                except Exception as exc:  # a bug over one bot must not keep the others from their turn
+                    failed = failed or exc
         self._admit(now_ns)
+        self.guards.tick(now_ns)
         self._due_ns = None
+        if failed is not None:
+            raise failed
 
     def credit(self, gap_ns: int) -> None:
         """Count a pause of the whole machine as nobody's silence."""
         self._due_ns = None
+        self.guards.credit(gap_ns)
         for bot in self.bots.values():
             bot.record = replace(bot.record, heartbeat_ns=bot.record.heartbeat_ns + gap_ns)
 
@@ -282,16 +310,29 @@ class FleetControl:
     # ------------------------------------------------------------ actions
 
     def _fork(self, bot: BotEntry) -> None:
-        name, kind = bot.config.name, kind_of(bot.config)
+        name, kind, now_ns = bot.config.name, kind_of(bot.config), self._now_ns()
         if kind not in self._zygote.unusable:
-            self._children.ask("job" if bot.config.is_job else "worker", name, kind, self._spec(bot), self._now_ns())
+            self._children.ask("job" if bot.config.is_job else "worker", name, kind, self._spec_of_worker(bot), now_ns)
         elif bot.record.closing:  # to close needs no strategy, and so no zygote that could import it
-            self._children.exec_child("worker", name, self._spec(bot), self._output_fd)
+            self._children.exec_child("worker", name, self._spec_of_worker(bot), self._output_fd)
         else:
             self.happened(name, Unusable(self._zygote.unusable[kind]))
 
+    def _fork_guard(self, name: str, config: BotConfig, task: dict[str, Any]) -> None:
+        """Have the guard of an account made, by the zygote where it is at hand."""
+        kind, spec = kind_of(config), {**task, "home": str(self._home.root), "config": config.to_plain()}
+        spec["logs"] = dict(self._log_rules)
+        if self._zygote.lives and kind not in self._zygote.unusable:
+            self._children.ask(GUARD, name, kind, spec, self._now_ns())
+        else:
+            self._children.exec_child(GUARD, name, spec, self._output_fd)
+
     def _sweep(self, bot: BotEntry) -> None:
         self._children.ask("sweep", bot.config.name, kind_of(bot.config), self._spec(bot), self._now_ns())
+
+    def _spec_of_worker(self, bot: BotEntry) -> dict[str, Any]:
+        group = None if self.groups is None else self.groups.prepare(bot.config.name, bot.config.daemon)
+        return {**self._spec(bot), "cgroup": group}
 
     def _spec(self, bot: BotEntry) -> dict[str, Any]:
         record = bot.record
@@ -322,6 +363,12 @@ class FleetControl:
 
     def _ask_close(self, bot: BotEntry) -> None:
         self._tell(bot, {"t": "close", "reason": "asked to close", "sell_base": bot.record.sell_base})
+
+    def _kill(self, bot: BotEntry) -> None:
+        """Kill the process group; then the control group, for what has left the former. A sweeper is in no such one."""
+        self._children.signal(bot.config.name, signal.SIGKILL, group=True)
+        if self.groups is not None and bot.record.state is not State.SWEEPING:
+            self.groups.kill(bot.config.name)
 
     def _dump(self, bot: BotEntry) -> None:
         log.error("worker_stuck", extra={"fields": {"bot": bot.config.name, "reason": bot.record.reason}})

@@ -28,6 +28,7 @@ from core.process.child_setup import (
     leave,
     prctl,
     supervisor_environ,
+    take_limits,
     take_orders,
 )
 from core.process.error_statuses import status_of
@@ -51,8 +52,7 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor_pid:
         os._exit(exit_statuses.DONE)
-    with contextlib.suppress(PermissionError):  # a negative one is for root
-        os.nice(config.daemon.nice)
+    take_limits(config.daemon, spec.get("cgroup"))
     logs = ProcessLogs(home.log, config.name, spec.get("logs"))
     logs.guard_streams()
     leave(run(end, signals, home, config, lambda: supervisor_environ(supervisor_pid), logs))

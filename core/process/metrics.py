@@ -15,7 +15,7 @@ from core.process.worker_record import State
 from utils.version import __version__
 
 NUMBERS = ("uptime_s", "heartbeat_age_s", "pss_mb", "cpu_pct", "open_orders", "fills", "quote_uptime_pct", "restarts")
-MONEY = ("realised_pnl", "unrealised_pnl", "fees", "position")
+MONEY = ("realised_pnl", "unrealised_pnl", "fees", "funding", "position")
 LABELS = ("name", "state", "exchange", "symbol", "strategy", "mode")
 
 

@@ -62,7 +62,11 @@ class Notifiers:
         return len(self._waiting)
 
     def _start(self, content: bytes, now_ns: int) -> None:
-        reader, writer = os.pipe2(os.O_CLOEXEC)
+        try:
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+        except OSError as exc:
+            self._not_sent(exc)
+            return
         try:
             os.set_blocking(writer, False)
             if os.write(writer, content) != len(content):
@@ -73,11 +77,14 @@ class Notifiers:
             self._running[pid] = now_ns + LIMIT_NS
             self.started += 1
         except OSError as exc:
-            self.dropped += 1
-            log.warning("alert_not_sent", extra={"fields": {"reason": str(exc)}})
+            self._not_sent(exc)
         finally:
             os.close(reader)
             os.close(writer)
+
+    def _not_sent(self, exc: OSError) -> None:
+        self.dropped += 1
+        log.warning("alert_not_sent", extra={"fields": {"reason": str(exc)}})
 
 
 def hook_environ(home: Path) -> dict[str, str]:

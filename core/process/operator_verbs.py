@@ -49,13 +49,7 @@ class OperatorVerbs:
     def __call__(self, request: Request) -> None:
         """Carry out one request."""
         verb = self._verbs.get(request.verb)
-        if self._supervisor.stopping_since_ns is not None and request.verb in (
-            "restart",
-            "bot",
-            "reload",
-            "flatten",
-            "upgrade",
-        ):
+        if self._supervisor.stopping_since_ns is not None and request.verb in NOT_WHILE_STOPPING:
             request.refuse("the daemon is stopping; start it again afterwards")
         elif verb is None:
             request.refuse(f"unknown verb {request.verb[:40]!r}; known: {', '.join(sorted(self._verbs))}")
@@ -95,7 +89,7 @@ class OperatorVerbs:
         action = request.args.get("action")
         if names is None:
             return
-        if action not in BOT_ACTIONS:
+        if not isinstance(action, str) or action not in BOT_ACTIONS:
             request.refuse(f"action is one of {', '.join(sorted(BOT_ACTIONS))}")
             return
         jobs = [name for name in names if self._supervisor.bots[name].config.is_job]
@@ -131,7 +125,10 @@ class OperatorVerbs:
     def _names(self, request: Request) -> list[str] | None:
         known = self._supervisor.bots
         asked = request.args.get("names") or sorted(known)
-        unknown = [str(name) for name in asked if name not in known]
+        if not isinstance(asked, list):
+            request.refuse("names is a list of names")
+            return None
+        unknown = [str(name)[:64] for name in asked if not isinstance(name, str) or name not in known]
         if unknown:
             request.refuse(f"no bot named {', '.join(unknown)}; known: {', '.join(sorted(known)) or 'none'}")
             return None

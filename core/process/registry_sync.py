@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.bot_config import BotConfig
+from core.bot_config import BotConfig, widened_limits
 from core.fleet_config import FleetConfig
 from core.process.answering_child import AnsweringChild
 from core.process.config_change import Change, change_between
@@ -166,6 +166,8 @@ class RegistrySync:
             self._bots[config.name] = BotEntry(config, record, snapshot=last_known(figures.get(config.name)))
             return Change.IDENTITY
         change = change_between(old.config, config) if old.in_registry else Change.IDENTITY
+        if wider := widened_limits(old.config, config):
+            log.warning("risk_widened", extra={"fields": {"bot": config.name, "keys": list(wider)}})
         old.config, old.in_registry = config, True  # the file may have another name by now
         old.record = replace(old.record, config=config.daemon)
         return change

@@ -44,6 +44,7 @@ def carried(supervisor: Supervisor, roll: Roll, previous: ZygoteLink | None) -> 
         unusable=supervisor.zygote.unusable,
         fleet_config=supervisor.fleet_config.to_plain(),
         roll=roll.to_plain(),
+        guards=tuple(supervisor.fleet.guards.to_plain()),
     )
 
 
@@ -77,6 +78,6 @@ def take_over(supervisor: Supervisor, state: CarriedState) -> None:
     supervisor.children.take_over(list(state.children))
     examples = {kind_of(bot.config): bot.config for bot in supervisor.bots.values()}
     supervisor.zygote.take_over(ZygoteLink.taken_over(state.zygote), examples, dict(state.unusable))
-    supervisor.fleet.take_over(state.leases)
+    supervisor.fleet.take_over(state.leases, state.guards)
     previous = ZygoteLink.taken_over(state.previous_zygote) if state.previous_zygote else None
     supervisor.upgrade.resume(state, previous)

@@ -20,6 +20,7 @@ from typing import Any
 from core.fleet_config import FleetConfig
 from core.process.carried_state import CarriedState
 from core.process.children import Children
+from core.process.config_watch import ConfigWatch
 from core.process.control import ControlServer
 from core.process.event_desk import EventDesk
 from core.process.fleet import BotEntry, fleet_line
@@ -71,7 +72,9 @@ class Supervisor:
         self.events = EventDesk(paths.home, output_fd)
         self.fleet = FleetControl(paths.home, self.bots, self.events, output_fd)
         fleet = self.fleet
-        self.children = Children(self.selector, link, fleet.happened, fleet.beat, fleet.lend, fleet.reloaded)
+        self.children = Children(
+            self.selector, link, fleet.happened, fleet.beat, fleet.lend, fleet.reloaded, fleet.guards.announced
+        )
         data_dirs = paths.home.data_dirs
         self.zygote = ZygoteKeeper(
             link, self.children, self.selector, output_fd, data_dirs, fleet.withdrawn, fleet.sweep_alone
@@ -88,6 +91,9 @@ class Supervisor:
         self.registry.on_answer = self.events.configs_read
         self.upgrade = Upgrade(self)
         self.fleet.on_death.append(self.upgrade.died)
+        home, beside = paths.home, paths.home.daemon_file.parent
+        folders, files = (paths.configs, beside / "bases"), (beside / "daemon_config.json",)
+        self._watch = ConfigWatch(folders, (home.daemon_file, home.env_file, *files), self._reload_by_watch)
         self._sample_due_ns = 0
         self.read_once = False  # the configs, successfully or not
         self.logs = LogCare(paths.home.log, output_fd, self.zygote.share_output, self.started_ns)
@@ -111,9 +117,8 @@ class Supervisor:
             for key, mask in ready:
                 if self.selector.get_map().get(key.fd) is key:  # an earlier callback may have closed it
                     self._guarded(partial(key.data, mask))
-            self._credit_pause()
-            self._guarded(lambda: self._tick(time.monotonic_ns()))
-            self._guarded(self._answer_waiters)
+            self._guarded(self._credit_pause)
+            self._tick(time.monotonic_ns())
             self.turns.end(time.monotonic_ns())
         self.selector.unregister(wake)
         return self._shut_down()
@@ -164,22 +169,26 @@ class Supervisor:
             self.events.note("loop_gap", gap_s=round(gap_ns / 1e9, 2))
 
     def _tick(self, now_ns: int) -> None:
-        self._reap()  # a wake-up byte may have been lost with an error
-        self.fleet.tick(now_ns)
-        if now_ns >= self._sample_due_ns:
-            self._sample_due_ns = now_ns + SAMPLE_GAP_NS
-            self._sample_some(now_ns)
-        self.zygote.tend(now_ns)
-        self.children.quiet_lines.tend(now_ns)
-        self._metrics.tend(now_ns)
-        self.service.tend(now_ns, lambda: fleet_line(self.bots.values()))
-        self.events.tend(now_ns, self.zygote.pid if self.zygote.lives else None)
-        self.registry.tend(now_ns)
-        self.upgrade.tend(now_ns)
-        self._say_ready()
-        if self.control is not None:
-            self.control.drop_idle(now_ns / 1e9)
-        self.logs.tend(now_ns)
+        """Give everybody a turn, also after one whose turn failed."""
+        steps: tuple[Callable[[], None], ...] = (
+            self._reap,  # a wake-up byte may have been lost with an error
+            partial(self.fleet.tick, now_ns),
+            partial(self._sample_some, now_ns),
+            partial(self.zygote.tend, now_ns),
+            partial(self.children.quiet_lines.tend, now_ns),
+            partial(self._metrics.tend, now_ns),
+            partial(self.service.tend, now_ns, lambda: fleet_line(self.bots.values())),
+            lambda: self.events.tend(now_ns, self.zygote.pid if self.zygote.lives else None),
+            partial(self.registry.tend, now_ns),
+            partial(self._watch.tend, now_ns),
+            partial(self.upgrade.tend, now_ns),
+            self._say_ready,
+            lambda: self.control.drop_idle(now_ns / 1e9) if self.control is not None else None,
+            partial(self.logs.tend, now_ns),
+            self._answer_waiters,
+        )
+        for step in steps:
+            self._guarded(step)
 
     def _answer_waiters(self) -> None:
         now_ns = time.monotonic_ns()
@@ -187,6 +196,9 @@ class Supervisor:
 
     def _sample_some(self, now_ns: int) -> None:
         """Read the health of a few bots; the kernel walks a process's pages for it, so never of all at once."""
+        if now_ns < self._sample_due_ns:
+            return
+        self._sample_due_ns = now_ns + SAMPLE_GAP_NS
         due = [name for name, bot in self.bots.items() if bot.health is not None and bot.health.is_due(now_ns)]
         for name in due[:SAMPLES_AT_ONCE]:
             health = self.bots[name].health
@@ -195,6 +207,8 @@ class Supervisor:
 
     def _sample(self, name: str, health: Health, now_ns: int) -> None:
         limit_mb = self.bots[name].config.daemon.memory_limit_mb
+        if self.fleet.groups is not None:
+            self.fleet.groups.hold(name, self.bots[name].config.daemon)
         health.sample(now_ns, limit_mb)
         cpu_limit = self.bots[name].config.daemon.cpu_limit_pct
         if cpu_limit is not None and health.cpu_pct is not None and health.cpu_pct > cpu_limit:
@@ -223,9 +237,15 @@ class Supervisor:
             self.registry.on_read.append(lambda _answer: self.service.ready())
             self.registry.load()
 
+    def _reload_by_watch(self) -> None:
+        with self.events.on_behalf({"watch": "config files"}):
+            self.events.command("reload", {}, {})
+            self.reload()
+
     def take_fleet_config(self, config: FleetConfig) -> None:
         """Follow the daemon file."""
         self.fleet_config = config
+        self._watch.on = config.supervision.watch and self.purpose.kind is Kind.DAEMON
         self.events.take(config)
         self.logs.use(asdict(config.logs))
         self.fleet.take(config.supervision, self.logs.rules)
@@ -260,7 +280,7 @@ class Supervisor:
             self.events.note("daemon_stopping")
             self.service.stopping()
             for name in list(self.bots):
-                self.fleet.happened(name, Stop())
+                self._guarded(partial(self.fleet.happened, name, Stop()))
 
     def _finished(self) -> bool:
         busy = len(self.children) or any(not bot.record.settled or bot.record.dirty for bot in self.bots.values())
@@ -290,10 +310,15 @@ class Supervisor:
             "state": "stopping" if self.stopping_since_ns is not None else "running",
             "pid": os.getpid(),
             "uptime_s": round((now_ns - self.started_ns) / 1e9, 2),
+            "loop_age_s": round((now_ns - self.last_loop_ns) / 1e9, 2),  # an answer proves no more than itself
             "version": __version__,
             "home": str(self.paths.home.root),
         }
-        rows = [bot.row(now_ns, self.fleet.starts.why(name, now_ns)) for name, bot in sorted(self.bots.items())]
+        why, guards = self.fleet.starts.why, self.fleet.guards
+        rows = [
+            bot.row(now_ns, why(name, now_ns), guards.shown(bot.config, now_ns))
+            for name, bot in sorted(self.bots.items())
+        ]
         return {"daemon": daemon, "bots": rows, "invalid": self.registry.invalid}
 
     def _leave_final_status(self) -> None:

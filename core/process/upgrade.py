@@ -57,7 +57,11 @@ class Upgrade:
     def begin(self, now_ns: int) -> None:
         """Begin with a trial: a child of the new code reads the state that it would take over."""
         self.stage, self.reason, self._warm = "trial", "", False
-        fd = carried(self._supervisor, self.roll, None).write()
+        try:
+            fd = carried(self._supervisor, self.roll, None).write()
+        except OSError as exc:
+            self._refuse(f"the state cannot be written down: {exc.strerror}")
+            return
         try:
             self._trial = AnsweringChild(
                 "core.process.daemon",
@@ -106,7 +110,7 @@ class Upgrade:
         self._warm, self._give_up_ns = True, time.monotonic_ns() + QUIET_NS
 
     def _refuse(self, reason: str) -> None:
-        self.stage, self.reason = "refused", reason
+        self.stage, self.reason, self._warm = "refused", reason, False
         if self._candidate is not None:
             self._candidate.release().kill()
             self._candidate = None

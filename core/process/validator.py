@@ -25,11 +25,14 @@ from core.registry.config_manager import (
     InvalidConfig,
     InvalidFile,
     LoadResult,
+    load_base,
     load_daemon_file,
     load_file,
     load_folder,
 )
 from core.registry.document import shown_path
+from core.registry.seen import take_in_edits
+from core.registry.store import ConfigStore
 from core.trading.ledger_figures import recorded_figures
 from utils.errors import ConfigError
 from utils.exit_statuses import DONE, REFUSED
@@ -38,6 +41,7 @@ from utils.home import Home
 WALL_S = 55  # the supervisor waits a minute
 VENUE_BUDGET_S = 45.0
 CPU_S = 50
+REMEMBER_S = 2.0  # for whoever writes configs just now
 ADDRESS_SPACE = 2 * 1024**3  # numpy maps recordings into it
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -50,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = Path(options.configs) if options.configs else home.active
     try:
         loaded = _load(home, folder, Path(options.file) if options.file else None)
+        if options.remember and folder == home.active:
+            _remember(home)
         answer = _answer(home, loaded)
         status = DONE
     except (ConfigError, OSError) as exc:
@@ -63,7 +69,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--home", help="root of everything that changes")
     parser.add_argument("--configs", help="folder of configs; default: config/active of the home")
     parser.add_argument("--file", help="validate this file alone")
+    parser.add_argument("--remember", action="store_true", help="take what was edited by hand into the history")
     return parser.parse_args(arguments)
+
+
+def _remember(home: Home) -> None:
+    """Take what was edited by hand into the history; a bot does not wait for that, nor fail with it."""
+    try:
+        take_in_edits(home, os.environ, ConfigStore(home, patience_s=REMEMBER_S))
+    except Exception as exc:
+        print(f"the history of the configs was not written: {exc}", file=sys.stderr)
 
 
 def limit_this_process() -> None:
@@ -82,7 +97,8 @@ def _load(home: Home, folder: Path, file: Path | None) -> LoadResult:
         return load_folder(folder, home, os.environ)
     if file.absolute() == home.daemon_file:
         return load_daemon_file(home, os.environ)
-    if file.absolute().parent == folder.absolute():  # its neighbours may be in its way
+    if folder.absolute() == file.absolute().parent or file.absolute() == home.legacy_file:
+        # its neighbours may be in its way
         result = load_folder(folder, home, os.environ)
         shown = shown_path(file, home)
         configs = tuple(config for config in result.configs if config.source_path == str(file.absolute()))
@@ -90,6 +106,9 @@ def _load(home: Home, folder: Path, file: Path | None) -> LoadResult:
         if configs or invalid:
             return LoadResult(configs, invalid, result.secret_names)  # the daemon file was not asked for
     try:
+        if file.absolute().parent == home.bases:
+            load_base(file, home, os.environ)
+            return LoadResult((), ())
         config = load_file(file, home, os.environ)
     except InvalidConfig as exc:
         return LoadResult((), (InvalidFile(shown_path(file, home), exc.complaints),))

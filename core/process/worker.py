@@ -14,12 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from api.base_client import DeadManScope
 from core.bot_config import BotConfig
 from core.logger import redacted
 from core.market.client_ids import OrderIds
 from core.process import channel
 from core.process.build import Bot, build_bot
-from core.process.child_setup import SignalFlags, StopAsked, become_child, leave, supervisor_environ, take_orders
+from core.process.child_setup import (
+    SignalFlags,
+    StopAsked,
+    become_child,
+    leave,
+    supervisor_environ,
+    take_limits,
+    take_orders,
+)
 from core.process.claims import Claim, Claims, ClaimTaken, is_left_over
 from core.process.error_statuses import status_of
 from core.process.handover import Handover
@@ -68,10 +77,7 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
     spec = take_orders(end)
     home, config = Home(Path(spec["home"])), BotConfig.from_plain(spec["config"])
     signals = become_child(f"makerd: {config.name}", supervisor_pid, home.log / f"{config.name}.out")
-    try:
-        os.nice(config.daemon.nice)
-    except PermissionError:  # a negative one is for root; the bot runs as well without it
-        pass
+    take_limits(config.daemon, spec.get("cgroup"))
     worker = Worker(end, signals, home, config, Task.of(spec))
     worker.logs = ProcessLogs(home.log, config.name, spec.get("logs"))
     worker.logs.guard_streams()
@@ -178,6 +184,8 @@ class Worker:
     def _open(self, bot: Bot, resolved: BotConfig, swept: bool) -> None:
         """Open the venues and look at the keys; no order can be sent yet, so whatever fails leaves nothing behind."""
         log.info("worker_started", extra={"fields": {"pid": os.getpid(), "strategy": self.config.strategy}})
+        if accounts := _guarded_accounts(bot, resolved):  # told at once: the guard is made while the venue is opened
+            self.say({"t": "dead_man", "accounts": accounts})
         if not all(client.embedded for client in bot.clients):
             self.say({"t": "needs", "seconds": OPEN_S * len(bot.clients)})
         if self.task.paused:
@@ -235,6 +243,8 @@ class Worker:
                 self._hear(bot, commands)
             if self.signals.stop_asked:
                 loop.begin_stop("asked to stop")
+            elif not self.supervised:  # nobody hears us any more: cancel and leave
+                loop.begin_stop("the supervisor is gone")
         self._beat(bot)
         return loop.finished
 
@@ -252,9 +262,8 @@ class Worker:
             return
         except ConnectionError:
             message = None
-        if message is None:  # nobody supervises us any more: cancel and leave
+        if message is None:
             self.supervised = False
-            bot.loop.begin_stop("the supervisor is gone")
         else:
             commands.obey(message)
 
@@ -287,6 +296,15 @@ class Worker:
             dataclasses.replace(self.record, clean=True).write(self.folder)
         except OSError as exc:  # the next start sweeps once more, which is harmless
             log.warning("run_record_not_written", extra={"fields": {"reason": str(exc)}})
+
+
+def _guarded_accounts(bot: Bot, config: BotConfig) -> list[dict[str, Any]]:
+    """Return the legs whose venue has one dead-man switch for the whole account, with its shortest time-out."""
+    return [
+        {"leg": leg.leg, "min_s": client.capabilities.dead_man_min_s}
+        for leg, client in zip(config.legs, bot.clients, strict=True)
+        if client.capabilities.dead_man_scope is DeadManScope.ACCOUNT
+    ]
 
 
 def _are_known(left: Handover, bot: Bot, ids: Mapping[str, OrderIds]) -> bool:

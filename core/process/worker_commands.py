@@ -44,6 +44,7 @@ class WorkerCommands:
             "reload": self._reload,
             "handover": self._hand_over,
             "lease": lambda message: leases.hear(dict(message)),
+            "dead_man": lambda message: bot.loop.trust_dead_man(int(message["until_ns"])),
         }
 
     def obey(self, message: Message) -> None:
@@ -53,7 +54,7 @@ class WorkerCommands:
             log.warning("unknown_command", extra={"fields": {"verb": str(message.get("t"))[:40]}})
             return
         verb(message)
-        if verb is not self._verbs["lease"]:
+        if message["t"] not in ("lease", "dead_man"):  # these come all the time, and nobody waits for what they do
             self._worker.beat_due_ns = 0  # what came of it is told at once
 
     def _close(self, message: Message) -> None:

@@ -94,9 +94,11 @@ def next_due_ns(record: WorkerRecord) -> int | None:
             if record.dumped_ns is None
             else record.dumped_ns + DUMP_NS
         )
-        times.append(record.handover_until_ns)
-        if record.state is State.RUNNING and record.config.restart_interval_min and record.ready_ns is not None:
-            times.append(record.ready_ns + int(record.config.restart_interval_min * 60 * _s))
+        times.append(
+            None if record.state is State.STOPPING else record.handover_until_ns
+        )  # then its own deadline counts
+        if (restart_ns := _scheduled_restart_ns(record)) is not None:
+            times.append(restart_ns)
     known = [time for time in times if time is not None]
     return min(known) if known else None
 
@@ -149,11 +151,17 @@ def _watch(record: WorkerRecord, event: Tick, now_ns: int, _jitter: float) -> De
         return judged
     if record.handover_until_ns is not None and now_ns >= record.handover_until_ns:
         return replace(record, killed=True, reason="did not take over in time"), [Action.KILL]
-    interval_ns = int(record.config.restart_interval_min * 60 * _s)
-    due = interval_ns and record.ready_ns is not None and now_ns >= record.ready_ns + interval_ns
-    if due and record.state is State.RUNNING and not record.closing:
+    if (restart_ns := _scheduled_restart_ns(record)) is not None and now_ns >= restart_ns:
         return leave_by(replace(record, restarting=True, reason="scheduled restart"), now_ns, Action.ASK_HANDOVER)
     return record, []
+
+
+def _scheduled_restart_ns(record: WorkerRecord) -> int | None:
+    """Return when a bot is restarted by its config, None when it is not; a close comes first, however long it takes."""
+    interval_ns = int(record.config.restart_interval_min * 60 * _s)
+    if not interval_ns or record.ready_ns is None or record.state is not State.RUNNING or record.closing:
+        return None
+    return record.ready_ns + interval_ns
 
 
 def _judge_silence(record: WorkerRecord, event: Tick, now_ns: int) -> Decision | None:

@@ -24,7 +24,7 @@ from typing import Any
 if not __package__:
     raise SystemExit("run as: python -m core.process.zygote FD SUPERVISOR_PID")
 
-from core.process import build, channel, job_worker, sweep, worker
+from core.process import build, channel, dead_man_guard, job_worker, sweep, worker
 from core.process.child_setup import PR_SET_PDEATHSIG, prctl, set_title
 from core.process.starvation import run_delay_ns
 from core.redacted_streams import finish_streams, guard_streams
@@ -32,12 +32,13 @@ from core.redacted_streams import finish_streams, guard_streams
 TRIAL_S = 10.0
 TRIAL_MAX_S = 45.0  # with the time that it waited for a processor
 POLL_S = 0.002
-KINDS = {"worker": worker.main, "job": job_worker.main, "sweep": sweep.main}
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+KINDS = {"worker": worker.main, "job": job_worker.main, "sweep": sweep.main, "dead_man_guard": dead_man_guard.main}
 
 
 def main(fd: int, supervisor_pid: int) -> None:
     """Serve the supervisor until it goes; a trial that takes long delays nobody's fork."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (*STOP_SIGNALS, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor_pid:
@@ -147,12 +148,14 @@ def _trial_child(bot: dict[str, Any], reader: int, writer: int) -> None:
 
 
 def fork(pipe: socket.socket, request: dict[str, Any], fd: int, supervisor_pid: int) -> dict[str, Any]:
-    """Fork one worker or sweeper and return the answer for the supervisor."""
+    """Fork one worker, sweeper or guard and return the answer for the supervisor."""
     if len(os.listdir("/proc/self/task")) != 1:
         os.close(fd)
         return {"op": "failed", "id": request["id"], "error": "the zygote has a second thread; forking is unsafe"}
     finish_streams()  # or the child would write it once more
     reader, writer = os.pipe()
+    # We ignore these, and so would the child until it has handlers; blocked, they wait for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         between = os.fork()
     except OSError as exc:
@@ -160,8 +163,11 @@ def fork(pipe: socket.socket, request: dict[str, Any], fd: int, supervisor_pid: 
         os.close(writer)
         os.close(fd)
         return {"op": "failed", "id": request["id"], "error": f"fork: {exc.strerror}"}
-    if between == 0:
-        _between(pipe, request, fd, reader, writer, supervisor_pid)
+    else:
+        if between == 0:
+            _between(pipe, request, fd, reader, writer, supervisor_pid)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     os.close(writer)
     os.close(fd)
     said = os.read(reader, 32)
@@ -184,6 +190,8 @@ def _between(
         os.close(writer)
         pipe.close()
         KINDS[request["kind"]](socket.socket(fileno=fd), supervisor_pid)
+    except BaseException:  # before it had a log
+        os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(70)
 

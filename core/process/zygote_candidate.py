@@ -56,8 +56,8 @@ class CandidateZygote:
             return
         except (channel.BadPacket, OSError):
             message = None
-        if message is None:
-            self._failures.update(dict.fromkeys(self._awaited, "the zygote ended; see var/log/daemon.out"))
+        if message is None:  # also one that was warm: there is nothing to take on any more
+            self._failures["the zygote"] = "it ended; see var/log/daemon.out"
             self._awaited.clear()
         elif message.get("op") == "warmed":
             self._settled(str(message["kind"]), message["failed"])

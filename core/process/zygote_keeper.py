@@ -176,10 +176,13 @@ class ZygoteKeeper:
             self._selector.unregister(old.end)
         self.link.pid, self.link.end, self.link.warm_kinds = other.pid, other.end, set(other.warm_kinds)
         self.due_ns = None
+        asked, self.warming = self.warming, {}
         if self.link.end is None:
             self.due_ns = time.monotonic_ns()  # it has died meanwhile: another one follows
         else:
             self._selector.register(self.link.end, selectors.EVENT_READ, self._hear)
+        if asked:  # of the one that was in use: this one knows nothing of it
+            self.warm(self._examples)
         return old
 
     def take_over(self, link: ZygoteLink, examples: dict[str, BotConfig], unusable: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.bot_config import BotConfig
 from core.registry.complaints import JsonPath
-from core.registry.schema import BotSchema
+from core.registry.schema import DocumentSchema, schema_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +25,25 @@ class ChangedKey:
     live: bool
 
 
-def with_digests(config: BotConfig, schema: BotSchema) -> BotConfig:
+def with_digests(config: BotConfig, schema: DocumentSchema) -> BotConfig:
     """Return the config with the digests by which its successors are told apart from it."""
-    restart, identity = restart_digest(config, schema), identity_digest(config, schema)
-    return replace(config, restart_digest=restart, identity_digest=identity)
-
-
-def restart_digest(config: BotConfig, schema: BotSchema) -> str:
-    """Return a digest over every key that is not live: while it stays, a running worker can take a change over."""
-    return _digest([_legs(config), [pair for pair in _flat(config) if not _is_live(pair[0], schema)]])
-
-
-def identity_digest(config: BotConfig, schema: BotSchema) -> str:
-    """Return a digest over where which money is traded: while it stays, orders and ledger are still the bot's."""
-    marked = [pair for pair in _flat(config) if (schema.node(pair[0]) or {}).get("x-identity")]
-    return _digest([config.name, _legs(config), marked])
+    flat, legs = tuple(_flat(config)), _legs(config)
+    live, identity = _live_keys(schema), schema.marked("x-identity", True)
+    # While the first one stays, a running worker can take a change over; while the second one stays, orders and ledger
+    # are still the bot's.
+    can_stay = _digest([legs, [pair for pair in flat if pair[0] not in live]])
+    is_same = _digest([config.name, legs, [pair for pair in flat if pair[0] in identity]])
+    return replace(config, restart_digest=can_stay, identity_digest=is_same)
 
 
 def changed_keys(old: BotConfig, new: BotConfig) -> tuple[ChangedKey, ...]:
     """Return the keys that differ between two configs of one bot, its legs and references as written included."""
-    schema = BotSchema(old.exchange, old.strategy)
+    schema = schema_for("bot", old.exchange, old.strategy)
     before, after = dict(_flat(old)), dict(_flat(new))
     missing = object()
     paths = [path for path in {**before, **after} if before.get(path, missing) != after.get(path, missing)]
-    found = [ChangedKey(path, _is_live(path, schema)) for path in sorted(paths)]
+    live = _live_keys(schema)
+    found = [ChangedKey(path, path in live) for path in sorted(paths)]
     return (*found, *([ChangedKey(("legs",), False)] if old.legs != new.legs else []))
 
 
@@ -69,9 +64,9 @@ def _flat(config: BotConfig) -> Iterator[tuple[tuple[str, str], Any]]:
             yield (name, key), value
 
 
-def _is_live(path: JsonPath, schema: BotSchema) -> bool:
-    """Tell whether a running worker takes a key over; one that no schema knows, or a client reads, needs a new one."""
-    return path[0] != "exchange_config" and (schema.node(path) or {}).get("x-reload") == "live"
+def _live_keys(schema: DocumentSchema) -> frozenset[JsonPath]:
+    """Return what a running worker takes over; a key that no schema knows, or a client reads, needs a new one."""
+    return frozenset(path for path in schema.marked("x-reload", "live") if path[0] != "exchange_config")
 
 
 def _legs(config: BotConfig) -> list[Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from utils.errors import ConfigError
 
 JsonPath = tuple[str | int, ...]
+NOTHING = "nothing"  # what is found where something is missing
 MAX_COMPLAINTS = 50  # of one file; a hostile one could have thousands
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.fleet_config import FleetConfig
 from core.registry.complaints import Complaint, JsonPath, Problem, covered
-from core.registry.document import Document, digest_of, limited, read_document
+from core.registry.document import Document, digest_of, document_of, limited, read_document
 from core.registry.environment import Environment
+from core.registry.environment_keys import PLACE, supplied
 from core.registry.references import resolve, secret_names_of
 from core.registry.schema import DocumentSchema, load_schema, with_defaults
 from core.registry.validation import schema_problems
@@ -32,7 +33,14 @@ class LoadedFleet:
 
 def read_daemon_file(home: Home) -> Document | None:
     """Read the daemon file; None where there is none."""
-    return read_document(home.daemon_file, home) if os.path.lexists(home.daemon_file) else None
+    return read_document(home.daemon_file, home, home.root) if os.path.lexists(home.daemon_file) else None
+
+
+def layered_daemon_file(document: Document | None, environment: Environment) -> Document | None:
+    """Return the file with what only the environment says; None where nobody says anything."""
+    written = document_of({}, PLACE) if document is None else document
+    tree = supplied(written.tree, DocumentSchema(NAME), environment)
+    return document if tree is written.tree else replace(written, merged=tree)
 
 
 def daemon_file_secrets(document: Document | None) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import functools
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +12,7 @@ from dotenv.parser import parse_stream
 
 from core.registry.complaints import Complaint
 from core.registry.reading import TooOpen, read_regular
+from utils.env import SUPPLIES
 
 MAX_BYTES = 256 * 1024
 OTHERS = 0o077
@@ -47,8 +50,9 @@ class Environment(Mapping[str, str]):
     def _parse(self, content: bytes) -> None:
         if len(content) > MAX_BYTES:
             return self._refuse(None, f"more than {MAX_BYTES // 1024} KiB", f"at most {MAX_BYTES // 1024} KiB")
+        content = content.removeprefix(codecs.BOM_UTF8)  # the codec for that would be loaded by every worker anew
         try:
-            bindings = list(parse_stream(io.StringIO(content.decode("utf-8-sig"))))
+            bindings = list(parse_stream(io.StringIO(content.decode())))
         except UnicodeDecodeError as exc:
             return self._refuse(content.count(b"\n", 0, exc.start) + 1, "bytes that are no text", "text in UTF-8")
         for binding in bindings:
@@ -73,6 +77,11 @@ class Environment(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Environment({len(self)} names)"
+
+    @functools.cached_property
+    def supplied_names(self) -> tuple[str, ...]:
+        """Return the names, not empty, that supply a key of a config by themselves."""
+        return tuple(sorted(name for name in self if name.startswith(SUPPLIES) and self.get(name)))
 
     @property
     def file_names(self) -> tuple[str, ...]:

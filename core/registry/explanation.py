@@ -8,7 +8,7 @@ from typing import Any
 
 from core.bot_config import BotConfig
 from core.registry.complaints import JsonPath
-from core.registry.document import Loaded
+from core.registry.document import Document, Loaded
 from core.registry.environment import Environment
 from core.registry.references import leaves, origin_of
 from core.registry.schema import DocumentSchema, schema_for
@@ -21,11 +21,16 @@ _ATTRIBUTES = {"daemon_config": "daemon"}  # of a config, where the section is c
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One key: its value as text, and its origin: `file:line`, `env NAME`, `.env NAME` or `default`."""
+    """One key: its value as text, the layer that says it, and its origin.
+
+    Layers are `flag`, `file`, `base`, `environment` and `default`. Origins are `file:line`, `base file:line`,
+    `env NAME`, `.env NAME` and `default`.
+    """
 
     path: str
     value_text: str
     origin: str
+    layer: str
 
 
 def explain_loaded(loaded: Loaded, config: BotConfig, environment: Environment) -> list[Explained]:
@@ -50,15 +55,26 @@ def _in_schema_order(name: str, section: dict[str, Any], schema: DocumentSchema)
 def _explained(
     path: JsonPath, value: Any, loaded: Loaded, schema: DocumentSchema, environment: Environment
 ) -> Explained:
-    document = loaded.document
-    place = document.text.value_places.get(path)
-    written = f"{document.file}:{place[0]}" if place and document.has_lines else document.file
+    layer, written = _layer(path, loaded.document)
     if schema.is_secret(path) and value:
         names = tuple(name for name in references(str(value)) if environment.get(name))
-        return Explained(path_text(path), MASK, origin_of(names, environment, written))
-    names = loaded.variables.get(path, ())
-    origin = origin_of(names, environment, written) if place else "default"
-    return Explained(path_text(path), _value_text(value), origin)
+        return Explained(path_text(path), MASK, origin_of(names, environment, written), layer)
+    ways_up = (path[:end] for end in range(len(path), 1, -1))  # a variable may hold a whole list
+    names = next((loaded.variables[way] for way in ways_up if loaded.variables.get(way)), ())
+    return Explained(path_text(path), _value_text(value), origin_of(names, environment, written), layer)
+
+
+def _layer(path: JsonPath, document: Document) -> tuple[str, str]:
+    """Return which layer says what is at a path, and where it is written there."""
+    for end in range(len(path), 1, -1):
+        owner = document.owner_of(path[:end])
+        if owner is None:
+            continue
+        place = owner.text.value_places[path[:end]]
+        if owner is document.base:
+            return "base", f"base {owner.file}:{place[0]}"
+        return ("file", f"{owner.file}:{place[0]}") if owner.has_lines else ("flag", owner.file)
+    return ("default", "default") if document.value_at(path[:2]) is None else ("environment", "environment")
 
 
 def _value_text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What only all configs together can break: one name or one symbol claimed twice.
+"""What only all configs together can break: one name, one symbol or one key claimed twice.
 
 Every file that takes part is refused: which of them is meant is not for us to guess, and none may push a running
 bot aside.
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from core.bot_config import BotConfig
 from core.registry.complaints import Complaint, Problem
 from core.registry.document import Loaded
+from core.registry.schema import load_schema, venue_of
 from core.registry.wording import shown
 from utils.input_validation import symbol_key
 
@@ -21,7 +22,7 @@ MAX_NAMED = 3
 def fleet_complaints(loaded: Sequence[Loaded]) -> dict[int, tuple[Complaint, ...]]:
     """Return the complaints that arise between configs, by position in `loaded`."""
     found: dict[int, list[Complaint]] = defaultdict(list)
-    for check in (_same_names, _shared_symbols):
+    for check in (_same_names, _shared_symbols, _shared_keys):
         for place, problem in check(loaded):
             found[place].append(loaded[place].document.complain(problem))
     return {place: tuple(complaints) for place, complaints in found.items()}
@@ -53,6 +54,24 @@ def _shared_symbols(loaded: Sequence[Loaded]) -> Iterator[tuple[int, Problem]]:
                     "or allow_shared_symbol true in both"
                 )
                 yield place, Problem(("strategy_config", "symbol"), shown(bot.symbol), expected)
+
+
+def _shared_keys(loaded: Sequence[Loaded]) -> Iterator[tuple[int, Problem]]:
+    """Where a venue counts nonces per key, two bots with one key would make each other's requests invalid.
+
+    Keys are told apart by their variables; two that hold the same value are refused by the claim on the key.
+    """
+    users: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
+    for place, one in enumerate(loaded):
+        if one.config is not None and one.config.mode == "live":
+            venue = venue_of(one.config.exchange)
+            for key in load_schema(f"exchanges/{venue}").get("x-key-nonces", ()):
+                users[venue, key, str(one.config.exchange_config.get(key))].append((place, one.config.name))
+    for (venue, key, reference), group in users.items():
+        for place, _ in group:
+            if others := [other for there, other in group if there != place]:
+                expected = f"a key of its own: {venue} counts nonces per key, and {_listed(others)} uses it, too"
+                yield place, Problem(("exchange_config", key), reference, expected)
 
 
 def _shares(bot: BotConfig) -> bool:

@@ -1,6 +1,7 @@
-"""JSON text -> values, with the place of every key and value: one pass, bounded, nothing lenient.
+"""JSON text -> values, with the place of every key and value: bounded, nothing lenient.
 
-The standard reader forgets positions, takes the last of two equal keys and accepts NaN; a config must not.
+The standard reader forgets positions, takes the last of two equal keys and accepts NaN; a config must not. It is quick,
+though: a text that it reads without any doubt is scanned only when somebody asks where something is written.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any, NoReturn
 
@@ -22,17 +23,62 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"((?:[^"\\\x00-\x1f]++|\\.)*+)"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z+-]+")
+Places = dict[JsonPath, tuple[int, int]]
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
 
 
-@dataclass(slots=True)
 class JsonText:
-    """A read text: its value (None when it is not JSON), where its parts are written, and what is wrong."""
+    """A read text: its value (None when it is not JSON), where its parts are written, and what is wrong.
 
-    value: Any = None
-    value_places: dict[JsonPath, tuple[int, int]] = field(default_factory=dict)
-    key_places: dict[JsonPath, tuple[int, int]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    Places are looked for when somebody asks: a valid config never needs them.
+    """
+
+    __slots__ = ("_key_places", "_text", "_value_places", "problems", "value")
+
+    def __init__(
+        self,
+        value: Any = None,
+        problems: Iterable[Problem] = (),
+        value_places: Places | None = None,
+        key_places: Places | None = None,
+        text: str | None = None,
+    ) -> None:
+        self.value = value
+        self.problems = list(problems)
+        self._text = text
+        self._value_places = {} if value_places is None else value_places
+        self._key_places = {} if key_places is None else key_places
+
+    @property
+    def value_places(self) -> Places:
+        """Return the line and column of every value by its path."""
+        self._look()
+        return self._value_places
+
+    @property
+    def key_places(self) -> Places:
+        """Return the line and column of every key by its path."""
+        self._look()
+        return self._key_places
+
+    def moved(self, value: Any, renamed: Mapping[JsonPath, JsonPath]) -> JsonText:
+        """Return a text of another value whose keys are called otherwise (new path -> old), with the same places."""
+        back = {old: new for new, old in renamed.items()}
+
+        def now(path: JsonPath) -> JsonPath:
+            for end in range(len(path), 0, -1):
+                if path[:end] in back:
+                    return (*back[path[:end]], *path[end:])
+            return path
+
+        values = {now(path): place for path, place in self.value_places.items()}
+        keys = {now(path): place for path, place in self.key_places.items()}
+        return JsonText(value, self.problems, values, keys)
+
+    def _look(self) -> None:
+        if self._text is not None:
+            scanned = _Scanner(self._text).read()
+            self._text, self._value_places, self._key_places = None, scanned.value_places, scanned.key_places
 
 
 def read_json_text(content: bytes) -> JsonText:
@@ -44,7 +90,48 @@ def read_json_text(content: bytes) -> JsonText:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         return JsonText(problems=[_not_utf8(content, exc.start)])
+    try:
+        return JsonText(_read_plain(text), text=text)
+    except ValueError:
+        return scan_json_text(text)
+
+
+def scan_json_text(text: str) -> JsonText:
+    """Read a text with the place of everything in it."""
     return _Scanner(text).read()
+
+
+def _read_plain(text: str) -> Any:
+    """Return the value of a text without any fault. Raises ValueError for all others, and for a few sound ones."""
+    if "\\u" in text or text.count("[") + text.count("{") > MAX_DEPTH:
+        raise ValueError
+    return json.loads(
+        text, object_pairs_hook=_unique, parse_constant=_no_number, parse_int=_short_int, parse_float=_finite
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError
+    return members
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError
+
+
+def _short_int(digits: str) -> int:
+    if len(digits) > MAX_NUMBER_LENGTH:
+        raise ValueError
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if len(digits) > MAX_NUMBER_LENGTH or not isfinite(number):
+        raise ValueError
+    return number
 
 
 def _not_utf8(content: bytes, at: int) -> Problem:

@@ -1,40 +1,28 @@
-"""One document -> a validated bot or all that is wrong with it."""
+"""One layered document -> a validated bot or all that is wrong with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
+from core.registry.bases import base_problems
 from core.registry.change_classes import with_digests
 from core.registry.checks import Draft, KindOf, kind_by_symbol, run_checks
-from core.registry.complaints import covered
+from core.registry.complaints import NOTHING, Complaint, Problem, covered
 from core.registry.document import Document, Loaded, digest_of, limited
 from core.registry.environment import Environment
+from core.registry.naming import schema_of, section_of
 from core.registry.references import Resolved, resolve, secret_names_of
-from core.registry.schema import BotSchema, DocumentSchema, schema_for, with_defaults
+from core.registry.risk_width import risk_widths
+from core.registry.schema import BotSchema, DocumentSchema, with_defaults
 from core.registry.validation import schema_problems
-from utils.env import BrokenReference, MissingVariables, interpolate
-
-
-def schema_of(document: Document, environment: Environment) -> DocumentSchema:
-    """Return the schema for the exchange and strategy, or the job, that a document names."""
-    kind = document.tree.get("kind") if isinstance(document.tree, dict) else None
-    metadata, job = _section(document.tree, "metadata"), _section(document.tree, "job_config").get("job")
-    named = (metadata.get("exchange"), job if kind == "job" else metadata.get("strategy"))
-    return schema_for(str(kind), *(_text(name, environment) for name in named))
-
-
-def _text(value: Any, environment: Environment) -> str | None:
-    try:
-        return str(interpolate(value, environment)) if isinstance(value, str) else None
-    except (MissingVariables, BrokenReference):
-        return None
+from core.registry.versions import is_known
 
 
 def secret_names(document: Document, environment: Environment) -> tuple[str, ...]:
     """Return the names that a document reads as secrets, valid or not."""
-    return secret_names_of(document.tree, schema_of(document, environment))
+    return secret_names_of(document.tree, schema_of(document.tree, environment))
 
 
 def load_document(
@@ -43,33 +31,54 @@ def load_document(
     other_secrets: frozenset[str] = frozenset(),
     kind_of: KindOf = kind_by_symbol,
 ) -> Loaded:
-    """Resolve and validate one document; every problem is found in one go."""
-    problems = list(document.text.problems)
-    if problems and document.tree is None:
-        return Loaded(document, None, document.complain_all(problems))
-    schema = schema_of(document, environment)
+    """Resolve and validate one layered document; every problem is found in one go."""
+    if document.text.problems and document.tree is None:
+        return Loaded(document, None, document.complain_all(document.text.problems))
+    if not is_known(document.tree):  # what its keys mean only another makerd knows
+        return Loaded(document, None, document.complaints)
+    schema = schema_of(document.tree, environment)
     resolved = resolve(document.tree, schema, environment, other_secrets)
-    problems += resolved.problems
-    bad = {problem.path for problem in problems}
-    problems += [one for one in schema_problems(resolved.tree, schema, document.value_at) if not covered(one.path, bad)]
     sections = _filled(resolved.tree, schema)
-    live_required = tuple((schema.section("exchange_config") or {}).get("x-live-required", ()))
-    draft = Draft(sections, frozenset(problem.path for problem in problems), kind_of, live_required)
-    problems += run_checks(draft, schema.root)
-    config = None if problems else _config(document, resolved, sections, schema)
+    problems = _problems(document, resolved, sections, schema, kind_of)
+    config = None if problems or document.complaints else _config(document, resolved, sections, schema)
     name = sections["metadata"].get("name")
     complaints = limited(document, problems)
     return Loaded(document, config, complaints, name if isinstance(name, str) else None, resolved.names)
 
 
-def _section(tree: Any, name: str) -> Mapping[str, Any]:
-    found = tree.get(name) if isinstance(tree, dict) else None
-    return found if isinstance(found, dict) else {}
+def base_complaints(document: Document, environment: Environment) -> tuple[Complaint, ...]:
+    """Return what is wrong with a base by itself; what it leaves out its configs say, and what they make of it."""
+    problems = document.text.problems or list(base_problems(document.tree))
+    if isinstance(document.tree, dict) and is_known(document.tree):
+        schema = schema_of(document.tree, environment)
+        resolved = resolve(document.tree, schema, environment)
+        problems = [*problems, *resolved.problems]
+        bad = {problem.path for problem in problems}
+        found = schema_problems(resolved.tree, schema, document.value_at)
+        problems += [one for one in found if one.found != NOTHING and not covered(one.path, bad)]
+    return limited(document, problems)
+
+
+def _problems(
+    document: Document,
+    resolved: Resolved,
+    sections: dict[str, dict[str, Any]],
+    schema: DocumentSchema,
+    kind_of: KindOf,
+) -> list[Problem]:
+    problems = [*document.text.problems, *resolved.problems]
+    bad = {problem.path for problem in problems}
+    problems += [one for one in schema_problems(resolved.tree, schema, document.value_at) if not covered(one.path, bad)]
+    if document.complaints:  # a layer is broken: what is missing may be in there
+        return [problem for problem in problems if problem.found != NOTHING]
+    live_required = tuple((schema.section("exchange_config") or {}).get("x-live-required", ()))
+    draft = Draft(sections, frozenset(problem.path for problem in problems), kind_of, live_required)
+    return [*problems, *run_checks(draft, schema.root)]
 
 
 def _filled(tree: Any, schema: DocumentSchema) -> dict[str, dict[str, Any]]:
     names = [name for name in schema.sections if name != "kind"]
-    return {name: with_defaults(schema.section(name) or {}, _section(tree, name)) for name in names}
+    return {name: with_defaults(schema.section(name) or {}, section_of(tree, name)) for name in names}
 
 
 def _config(
@@ -77,7 +86,8 @@ def _config(
 ) -> BotConfig:
     if not isinstance(schema, BotSchema):
         return _job(document, resolved, sections)
-    return with_digests(_bot(document, resolved, sections), schema)
+    bot = with_digests(_bot(document, resolved, sections), schema)
+    return replace(bot, risk_widths=risk_widths(bot, schema))
 
 
 def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, Any]]) -> BotConfig:

@@ -24,3 +24,8 @@ def read_regular(path: Path, limit: int, refused_mode: int = 0) -> bytes:
         if mode & refused_mode:
             raise TooOpen(0, f"mode {stat.S_IMODE(mode):04o}")
         return file.read(limit)
+
+
+def config_files(folder: Path) -> list[Path]:
+    """Return the config files of a folder in the order of their names; hidden ones are none. Raises OSError."""
+    return sorted(path for path in folder.iterdir() if path.suffix == ".json" and not path.name.startswith("."))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,10 @@ from core.registry.json_text import read_json_text
 from core.registry.schema import DocumentSchema, types_of
 from core.registry.wording import nearest_of, shown
 from utils.env import MASK, BrokenReference, Reference, interpolate, parts_of, references, whole_reference
+from utils.input_validation import printable
 
+MAX_RESOLVED = 64 * 1024  # a thousand references to a large variable would be larger than any memory
+_FORMS = "${NAME}, ${NAME:-default} or ${NAME:?message}"
 _SECRET = "${NAME}, a variable of .env or the environment; never the secret itself"
 
 
@@ -54,12 +57,20 @@ def resolve(
 
 def secret_names_of(tree: Any, schema: DocumentSchema) -> tuple[str, ...]:
     """Return every name that a `writeOnly` key refers to."""
-    texts = [value for path, value in leaves(tree) if isinstance(value, str) and _is_below_secret(schema, path)]
+    if not _refers(tree):
+        return ()
+    referring = ((path, value) for path, value in leaves(tree) if isinstance(value, str) and "${" in value)
+    texts = [value for path, value in referring if schema.is_below_secret(path)]
     return tuple(sorted({name for text in texts for name in _names_in(text)}))
 
 
-def _is_below_secret(schema: DocumentSchema, path: JsonPath) -> bool:
-    return any((schema.node(path[:end]) or {}).get("writeOnly") for end in range(1, len(path) + 1))
+def _refers(value: Any) -> bool:
+    """Tell whether there is any reference in a tree: most have none, and are done at once."""
+    if isinstance(value, str):
+        return "${" in value
+    if isinstance(value, dict):
+        return any(_refers(member) for member in value.values())
+    return isinstance(value, list) and any(_refers(member) for member in value)
 
 
 def _names_in(text: str) -> tuple[str, ...]:
@@ -78,7 +89,7 @@ class _Resolver:
 
     def leaf(self, path: JsonPath, value: Any) -> Any:
         """Return what a leaf stands for; notes what is wrong with it."""
-        if _is_below_secret(self.schema, path):
+        if self.schema.is_below_secret(path):
             self._check_secret(path, value)
         elif isinstance(value, str) and "${" in value and self.schema.node(path) is not None:
             return self._resolved(path, value)
@@ -91,29 +102,39 @@ class _Resolver:
         if ref is None or ref.default:
             self._note(path, MASK, _SECRET)
         elif not ref.look_up(self.environment) and ref.default is None:
-            self._note_missing(path, f"${{{ref.name}}}", [ref.name])
+            self._note_missing(path, f"${{{ref.name}}}", [ref])
 
     def _resolved(self, path: JsonPath, text: str) -> Any:
         try:
             refs = [part for part in parts_of(text) if isinstance(part, Reference)]
         except BrokenReference:
-            self._note(path, shown(text), "references of the form ${NAME} or ${NAME:-default}; $${ for a literal ${")
+            self._note(path, shown(text), f"references of the form {_FORMS}; $${{ for a literal ${{")
             return text
         if shared := [ref.name for ref in refs if ref.name in self.secret_names]:
             self._note(path, shown(text), f"another variable: {shared[0]} holds a secret")
-        elif missing := [ref.name for ref in refs if ref.look_up(self.environment) is None]:
+        elif missing := [ref for ref in refs if ref.look_up(self.environment) is None]:
             self._note_missing(path, shown(text), missing)
+        elif sum(len(ref.look_up(self.environment) or "") for ref in refs) > MAX_RESOLVED:
+            self._note(path, shown(text), f"variables of at most {MAX_RESOLVED} characters together")
         else:
-            self.result.names[path] = tuple(ref.name for ref in refs if self.environment.get(ref.name))
-            resolved: str = interpolate(text, self.environment)
-            return coerced(resolved, types_of(self.schema.node(path) or {})) if whole_reference(text) else resolved
+            return self._put_together(path, text, refs)
         return text
 
-    def _note_missing(self, path: JsonPath, found: str, names: list[str]) -> None:
+    def _put_together(self, path: JsonPath, text: str, refs: list[Reference]) -> Any:
+        self.result.names[path] = tuple(ref.name for ref in refs if self.environment.get(ref.name))
+        resolved: str = interpolate(text, self.environment)
+        if any("\ud800" <= char <= "\udfff" for char in resolved):  # how bytes that are no text come out of the system
+            self._note(path, shown(text), "variables whose values are text")
+            return text
+        return coerced(resolved, types_of(self.schema.node(path) or {})) if whole_reference(text) else resolved
+
+    def _note_missing(self, path: JsonPath, found: str, missing: Sequence[Reference]) -> None:
         refused = f" ({self.environment.shown} was refused)" if self.environment.complaints else ""
-        expected = f"{' and '.join(names)} to be set in {self.environment.shown} or the environment{refused}"
-        near = nearest_of(names[0], self.environment.file_names)
-        self._note(path, found, expected, near)
+        said = [f"{ref.name} ({printable(ref.message)})" if ref.message else ref.name for ref in missing]
+        expected = (
+            f"{' and '.join(dict.fromkeys(said))} to be set in {self.environment.shown} or the environment{refused}"
+        )
+        self._note(path, found, expected, nearest_of(missing[0].name, self.environment.file_names))
 
     def _note(self, path: JsonPath, found: str, expected: str, nearest: str | None = None) -> None:
         self.result.problems.append(Problem(path, found, expected, nearest))
@@ -145,7 +166,7 @@ def secret_references(config: Mapping[str, Any], schema: DocumentSchema) -> dict
     found: dict[JsonPath, Reference] = {}
     for path, value in leaves(config):
         ref = whole_reference(value) if isinstance(value, str) else None
-        if ref and _is_below_secret(schema, path):
+        if ref and schema.is_below_secret(path):
             found[path] = ref
     return found
 

@@ -1,83 +1,53 @@
-"""The schema files: the one home of every key's type, range, unit, default and help.
-
-jsonschema is imported when something is validated, so a worker that only resolves its secrets never loads it.
-"""
+"""The schemas of one document put together: the one home of every key's type, range, unit, default and help."""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from core.registry.complaints import JsonPath
-from utils.home import CHECKOUT
+from core.registry.schema_files import (
+    SCHEMAS,
+    Node,
+    bundled_schema,
+    known_exchanges,
+    known_jobs,
+    known_strategies,
+    load_schema,
+    validator_of,
+    venue_of,
+)
 
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
-
-SCHEMAS = CHECKOUT / "config" / "schemas"
-Node = Mapping[str, Any]
+__all__ = [
+    "SCHEMAS",
+    "BotSchema",
+    "DocumentSchema",
+    "JobSchema",
+    "bundled_schema",
+    "expectation",
+    "known_exchanges",
+    "known_jobs",
+    "known_strategies",
+    "load_schema",
+    "schema_for",
+    "types_of",
+    "validator_of",
+    "venue_of",
+    "with_defaults",
+]
 _NOTHING: Node = {}
 
 
-def venue_of(exchange: str) -> str:
-    """Return the venue behind a configured exchange name: `paper:a` is a `paper`."""
-    return exchange.partition(":")[0]
-
-
-@functools.cache
-def known_exchanges() -> tuple[str, ...]:
-    """Return the venues that have a schema."""
-    return tuple(sorted(path.stem for path in (SCHEMAS / "exchanges").glob("*.json")))
-
-
-@functools.cache
-def known_strategies() -> tuple[str, ...]:
-    """Return the strategies that have a schema."""
-    return tuple(sorted(path.stem for path in (SCHEMAS / "strategies").glob("*.json")))
-
-
-@functools.cache
-def known_jobs() -> tuple[str, ...]:
-    """Return the jobs that have a schema."""
-    return tuple(sorted(path.stem for path in (SCHEMAS / "jobs").glob("*.json")))
-
-
-@functools.cache
-def load_schema(name: str) -> Node:
-    """Return a schema by its file name without the ending: `bot`, `exchanges/paper`."""
-    schema: Node = json.loads((SCHEMAS / f"{name}.json").read_bytes())
-    return schema
-
-
-@functools.cache
-def validator_of(name: str) -> Validator:
-    """Return the compiled validator of a schema."""
-    import jsonschema
-
-    # Every pattern of ours means the whole text; `$` alone would let a last line break through.
-    extend: Any = jsonschema.validators.extend
-    strict = extend(jsonschema.Draft202012Validator, {"pattern": _whole_text_matches})
-    compiled: Validator = strict(load_schema(name))
-    return compiled
-
-
-def _whole_text_matches(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
-    import re
-
-    import jsonschema
-
-    if isinstance(instance, str) and not re.fullmatch(pattern, instance):
-        yield jsonschema.ValidationError("does not match")
-
-
 class DocumentSchema:
-    """The schema of one kind of file, whose sections may lie in schemas of their own."""
+    """The schema of one kind of file, whose sections may lie in schemas of their own. Made once, asked often."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.names: dict[str, str] = {}  # section -> its own schema
+        self._nodes: dict[JsonPath, Node] = {}
+        self._marked: dict[tuple[str, Any], frozenset[JsonPath]] = {}
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -93,6 +63,14 @@ class DocumentSchema:
 
     def node(self, path: JsonPath) -> Node | None:
         """Return the schema of what is at a path, None for an unknown key."""
+        found = self._nodes.get(path)
+        if found is None:
+            found = self._node(path)
+            if found is not None and len(path) <= 2:  # the keys of a schema are few, those of a hostile file are not
+                self._nodes[path] = found
+        return found
+
+    def _node(self, path: JsonPath) -> Node | None:
         if not path:
             return load_schema(self.root)
         node = self.section(str(path[0])) or load_schema(self.root)["properties"].get(path[0])
@@ -100,10 +78,28 @@ class DocumentSchema:
             node = _child(node or _NOTHING, part)
         return node
 
+    def keys(self, section: str) -> tuple[str, ...]:
+        """Return the keys that a section may have, in the order of the schema."""
+        return tuple((self.section(section) or _NOTHING).get("properties", ()))
+
+    def marked(self, mark: str, value: Any) -> frozenset[JsonPath]:
+        """Return the keys of all sections whose schema says that of them."""
+        if (mark, value) not in self._marked:
+            paths = [(section, key) for section in self.sections for key in self.keys(section)]
+            self._marked[mark, value] = frozenset(
+                path for path in paths if (self.node(path) or _NOTHING).get(mark) == value
+            )
+        return self._marked[mark, value]
+
+    def is_below_secret(self, path: JsonPath) -> bool:
+        """Tell whether what is at a path is a secret or lies in one."""
+        if path in self._nodes and len(path) == 2:  # the usual question
+            return bool(self._nodes[path].get("writeOnly"))
+        return any((self.node(path[:end]) or _NOTHING).get("writeOnly") for end in range(1, len(path) + 1))
+
     def is_secret(self, path: JsonPath) -> bool:
         """Tell whether what is at a path is, lies in, or may hold a secret."""
-        inside = any((self.node(path[:end]) or _NOTHING).get("writeOnly") for end in range(1, len(path) + 1))
-        return inside or _holds_secret(self.node(path) or _NOTHING)
+        return self.is_below_secret(path) or _holds_secret(self.node(path) or _NOTHING)
 
 
 class BotSchema(DocumentSchema):
@@ -114,7 +110,6 @@ class BotSchema(DocumentSchema):
 
     def __init__(self, exchange: str | None, strategy: str | None) -> None:
         super().__init__("bot")
-        self.names = {"daemon_config": "daemon", "risk_config": "risk"}
         if exchange is not None and venue_of(exchange) in known_exchanges():
             self.names["exchange_config"] = f"exchanges/{venue_of(exchange)}"
         if strategy is not None and strategy in known_strategies():
@@ -126,14 +121,27 @@ class JobSchema(DocumentSchema):
 
     def __init__(self, job: str | None) -> None:
         super().__init__("job")
-        self.names = {"daemon_config": "daemon"}
         if job is not None and job in known_jobs():
             self.names["job_config"] = f"jobs/{job}"
 
 
 def schema_for(kind: str, exchange: str | None, strategy: str | None) -> DocumentSchema:
     """Return the schema of a config of that kind; of a job, `strategy` is its name."""
-    return JobSchema(strategy) if kind == "job" else BotSchema(exchange, strategy)
+    if kind == "job":
+        return _job_schema(strategy if strategy in known_jobs() else None)
+    venue = venue_of(exchange or "")
+    known = venue if venue in known_exchanges() else None
+    return _bot_schema(known, strategy if strategy in known_strategies() else None)
+
+
+@functools.cache
+def _bot_schema(exchange: str | None, strategy: str | None) -> DocumentSchema:
+    return BotSchema(exchange, strategy)
+
+
+@functools.cache
+def _job_schema(job: str | None) -> DocumentSchema:
+    return JobSchema(job)
 
 
 def _child(node: Node, part: str | int) -> Node | None:
@@ -158,16 +166,26 @@ def types_of(node: Node) -> Sequence[str]:
 
 def with_defaults(node: Node, value: Any) -> Any:
     """Return a valid value with the defaults of all missing keys and numbers in the form of their type."""
-    properties: Node = node.get("properties", _NOTHING)
     if isinstance(value, dict):
-        filled = {key: with_defaults(properties.get(key, _NOTHING), member) for key, member in value.items()}
-        for key, child in properties.items():
-            if key not in filled and "default" in child:
-                filled[key] = with_defaults(child, child["default"])
+        properties: Node = node.get("properties", _NOTHING)
+        filled = {
+            key: member if type(member) in _AS_THEY_ARE else with_defaults(properties.get(key, _NOTHING), member)
+            for key, member in value.items()
+        }
+        for key, default in _defaults_of(properties):
+            if key not in filled:
+                filled[key] = default if type(default) in _AS_THEY_ARE else with_defaults(properties[key], default)
         return filled
     if isinstance(value, list):
         return [with_defaults(node.get("items", _NOTHING), member) for member in value]
     return _number_in_form(types_of(node), value)
+
+
+_AS_THEY_ARE = frozenset({str, bool, type(None)})
+
+
+def _defaults_of(properties: Node) -> list[tuple[str, Any]]:
+    return [(key, child["default"]) for key, child in properties.items() if "default" in child]
 
 
 def _number_in_form(types: Sequence[str], value: Any) -> Any:
@@ -201,7 +219,8 @@ def _kind_in_words(kind: str, node: Node) -> str:
         return str(node.get("x-expected", "text"))
     if kind == "array":
         each = expectation(node.get("items", _NOTHING))
-        return f"a list of {node.get('minItems', 0)} to {node.get('maxItems', 'any number')} values, each {each}"
+        values = "different values" if node.get("uniqueItems") else "values"
+        return f"a list of {node.get('minItems', 0)} to {node.get('maxItems', 'any number')} {values}, each {each}"
     return _KINDS[kind]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.registry.complaints import JsonPath, Problem
+from core.registry.complaints import NOTHING, JsonPath, Problem
 from core.registry.schema import (
     DocumentSchema,
     expectation,
@@ -27,7 +27,7 @@ MAX_PROBLEMS = 200  # looked at before the file is given up on
 
 def schema_problems(tree: Any, schema: DocumentSchema, written_at: WrittenAt) -> Iterator[Problem]:
     """Yield what the schemas say against a config, at most one problem for each path."""
-    unknown = list(_unknown_names(tree, schema.root))
+    unknown = list(_unknown_names(tree, schema.root, written_at))
     yield from unknown
     seen = {problem.path for problem in unknown}
     for error, path in _errors(tree, schema):
@@ -63,7 +63,7 @@ def _problems_of(
     elif error.validator == "required":
         for key in error.validator_value:  # type: ignore[union-attr]
             if key not in error.instance:  # type: ignore[operator]
-                yield Problem((*path, key), "nothing", expectation(schema.node((*path, key)) or {}))
+                yield Problem((*path, key), NOTHING, expectation(schema.node((*path, key)) or {}))
     else:
         yield _wrong_value(error, path, schema, written_at)
 
@@ -96,10 +96,11 @@ _NAMING: dict[str, tuple[tuple[str, str, Callable[[str], str], Callable[[], Sequ
 }
 
 
-def _unknown_names(tree: Any, root: str) -> Iterator[Problem]:
+def _unknown_names(tree: Any, root: str, written_at: WrittenAt) -> Iterator[Problem]:
     for section, key, name_of, known in _NAMING.get(root, ()):
         given = tree.get(section) if isinstance(tree, dict) else None
         name = given.get(key) if isinstance(given, dict) else None
         if isinstance(name, str) and name_of(name) not in known():
+            written = str(written_at((section, key)))
             expected = f"a known {key}: {', '.join(known())}"
-            yield Problem((section, key), shown(name_of(name)), expected, nearest_of(name_of(name), known()))
+            yield Problem((section, key), shown(written), expected, nearest_of(name_of(written), known()))

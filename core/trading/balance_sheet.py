@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from core.market.funding import FundingPayment
 from core.market.instrument import Instrument
 from core.market.order import Fill, Order, Side
 from core.market.reports import Balance
@@ -59,6 +60,12 @@ class BalanceSheet:
     def book_fill(self, fill: Fill, heard_ns: int) -> None:
         """Take a fill into account until a report contains it."""
         booked = _Booked(heard_ns, fill.trade_id, fill.side.sign * fill.size_lots, _changes(fill, self.instrument))
+        self._recent.append(booked)
+        self._apply(booked)
+
+    def book_funding(self, payment: FundingPayment, heard_ns: int) -> None:
+        """Take a funding payment into account until a report contains it."""
+        booked = _Booked(heard_ns, payment.payment_id, 0, {self.instrument.quote: payment.amount})
         self._recent.append(booked)
         self._apply(booked)
 

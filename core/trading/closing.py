@@ -5,17 +5,24 @@ One mechanism for a tripped limit, a close that an operator asks for, and a work
 
 from __future__ import annotations
 
+import logging
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from core.market.commands import Take
 from core.market.order import Order, OrderState, Side
 from core.trading.clock import SECOND_NS
+from core.trading.log_fields import fields
 
 if TYPE_CHECKING:
+    from core.market.commands import Flatten
     from core.trading.bot_state import BotState
     from core.trading.leg_state import LegState
     from core.trading.outgoing import Outgoing
+
+
+_log = logging.getLogger("makerd.risk")
+_WIDER = 1.5
 
 
 class SpotRule(str, Enum):
@@ -27,22 +34,29 @@ class SpotRule(str, Enum):
 
 
 class Closing:
-    """Closes the positions of all legs; what is too small for an order of the venue counts as flat."""
+    """Closes the positions of all legs, or of one; what is too small for an order of the venue counts as flat.
 
-    def __init__(self, bot: BotState, outgoing: Outgoing, spot: SpotRule) -> None:
+    `flatten`: only its leg, with its slippage, which widens when an order leaves something.
+    """
+
+    def __init__(self, bot: BotState, outgoing: Outgoing, spot: SpotRule, flatten: Flatten | None = None) -> None:
         self._spot = spot
         self._bot = bot
+        self._legs = bot.legs if flatten is None else (bot.by_name[flatten.leg],)
         self._outgoing = outgoing
+        self._slippage_bps = bot.settings.close_slippage_bps if flatten is None else flatten.slippage_bps
+        self._max_slippage_bps = self._slippage_bps if flatten is None else flatten.max_slippage_bps
         self._next_try_ns: dict[str, int] = {}
         self._flat_since_ns: dict[str, int] = {}
         self._sent: dict[str, str] = {}  # leg -> its last closing order, not accounted for by a report yet
         self._ended_ns: dict[str, int] = {}
         self._refused: dict[str, str] = {}  # why the last closing order of a leg did not go out, or was not taken
         self._in_the_way: dict[str, str] = {}
+        self._told_widest = False
 
     def step(self, now_ns: int) -> bool:
         """Do what is due; return whether every venue has confirmed that nothing is left."""
-        closed = [self._close(leg, now_ns) for leg in self._bot.legs]  # every leg gets its turn
+        closed = [self._close(leg, now_ns) for leg in self._legs]  # every leg gets its turn
         return all(closed)
 
     def widen(self, spot: SpotRule) -> bool:
@@ -60,9 +74,7 @@ class Closing:
     @property
     def residue(self) -> str:
         """Return what stays because it is too small for an order, empty when nothing does."""
-        left = [
-            f"{leg.name}: {_size(leg)}" for leg in self._bot.legs if leg.position.size_lots and not self._stays(leg)
-        ]
+        left = [f"{leg.name}: {_size(leg)}" for leg in self._legs if leg.position.size_lots and not self._stays(leg)]
         return ", ".join(left)
 
     def _close(self, leg: LegState, now_ns: int) -> bool:
@@ -98,10 +110,8 @@ class Closing:
         told = f"{_size(leg)} to close"
         if now_ns >= self._next_try_ns.get(leg.name, 0):
             self._next_try_ns[leg.name] = now_ns + self._bot.settings.close_retry_ns
-            derivative = leg.instrument.kind != "spot"
-            reduce_only = derivative and leg.client.capabilities.reduce_only
             side = Side.SELL if held > 0 else Side.BUY
-            sent = self._outgoing.close(leg, Take(side, price_ticks, lots, leg.name, reduce_only), now_ns)
+            sent = self._outgoing.close(leg, Take(side, price_ticks, lots, leg.name, reduce_only=True), now_ns)
             if isinstance(sent, Order):
                 self._sent[leg.name] = sent.client_order_id
             else:
@@ -123,7 +133,17 @@ class Closing:
         refused = order is not None and order.state is OrderState.REJECTED
         self._refused[leg.name] = f"the venue refused an order: {order.reason}" if order and refused else ""
         del self._sent[leg.name], self._ended_ns[leg.name]
+        if order is None or order.remaining_lots:
+            self._widen_slippage(leg)
         return True
+
+    def _widen_slippage(self, leg: LegState) -> None:
+        """Let the next order trade farther; that the widest was not enough either is worth an alert."""
+        if self._slippage_bps < self._max_slippage_bps:
+            self._slippage_bps = min(self._slippage_bps * _WIDER, self._max_slippage_bps)
+        elif not self._told_widest:
+            self._told_widest = True
+            _log.error("close_left_something", extra=fields(leg=leg.name, slippage_bps=self._slippage_bps))
 
     def _is_confirmed(self, leg: LegState, now_ns: int) -> bool:
         since_ns = self._flat_since_ns.get(leg.name)
@@ -148,7 +168,7 @@ class Closing:
         if (touch - collar) * sign < 0:
             off_bps = abs(touch / book.mid_ticks() - 1) * 10_000
             return 0, f"the best price is {off_bps:.0f} bps off the mid"
-        limit = touch * (1 - sign * self._bot.settings.close_slippage_bps / 10_000)
+        limit = touch * (1 - sign * self._slippage_bps / 10_000)
         nearer = max(limit, collar) if held > 0 else min(limit, collar)
         return leg.instrument.snap(nearer, Side.SELL if held > 0 else Side.BUY), ""
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.market.commands import CancelAll, Halt, Quotes
-from core.market.events import Timer
+from core.market.commands import CancelAll, Flatten, Halt, Quotes
+from core.market.events import Timer, Watch
 from core.market.risk import CLOSING_ACTIONS, Gate
 from core.trading.closing import Closing, SpotRule
 from core.trading.cycle_timer import MOVE, OWN
 from core.trading.decision_log import DecisionLog
+from core.trading.log_fields import fields
 from utils.errors import LedgerError, StrategyBug
 
 if TYPE_CHECKING:
@@ -20,19 +23,27 @@ if TYPE_CHECKING:
     from core.trading.guard import Guard
     from core.trading.leg_state import LegState
     from core.trading.outgoing import Outgoing
+    from core.trading.strategy_memory import StrategyMemory
     from strategies.base import Strategy
+
+
+_log = logging.getLogger("makerd.risk")
 
 
 class Decider:
     """The decisions of one bot; times are the loop's monotonic nanoseconds."""
 
-    def __init__(self, bot: BotState, guard: Guard, outgoing: Outgoing, strategy: Strategy) -> None:
+    def __init__(
+        self, bot: BotState, guard: Guard, outgoing: Outgoing, strategy: Strategy, memory: StrategyMemory
+    ) -> None:
         self._bot, self._guard, self._outgoing, self._strategy = bot, guard, outgoing, strategy
+        self._memory = memory
         self._decisions = DecisionLog(bot, guard)
         self._blocked = True  # no quotes: not ready yet, or a gate is shut
         self._patient_until_ns = 0  # orders of an earlier life stay that long without a decision about them
         self._look_due_ns = 0
         self._closing: Closing | None = None
+        self._flattening: Closing | None = None  # a close that the strategy asked for; decisions go on after it
         self.is_halted = False  # what a tripped gate demands is done but for the stop
         self.is_closed = False  # what was to be closed is closed, by the venue's word
 
@@ -41,6 +52,12 @@ class Decider:
         """Return the close that is under way, None when there is none."""
         return self._closing
 
+    @property
+    def in_the_way(self) -> str | None:
+        """Return what is left to close and what stands in the way, None when nothing is being closed."""
+        closing = self._closing or self._flattening
+        return None if closing is None else closing.in_the_way
+
     def be_patient(self, until_ns: int) -> None:
         """Leave the orders of an earlier life alone until there is a book to judge them by, at most until then."""
         self._patient_until_ns = until_ns
@@ -48,6 +65,7 @@ class Decider:
     def begin_close(self, spot: SpotRule, now_ns: int) -> None:
         """Take quotes off and close what is held, for good; one that is under way is only widened."""
         if self._closing is None:
+            self._flattening, self._guard.flattening = None, ""
             self._closing = Closing(self._bot, self._outgoing, spot)
             self._block(now_ns)
         elif not self._closing.widen(spot):
@@ -73,8 +91,18 @@ class Decider:
             if self._closing is not None:
                 self._close(now_ns)
             elif self._guard.tripped is None:
-                self._block(now_ns) if self._guard.blocks else self._quote(now_ns)
+                self._go_on(now_ns)
         return self._look_due_ns if self._blocked else min(self._look_due_ns, timer.due_ns())
+
+    def _go_on(self, now_ns: int) -> None:
+        if self._flattening is not None:
+            self._flatten(now_ns)
+        elif not self._guard.blocks:
+            self._quote(now_ns)
+        else:
+            self._block(now_ns)
+            if not self._guard.is_blind:
+                self.hear(Watch(now_ns), now_ns)
 
     def _look(self, now_ns: int) -> None:
         self._guard.look(now_ns)
@@ -84,6 +112,8 @@ class Decider:
         for leg in self._bot.legs:  # a book gets stale in silence: be there when it does
             if leg.book_ns is not None and (stale_ns := leg.book_ns + leg.limits.max_book_age_ns + 1) > now_ns:
                 due_ns = min(due_ns, stale_ns)
+        if (unarmed_ns := self._guard.dead_man_until_ns) > now_ns:
+            due_ns = min(due_ns, unarmed_ns)
         self._look_due_ns = due_ns
 
     def _block(self, now_ns: int) -> None:
@@ -96,7 +126,7 @@ class Decider:
         self._blocked = True
 
     def _is_patient(self, now_ns: int) -> bool:
-        if self._closing is not None or self._guard.tripped is not None or not self._guard.lacks_facts_only:
+        if self._closing or self._flattening or self._guard.tripped or not self._guard.lacks_facts_only:
             self._patient_until_ns = 0
         return now_ns < self._patient_until_ns
 
@@ -114,7 +144,7 @@ class Decider:
             leg.cycle_mid_ticks = leg.mid_ticks
         seen = self._decisions.begin(cause)
         self.hear(Timer(now_ns, cause), now_ns)
-        if self._guard.tripped is None:
+        if self._guard.tripped is None and self._flattening is None:
             for leg in self._bot.legs:
                 self._outgoing.follow_wish(leg, now_ns)
         self._decisions.end(seen)
@@ -154,6 +184,26 @@ class Decider:
             self.is_halted = True
         self.is_closed = True
 
+    def _flatten(self, now_ns: int) -> None:
+        """Go on with closing what the strategy wants closed; once it is, quotes may come back."""
+        assert self._flattening is not None
+        self._block(now_ns)
+        if self._flattening.step(now_ns):
+            self._flattening, self._guard.flattening = None, ""
+            self.look_soon()
+
+    def _begin_flatten(self, flatten: Flatten, now_ns: int) -> None:
+        leg = self._leg(flatten.leg)
+        if self._closing is not None or self._flattening is not None or self._guard.tripped is not None:
+            return
+        told = fields(leg=leg.name, reason=flatten.reason, position=str(leg.instrument.to_size(leg.position.size_lots)))
+        _log.warning("flatten", extra=told)
+        self._bot.counters["flattens"] += 1
+        self._flattening = Closing(self._bot, self._outgoing, SpotRule.CLOSE, flatten)
+        self._guard.flattening = flatten.reason
+        self._block(now_ns)
+        self.look_soon()
+
     def _note_closed(self, gate: str, now_ns: int) -> bool:
         """Record that the position is closed, so that a later start does not close anything again."""
         try:
@@ -172,6 +222,7 @@ class Decider:
         except Exception as exc:
             told = f"the strategy raised {type(exc).__name__} on {type(event).__name__}: {exc}"
             raise StrategyBug(told) from exc
+        self._memory.heard(event)
         if commands:
             self._obey(commands, now_ns, not isinstance(event, Timer))
 
@@ -179,6 +230,8 @@ class Decider:
         for command in commands:
             if isinstance(command, Quotes):
                 self._wish(command, hurry)
+            elif isinstance(command, Flatten):
+                self._begin_flatten(command, now_ns)
             elif isinstance(command, Halt):
                 self._guard.trip(Gate("halt", "cancel", True, command.reason), now_ns)
                 self.look_soon()
@@ -191,15 +244,19 @@ class Decider:
     def _wish(self, quotes: Quotes, hurry: bool) -> None:
         """Keep what is wanted; said outside of a decision, it makes the next one due soon."""
         leg = self._leg(quotes.leg)
-        if self._blocked or leg.wanted == quotes.quotes:
+        wanted = quotes.quotes
+        if not leg.knows_reduce_only:
+            wanted = tuple(replace(one, reduce_only=False) if one.reduce_only else one for one in wanted)
+        if self._blocked or leg.wanted == wanted:
             return
-        leg.wanted = quotes.quotes
+        leg.wanted = wanted
         if hurry:
             self._bot.timer.hurry(MOVE)
 
     def _take(self, take: Take, now_ns: int) -> None:
         leg = self._leg(take.leg)
-        if self._blocked or self._guard.tripped is not None:
+        shut = self._blocked and not take.reduce_only
+        if shut or self._flattening is not None or self._closing is not None or self._guard.tripped is not None:
             self._bot.counters["skipped.gate"] += 1
         else:
             self._outgoing.take(leg, take, now_ns)

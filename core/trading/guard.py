@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from api.base_client import DeadManScope
 from core.market.risk import CLOSING_ACTIONS, Gate, stale_book, tripped_gates
 from core.trading.log_fields import fields
 from utils.errors import LedgerError
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from core.trading.latches import Latch
 
 _log = logging.getLogger("makerd.risk")
-LINK, LEDGER, BREAKER, PAUSED = "link", "ledger", "breaker", "paused"
+LINK, LEDGER, BREAKER, PAUSED, DEAD_MAN = "link", "ledger", "breaker", "paused", "dead_man"
 WITHHELD = "withheld"  # something is wanted, and limits or balances allow none of it
-# Gates that a life may begin with because nothing is known yet: no line, no book, no price for the profit.
-_FACTS = frozenset({LINK, "stale", "max_loss", "max_profit", "max_drawdown"})
+FLATTEN = "flatten"
+_BLIND = frozenset({LINK, "stale"})
+# Gates that a life may begin with because nothing is known yet: no line, no book, no price, no word of the switch.
+_FACTS = frozenset({LINK, DEAD_MAN, "stale", "max_loss", "max_profit", "max_drawdown"})
 _HOLD = "hold"  # nothing new is placed, but cancels that the strategy's wish needs still go out
 
 
@@ -30,16 +33,25 @@ class Guard:
         self._bot = bot
         self._next_latch_try_ns = 0
         self.operator_paused = False
+        self.flattening = ""  # why a position is being closed while the bot goes on
         self.gates: dict[str, Gate] = {}
         self.tripped: Gate | None = None  # stays, whatever the figures say later
         self.is_latched = False  # the tripped gate is on disk
         self._latched: dict[str, Gate] = {}  # shown only: this life closes, whatever tripped in earlier ones
         self._judges = True  # False: no gate trips in this life
+        scopes = [leg.client.capabilities.dead_man_scope for leg in bot.legs]
+        self._needs_dead_man = DeadManScope.ACCOUNT in scopes
+        self.dead_man_until_ns = 0  # until then the venue is known to end our orders when everybody here is gone
 
     @property
     def blocks(self) -> bool:
         """Tell whether quotes must be off the venue."""
         return any(gate.action != _HOLD for gate in self.gates.values())
+
+    @property
+    def is_blind(self) -> bool:
+        """Tell whether the market or the position is not known well enough to judge anything by it."""
+        return not self.gates.keys().isdisjoint(_BLIND)
 
     @property
     def lacks_facts_only(self) -> bool:
@@ -78,7 +90,11 @@ class Guard:
         gates = []
         if self.operator_paused:
             gates.append(Gate(PAUSED, "pause", False, "paused by an operator"))
+        if self.flattening:
+            gates.append(Gate(FLATTEN, "pause", False, self.flattening))
         gates += [Gate(LINK, "pause", False, leg.name) for leg in self._bot.legs if not leg.link_is_good]
+        if self._needs_dead_man and now_ns >= self.dead_man_until_ns:
+            gates.append(Gate(DEAD_MAN, "pause", False, "the account's dead-man switch is not known to be armed"))
         if self._bot.breaker.is_open(now_ns):
             gates.append(Gate(BREAKER, "pause", False, "too many rejects in a row"))
         if not self._bot.journal.healthy:

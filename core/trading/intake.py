@@ -9,7 +9,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, TradePrint
+from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, PerpFacts, TradePrint
+from core.market.funding import FundingPayment
 from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderEvent, OrderState, Side
 from core.market.reports import VenueReport
 from core.trading.cycle_timer import FREED, MOVE, OWN
@@ -45,12 +46,16 @@ class Intake:
         """Take one item in; of a report, return when it was asked for (None for one that came too late)."""
         if isinstance(item, BookUpdate):
             self._on_book(leg, item, now_ns)
+        elif isinstance(item, PerpFacts):
+            leg.take_facts(item, now_ns, self._bot.clock.utc_ns())
         elif isinstance(item, TradePrint):
             self._bot.events.append(item)
         elif isinstance(item, FillEvent):
             self._on_streamed_fill(leg, item.fill, now_ns)
         elif isinstance(item, OrderUpdate):
             self.on_update(leg, item, now_ns)
+        elif isinstance(item, FundingPayment):
+            self._on_streamed_funding(leg, item, now_ns)
         elif isinstance(item, VenueReport):
             return self._reports.take(leg, item, now_ns)
         else:
@@ -108,10 +113,10 @@ class Intake:
         bot.journal.note_order(order)
         if event is OrderEvent.ACCEPTED:
             bot.breaker.accepted()
+        asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL
         if order.is_closed and not before.is_closed:
-            asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL and not inferred
-            self._closed(leg, order, event, None if inferred else now_ns, asked_for)
-        bot.events.append(update)
+            self._closed(leg, order, event, None if inferred else now_ns, asked_for and not inferred)
+        bot.events.append(replace(update, slot=order.slot, asked_for=asked_for))
 
     def _note_reopened(self, leg: LegState, before: Order, order: Order) -> None:
         """Decide soon about an order that rests although a report had not listed it."""
@@ -166,8 +171,26 @@ class Intake:
         leg.balances.book_fill(fill, now_ns)
         bot.journal.note_fill(fill, leg.position, order)
         bot.timer.hurry(OWN)
-        bot.events.append(FillEvent(leg.name, fill))
+        bot.events.append(FillEvent(leg.name, fill, "" if order is None else order.slot))
         self._tell_fill(leg, fill)
+
+    def _on_streamed_funding(self, leg: LegState, payment: FundingPayment, now_ns: int) -> None:
+        try:
+            self.on_funding(leg, payment, now_ns)
+        except LedgerError as exc:  # a report brings it again
+            self._bot.journal.fail(now_ns, exc)
+            leg.want_report(now_ns)
+
+    def on_funding(self, leg: LegState, payment: FundingPayment, now_ns: int) -> None:
+        """Book a funding payment once."""
+        journal = self._bot.journal
+        if journal.has_funding(leg.name, payment.payment_id):
+            return
+        leg.position = leg.position.after_funding(payment.amount)
+        leg.balances.book_funding(payment, now_ns)
+        journal.note_funding(payment, leg.position)
+        told = fields(leg=leg.name, amount=f"{payment.amount:f}", rate=f"{payment.rate:f}", id=payment.payment_id)
+        _log.info("funding", extra=told)
 
     def id_of(self, leg: LegState, venue_order_id: str | None) -> str | None:
         """Return which order of ours has a venue's order id: live, closed a while ago, or in the ledger only."""

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.market.order import Fill, Order, OrderState
-from core.trading.ledger import Ledger, LedgerBatch, Session
+from core.trading.ledger import Ledger, LedgerBatch, Memory, Session
 from core.trading.log_fields import fields
 from utils.errors import LedgerError
 
 if TYPE_CHECKING:
+    from core.market.funding import FundingPayment
     from core.market.position import Position
 
 _log = logging.getLogger("makerd.process")
@@ -42,9 +43,15 @@ class Journal:
     def note_fill(self, fill: Fill, position_after: Position, order: Order | None) -> None:
         """Keep a fill with the position and the order after it for the next flush."""
         self._pending.fills.append((fill, position_after))
+        self._pending.positions[fill.leg] = position_after
         self._pending_fills.add((fill.leg, fill.trade_id))
         if order is not None:
             self.note_order(order)
+
+    def note_funding(self, payment: FundingPayment, position_after: Position) -> None:
+        """Keep a funding payment with the position after it for the next flush."""
+        self._pending.funding.append(payment)
+        self._pending.positions[payment.leg] = position_after
 
     def note_mark(self, leg: str, mark: str) -> None:
         """Advance the fill mark together with the fills noted so far."""
@@ -58,9 +65,18 @@ class Journal:
         """Keep the counters for the next flush."""
         self._pending.counters = counters
 
+    def note_memory(self, memory: Memory) -> None:
+        """Keep what the strategy remembers for the next flush, together with the fills noted so far."""
+        self._pending.memory = memory
+
     def has_fill(self, leg: str, trade_id: str) -> bool:
         """Tell whether a fill is booked, in the ledger or here. Raises LedgerError."""
         return (leg, trade_id) in self._pending_fills or self.ledger.has_fill(leg, trade_id)
+
+    def has_funding(self, leg: str, payment_id: str) -> bool:
+        """Tell whether a funding payment is booked, in the ledger or here. Raises LedgerError."""
+        pending = any((one.leg, one.payment_id) == (leg, payment_id) for one in self._pending.funding)
+        return pending or self.ledger.has_funding(leg, payment_id)
 
     def filled_lots(self, leg: str, client_order_id: str) -> int:
         """Return the sum of an order's fills, in the ledger or here. Raises LedgerError."""

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from core.market.funding import FundingPayment
 from core.market.instrument import Instrument
 from core.market.order import Fill, Order
 from core.market.position import Position
@@ -40,18 +41,31 @@ class Session:
     peak_net: Decimal  # highest session net so far, at least 0
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a strategy wants to remember: `saved` is JSON, `heard` the number of the last fill that is in it."""
+
+    kind: str
+    saved: str
+    heard: int
+
+
 @dataclass(slots=True)
 class LedgerBatch:
     """What is to be written in one transaction; `fills` in the order in which they were booked."""
 
     orders: dict[str, Order] = field(default_factory=dict)
     fills: list[tuple[Fill, Position]] = field(default_factory=list)
+    funding: list[FundingPayment] = field(default_factory=list)
+    positions: dict[str, Position] = field(default_factory=dict)  # of legs with funding: after all of the batch
     marks: dict[str, str] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     session: Session | None = None
+    memory: Memory | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.orders or self.fills or self.marks or self.counters or self.session)
+        parts = (self.orders, self.fills, self.funding, self.marks, self.counters, self.session, self.memory)
+        return any(bool(part) for part in parts)
 
 
 class Ledger:
@@ -98,6 +112,8 @@ class Ledger:
         try:
             execute("BEGIN IMMEDIATE")
             new = sum(self._insert_fill(fill, position) for fill, position in batch.fills)
+            for payment in batch.funding:
+                self._insert_funding(payment, batch.positions[payment.leg])
             for order in batch.orders.values():
                 execute(rows.UPSERT_ORDER, rows.order_row(order, self._instrument(order.leg)))
             self._write_rest(batch)
@@ -115,9 +131,17 @@ class Ledger:
         cursor = self._connection.execute(rows.INSERT_FILL, rows.fill_row(fill, instrument))
         if not cursor.rowcount:
             return False
-        plain = json.dumps(position.to_plain(instrument.lot_size))
-        self._connection.execute("REPLACE INTO positions (leg, position) VALUES (?,?)", (fill.leg, plain))
+        self._put_position(position, instrument)
         return True
+
+    def _insert_funding(self, payment: FundingPayment, position: Position) -> None:
+        instrument = self._instrument(payment.leg)
+        if self._connection.execute(rows.INSERT_FUNDING, rows.funding_row(payment, instrument)).rowcount:
+            self._put_position(position, instrument)
+
+    def _put_position(self, position: Position, instrument: Instrument) -> None:
+        plain = json.dumps(position.to_plain(instrument.lot_size))
+        self._connection.execute("REPLACE INTO positions (leg, position) VALUES (?,?)", (position.leg, plain))
 
     def _write_rest(self, batch: LedgerBatch) -> None:
         execute = self._connection.execute
@@ -130,6 +154,9 @@ class Ledger:
             equity = None if session.start_equity is None else rows.text(session.start_equity)
             values = (session.began_utc_ns, rows.text(session.start_net), equity, rows.text(session.peak_net))
             execute("REPLACE INTO session VALUES (1,?,?,?,?)", values)
+        if batch.memory:
+            memory = batch.memory
+            execute("REPLACE INTO memory VALUES (1,?,?,?)", (memory.kind, memory.saved, memory.heard))
 
     def _roll_back(self) -> None:
         try:
@@ -203,6 +230,15 @@ class Ledger:
         """Tell whether a fill is booked."""
         return bool(self._query("SELECT 1 FROM fills WHERE leg = ? AND trade_id = ?", (leg, trade_id)))
 
+    def has_funding(self, leg: str, payment_id: str) -> bool:
+        """Tell whether a funding payment is booked."""
+        return bool(self._query("SELECT 1 FROM funding WHERE leg = ? AND payment_id = ?", (leg, payment_id)))
+
+    def funding(self, leg: str) -> list[FundingPayment]:
+        """Return every booked funding payment of a leg, oldest first."""
+        found = self._query(f"SELECT {rows.FUNDING_COLUMNS} FROM funding WHERE leg = ? ORDER BY number", (leg,))
+        return [rows.funding_from(row, self._instrument(leg)) for row in found]
+
     def filled_lots(self, leg: str, client_order_id: str) -> int:
         """Return the sum of an order's booked fills in lots."""
         found = self._query("SELECT size FROM fills WHERE leg = ? AND client_order_id = ?", (leg, client_order_id))
@@ -223,11 +259,29 @@ class Ledger:
         found = self._query(f"SELECT {rows.FILL_COLUMNS} FROM fills WHERE leg = ? ORDER BY number", (leg,))
         return [rows.fill_from(row, self._instrument(leg)) for row in found]
 
+    def fills_after(self, number: int) -> list[tuple[Fill, str]]:
+        """Return the fills of all legs booked after the `number`th, oldest first, each with the slot of its order."""
+        columns = ", ".join(f"f.{name}" for name in rows.FILL_COLUMNS.split(", "))
+        joined = "fills f LEFT JOIN orders o ON o.client_order_id = f.client_order_id AND o.leg = f.leg"
+        found = self._query(f"SELECT {columns}, o.slot FROM {joined} WHERE f.number > ? ORDER BY f.number", (number,))
+        return [(rows.fill_from(row[:-1], self._instrument(row[0])), row[-1] or "") for row in found]
+
+    def fill_count(self) -> int:
+        """Return the number of the last booked fill, 0 when there is none."""
+        return int(self._query("SELECT COALESCE(MAX(number), 0) FROM fills")[0][0])
+
+    def memory(self) -> Memory | None:
+        """Return what a strategy saved last, None when none ever did."""
+        found = self._query("SELECT kind, saved, heard FROM memory")
+        return Memory(*found[0]) if found else None
+
     def replay(self, leg: str) -> Position:
-        """Return the position that the booked fills add up to; equal to `position` unless the file was edited."""
+        """Return what the booked fills and payments add up to; equal to `position` unless the file was edited."""
         position = Position(leg)
         for fill in self.fills(leg):
             position = position.after_fill(fill, self._instrument(leg))
+        for payment in self.funding(leg):
+            position = position.after_funding(payment.amount)
         return position
 
     def mark(self, leg: str) -> str | None:

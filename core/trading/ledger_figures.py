@@ -34,6 +34,7 @@ def _figures(legs: Mapping[str, Mapping[str, Any]], counters: Mapping[str, int])
         "position": str(legs["main"]["size"]) if "main" in legs else "0",
         "realised_pnl": _sum(legs, "realised_pnl"),
         "fees": _sum(legs, "fees_paid"),
+        "funding": _sum(legs, "funding_paid"),
         "fills": sum(int(plain["fills"]) for plain in legs.values()),
         "volume_quote": _sum(legs, "volume_quote"),
         "legs": {leg: str(plain["size"]) for leg, plain in legs.items()},

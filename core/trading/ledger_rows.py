@@ -6,12 +6,20 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 from core.market.client_ids import fence_of
+from core.market.funding import FundingPayment
 from core.market.instrument import Instrument
 from core.market.order import Fill, Order, OrderState, Side
 from utils.errors import LedgerError
 
-SCHEMA_VERSION = 2
-SCHEMA = """
+SCHEMA_VERSION = 3
+_FUNDING = """CREATE TABLE IF NOT EXISTS funding (
+    number INTEGER PRIMARY KEY, leg TEXT NOT NULL, payment_id TEXT NOT NULL, amount TEXT NOT NULL, rate TEXT NOT NULL,
+    mark_price TEXT NOT NULL, size TEXT NOT NULL, venue_ns INTEGER NOT NULL, UNIQUE (leg, payment_id)
+);"""
+_MEMORY = """CREATE TABLE IF NOT EXISTS memory (
+    id INTEGER PRIMARY KEY CHECK (id = 1), kind TEXT NOT NULL, saved TEXT NOT NULL, heard INTEGER NOT NULL
+);"""
+SCHEMA = f"""
 CREATE TABLE orders (
     client_order_id TEXT PRIMARY KEY, leg TEXT NOT NULL, fence INTEGER NOT NULL, slot TEXT NOT NULL,
     side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, filled TEXT NOT NULL, state TEXT NOT NULL,
@@ -34,9 +42,12 @@ CREATE TABLE session (
     start_equity TEXT, peak_net TEXT NOT NULL
 );
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+{_FUNDING}
+{_MEMORY}
 """
 MIGRATIONS = {  # what makes the next version of a version
     1: "CREATE INDEX IF NOT EXISTS orders_venue ON orders (leg, venue_order_id) WHERE venue_order_id IS NOT NULL;",
+    2: _FUNDING + _MEMORY,
 }
 ORDER_COLUMNS = (
     "client_order_id, leg, fence, slot, side, price, size, filled, state, closed, post_only, reduce_only, "
@@ -48,6 +59,9 @@ UPSERT_ORDER = f"""INSERT INTO orders ({ORDER_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,
     reason = excluded.reason"""
 FILL_COLUMNS = "leg, trade_id, client_order_id, venue_order_id, side, price, size, liquidity, fee, fee_asset, venue_ns"
 INSERT_FILL = f"INSERT OR IGNORE INTO fills ({FILL_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+
+FUNDING_COLUMNS = "leg, payment_id, amount, rate, mark_price, size, venue_ns"
+INSERT_FUNDING = f"INSERT OR IGNORE INTO funding ({FUNDING_COLUMNS}) VALUES (?,?,?,?,?,?,?)"
 
 
 def text(number: Decimal) -> str:
@@ -138,6 +152,20 @@ def fill_from(row: tuple[Any, ...], instrument: Instrument) -> Fill:
         fee_asset=row[9],
         venue_ns=row[10],
     )
+
+
+def funding_row(payment: FundingPayment, instrument: Instrument) -> tuple[Any, ...]:
+    """Return the values of FUNDING_COLUMNS."""
+    size = text(instrument.to_size(payment.size_lots))
+    amounts = (text(payment.amount), text(payment.rate), text(payment.mark_price))
+    return (payment.leg, payment.payment_id, *amounts, size, payment.venue_ns)
+
+
+def funding_from(row: tuple[Any, ...], instrument: Instrument) -> FundingPayment:
+    """Return the payment of a row; `row` follows FUNDING_COLUMNS. Raises LedgerError when it is off today's grid."""
+    leg, payment_id, amount, rate, mark_price, size, venue_ns = row
+    lots = _whole(size, instrument.lot_size)
+    return FundingPayment(payment_id, leg, Decimal(amount), Decimal(rate), Decimal(mark_price), lots, venue_ns)
 
 
 def _whole(recorded: str, increment: Decimal) -> int:

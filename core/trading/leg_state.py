@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from core.market.book import OrderBook
     from core.market.client_ids import OrderIds
     from core.market.commands import Quote
+    from core.market.events import PerpFacts
     from core.market.instrument import Instrument
     from core.market.order import Order
+    from core.market.reports import VenuePosition
     from core.trading.loop_settings import LoopSettings
 
 
@@ -64,6 +66,10 @@ class LegState:
         self.was_down = False
         self.relinked_ns = 0  # when the link last came back; a report asked for since then makes it good
         self.announced = False  # the strategy was told that the link is up
+        self.facts: PerpFacts | None = None
+        self.funding_due_ns: int | None = None  # when the next payment is due, as far as it is told
+        self.venue_position: VenuePosition | None = None  # as of the last complete report
+        self.unrealised_differs = False  # the venue reckons another open profit than we do
         self.book: OrderBook | None = None
         self.book_ns: int | None = None
         self.mid_ticks: float | None = None  # of the last book that had a price
@@ -86,6 +92,12 @@ class LegState:
         if book.is_quotable:
             self.mid_ticks = book.mid_ticks()
 
+    def take_facts(self, facts: PerpFacts, now_ns: int, utc_ns: int) -> None:
+        """Keep what the venue tells of a perpetual; a payment's time is put on the loop's clock."""
+        self.facts = facts
+        due_ns = facts.funding_utc_ns
+        self.funding_due_ns = None if due_ns is None else now_ns + due_ns - utc_ns
+
     def has_changed(self) -> bool:
         """Tell whether orders or balances changed since the last call, and work out what follows from the orders."""
         revisions = (self.tracker.revision, self.balances.revision)
@@ -104,6 +116,11 @@ class LegState:
     def needs_report(self) -> bool:
         """Tell whether a report is urgent."""
         return self.report_wanted_ns is not None or not self.reconciled or self.has_unknown or self.tracker.has_suspects
+
+    @property
+    def knows_reduce_only(self) -> bool:
+        """Tell whether the venue can be told of an order that it is to reduce only."""
+        return self.instrument.kind != "spot" and self.client.capabilities.reduce_only
 
     @property
     def link_is_good(self) -> bool:

@@ -35,7 +35,9 @@ def prepare_change(
     """Return the change that validated sections ask for; nothing has happened yet. Raises ConfigError."""
     settings = LoopSettings.from_config(strategy_config, risk_config)
     limits = {leg.name: RiskLimits.from_config(risk_config, leg.instrument) for leg in bot.legs}
-    return LiveChange(settings, limits, strategy.params_from(strategy_config), seconds(stop_timeout_s))
+    params = strategy.params_from(strategy_config)
+    strategy.check(params, bot.view.instruments, limits)
+    return LiveChange(settings, limits, params, seconds(stop_timeout_s))
 
 
 def apply_change(bot: BotState, strategy: Strategy, change: LiveChange) -> None:

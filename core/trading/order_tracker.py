@@ -234,6 +234,13 @@ class OrderTracker:
             if told_lots > order.filled_lots
         )
 
+    def unbooked_slots(self) -> frozenset[str]:
+        """Return the slots of closed orders that have filled by the venue's word, and whose fills are not booked."""
+        if not self._suspects:
+            return frozenset()
+        kept = [each for key in self._suspects if (each := self._closed.get(key))]
+        return frozenset(each.order.slot for each in kept if each.told_lots > each.order.filled_lots)
+
     def count_report(self, patience: int, asked_ns: int) -> list[str]:
         """Note a complete report; return the orders that `patience` of them did not help, they are given up."""
         for key in self._suspects:

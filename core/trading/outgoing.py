@@ -66,7 +66,9 @@ class Outgoing:
         verdict = trim_quotes(leg.wanted, leg.limits, bot.risk_state(leg, now_ns))
         diff = diff_orders(verdict.allowed, leg.tracker.live(), bot.settings.tolerance, bot.clock.utc_ns())
         bid, ask = leg.book.best_bid_ticks, leg.book.best_ask_ticks
-        rests = [q for q in diff.place if (q.price_ticks < ask if q.side is Side.BUY else q.price_ticks > bid)]
+        unbooked = leg.tracker.unbooked_slots()  # filled is not cancelled: only a decision knows what follows
+        free = [quote for quote in diff.place if quote.slot_name not in unbooked]
+        rests = [q for q in free if (q.price_ticks < ask if q.side is Side.BUY else q.price_ticks > bid)]
         if rests:
             self.place(leg, rests, now_ns)
 
@@ -105,6 +107,8 @@ class Outgoing:
 
     def take(self, leg: LegState, take: Take, now_ns: int) -> bool:
         """Send an immediate order that the limits allow; return whether it was sent."""
+        if take.reduce_only:
+            return isinstance(self.close(leg, take, now_ns), Order)
         return self._place(leg, (_immediate(leg, take),), now_ns, True)
 
     def close(self, leg: LegState, take: Take, now_ns: int) -> Order | str:
@@ -213,4 +217,5 @@ class Outgoing:
 
 
 def _immediate(leg: LegState, take: Take) -> Quote:
-    return Quote(take.side, take.price_ticks, take.size_lots, 0, leg.name, False, take.reduce_only, slot=TAKE_SLOT)
+    reduce_only = take.reduce_only and leg.knows_reduce_only
+    return Quote(take.side, take.price_ticks, take.size_lots, 0, leg.name, False, reduce_only, slot=TAKE_SLOT)

@@ -6,6 +6,7 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from core.market.events import FillEvent
 from core.market.order import Fill, Side
 from core.market.reports import VenuePosition
 from core.trading.log_fields import fields
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("makerd.risk")
 ADJUSTMENT = "adjustment"
+_DIFFERENCE = Decimal("0.05")
+_NOISE = Decimal("0.0005")  # of the entry value: the mark is not the mid
 
 
 def check_position(bot: BotState, leg: LegState, report: VenueReport, asked_ns: int, now_ns: int) -> bool:
@@ -28,6 +31,8 @@ def check_position(bot: BotState, leg: LegState, report: VenueReport, asked_ns: 
     if leg.instrument.kind == "spot":
         return True
     venue = next((held for held in report.positions if held.leg == leg.name), VenuePosition(leg.name, 0))
+    leg.venue_position = venue
+    _compare_unrealised(leg, venue)
     reported = frozenset(fill.trade_id for fill in report.fills)
     gap = venue.size_lots - (leg.position.size_lots - leg.balances.unreported_lots(asked_ns, reported))
     if not gap:
@@ -39,6 +44,20 @@ def check_position(bot: BotState, leg: LegState, report: VenueReport, asked_ns: 
     if asked_ns - leg.position_gap[1] < bot.settings.adjust_after_ns:
         return False
     return _adjust(bot, leg, venue, gap, now_ns)
+
+
+def _compare_unrealised(leg: LegState, venue: VenuePosition) -> None:
+    """Tell when the venue reckons another open profit than we do; ours, from entry and mark, is what counts."""
+    mark = leg.mark()
+    if venue.unrealised is None or mark is None or venue.size_lots != leg.position.size_lots:
+        return
+    ours = leg.position.unrealised_pnl(mark, leg.instrument)
+    most = max(_DIFFERENCE * max(abs(venue.unrealised), abs(ours)), _NOISE * leg.position.entry_value)
+    differs = abs(venue.unrealised - ours) > most
+    if differs and not leg.unrealised_differs:
+        told = fields(leg=leg.name, venue=str(venue.unrealised), ours=str(ours))
+        _log.warning("unrealised_differs", extra=told)
+    leg.unrealised_differs = differs
 
 
 def _adjust(bot: BotState, leg: LegState, venue: VenuePosition, gap: int, now_ns: int) -> bool:
@@ -61,6 +80,7 @@ def _adjust(bot: BotState, leg: LegState, venue: VenuePosition, gap: int, now_ns
     leg.position = leg.position.after_fill(entry, leg.instrument)
     leg.position_gap = None
     bot.journal.note_fill(entry, leg.position, None)
+    bot.events.append(FillEvent(leg.name, entry))
     bot.counters["position_adjustments"] += 1
     _log.error("position_adjusted", extra=fields(leg=leg.name, lots=gap, price=str(price)))
     return True

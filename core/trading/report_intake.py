@@ -62,6 +62,8 @@ class ReportIntake:
         hold_mark = found.complete and self._may_be_ours(leg, found.unmatched)
         for fill in found.new_fills:
             self._intake.on_fill(leg, fill, now_ns)
+        for payment in report.funding:
+            self._intake.on_funding(leg, payment, now_ns)
         doubted = self._doubted_absences(leg, found, asked_ns)
         for update in found.updates:
             if update.client_order_id in judged - doubted:
@@ -131,6 +133,7 @@ class ReportIntake:
             leg.report_wanted_ns = None
         leg.foreign = found.foreign
         reported = frozenset(fill.trade_id for fill in report.fills)
+        reported |= {payment.payment_id for payment in report.funding}
         agreed = check_position(bot, leg, report, asked_ns, now_ns)
         own = [order for order in report.open_orders if leg.ids.owns(order.client_order_id)]
         leg.balances.rebase(report.balances, own, asked_ns, reported)

@@ -45,6 +45,7 @@ def take_snapshot(bot: BotState, now_ns: int, told: Told) -> dict[str, Any]:
         "realised_pnl": _money(sum((leg.position.realised_pnl for leg in bot.legs), _ZERO)),
         "unrealised_pnl": _money(sum((_unrealised(leg) for leg in opened), _ZERO)),
         "fees": _money(sum((leg.position.fees_paid for leg in bot.legs), _ZERO)),
+        "funding": _money(sum((leg.position.funding_paid for leg in bot.legs), _ZERO)),
         "fills": sum(leg.position.fills for leg in bot.legs),
         "quote_uptime_pct": round(told.uptime_pct, 2),
         "gates": list(told.gates),

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.market.events import BookUpdate, TradePrint
+from core.market.events import BookUpdate, FillEvent, TradePrint
+from core.market.risk import position_limit
+from core.trading.account_setup import set_up_account
 from core.trading.bot_state import BotState
 from core.trading.clock import seconds
 from core.trading.closing import SpotRule
@@ -32,6 +34,7 @@ from core.trading.reject_breaker import RejectBreaker
 from core.trading.session_book import SessionBook
 from core.trading.snapshot import Told, take_snapshot
 from core.trading.stopping import LoopExit
+from core.trading.strategy_memory import StrategyMemory
 from utils.exit_statuses import DONE, RISK_HALT
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
     from core.trading.clock import Clock
     from core.trading.ledger import Ledger
-    from strategies.base import Strategy
+    from strategies.base import Strategy, View
 
 __all__ = ["LegRuntime", "LiveChange", "LoopExit", "LoopSettings", "SpotRule", "TradingLoop"]
 
@@ -61,6 +64,17 @@ def _bot_state(legs: Sequence[LegRuntime], settings: LoopSettings, clock: Clock,
     )
 
 
+def _show_perp(leg: LegState, view: View) -> None:
+    """Bring what there is of perpetuals only up to date in a view."""
+    view.position_limits[leg.name] = position_limit(leg.limits, leg.book, leg.instrument)[0]
+    if leg.facts is not None:
+        view.facts[leg.name] = leg.facts
+    if leg.funding_due_ns is not None:
+        view.funding_due_ns[leg.name] = leg.funding_due_ns
+    if leg.venue_position is not None:
+        view.venue_positions[leg.name] = leg.venue_position
+
+
 class TradingLoop:
     """One bot's loop; times are the clock's monotonic nanoseconds."""
 
@@ -79,7 +93,8 @@ class TradingLoop:
         self._guard = Guard(self._bot)
         self._intake = Intake(self._bot)
         self._outgoing = Outgoing(self._bot, self._intake)
-        self._decider = Decider(self._bot, self._guard, self._outgoing, strategy)
+        self._memory = StrategyMemory(self._bot, strategy)
+        self._decider = Decider(self._bot, self._guard, self._outgoing, strategy, self._memory)
         self._keeping = Keeping(self._bot)
         self._uptime = QuoteUptime()
         self._lag = LoopLag()
@@ -114,15 +129,27 @@ class TradingLoop:
             return
         for leg in bot.legs:
             self._open(leg, swept)
+        for leg in bot.legs:
+            set_up_account(leg, self._strategy.account_needs())
         bot.session.load()
         now_ns = self._clock.now_ns()
         self._keeping.load(now_ns, new_run)
+        self._recall(now_ns)
         self._decider.be_patient(now_ns + min(leg.limits.max_book_age_ns for leg in bot.legs))
         self._started = True
         for leg in bot.legs:
             leg.client.start_market_data()
         if only_close is not None:
             self.begin_close("asked to close", only_close)
+
+    def _recall(self, now_ns: int) -> None:
+        """Let the strategy look at what it trades, take up what it saved, and hear the fills since then."""
+        legs = self._bot.legs
+        limits = {leg.name: leg.limits for leg in legs}
+        self._strategy.check(self._strategy.params, self._bot.view.instruments, limits)
+        self._refresh(now_ns)
+        for event in self._memory.load():
+            self._decider.hear(event, now_ns)
 
     def _open(self, leg: LegState, swept: bool) -> None:
         ledger = self._bot.journal.ledger
@@ -146,6 +173,11 @@ class TradingLoop:
     def resume(self) -> None:
         """Quote again."""
         self._guard.operator_paused = False
+        self._decider.look_soon()
+
+    def trust_dead_man(self, until_ns: int) -> None:
+        """Take the word that the account's dead-man switch is armed until then; beyond it no order may rest."""
+        self._guard.dead_man_until_ns = until_ns
         self._decider.look_soon()
 
     def prepare_change(
@@ -213,7 +245,7 @@ class TradingLoop:
             return "INIT"
         if not self.reconciled:
             return "SYNC"
-        if self._decider.closing is not None:
+        if self._decider.in_the_way is not None:
             return "CLOSING"
         if any(leg.book is None for leg in self._bot.legs) and not self._guard.operator_paused:
             return "WARMUP"
@@ -222,12 +254,11 @@ class TradingLoop:
     def snapshot(self) -> dict[str, Any]:
         """Return the trading part of the bot's status."""
         now_ns = self._clock.now_ns()
-        closing = self._decider.closing
         told = Told(
             phase=self.phase,
             gates=sorted(self._guard.gates),
             paused=self._guard.operator_paused,
-            closing=None if closing is None else closing.in_the_way,
+            closing=self._decider.in_the_way,
             uptime_pct=self._uptime.pct(now_ns),
             lag_ns=self._lag.worst_ns(),
             stats=self._strategy.stats(),
@@ -288,7 +319,12 @@ class TradingLoop:
         """Let the strategy hear what happened, now that the ledger has it."""
         events = self._bot.events
         if self._ending.has_begun:
-            events.clear()  # an answer could only be an order that the sweep, or the successor, does not know of
+            # An answer could only be an order that the sweep, or the successor, does not know of. Fills are kept for a
+            # handover that is taken back; else the next life hears them.
+            fills = [event for event in events if isinstance(event, FillEvent)]
+            events.clear()
+            events.extend(fills)
+            return
         if not events:
             return
         self._refresh(now_ns)
@@ -310,10 +346,14 @@ class TradingLoop:
             view.positions[leg.name] = leg.position
             if leg.book is not None:
                 view.books[leg.name] = leg.book
+            if leg.instrument.kind != "spot":
+                _show_perp(leg, view)
             if leg.has_changed():
                 changed = True
                 view.open_orders[leg.name] = leg.tracker.live()
                 view.balances[leg.name] = leg.balances.view(leg.tracker.live())
+            view.unbooked[leg.name] = leg.tracker.unbooked_slots()
+            view.limits[leg.name] = leg.limits
         if changed:
             self._uptime.update(now_ns, any(leg.tracker.rests_on_both_sides() for leg in self._bot.legs))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 from click.testing import Result
 
 from cli.shared import guarded
-from core.process.control import DaemonDown
+from core.process.control import NAME, DaemonDown, call
 from core.process.launcher import StartRefused
 from tests.console_parts import ROW, Daemon, Services, config, row, write_config
 from utils.errors import MakerdError
@@ -47,8 +49,8 @@ def test_status_with_the_daemon_down_has_the_same_shape(run: Run, home: Home) ->
     done = run("status", "--json")
     found = json.loads(done.stdout)
     assert done.exit_code == 0
-    stopped = {"state": "stopped", "pid": None, "uptime_s": 0.0, "version": __version__, "home": str(home.root)}
-    assert (found["daemon"], found["invalid"]) == (stopped, [])
+    stopped = {"state": "stopped", "pid": None, "uptime_s": 0.0, "loop_age_s": None}
+    assert (found["daemon"], found["invalid"]) == ({**stopped, "version": __version__, "home": str(home.root)}, [])
     assert set(found["bots"][0]) == set(ROW)
     assert set(found["bots"][0]["legs"][0]) == set(ROW["legs"][0])
     assert (found["bots"][0]["state"], found["bots"][0]["legs"][0]["account"]) == ("STOPPED", "sol-mm")
@@ -58,7 +60,8 @@ def test_only_pid_phase_mid_and_measurements_are_null_while_the_daemon_is_down(r
     write_config(home, config())
     bot = json.loads(run("status", "--json").stdout)["bots"][0]
     null = {key for key, value in bot.items() if value is None}
-    assert null == {"pid", "phase", "mid", "last_exit", "network", "heartbeat_age_s", "cpu_pct", "pss_mb"}
+    measured = {"heartbeat_age_s", "cpu_pct", "pss_mb", "config_digest"}
+    assert null == {"pid", "phase", "mid", "last_exit", "network", *measured}
 
 
 def test_a_status_without_any_config_says_what_to_do(run: Run) -> None:
@@ -159,6 +162,20 @@ def test_check_says_why_in_a_line_for_each_bot(run: Run, daemon: Daemon) -> None
         "c: PAUSED, gates link",
         "d: no heartbeat for 99 s",
     ]
+
+
+def test_check_fails_for_a_daemon_that_lives_and_does_not_answer(
+    run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.make_folders()
+    monkeypatch.setattr("cli.commands.call", partial(call, timeout_s=0.2))
+    with socket.socket(socket.AF_UNIX) as hung:  # connections are taken by the kernel, and nobody looks at them
+        monkeypatch.chdir(home.run)
+        hung.bind(NAME)
+        hung.listen()
+        done = run("status", "--check")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "did not answer" in done.stderr
 
 
 def test_check_of_one_bot_is_not_about_the_others(run: Run, daemon: Daemon) -> None:
@@ -432,6 +449,34 @@ def test_validate_of_nothing_says_so(run: Run, home: Home) -> None:
     assert run("config", "validate", str(home.root / "none.json")).exit_code == 1
 
 
+def test_a_base_is_validated_by_itself(run: Run, home: Home) -> None:
+    base = home.root / "config" / "bases" / "b.json"
+    base.parent.mkdir(parents=True)
+    base.write_text('{"risk_config": {"max_loss": 5}}')
+    assert "config/bases/b.json: a sound base" in run("config", "validate", str(base)).stdout
+    base.write_text('{"risk_config": {"max_loss": 0}}')
+    refused = run("config", "validate", str(base))
+    assert refused.exit_code == 1
+    assert "config/bases/b.json:1:30: risk_config.max_loss" in refused.stderr
+
+
+def test_list_shows_what_a_base_the_environment_and_the_legacy_file_say(
+    run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = {"metadata": {"exchange": "backpack", "strategy": "market_maker"}, "strategy_config": {"symbol": "SOL-USDC"}}
+    (home.root / "config" / "bases").mkdir(parents=True)
+    (home.root / "config" / "bases" / "b.json").write_text(json.dumps(base))
+    child = {"metadata": {"name": "child", "extends": "b"}, "exchange_config": {}, "strategy_config": {}}
+    (home.active / "child.json").write_text(json.dumps(child))
+    entry = {"name": "old", "exchange": "paper", "strategy": "market_maker", "symbol": "ETH-USDC"}
+    home.legacy_file.write_text(json.dumps({"bots": [entry]}))
+    monkeypatch.setenv("MAKERD__EXCHANGE_CONFIG__MODE", "live")
+    rows = {one["name"]: one for one in json.loads(run("config", "list", "--json").stdout) if one["where"] == "active"}
+    found = [rows["child"][key] for key in ("exchange", "symbol", "mode")]
+    assert found == ["backpack", "SOL-USDC", "live"]  # so that a person is asked before it trades real money
+    assert (rows["old"]["symbol"], rows["old"]["file"]) == ("ETH-USDC", "config/daemon_config.json")
+
+
 def test_explain_shows_values_with_their_origin_and_no_secret(
     run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,7 +484,12 @@ def test_explain_shows_values_with_their_origin_and_no_secret(
     write_config(home, config(exchange_config={"api_key": "${THE_KEY}"}))
     shown = run("config", "explain", "sol-mm").stdout
     values = {one["path"]: one for one in json.loads(run("config", "explain", "sol-mm", "--json").stdout)}
-    assert values["strategy_config.layers"] == {"path": "strategy_config.layers", "value": "3", "origin": "default"}
+    assert values["strategy_config.layers"] == {
+        "path": "strategy_config.layers",
+        "value": "3",
+        "origin": "default",
+        "layer": "default",
+    }
     assert values["exchange_config.api_key"]["value"] == "***"
     assert "line 4" in shown
     assert "s3cr3t" not in shown

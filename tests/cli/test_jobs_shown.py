@@ -23,7 +23,8 @@ JOB: dict[str, Any] = {
 }
 SAID: dict[str, Any] = {
     "kind": "job", "exchange": "", "symbol": "", "strategy": "backup_ledgers", "mode": "", "legs": [],
-    "open_orders": 0, "position": "0", "realised_pnl": "0", "unrealised_pnl": "0", "fees": "0", "fills": 0,
+    "open_orders": 0, "position": "0", "realised_pnl": "0", "unrealised_pnl": "0", "fees": "0", "funding": "0",
+    "fills": 0,
 }  # fmt: skip
 ENDED_WELL = {"status": 0, "signal": None, "reason": "done", "at": "2026-01-01T00:00:00Z", "log_tail": []}
 

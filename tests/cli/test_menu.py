@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import pty
-import re
-import select
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +16,10 @@ from cli.commands import cli
 from cli.menu import Menu, choose_by_number
 from cli.shared import App
 from tests.console_parts import Daemon, Services, config, row, write_config
+from tests.terminal_parts import CTRL_C, DOWN, ENTER, Terminal
 from utils.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]
-DOWN, ENTER, CTRL_C = "\x1b[B", "\r", "\x03"
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-B0-9]|\x1b[=>]")
 
 
 def by_numbers(home: Home, *answers: str, **env: str) -> Any:
@@ -34,53 +29,14 @@ def by_numbers(home: Home, *answers: str, **env: str) -> Any:
     return subprocess.run(command, input=text, env=environ, check=False, capture_output=True, text=True, timeout=60)
 
 
-class Terminal:
-    """The menu on a pseudo-terminal of its own."""
-
-    def __init__(self, home: Home, **env: str) -> None:
-        self.master, slave = pty.openpty()
-        self.before = termios.tcgetattr(slave)
-        self.slave = slave
-        environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40", **env}
-        command = [sys.executable, str(ROOT / "run.py"), "--cli", "--home", str(home.root)]
-        self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, env=environ, start_new_session=True,
-            preexec_fn=_take_terminal,  # noqa: PLW1509  # no thread lives here
-        )  # fmt: skip
-        self.seen = ""
-
-    def type(self, keys: str) -> None:
-        os.write(self.master, keys.encode())
-
-    def wait_for(self, text: str, seconds: float = 20) -> None:
-        """Read on until `text` has come since the last time."""
-        deadline = time.monotonic() + seconds
-        while text not in self.seen:
-            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
-            assert ready, f"no {text!r} in {self.seen!r}"
-            raw = os.read(self.master, 65536).decode(errors="replace")
-            if "\x1b[6n" in raw:  # the library asks where the cursor is
-                self.type("\x1b[1;1R")
-            self.seen += _ESCAPES.sub("", raw)
-        self.seen = self.seen.partition(text)[2]
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
-
-
-def _take_terminal() -> None:
-    import fcntl
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+def on_terminal(home: Home, **env: str) -> Terminal:
+    return Terminal("run.py", "--cli", "--home", str(home.root), **env)
 
 
 @pytest.fixture
 def terminal(home: Home) -> Iterator[Terminal]:
     write_config(home, config())
-    made = Terminal(home)
+    made = on_terminal(home)
     yield made
     made.close()
 
@@ -90,7 +46,7 @@ def test_without_a_terminal_the_menu_asks_for_numbers(home: Home) -> None:
     done = by_numbers(home, "1", "status", "6")
     assert (done.returncode, done.stderr) == (0, "")
     assert "  6) Quit" in done.stdout
-    assert done.stdout.count("sol-mm") == 2
+    assert done.stdout.count("sol-mm") == 3  # in the list also with its file
 
 
 def test_an_answer_that_is_none_is_asked_again(home: Home) -> None:
@@ -157,7 +113,7 @@ def test_ctrl_c_ends_following_a_log_and_comes_back_to_the_menu(terminal: Termin
 
 
 def test_a_dumb_terminal_gets_numbers(home: Home) -> None:
-    terminal = Terminal(home, TERM="dumb")
+    terminal = on_terminal(home, TERM="dumb")
     try:
         terminal.wait_for("1-6: ")
         terminal.type("6\n")

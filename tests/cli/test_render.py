@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from rich.console import RenderableType
 
-from cli.figures import amount, duration
+from cli.figures import amount, duration, net_pnl
 from cli.render import bot_view, console, rows_view, status_view
 from tests.console_parts import row
 
@@ -155,3 +156,9 @@ def test_amounts_are_short_and_true(given: str, wanted: str) -> None:
 )
 def test_durations_are_said_as_people_do(seconds: float, wanted: str) -> None:
     assert duration(seconds) == wanted
+
+
+def test_profit_that_is_shown_has_the_funding_in_it() -> None:
+    row = {"realised_pnl": "1.5", "unrealised_pnl": "0.5", "fees": "0.25"}
+    assert net_pnl(row) == Decimal("1.75")  # of an older worker, that does not tell it
+    assert net_pnl(row | {"funding": "-0.5"}) == Decimal("1.25")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from api import thalex_client
 from api.base_client import ClientContext, ExchangeClient, Inbox
 from api.client_registry import client_class
 from api.ws_transport import WsTransport
@@ -96,6 +97,21 @@ def test_half_open_line_is_noticed_and_the_venue_has_ended_our_orders(session: S
     until(lambda: not at_venue(venue)["open_orders"])
     report = session.report()
     assert report.complete and report.open_orders == ()
+
+
+def test_bot_that_hangs_does_not_hold_off_the_venues_cancel(
+    venue: LiveUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thalex_client, "UNSEEN_S", 1.0)
+    session = Session.open(venue)
+    try:
+        session.submit(session.far_bid("mk-a-1"))
+        assert len(at_venue(venue)["open_orders"]) == 1
+        until(lambda: not at_venue(venue)["open_orders"])  # nobody polls; pings alone would go on for ever
+        session.wait(lambda: relinked(session))
+        assert session.report().open_orders == ()
+    finally:
+        session.close()
 
 
 @pytest.mark.parametrize("kind", ["disconnect", "garbage", "huge_message", "expire_token"])

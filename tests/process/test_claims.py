@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.process.claims import Claim, Claims, ClaimTaken, claims_folder
-from core.process.identity import Identity, identity_of, is_alive, signal_exactly
+from core.process.identity import identity_of, is_alive, signal_exactly
+from core.process.launcher import stop_by_signal
 from core.process.pid_file import NAME, PidFile, holder
 from utils.files import open_locked
-from utils.home import CHECKOUT
+from utils.home import CHECKOUT, Home
 
 HOLD = """
 import sys
@@ -135,13 +138,29 @@ def test_a_signal_reaches_exactly_that_process_and_never_one_that_reused_its_pid
     try:
         who = identity_of(child.pid)
         assert who is not None
-        stranger = Identity(who.pid, who.start_ticks - 1, who.boot_id)
-        assert not signal_exactly(stranger, signal.SIGKILL)
+        for stranger in (replace(who, start_ticks=who.start_ticks - 1), replace(who, boot_id="before the reboot")):
+            assert not is_alive(stranger)
+            assert not signal_exactly(stranger, signal.SIGKILL)
         assert is_alive(who)
         assert signal_exactly(who, signal.SIGKILL)
         child.wait(5)
         assert not is_alive(who)
         assert not signal_exactly(who, signal.SIGKILL)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_pid_file_that_nobody_locks_names_nobody_even_when_its_pid_lives(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.make_folders()
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        who = identity_of(child.pid)
+        assert who is not None
+        (home.run / NAME).write_text(json.dumps(who.to_plain()))
+        assert not stop_by_signal(home, 1)
+        assert is_alive(who)
     finally:
         child.kill()
         child.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import selectors
 import socket
 import threading
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from core.process.control import MAX_CLIENTS, NAME, ControlRefused, ControlServer, DaemonDown, Request, call
+from core.process import control
+from core.process.control import DEAF_S, MAX_CLIENTS, NAME, ControlRefused, ControlServer, DaemonDown, Request, call
+from tests.process.alone import alone
 from utils.home import Home
 
 
@@ -158,3 +161,66 @@ def test_idle_clients_are_dropped_but_not_one_that_waits_for_its_answer(home: Ho
         assert client.is_idle(time.monotonic() + 31)
         client._asked = True
         assert not client.is_idle(time.monotonic() + 31)
+
+
+if os.getuid() == 0:
+
+    def test_another_user_is_not_served_whatever_the_modes_of_the_files_allow(home: Home, serving: Serving) -> None:
+        def stranger() -> None:
+            os.chdir(home.run)
+            os.setuid(65_534)
+            with socket.socket(socket.AF_UNIX) as raw:
+                raw.settimeout(5)
+                raw.connect(NAME)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    raw.sendall(b'{"verb": "hello"}\n')
+                    assert raw.recv(100) == b""
+
+        home.run.chmod(0o755)
+        (home.run / NAME).chmod(0o666)
+        alone(stranger)
+        assert serving.asked == []
+        assert call(home, "hello") == {"verb": "hello"}
+
+
+def test_whoever_is_not_our_user_is_not_served(home: Home, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "_peer_of", lambda _connection: {"uid": os.getuid() + 1, "pid": 1})
+    with pytest.raises(DaemonDown):
+        call(home, "hello")
+    assert serving.asked == []
+
+
+def test_without_descriptors_nobody_is_let_in_and_the_loop_does_not_spin(home: Home) -> None:
+    def work() -> None:
+        selector = selectors.DefaultSelector()
+        server = ControlServer(home.run, selector, lambda request: request.answer({}))
+        with connected(home) as raw:
+            raw.sendall(b'{"verb": "hello"}\n')
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            full = os.dup(0)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (full + 1, hard))
+            for key, mask in selector.select(5):
+                key.data(mask)
+            assert selector.select(0) == []  # it would be ready again and again
+            os.close(full)
+            server.drop_idle(time.monotonic())
+            assert selector.select(0) == []
+            server.drop_idle(time.monotonic() + DEAF_S)
+            for _ in range(2):
+                for key, mask in selector.select(5):
+                    key.data(mask)
+            assert json.loads(raw.recv(100)) == {"ok": True, "data": {}}
+        server.close()
+
+    alone(work)
+
+
+def test_a_server_that_ends_leaves_the_socket_of_another_one_alone(home: Home) -> None:
+    selector = selectors.DefaultSelector()
+    first = ControlServer(home.run, selector, lambda request: request.answer({}))
+    second = ControlServer(home.run, selector, lambda request: request.answer({}))  # somebody deleted the lock file
+    first.close()
+    assert (home.run / NAME).exists()
+    second.close()
+    assert not (home.run / NAME).exists()
+    selector.close()

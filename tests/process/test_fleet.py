@@ -19,7 +19,8 @@ from tests.process.fleet_parts import Fleet, is_living, kill_all
 ROW_KEYS = {
     "name", "kind", "state", "wanted", "pid", "uptime_s", "restarts", "last_exit", "exchange", "symbol", "strategy",
     "mode", "network", "phase", "heartbeat_age_s", "cpu_pct", "pss_mb", "open_orders", "position", "mid",
-    "realised_pnl", "unrealised_pnl", "fees", "fills", "quote_uptime_pct", "gates", "legs",
+    "realised_pnl", "unrealised_pnl", "fees", "funding", "fills", "quote_uptime_pct", "gates", "legs",
+    "config_digest",
 }  # fmt: skip
 LEG_KEYS = {"leg", "exchange", "account", "symbol", "position", "open_orders", "dead_man"}
 
@@ -33,8 +34,9 @@ def test_a_folder_of_configs_becomes_a_quoting_fleet_that_fills(fleet: Fleet) ->
     answer = json.loads(done.stdout)
     assert done.returncode == 0
     assert set(answer) == {"daemon", "bots", "invalid"}
-    assert set(answer["daemon"]) >= {"state", "pid", "uptime_s", "version", "home"}
+    assert set(answer["daemon"]) >= {"state", "pid", "uptime_s", "loop_age_s", "version", "home"}
     assert answer["daemon"]["state"] == "running"
+    assert 0 <= answer["daemon"]["loop_age_s"] < answer["daemon"]["uptime_s"]
     for row in answer["bots"]:
         assert set(row) >= ROW_KEYS
         assert set(row["legs"][0]) == LEG_KEYS
@@ -175,10 +177,13 @@ def test_a_stopped_worker_is_noticed_killed_swept_and_replaced(fleet: Fleet) -> 
 def test_a_second_start_is_refused_with_the_pid_that_holds_the_lock(fleet: Fleet) -> None:
     fleet.add("one")
     fleet.start()
+    files = {path: path.read_bytes() for path in fleet.home.run.glob("*.pid")}
     done = fleet.run("start", "--daemon")
     assert done.returncode == 1
     assert str(fleet.daemon_pid()) in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert {path: path.read_bytes() for path in files} == files
+    assert fleet.status()["daemon"]["pid"] == fleet.daemon_pid()  # its socket is still its own
 
 
 def test_a_dead_zygote_is_replaced_and_no_worker_notices(fleet: Fleet) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ def test_a_killed_live_worker_is_swept_and_replaced_and_a_stop_leaves_nothing(li
     live.fleet.start().quoting("one", seconds=40)
     before = {order["order_id"] for order in live.open_orders()}
     assert before
+    zygote = Path(f"/proc/{live.fleet.zygote_pid()}/fd")
+    assert [os.readlink(entry).partition(":")[0] for entry in zygote.iterdir()].count("socket") == 1  # no venue's
     pid = live.fleet.bot("one")["pid"]
     os.kill(pid, signal.SIGKILL)
     live.fleet.until(lambda: live.fleet.bot("one")["pid"] not in (None, pid), 60)

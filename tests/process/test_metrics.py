@@ -17,8 +17,8 @@ from utils.home import CHECKOUT
 
 BOT_KEYS = {
     "name", "state", "exchange", "account", "symbol", "strategy", "mode", "uptime_s", "heartbeat_age_s", "pss_mb",
-    "cpu_pct", "open_files", "log_bytes", "open_orders", "fills", "realised_pnl", "unrealised_pnl", "fees", "position",
-    "quote_uptime_pct", "restarts", "gates",
+    "cpu_pct", "open_files", "log_bytes", "open_orders", "fills", "realised_pnl", "unrealised_pnl", "fees", "funding",
+    "position", "quote_uptime_pct", "restarts", "gates",
 }  # fmt: skip
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from core.bot_config import BotConfig
-from core.process import handover
+from core.process import channel, handover
 from core.process.handover import Handover
 from core.process.run_record import RunRecord, next_fence
 from core.process.worker import Task
@@ -80,6 +82,24 @@ def test_what_nobody_understands_changes_nothing(home: Home, start: Start, caplo
     assert "unknown_command" in [entry.message for entry in caplog.records]
     assert all("not a config" in m["error"] for m in worker.said if m["t"] == "reloaded")
     assert ledger_orders(home) == before
+
+
+def test_a_worker_that_cannot_tell_its_supervisor_anything_cancels_and_leaves(
+    home: Home, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = resting(start(paper_bot(home, QUIET)))
+
+    def deaf(_end: object) -> None:  # the end of the line is not heard: only what is said on it fails
+        raise BlockingIOError
+
+    monkeypatch.setattr("core.process.worker.channel", SimpleNamespace(**{**vars(channel), "receive": deaf}))
+    worker.ours.close()
+    deadline = time.monotonic() + 30
+    while worker.end is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert worker.end is not None
+    assert (worker.end.status, worker.end.reason, worker.end.clean) == (DONE, "the supervisor is gone", True)
+    assert venue_orders(home) == {}
 
 
 # Close
@@ -183,7 +203,7 @@ REFUSED = [
     ({"exchange_config": {"latency_ms": 33}}, "exchange_config.latency_ms"),
     ({"strategy_config": {"symbol": "ETH-USDC"}, "exchange_config": {"account": "b"}}, "strategy_config.symbol"),
     ({"daemon_config": {"nice": 5}}, "daemon_config.nice"),
-    ({"risk_config": {"max_position": 0.0001}}, "less than one lot"),
+    ({"risk_config": {"max_position": 0.0001, "max_order_size": 0.0001}}, "less than one lot"),
 ]
 
 

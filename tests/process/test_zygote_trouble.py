@@ -159,6 +159,22 @@ def test_the_wait_of_a_process_that_is_gone_is_nothing() -> None:
     assert run_delay_ns(os.getpid()) >= 0
 
 
+def test_what_one_zygote_was_asked_to_warm_is_asked_of_the_one_that_takes_its_place(keeper: Keeper) -> None:
+    keeper.says_warm()
+    keeper.keeper.warm({KIND: CONFIG, "paper/other": CONFIG})
+    ours, theirs = channel.pair()
+    old = keeper.keeper.swap(ZygoteLink(4_000_000, ours, {KIND}))
+    asked = channel.receive(theirs)
+    assert asked is not None
+    assert (asked["op"], asked["bot"]["kind"]) == ("warm", "paper/other")
+    channel.send(theirs, {"op": "warmed", "kind": "paper/other", "failed": None})
+    keeper.keeper._hear(0)
+    assert (keeper.keeper.is_idle, keeper.link.warm_kinds) == (True, {KIND, "paper/other"})
+    assert old.end is not None
+    old.end.close()
+    theirs.close()
+
+
 def test_a_sweep_is_made_without_a_zygote_that_is_not_ready_and_a_worker_waits(keeper: Keeper) -> None:
     keeper.children.ask("sweep", "left", KIND, {}, 1)
     keeper.children.ask("worker", "new", KIND, {}, 1)

@@ -37,6 +37,14 @@ def _asked(event_of: Callable[[random.Random], object]) -> Fault:
     return fault
 
 
+def _to_guard(change: Callable[[World, Process], None]) -> Fault:
+    def fault(world: World, _bot: str) -> None:
+        for guard in world.switches.guards()[:1]:
+            change(world, guard)
+
+    return fault
+
+
 def _exit(status: int, clean: bool = False) -> Callable[[World, Process], None]:
     def leave(world: World, process: Process) -> None:
         if process.stuck or process.frozen or not process.ready:
@@ -76,6 +84,7 @@ def _reboot(world: World, _bot: str) -> None:
 def _pause_machine(world: World, _bot: str) -> None:
     gap_ns = world.rng.randrange(2 * 10**9, 100 * 10**9)
     world.now_ns += gap_ns
+    world.switches.credit(gap_ns)
     if world.fleet is not None:
         world.fleet.credit(gap_ns)
 
@@ -99,6 +108,8 @@ FAULTS: dict[str, Fault] = {
     "hangs": _to_any(_set("stuck")),
     "stopped": _to_any(_set("frozen")),
     "TERM from outside": _to_any(lambda world, process: world.terminate(process)),
+    "guard killed": _to_guard(lambda world, process: world.end(process, None, 9)),
+    "guard stopped": _to_guard(_set("frozen")),
     "venue down": _venue(True),
     "venue up": _venue(False),
     "supervisor dies": _supervisor_dies,
@@ -160,3 +171,4 @@ def settle(world: World) -> None:
             raise Broken(f"{told}: it rests, and something is left to do")
         if record.state is State.RUNNING and not record.wanted:
             raise Broken(f"{told}: nobody wants it")
+    world.switches.check_settled()

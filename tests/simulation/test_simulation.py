@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.process import worker_policy
+from core.process import account_guards, worker_policy
+from core.process.dead_man import Verdict
 from core.process.worker_record import Exited, State
 from tests.simulation.faults import FAULTS, befall, check_now, settle
 from tests.simulation.run import one_world
@@ -50,6 +51,34 @@ def test_a_quiet_fleet_runs_and_hardly_anything_is_decided() -> None:
     before = world.count["ticks"]
     world.run(60)
     assert world.count["ticks"] - before < 2000
+
+
+def bot_that_cannot_be_swept(seed: int = 3) -> World:
+    """Return a world in which a bot of an account with one dead-man switch was killed and no sweeper can be forked."""
+    world = World(3, random.Random(seed))
+    world.run(30)
+    worker = world.of("bot-0")
+    assert worker is not None and world.disk["bot-0"].orders
+    world.fork_fails = 1.0
+    world.end(worker, None, 9)
+    return world
+
+
+def test_orders_that_cannot_be_swept_are_ended_by_the_switch_of_their_account() -> None:
+    world = bot_that_cannot_be_swept()
+    world.run(40)
+    assert world.disk["bot-0"].orders == set() and world.count["switch fired"] == 1
+    assert world.disk["bot-2"].orders == set(), "its neighbour rests nothing meanwhile"
+    world.fork_fails = 0.0
+    world.run(100)
+    world.switches.check_settled()
+    assert world.disk["bot-2"].orders
+
+
+def test_the_simulation_notices_a_guard_that_refreshes_for_dead_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_guards, "verdict", lambda _members: Verdict(True))
+    with pytest.raises(Broken, match="whom nobody looks after"):
+        bot_that_cannot_be_swept().run(40)
 
 
 def test_the_simulation_notices_a_supervisor_that_believes_everybody_clean(monkeypatch: pytest.MonkeyPatch) -> None:

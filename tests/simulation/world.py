@@ -19,16 +19,13 @@ from core.process.fleet import BotEntry
 from core.process.fleet_control import FleetControl
 from core.process.identity import Identity
 from core.process.worker_record import Exited, Forked, ForkFailed, Happening, Start, SweepEnded, TidyUp, WorkerRecord
+from tests.simulation.switches import KIND, Broken, Switches
 from utils.home import Home
 
 S = 1_000_000_000
 MS = 1_000_000
 READY, BEAT = (b'{"t":"beat","ready":true,"snapshot":{}}', True), (b'{"t":"beat","ready":true,"snapshot":{}}', True)
 DONE, CRASH, UNREACHABLE, HALT, BAD_CONFIG = 0, 70, 75, 77, 78
-
-
-class Broken(AssertionError):
-    """An invariant does not hold."""
 
 
 @dataclass(slots=True)
@@ -46,6 +43,8 @@ class Process:
     stuck: bool = False  # its loop hangs
     frozen: bool = False  # SIGSTOP
     leaving: bool = False
+    trusts_until_ns: int = 0  # of a worker: until then its account's switch is armed, as it was told
+    armed_until_ns: int = 0  # of a guard: what it says
 
 
 @dataclass(slots=True)
@@ -74,6 +73,7 @@ class World:
         self.fork_fails = 0.0
         self._serial = 0
         self.fleet: FleetControl | None = None
+        self.switches = Switches(self)
         self.start_supervisor()
 
     # ------------------------------------------------------------ time
@@ -129,7 +129,7 @@ class World:
         """The kernel tells every child; who is stuck or frozen does not hear it."""
         self.fleet = None
         for process in self.living():
-            self.terminate(process)
+            self.end(process, None, 9) if process.kind == KIND else self.terminate(process)
 
     def reboot(self) -> None:
         """Nothing is left but the disk and the venue."""
@@ -143,7 +143,9 @@ class World:
         return [process for process in self.processes.values() if process.alive]
 
     def of(self, bot: str, kind: str = "worker") -> Process | None:
-        return next((one for one in self.living() if one.bot == bot and one.kind == kind), None)
+        """Return a bot's process: of the newest supervisor that has one, for a stopped one outlives its own."""
+        found = [one for one in self.living() if one.bot == bot and one.kind == kind]
+        return max(found, key=lambda one: one.epoch, default=None)
 
     def is_down(self, bot: str) -> bool:
         return self.configs[bot].exchange in self.down
@@ -153,9 +155,13 @@ class World:
         if self.rng.random() < self.fork_fails:
             self.later(0.01, lambda: self.tell(self.epoch, bot, ForkFailed("fork: EAGAIN")))
             return
-        self._serial += 1
-        process = Process(10_000 + self._serial, kind, bot, self.epoch, spec)
+        process = self.new_process(kind, bot, spec)
         self.later(self.rng.uniform(0.002, 0.02), lambda: self._born(process))
+
+    def new_process(self, kind: str, bot: str, spec: dict[str, Any]) -> Process:
+        """Return a process of the present supervisor, not born yet."""
+        self._serial += 1
+        return Process(10_000 + self._serial, kind, bot, self.epoch, spec)
 
     def _born(self, process: Process) -> None:
         if process.epoch != self.epoch or self.fleet is None:
@@ -185,6 +191,7 @@ class World:
         disk, handover = self.disk[process.bot], process.spec["handover"]
         if not process.alive or process.stuck or process.frozen or not self._claim(process):
             return
+        self.switches.announce(process)
         if disk.latched and not process.spec["close_only"] and not process.spec["reset"]:
             self.end(process, Exited(HALT, None, True, "latched"))
             return
@@ -222,12 +229,17 @@ class World:
             rivals = [one for one in self.living() if one.bot == process.bot and one.holds_claim and one is not process]
             if rivals:
                 raise Broken(f"S1: {process.bot} has two owners: {rivals}")
-            self.disk[process.bot].orders.add(self.rng.randrange(10**9))
+            if self.switches.may_quote(process):
+                self.disk[process.bot].orders.add(self.rng.randrange(10**9))
+            else:
+                self.disk[process.bot].orders.clear()
             self.disk[process.bot].position = self.rng.random() < 0.5
         self.later(self.rng.uniform(0.5, 3), lambda: self._quote(process))
 
     def terminate(self, process: Process) -> None:
-        """TERM: cancel, confirm, leave; as far as the venue lets it."""
+        """TERM: cancel, confirm, leave; as far as the venue lets it. A guard takes no notice."""
+        if process.kind == KIND:
+            return
         if not process.alive or process.stuck or process.frozen or process.leaving:
             return
         process.leaving = True
@@ -312,9 +324,9 @@ class World:
         if not process.alive:
             return
         process.alive = process.holds_claim = False
+        self.processes.pop(process.pid, None)
         if event is None:
-            worker = process.kind == "worker"
-            event = Exited(None, by_signal) if worker else SweepEnded(False, "the sweeper was killed")
+            event = Exited(None, by_signal) if process.kind != "sweep" else SweepEnded(False, "the sweeper was killed")
         if tell:
             self.later(0.001, lambda: self.tell(process.epoch, process.bot, event))
 
@@ -352,6 +364,9 @@ class Children:
 
     def ask(self, kind: str, name: str, _needs: str, spec: dict[str, Any], _now_ns: int) -> None:
         """Ask for a child."""
+        if kind == KIND:
+            self._world.switches.fork(name)
+            return
         spec = {**spec, "stop_timeout_s": self._world.configs[name].daemon.stop_timeout_s}
         self._world.fork(kind, name, spec)
 
@@ -369,9 +384,13 @@ class Children:
 
     def tell(self, name: str, message: dict[str, Any]) -> None:
         """Pass a command on."""
-        process, world = self._world.of(name), self._world
+        process, world = self._world.of(name) or self._world.of(name, KIND), self._world
         if process is None or process.epoch != world.epoch:
             return
+        if process.kind == KIND:
+            world.switches.hear(process, message)
+        elif message["t"] == "dead_man":
+            process.trusts_until_ns = message["until_ns"]
         if message["t"] == "stop":
             world.terminate(process)
         elif message["t"] == "handover":

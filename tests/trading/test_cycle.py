@@ -16,8 +16,9 @@ from tests.trading.workbench import BOTH, Bench
 from utils.errors import ConfigError
 
 SNAPSHOT_KEYS = {
-    "phase", "open_orders", "live_orders", "position", "mid", "realised_pnl", "unrealised_pnl", "fees", "fills",
-    "quote_uptime_pct", "gates", "paused", "closing", "legs", "book_age_s", "last_ack_age_s", "loop_lag_ms", "stats",
+    "phase", "open_orders", "live_orders", "position", "mid", "realised_pnl", "unrealised_pnl", "fees", "funding",
+    "fills", "quote_uptime_pct", "gates", "paused", "closing", "legs", "book_age_s", "last_ack_age_s", "loop_lag_ms",
+    "stats",
 }  # fmt: skip
 
 

@@ -211,6 +211,7 @@ def as_version_1(folder: Path) -> None:
     """Turn a ledger into one that the first version wrote."""
     with sqlite3.connect(folder / "ledger.db") as connection:
         connection.execute("DROP INDEX orders_venue")
+        connection.execute("DROP TABLE memory")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
 
@@ -224,7 +225,7 @@ def test_a_ledger_of_the_first_version_is_brought_forward_and_keeps_everything(t
     as_version_1(tmp_path)
     for _ in range(2):
         ledger = opened(tmp_path)
-        assert ledger._connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert ledger._connection.execute("PRAGMA user_version").fetchone() == (3,)
         assert (ledger.open_orders(), ledger.position("main")) == ([made], before)
         plan = ledger._connection.execute(
             "EXPLAIN QUERY PLAN SELECT client_order_id FROM orders WHERE leg = 'main' AND venue_order_id = 'v9'"

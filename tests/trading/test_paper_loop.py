@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from api.base_client import ClientContext, Inbox
 from api.paper_client import PaperClient
@@ -15,6 +15,7 @@ from core.trading.clock import SimulatedClock, seconds
 from core.trading.ledger import Ledger
 from core.trading.order_sweep import OrderSweep
 from core.trading.trading_loop import LegRuntime, LoopSettings, TradingLoop
+from strategies.base import Strategy
 from strategies.market_maker import MarketMaker
 
 EXCHANGE = {"synthetic_trades_per_s": 10, "touch_prob": 0.5, "seed": 7}
@@ -43,11 +44,16 @@ def venue_report(bot: PaperBot) -> VenueReport:
 class PaperBot:
     """One bot of the shipped parts in a folder, with a simulated clock."""
 
+    config: ClassVar[dict[str, Any]] = STRATEGY
+
     def __init__(self, folder: Path, risk: dict[str, Any] | None = None) -> None:
         self.folder, self.risk = folder, RISK if risk is None else risk
         self.clock = SimulatedClock()
         self.fence = 0
         self.begin()
+
+    def make_strategy(self) -> Strategy:
+        return MarketMaker(MarketMaker.params_from(self.config))
 
     def client(self) -> PaperClient:
         context = ClientContext(
@@ -61,9 +67,8 @@ class PaperBot:
         self.ids = ClientOrderIds("home", "bot", self.fence)
         self.ledger = Ledger.open(self.folder / "ledger.db")
         legs = [LegRuntime(Leg("main", "paper", "acc", "BTC-USDT"), self.client(), self.ids)]
-        strategy = MarketMaker(MarketMaker.params_from(STRATEGY))
-        settings = LoopSettings.from_config(STRATEGY, self.risk)
-        self.loop = TradingLoop(legs, strategy, settings, self.ledger, self.clock, 20.0)
+        settings = LoopSettings.from_config(self.config, self.risk)
+        self.loop = TradingLoop(legs, self.make_strategy(), settings, self.ledger, self.clock, 20.0)
         self.loop.start()
 
     def die(self) -> None:

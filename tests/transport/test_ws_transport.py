@@ -403,3 +403,25 @@ def test_a_certificate_that_nobody_vouches_for_is_not_trusted(
     server: MakeServer, ws: MakeWs, certificate: tuple[Path, ssl.SSLContext]
 ) -> None:
     assert "certificate" in Listener(ws(server(says(), certificate[1]).ws_url)).reason()
+
+
+def test_a_connection_that_the_deciding_thread_has_forgotten_is_ended(server: MakeServer, ws: MakeWs) -> None:
+    gone = threading.Event()
+
+    def serve(peer: Peer) -> None:
+        peer.shake_hands()
+        stay(peer)
+        gone.set()
+
+    forgotten = ws(server(serve).ws_url, unseen_s=0.3, ping_interval_s=0.05)
+    assert gone.wait(20)  # although it was pinged and answered all the time
+    assert "nobody here looked" in Listener(forgotten).reason()
+
+
+def test_a_connection_that_is_looked_at_lives_on(server: MakeServer, ws: MakeWs) -> None:
+    listener = Listener(ws(server(says()).ws_url, unseen_s=5, ping_interval_s=0.05))
+    deadline = time.monotonic() + 0.6
+    while time.monotonic() < deadline:
+        listener.items += listener.transport.drain()
+        time.sleep(0.01)
+    assert not [item for item in listener.items if isinstance(item, WsClosed)]

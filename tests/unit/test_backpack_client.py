@@ -11,9 +11,10 @@ from api.backpack_client import BackpackClient
 from api.backpack_streams import is_market_data
 from api.base_client import ClientContext
 from api.ws_transport import WsOpened, WsOverflow
+from core.market.account_needs import MarginTerms
 from core.market.book import Level
 from core.market.client_ids import ClientOrderIds
-from core.market.events import LinkDown, LinkUp, TradePrint
+from core.market.events import LinkDown, LinkUp, PerpFacts, TradePrint
 from core.market.order import OrderEvent, OrderState, Side
 from tests.unit.backpack_bench import ACCOUNT, PUBLIC, SEED, UTC_NS, Bench, market
 from utils.env import Secret
@@ -137,6 +138,18 @@ def test_leverage_is_set_when_it_is_another(
     assert [each.body["leverageLimit"] for each in bench.http.waited if each.built.method == "PATCH"] == sent
 
 
+@pytest.mark.parametrize(("symbol", "expected"), [("SOL-PERP", MarginTerms(Decimal(3), "cross")), ("SOL-USDC", None)])
+def test_the_leverage_of_the_account_is_read_anew_each_time(
+    bench: Bench, symbol: str, expected: MarginTerms | None
+) -> None:
+    bench.client = bench.make(symbol, {})
+    bench.opened()
+    assert bench.client.margin_terms() == expected
+    if expected is not None:
+        bench.canned.answers["/api/v1/account"] = (200, ACCOUNT | {"leverageLimit": "7"})
+        assert bench.client.margin_terms() == MarginTerms(Decimal(7), "cross")
+
+
 def test_text_ids_are_refused(bench: Bench) -> None:
     bench.ids = ClientOrderIds("home", "bot", 1)  # type: ignore[assignment]
     bench.client = bench.make("SOL-PERP", {})
@@ -225,6 +238,7 @@ def test_subscription_is_one_signed_frame(bench: Bench) -> None:
     assert frame["params"] == [
         "depth.SOL_USDC_PERP",
         "trade.SOL_USDC_PERP",
+        "markPrice.SOL_USDC_PERP",
         "account.orderUpdate.SOL_USDC_PERP",
         "account.positionUpdate.SOL_USDC_PERP",
     ]
@@ -279,6 +293,17 @@ def test_print_tells_who_took(bench: Bench) -> None:
     (found,) = bench.all_of(TradePrint)
     assert (found.price_ticks, found.size_lots, found.aggressor) == (9950, 12, Side.SELL)
     assert found.venue_ns == 1694688638089 * 1_000_000
+
+
+def test_mark_price_and_funding_of_the_stream_are_told(bench: Bench) -> None:
+    bench.streaming()
+    data = {"e": "markPrice", "s": "SOL_USDC_PERP", "p": "141.12", "f": "0.0000125", "n": 1763654400000, "T": 1}
+    bench.hear({"stream": "markPrice.SOL_USDC_PERP", "data": data})
+    (told,) = bench.all_of(PerpFacts)
+    assert (told.mark_price, told.funding_rate) == (Decimal("141.12"), Decimal("0.0000125"))
+    assert (told.funding_utc_ns, told.local_ns) == (1763654400000 * 1_000_000, bench.now)
+    bench.hear({"stream": "markPrice.SOL_USDC_PERP", "data": data | {"s": "BTC_USDC_PERP"}})
+    assert len(bench.all_of(PerpFacts)) == 1
 
 
 def test_lost_socket_is_a_lost_link_and_its_return_a_new_subscription(bench: Bench) -> None:
@@ -383,6 +408,7 @@ def test_account_stream_that_speaks_is_left_alone(bench: Bench) -> None:
     [
         ('{"stream":"depth.SOL_USDC","data":{}}', True),
         ('{"data":{"e":"trade"},"stream":"trade.SOL_USDC"}', True),
+        ('{"stream":"markPrice.SOL_USDC_PERP","data":{}}', True),
         ('{"data":{"e":"orderFill"},"stream":"account.orderUpdate.SOL_USDC"}', False),
         ('{"error":{"message":"depth"}}', False),
     ],

@@ -322,6 +322,12 @@ def test_captured_position_has_the_values_of_its_source() -> None:
     assert held.mark_price == Decimal(expected["markPrice"]) and held.unrealised == Decimal(expected["unrealizedPnl"])
 
 
+@pytest.mark.parametrize(("told", "expected"), [("81.5", Decimal("81.5")), ("0", None), (None, None)])
+def test_a_liquidation_price_of_zero_is_none(told: str | None, expected: Decimal | None) -> None:
+    row = case_of("fetchPositions")["response"][0] | {"estLiquidationPrice": told}
+    assert answers.positions_of([row])[0].liquidation_price == expected
+
+
 def test_captured_balances_have_the_values_of_their_source() -> None:
     case = case_of("fetchBalance")
     for balance in answers.capital_of(case["response"]):

@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HIDDEN = (".venv", ".git", ".demo", "var", "reports", ".hypothesis", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE_PATH = re.compile(r"`((?:core|api|cli|config|data|docs|strategies|tests|utils)/[\w./-]*\w|run\.py|Makefile)`")
-YOURS = {"config/daemon.json"}  # files of a home that may be missing
+# Files and folders of a home that may be missing.
+YOURS = {"config/daemon.json", "config/daemon_config.json", "config/bases", "config/bases/calm.json"}
 TEST_NAME = re.compile(r"`(test_\w+)`")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 

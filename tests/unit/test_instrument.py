@@ -145,3 +145,21 @@ def test_slices_fit_the_limit_the_venue_and_what_is_held(held: int, limit: int, 
     assert 0 <= lots <= held
     if lots:
         assert lots <= limit
+
+
+@given(
+    st.floats(1, 1e9),
+    st.lists(st.tuples(st.floats(0, 100), st.floats(0, 0.2)), max_size=8),
+    st.sampled_from(Side),
+)
+def test_snapped_rungs_are_the_snapped_prices(reference: float, rungs: list[tuple[float, float]], side: Side) -> None:
+    prices = [reference - side.sign * (ticks + share * reference) for ticks, share in rungs]
+    snapped = instrument().snap_rungs(reference, rungs, side)
+    for price, ticks in zip(prices, snapped, strict=True):
+        assert ticks == instrument().snap(price, side) or abs(price - round(price)) < 1e-8 + 1e-11 * reference
+
+
+def test_rungs_at_exact_ticks_stay() -> None:
+    rungs = [(0.0, 0.1), (3.0, 0.1)]  # 0.1 x 1000 is exact only on paper
+    assert instrument().snap_rungs(1000.0, rungs, Side.BUY) == [900, 897]
+    assert instrument().snap_rungs(1000.0, rungs, Side.SELL) == [1100, 1103]

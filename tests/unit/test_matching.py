@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,8 +15,9 @@ from core.market.instrument import Instrument
 from core.market.matching import Arrival, MatchingEngine
 from core.market.order import Fill, Order, OrderState, Side
 from core.market.sim_account import SimAccount
+from tests.golden_parts import golden
 
-VECTORS = json.loads((Path(__file__).resolve().parents[1] / "golden" / "touch_fills.json").read_text())
+VECTORS = golden("fills")["touch"]
 SPOT = Instrument(
     "SOL-USDC", "SOLUSDC", "spot", "SOL", "USDC", Decimal("0.01"), Decimal("0.001"),
     min_notional=Decimal(5), maker_fee_bps=Decimal(-1), taker_fee_bps=Decimal(5),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 import api.paper_on_feed
 from api.base_client import ClientContext, ExchangeClient, Inbox, InboxItem, VenueReport
 from api.paper_on_feed import PaperOnFeed
+from core.market.account_needs import MarginTerms
 from core.market.book import Level, OrderBook
-from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, TradePrint
+from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, PerpFacts, TradePrint
 from core.market.instrument import Instrument
 from core.market.order import Order, OrderEvent, Side
-from utils.errors import NotListed, VenueError, VenueUnreachable
+from utils.errors import NotListed, VenueError, VenueRefused, VenueUnreachable
 
 SOL = Instrument(
     "SOL-USDC",
@@ -36,6 +38,7 @@ class Reader(ExchangeClient):
     """The public half of a venue; a test says what it hears."""
 
     made: list[Reader] = []  # noqa: RUF012  # the newest is the one under test
+    listed: Instrument = SOL
     trouble: VenueError | None = None  # what is raised at the opening
 
     def __init__(self, config: Mapping[str, Any], context: ClientContext) -> None:
@@ -46,7 +49,7 @@ class Reader(ExchangeClient):
     def open(self, inbox: Inbox, leg: str) -> None:
         if Reader.trouble is not None:
             raise Reader.trouble
-        self.inbox, self.instrument = inbox, SOL
+        self.inbox, self.instrument = inbox, Reader.listed
 
     def start_market_data(self) -> None:
         self.began = True
@@ -75,12 +78,12 @@ class Reader(ExchangeClient):
 class Bench:
     """A paper account on a scripted venue, with a clock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **changes: Any) -> None:
         self.now = 10**9
         context = ClientContext(
             "backpack", "SOL-USDC", "acc", "bot", str(folder), (), lambda: self.now, lambda: 10**18 + self.now
         )
-        settings = {"initial_balances": {"USDC": "1000", "SOL": "5"}, "touch_prob": 1.0, "latency_ms": 20}
+        settings = {"initial_balances": {"USDC": "1000", "SOL": "5"}, "touch_prob": 1.0, "latency_ms": 20} | changes
         self.client = PaperOnFeed(settings, context)
         self.reader = Reader.made[-1]
         self.inbox = Inbox()
@@ -202,3 +205,41 @@ def test_a_new_account_cannot_be_opened_without_the_venue(bench: Bench) -> None:
     Reader.trouble = VenueUnreachable("no route")
     with pytest.raises(VenueUnreachable):
         bench.client.open(bench.inbox, "main")
+
+
+@pytest.fixture
+def perp(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(Reader, "listed", replace(SOL, kind="perp"))
+    made = Bench(tmp_path / "perp", initial_balances={"USDC": "1000"})
+    yield made.begin()
+    made.client.close()
+    made.inbox.close()
+
+
+def test_mark_price_and_rate_of_the_venue_are_those_of_the_paper_account(perp: Bench) -> None:
+    bench = perp
+    assert bench.of(PerpFacts)[-1].mark_price == Decimal(100)  # the mid, until the venue tells its own
+    bench.reader.inbox.put(PerpFacts("main", Decimal("100.5"), Decimal("-0.0002")))
+    bench.reader.book(9998, 10000)
+    bench.go()
+    told = bench.of(PerpFacts)[-1]
+    assert (told.mark_price, told.funding_rate) == (Decimal("100.5"), Decimal("-0.0002"))
+    bench.reader.inbox.put(LinkDown("main", "cable"))
+    bench.go()
+    bench.reader.inbox.put(LinkUp("main"))
+    bench.reader.book(9997, 9999)
+    bench.go()
+    assert bench.of(PerpFacts)[-1].mark_price == Decimal("99.98")  # one of before the break is none
+
+
+def test_on_spot_there_are_no_facts_of_a_perpetual(bench: Bench) -> None:
+    bench.begin()
+    assert bench.of(PerpFacts) == []
+    assert bench.client.margin_terms() is None
+
+
+def test_leverage_above_the_markets_highest_is_refused(perp: Bench) -> None:
+    perp.client.set_leverage(Decimal(2))
+    assert perp.client.margin_terms() == MarginTerms(Decimal(2), "cross")
+    with pytest.raises(VenueRefused, match="10 at the most"):
+        perp.client.set_leverage(Decimal(11))

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +12,10 @@ from api.market_facts import as_amount
 from api.paper_settings import PaperSettings
 from api.paper_time import VenueTime
 from api.synthetic_feed import MARKETS
+from core.registry.schema import load_schema
 from utils.errors import ConfigError
 
-SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "config/schemas/exchanges/paper.json").read_text())
+SCHEMA = load_schema("exchanges/paper")
 NOT_THE_VENUES = {"account", "allow_shared_symbol", "mode", "api_key", "api_secret"}
 
 

@@ -42,7 +42,9 @@ def test_golden_sequence_gives_its_exact_decimals_after_each_step(sequence: dict
     position = Position("main")
     for step in sequence["steps"]:
         if step["event"] == "funding":
-            position = position.after_funding(Decimal(step["payment"]))
+            due = position.funding_due(Decimal(step["mark"]), Decimal(step["rate"]), FINE)
+            assert due == Decimal(step["payment"])
+            position = position.after_funding(due)
         elif step["event"] == "fill":
             before, position = position, position.after_fill(golden_fill(step), FINE)
             assert position.realised_pnl - before.realised_pnl == Decimal(step["realised"])
@@ -99,6 +101,46 @@ def test_both_books_agree_when_flat(moves: list[Any]) -> None:
     assert position.realised_pnl == position.grid_profit
     assert position.entry_value == 0
     assert position.lots == ()
+
+
+def pairs_of(moves: list[tuple[Side, int, int]]) -> tuple[int, list[int]]:
+    """Return the profit of matched pairs in ticks x lots and what is left, lot by lot: the plainest way to count."""
+    held: list[int] = []  # a price for each lot; negative for sold ones
+    profit = 0
+    for side, price, lots in moves:
+        for _ in range(lots):
+            if held and (held[0] > 0) != (side is Side.BUY):
+                entry = held.pop(0)
+                profit += price - entry if entry > 0 else -entry - price
+            else:
+                held.append(price * side.sign)
+    return profit, held
+
+
+@given(st.lists(st.tuples(sides, st.integers(1, 50), st.integers(1, 12)), max_size=25))
+def test_grid_profit_is_that_of_the_matched_pairs(moves: list[tuple[Side, int, int]]) -> None:
+    position, (profit, held) = played(moves, ONE), pairs_of(moves)
+    assert position.grid_profit == profit * ONE.tick_size
+    assert position.size_lots == sum(1 if one > 0 else -1 for one in held)
+
+
+@given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 500), st.integers(1, 500), sides)
+def test_a_flip_closes_what_was_held_and_opens_the_rest_at_its_own_price(
+    held: int, more: int, entry: int, price: int, side: Side
+) -> None:
+    flipped = played([(side, entry, held), (side.opposite, price, held + more)], ONE)
+    in_two = played([(side, entry, held), (side.opposite, price, held), (side.opposite, price, more)], ONE)
+    assert flipped.size_lots == -side.sign * more
+    assert flipped.average_price(ONE) == ONE.to_price(price)
+    assert (flipped.realised_pnl, flipped.lots) == (in_two.realised_pnl, in_two.lots)
+
+
+@given(steps, st.integers(1, 5000), st.decimals("-0.01", "0.01", places=6))
+def test_funding_is_paid_by_longs_and_added_to_the_net(moves: list[Any], mark_ticks: int, rate: Decimal) -> None:
+    position, mark = played(moves, ONE), ONE.to_price(mark_ticks)
+    due = position.funding_due(mark, rate, ONE)
+    assert due == -ONE.to_size(position.size_lots) * mark * rate
+    assert position.after_funding(due).net_pnl(mark, ONE) == position.net_pnl(mark, ONE) + due
 
 
 @given(steps)

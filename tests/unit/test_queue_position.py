@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import json
 import math
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.market.queue_position import QUEUE_MODELS, after_level, after_trade, reaching_lots
+from tests.golden_parts import golden
 
-VECTORS = json.loads((Path(__file__).resolve().parents[1] / "golden" / "quant" / "queue_fills.json").read_text())
+VECTORS = golden("fills")["queue"]
 SIZES = st.integers(0, 50)
 EVENTS = st.lists(st.tuples(st.booleans(), SIZES), max_size=40)
 

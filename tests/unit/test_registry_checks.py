@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.registry.checks import CHECKS
 from core.registry.config_manager import InvalidConfig, load_plain
 from tests.registry_parts import complaints_of, config_with, make_home
 from utils.home import Home
@@ -49,6 +50,123 @@ def test_a_size_in_quote_alone_is_sound(home: Home) -> None:
 def test_a_wrongly_typed_key_is_not_complained_of_twice(home: Home) -> None:
     (said,) = complaints_of(home, config_with(strategy_config={"order_size": "x", "order_size_quote": 50}))
     assert "order_size: " in said
+
+
+PERP = {"symbol": "SOL-PERP"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "path", "word"),
+    [
+        ({"strategy_config": {"spread_pct": 0.1}}, "strategy_config.spread_pct", "0.12 (%): twice maker_fee_bps (6)"),
+        ({"strategy_config": {"bid_spread_pct": 0.01}}, "strategy_config.bid_spread_pct", "at least 0.06"),
+        ({"strategy_config": {"ask_spread_pct": 0.01}}, "strategy_config.ask_spread_pct", "at least 0.06"),
+        (
+            {"strategy_config": {"layer_mode": "list", "layers": 2, "layer_spreads_pct": [0.05, 1]}},
+            "strategy_config.layer_spreads_pct[0]",
+            "at least 0.06",
+        ),
+    ],
+)  # fmt: skip
+def test_a_spread_below_the_fees_of_a_round_trip(home: Home, sections: dict[str, Any], path: str, word: str) -> None:
+    (said,) = complaints_of(home, config_with(exchange_config={"maker_fee_bps": 6}, **sections))
+    assert f"{path}: found " in said
+    assert word in said
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"exchange_config": {"maker_fee_bps": 10}},  # the default spread is exactly twice as much
+        {"exchange_config": {"maker_fee_bps": -1}, "strategy_config": {"spread_pct": 0}},
+        {"exchange_config": {"maker_fee_bps": 0}, "strategy_config": {"spread_pct": 0}},
+        {"exchange_config": {"maker_fee_bps": 50}, "strategy_config": {"minimum_spread_pct": 0.5}},
+        {"exchange_config": {"maker_fee_bps": 6}, "strategy_config": {"bid_spread_pct": 0.01, "ask_spread_pct": 0.2}},
+    ],
+)
+def test_a_spread_that_pays_its_fees_is_sound(home: Home, sections: dict[str, Any]) -> None:
+    assert complaints_of(home, config_with(**sections)) == []
+
+
+@pytest.mark.parametrize(
+    ("balances", "strategy", "path"),
+    [
+        ({"SOL": "2"}, {}, "order_size"),
+        ({"SOL": 2.9}, {"size_ratio": 1.0}, "order_size"),
+        ({"SOL": "6"}, {"size_ratio": 2.0}, "order_size"),
+        ({"USDC": "100"}, {"order_size": ..., "order_size_quote": 50}, "order_size_quote"),
+        (
+            {"SOL": "5"},
+            {"order_size": ..., "layer_mode": "list", "layer_spreads_pct": [1, 2, 3], "layer_sizes": [2, 2, 2]},
+            "layer_sizes",
+        ),
+    ],
+)
+def test_layers_that_the_money_of_the_paper_account_does_not_reach(
+    home: Home, balances: dict[str, Any], strategy: dict[str, Any], path: str
+) -> None:
+    config = config_with(exchange_config={"initial_balances": balances}, strategy_config=strategy)
+    (said,) = complaints_of(home, config)
+    assert f"strategy_config.{path}: found " in said
+    assert "as in initial_balances" in said
+
+
+@pytest.mark.parametrize(
+    ("balances", "sections"),
+    [
+        ({"SOL": "3"}, {}),
+        ({"SOL": "2"}, {"risk_config": {"max_order_size": 0.5}}),
+        ({"USDC": "5"}, {}),  # what the base is worth only the market knows
+        ({"SOL": "0"}, {}),  # the first buy brings some
+        ({"SOL": "1"}, {"strategy_config": PERP, "risk_config": {"max_position": 5}}),
+        ({}, {}),
+    ],
+)
+def test_layers_that_can_rest_are_sound(home: Home, balances: dict[str, Any], sections: dict[str, Any]) -> None:
+    assert complaints_of(home, config_with(exchange_config={"initial_balances": balances}, **sections)) == []
+
+
+@pytest.mark.parametrize(
+    ("risk", "strategy", "path"),
+    [
+        ({"max_position": 0.5}, {}, "max_position"),
+        ({"max_position_usd": 40}, {"order_size": ..., "order_size_quote": 50}, "max_position_usd"),
+        ({"max_position": 0.5}, PERP, "max_position"),
+    ],
+)
+def test_a_position_limit_below_a_single_order(
+    home: Home, risk: dict[str, Any], strategy: dict[str, Any], path: str
+) -> None:
+    (said,) = complaints_of(home, config_with(risk_config=risk, strategy_config=strategy))
+    assert f"risk_config.{path}: found " in said
+
+
+@pytest.mark.parametrize("risk", [{"max_position": 1}, {"max_position": 0.5, "max_order_size": 0.5}, {}])
+def test_a_position_limit_below_all_layers_together_is_sound(home: Home, risk: dict[str, Any]) -> None:
+    assert complaints_of(home, config_with(risk_config=risk)) == []
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"layer_mode": None},
+        {"layer_mode": "list", "layer_spreads_pct": ["x"], "spread_pct": {}},
+        {"interval_s": "x", "min_cycle_s": 1, "layers": []},
+        {"layer_sizes": [None], "order_size": [], "size_ratio": "x", "layers": 3},
+    ],
+)
+def test_what_an_unknown_strategy_and_venue_say_is_not_looked_into(home: Home, strategy: dict[str, Any]) -> None:
+    metadata = {"exchange": "nowhere", "strategy": "nothing"}
+    balances = {"initial_balances": {"SOL": ["x"], "USDC": "x"}, "maker_fee_bps": 5, "feed": ...}
+    said = complaints_of(home, config_with(metadata=metadata, exchange_config=balances, strategy_config=strategy))
+    assert [one.partition(": found")[0] for one in said] == ["given: metadata.exchange", "given: metadata.strategy"]
+
+
+def test_every_check_is_a_named_function_with_a_sentence() -> None:
+    assert all(
+        check.__name__.startswith("check_") and (check.__doc__ or "").endswith((".", ".\n    ")) for check in CHECKS
+    )
+    assert {kind for kinds in CHECKS.values() for kind in kinds} == {"bot", "job"}
 
 
 def test_a_price_floor_above_the_ceiling(home: Home) -> None:

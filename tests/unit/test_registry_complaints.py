@@ -223,3 +223,12 @@ def test_no_junk_raises_anything_but_complaints(junk: dict[str, Any]) -> None:
         for name in SOUND
     }
     complaints_of(Home(Path("/nonexistent")), config)
+
+
+@pytest.mark.parametrize("name", ["a\nb.json", "\x1b[31mred.json", "a\udcffb.json", "..json", " .json"])
+def test_the_name_of_a_file_never_breaks_a_line_or_steers_a_terminal(home: Home, name: str) -> None:
+    put(home, name, "{")
+    hidden = name.startswith(".")
+    said = [str(one) for entry in load_folder(home.active, home, {}).invalid for one in entry.complaints]
+    assert len(said) == (0 if hidden else 1)
+    assert all(one.isprintable() for one in said)

@@ -9,7 +9,7 @@ import pytest
 
 from core.bot_config import BotConfig
 from core.fleet_config import FleetConfig
-from core.registry import config_manager
+from core.registry import config_manager, fleet
 from core.registry.config_manager import MAX_CONFIGS, find_config, load_folder
 from tests.registry_parts import config_with, make_home, put
 from utils.errors import ConfigError
@@ -111,6 +111,31 @@ def test_a_symbol_is_shared_only_when_both_allow_it(home: Home) -> None:
     assert complaints(home) == {}
     put_bot(home, "c", account="s")
     assert set(complaints(home)) == {"a.json", "b.json", "c.json"}
+
+
+def put_live(home: Home, name: str, key: str, symbol: str) -> None:
+    """Write a bot of a live venue."""
+    keys = {"mode": "live", "account": name, "api_key": f"${{{key}}}", "api_secret": f"${{{key}}}"}
+    metadata = {"name": name, "exchange": "backpack"}
+    put(
+        home,
+        f"{name}.json",
+        config_with(metadata=metadata, exchange_config={**keys, "feed": ...}, strategy_config={"symbol": symbol}),
+    )
+
+
+def test_two_bots_share_a_key_unless_its_venue_counts_nonces(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, key, symbol in (("a", "K", "SOL-USDC"), ("b", "K", "BTC-USDC"), ("c", "L", "ETH-USDC")):
+        put_live(home, name, key, symbol)
+    keys = {"K": "x", "L": "y"}
+    assert load_folder(home.active, home, keys).invalid == ()
+    marked = {**fleet.load_schema("exchanges/backpack"), "x-key-nonces": ["api_key"]}
+    monkeypatch.setattr(fleet, "load_schema", lambda name: marked)
+    result = load_folder(home.active, home, keys)
+    assert [config.name for config in result.configs] == ["c"]
+    said = [str(one) for entry in result.invalid for one in entry.complaints]
+    assert ["exchange_config.api_key: found ${K}, expected a key of its own" in one for one in said] == [True, True]
+    assert "b uses it, too" in said[0]
 
 
 def test_the_secrets_of_all_files_are_listed_by_name(home: Home) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.registry.complaints import Problem
-from core.registry.json_text import MAX_BYTES, MAX_DEPTH, read_json_text
+from core.registry.json_text import MAX_BYTES, MAX_DEPTH, read_json_text, scan_json_text
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -132,3 +132,12 @@ def test_bytes_that_are_no_text_are_refused_with_their_line() -> None:
 
 def test_a_long_text_without_an_end_is_refused_at_once() -> None:
     assert problem_in('["' + "a" * 200_000).path == (0,)
+
+
+@given(st.text(alphabet='{}[]",:0123456789.eE+-truefalsn \n\\uNaIity', max_size=60) | VALUES.map(json.dumps))
+def test_the_quick_reader_and_the_scanner_agree(text: str) -> None:
+    quick, scanned = read_json_text(text.encode()), scan_json_text(text)
+    assert repr(quick.value) == repr(scanned.value)
+    assert quick.problems == scanned.problems
+    assert quick.value_places == scanned.value_places
+    assert quick.key_places == scanned.key_places

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from api.paper_settings import PaperSettings
+from api.thalex_settings import ThalexSettings
+from cli.direct_config import _FLAGS, _SIZES
+from cli.direct_config import SECTIONS as DIRECT_SECTIONS
 from core.bot_config import DaemonConfig
 from core.fleet_config import FleetConfig
 from core.jobs.base import job_function
 from core.market.instrument import Instrument
+from core.market.layers import LayerParams
 from core.market.risk import RiskLimits
 from core.registry.config_manager import load_file
+from core.registry.old_names import RENAMED_IN_1
 from core.registry.schema import (
     SCHEMAS,
+    BotSchema,
+    bundled_schema,
     known_exchanges,
     known_jobs,
     known_strategies,
@@ -33,7 +43,8 @@ from utils.home import CHECKOUT, Home
 from utils.input_validation import BOT_NAME, SYMBOL
 
 INSTRUMENT = Instrument("SOL-USDC", "SOLUSDC", "spot", "SOL", "USDC", Decimal("0.01"), Decimal("0.001"))
-NAMES = sorted(str(path.relative_to(SCHEMAS))[:-5] for path in SCHEMAS.rglob("*.json"))
+FILES = sorted(str(path.relative_to(SCHEMAS))[:-5] for path in SCHEMAS.rglob("*.json"))
+NAMES = [name for name in FILES if not name.startswith("shared/")]  # what those hold is referred to by the others
 TEMPLATES = sorted((CHECKOUT / "config" / "templates").glob("*.json"))
 
 
@@ -57,19 +68,72 @@ def types(node: dict[str, Any]) -> set[str]:
     return {node["type"]} if isinstance(node["type"], str) else set(node["type"])
 
 
+NEEDED = {"order_size": 1, "lower": 100, "upper": 200, "quantity": 1}  # where a strategy has such keys
+
+
+def needed_by(own: dict[str, Any]) -> dict[str, Any]:
+    """Return values without which a strategy's parameters are refused."""
+    return {key: value for key, value in NEEDED.items() if key in own}
+
+
 SECRET_WORDS = ("api_key", "api_secret", "key_id", "private_key", "password", "proxy", "webhook_url")
 ALL = [(name, path, node) for name in NAMES for path, node in properties(dict(load_schema(name)))]
 IDS = [f"{name}:{path}" for name, path, _ in ALL]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FILES)
 def test_a_schema_is_a_schema(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads((SCHEMAS / f"{name}.json").read_text()))
     jsonschema.Draft202012Validator.check_schema(load_schema(name))
+
+
+def test_every_shared_key_is_referred_to() -> None:
+    texts = {name: (SCHEMAS / f"{name}.json").read_text() for name in FILES}
+    shared = [(name, key) for name in FILES for key in json.loads(texts[name]).get("$defs", ())]
+    assert shared
+    assert [one for one in shared if not any(f"{one[0]}.json#/$defs/{one[1]}" in text for text in texts.values())] == []
+
+
+@pytest.mark.parametrize("exchange", known_exchanges())
+@pytest.mark.parametrize("strategy", known_strategies())
+def test_a_bundled_schema_says_what_its_parts_say(exchange: str, strategy: str) -> None:
+    bundled, parts = bundled_schema(exchange, strategy), BotSchema(exchange, strategy)
+    jsonschema.Draft202012Validator.check_schema(bundled)
+    assert "$ref" not in json.dumps(bundled)
+    assert {name: bundled["properties"][name] for name in parts.sections} == {
+        name: parts.section(name) or load_schema("bot")["properties"][name] for name in parts.sections
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_object_takes_unknown_keys(name: str) -> None:
     assert all(node["additionalProperties"] is False for node in objects(dict(load_schema(name))))
+
+
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 10**9)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["paper", "x", ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["USDC", "a b"]), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_our_way_through_the_properties_finds_what_the_librarys_own_does(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from([name for name in NAMES if name not in ("bot", "job", "daemon_file")]))
+    schema = load_schema(name)
+    keys = st.sampled_from([*schema["properties"], "unknown"])
+    instance = data.draw(st.dictionaries(keys, ODD, max_size=6))
+    assert _found(validator_of(name), instance) == _found(jsonschema.Draft202012Validator(schema), instance)
+
+
+def _found(validator: Any, instance: Any) -> list[tuple[str, str, str]]:
+    errors = [one for one in validator.iter_errors(instance) if one.validator not in ("pattern", "uniqueItems")]
+    return sorted((str(list(one.absolute_path)), str(list(one.absolute_schema_path)), one.message) for one in errors)
 
 
 @pytest.mark.parametrize(("name", "path", "node"), ALL, ids=IDS)
@@ -126,15 +190,14 @@ def test_the_fleets_defaults_are_those_of_the_schema() -> None:
 @pytest.mark.parametrize("name", known_strategies())
 def test_a_strategys_parameters_are_those_of_its_schema(name: str) -> None:
     own = {key: node for key, node in load_schema(f"strategies/{name}")["properties"].items() if "x-owner" not in node}
-    sizes = {"order_size": 1} if "order_size" in own else {}
-    params = strategy_class(name).params_from(with_defaults({"properties": own}, sizes))
+    params = strategy_class(name).params_from(with_defaults({"properties": own}, needed_by(own)))
     assert {field.name for field in dataclasses.fields(params)} == set(own)
 
 
 @pytest.mark.parametrize("name", known_strategies())
 def test_a_strategys_defaults_are_those_of_its_schema(name: str) -> None:
     own = {key: node for key, node in load_schema(f"strategies/{name}")["properties"].items() if "x-owner" not in node}
-    params = strategy_class(name).params_from(with_defaults({"properties": own}, {"order_size": 1}))
+    params = strategy_class(name).params_from(with_defaults({"properties": own}, needed_by(own)))
     defaults = {field.name: field.default for field in dataclasses.fields(params)}
     assert defaults == {key: node.get("default") for key, node in own.items()}
 
@@ -150,6 +213,29 @@ def test_the_paper_exchanges_defaults_are_those_of_the_schema() -> None:
     assert PaperSettings.from_config(with_defaults(load_schema("exchanges/paper"), {})) == PaperSettings()
 
 
+def test_the_thalex_clients_defaults_are_those_of_the_schema() -> None:
+    assert ThalexSettings.from_config(with_defaults(load_schema("exchanges/thalex"), {})) == ThalexSettings()
+
+
+def test_the_flags_of_a_direct_run_are_keys_of_the_schemas() -> None:
+    strategy = load_schema("strategies/market_maker")["properties"]
+    assert set(_FLAGS.values()) <= set(strategy)
+    assert set(_SIZES) <= set(strategy)
+    assert ["kind", *DIRECT_SECTIONS] == list(load_schema("bot")["properties"])
+    assert "feed" in load_schema("exchanges/paper")["properties"]
+
+
+def test_the_names_of_older_versions_are_keys_no_more() -> None:
+    for section, names in RENAMED_IN_1.items():
+        schemas = [load_schema("daemon")] if section == "daemon_config" else _strategies()
+        assert not any(set(names) & set(schema["properties"]) for schema in schemas)
+        assert all(any(new in schema["properties"] for schema in schemas) for new in names.values())
+
+
+def _strategies() -> list[Mapping[str, Any]]:
+    return [load_schema(f"strategies/{name}") for name in known_strategies()]
+
+
 def test_the_limits_defaults_are_those_of_the_schema() -> None:
     assert RiskLimits.from_config(with_defaults(load_schema("risk"), {}), INSTRUMENT) == RiskLimits()
 
@@ -161,6 +247,13 @@ def test_the_keys_of_the_loop_are_the_same_in_every_strategy() -> None:
     ]
     assert {node["x-owner"] for keys in shared for node in keys.values()} == {"loop"}
     assert all(keys == shared[0] for keys in shared)
+
+
+def test_the_keys_of_the_layers_are_the_same_in_every_strategy_that_has_them() -> None:
+    layers = {field.name for field in dataclasses.fields(LayerParams)} - {"price_source"}  # perpetuals have a mark, too
+    first, second = (load_schema(f"strategies/{name}")["properties"] for name in ("market_maker", "perp_market_maker"))
+    assert layers <= first.keys()
+    assert {key: first[key] for key in layers} == {key: second[key] for key in layers}
 
 
 _OTHER_VALUES = {"max_loss_action": "close", "max_drawdown_action": "cancel", "max_profit_action": "cancel"}
@@ -197,6 +290,16 @@ def test_every_exchange_strategy_and_job_with_a_schema_has_its_code() -> None:
 def test_a_shipped_template_is_valid_without_any_variable(template: Path, tmp_path: Path) -> None:
     bot = load_file(template, Home(tmp_path), {})
     assert template.stem.startswith(f"{bot.exchange or 'job'}_{bot.strategy}")
+
+
+def test_every_template_is_on_the_page_of_templates() -> None:
+    page = (CHECKOUT / "docs" / "templates.md").read_text()
+    assert [path.stem for path in TEMPLATES if f"| `{path.stem}` |" not in page] == []
+
+
+def test_every_strategy_that_trades_has_a_template_on_paper() -> None:
+    names = {path.stem for path in TEMPLATES}
+    assert [one for one in known_strategies() if one != "smoke" and f"paper_{one}" not in names] == []
 
 
 def test_the_templates_of_the_paper_exchange_are_there() -> None:

@@ -13,7 +13,7 @@ import pytest
 from api import thalex_client
 from api.base_client import DeadManScope
 from core.market.client_ids import ClientOrderIds
-from core.market.events import LinkDown
+from core.market.events import LinkDown, PerpFacts
 from core.market.order import OrderEvent
 from tests.thalex_parts import (
     BOOK,
@@ -428,6 +428,13 @@ def test_agreeing_ticker_keeps_a_quiet_book_fresh(bench: Bench) -> None:
     bench.poll()
     (update,) = bench.books
     assert update.book.local_ns == bench.now and update.book.sequence == 2
+
+
+def test_the_mark_price_of_a_ticker_is_told(bench: Bench) -> None:
+    bench.venue.say(TICKER, {"mark_price": 100.75})
+    bench.poll()
+    (facts,) = [item for item in bench.said if isinstance(item, PerpFacts)]
+    assert (facts.mark_price, facts.funding_rate, facts.local_ns) == (Decimal("100.75"), None, bench.now)
 
 
 def test_book_is_as_old_as_its_message_however_long_that_has_waited(bench: Bench) -> None:

@@ -47,7 +47,9 @@ def ids(found: VenueReport) -> list[str]:
 
 def test_report_is_put_together_from_four_answers(bench: Bench) -> None:
     bench.venue.answers[OPEN] = [listed("mk-a-1", "00F1", filled_amount=0.04, status="partially_filled")]
-    bench.venue.answers[PORTFOLIO] = [{"instrument_name": NAME, "position": -0.04, "average_price": 101.5}]
+    bench.venue.answers[PORTFOLIO] = [
+        {"instrument_name": NAME, "position": -0.04, "average_price": 101.5, "unrealised_pnl": 0.2}
+    ]
     has_traded(bench, trade("t1", "mk-a-1", at=AT))
     found = report(bench)
     assert found.complete and found.request_id == 1 and found.leg == "main" and found.as_of_ns == bench.utc - 10**9
@@ -56,7 +58,7 @@ def test_report_is_put_together_from_four_answers(bench: Bench) -> None:
     assert (order.price_ticks, order.size_lots, order.filled_lots) == (99, 100, 40)
     assert order.state is OrderState.PARTIALLY_FILLED and order.sent_ns == 1795189677500000000
     assert ids(found) == ["t1"] and found.fills[0].fee == Decimal("0.0519912")
-    assert found.positions == (VenuePosition("main", -40, Decimal("101.5")),)
+    assert found.positions == (VenuePosition("main", -40, Decimal("101.5"), Decimal("0.2")),)
     assert found.balances == (
         Balance("USD", Decimal("10000.5"), Decimal("9800.25")),
         Balance("USDT", Decimal(9000), Decimal(9000)),

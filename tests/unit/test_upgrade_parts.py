@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,13 +15,16 @@ from hypothesis import strategies as st
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
 from core.fleet_config import FleetConfig
+from core.process import channel, upgrade
 from core.process.carried_state import CarriedState, StateUnreadable
 from core.process.fleet import BotEntry
 from core.process.identity import Identity
 from core.process.rate_leases import RateLeases
 from core.process.roll import MOVE_NS, PROBATION_NS, Roll
+from core.process.upgrade import Upgrade
 from core.process.worker_record import State, WorkerRecord
-from core.process.zygote_link import CarriedZygote
+from core.process.zygote_candidate import CandidateZygote
+from core.process.zygote_link import CarriedZygote, ZygoteLink
 
 S = 1_000_000_000
 
@@ -159,3 +165,70 @@ def test_leases_go_through_an_exec_so_that_no_budget_is_lent_twice() -> None:
     assert after.ask("b", "key", 10, 20, 1).per_s == 0
     after.drop("a")
     assert after.ask("b", "key", 10, 20, 1).per_s == 8.0
+
+
+# ---------------------------------------------------------------- refusals: whatever goes wrong, the daemon runs on
+
+
+class Daemon:
+    """What an upgrade needs to know of its supervisor, and what it has told it."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.stopping_since_ns: int | None = None
+        self.zygote = SimpleNamespace(is_idle=False, unusable={})
+        self.children, self.registry = SimpleNamespace(quiet=True), SimpleNamespace(is_reading=False)
+        self.events = SimpleNamespace(note=lambda kind, **_more: self.told.append(kind))
+
+
+def warmed(daemon: Daemon) -> Upgrade:
+    """Return an upgrade whose candidate is warm and waits for a quiet moment."""
+    made = Upgrade(daemon)  # type: ignore[arg-type]
+    made._candidate = SimpleNamespace(release=ZygoteLink)  # type: ignore[assignment]
+    made._warmed({})
+    return made
+
+
+def test_an_upgrade_that_found_no_quiet_moment_is_given_up_once_and_for_all() -> None:
+    daemon = Daemon()
+    made = warmed(daemon)
+    made.tend(made._give_up_ns - 1)
+    assert daemon.told == []
+    made.tend(made._give_up_ns + 1)
+    daemon.zygote.is_idle = True  # the quiet moment that comes too late
+    for _ in range(3):
+        made.tend(made._give_up_ns + 2)
+    assert (made.stage, daemon.told) == ("refused", ["upgrade_refused"])
+
+
+def test_a_state_that_cannot_be_written_down_refuses_the_upgrade_and_the_next_one_may_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full() -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(upgrade, "carried", lambda *_all: SimpleNamespace(write=full))
+    made = Upgrade(Daemon())  # type: ignore[arg-type]
+    made.begin(1)
+    assert made.stage == "refused"
+    assert "Too many open files" in made.reason
+
+
+def test_a_candidate_that_dies_after_it_was_warm_is_not_taken_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = channel.pair()
+    monkeypatch.setattr(ZygoteLink, "start", lambda link, _output: setattr(link, "end", ours))
+    told: list[dict[str, Any]] = []
+    selector = selectors.DefaultSelector()
+    candidate = CandidateZygote(selector, 2, {"k": entry_config()}, [], 0, lambda failures: told.append(dict(failures)))
+    channel.send(theirs, {"op": "warmed", "kind": "k", "failed": None})
+    candidate._hear(0)
+    theirs.close()
+    candidate._hear(0)
+    candidate.release().kill()
+    selector.close()
+    assert [list(failures) for failures in told] == [[], ["the zygote"]]
+
+
+def entry_config() -> BotConfig:
+    leg = Leg("main", "paper", "a", "X-Y")
+    return BotConfig("a", "paper", "s", (leg,), DaemonConfig(), {}, {}, {}, {}, "", "")

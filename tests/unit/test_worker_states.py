@@ -188,6 +188,24 @@ def test_a_scheduled_restart_comes_at_its_time() -> None:
     assert history.after(1.5).actions == [Action.ASK_HANDOVER]
 
 
+def test_a_close_comes_before_a_scheduled_restart_and_keeps_nobody_busy() -> None:
+    history = History(restart_interval_min=1, heartbeat_timeout_s=1000).running().play(Close()).after(90)
+    assert (history.actions, history.record.state) == ([], State.RUNNING)
+    due_ns = next_due_ns(history.record)
+    assert due_ns is not None and due_ns > history.now_ns, "it would be looked at without a pause"
+
+
+def test_a_successor_that_is_stopped_keeps_nobody_busy_when_its_handover_is_over() -> None:
+    history = History(heartbeat_timeout_s=1000).running().play(Restart(), Exited(0, handover=True), Forked(11))
+    until_ns = history.record.handover_until_ns
+    assert until_ns is not None
+    history.after(5).play(Stop())
+    history.now_ns = until_ns
+    history.play(Tick())
+    due_ns = next_due_ns(history.record)
+    assert history.record.state is State.STOPPING and due_ns is not None and due_ns > until_ns
+
+
 def test_a_worker_past_its_memory_limit_is_restarted() -> None:
     history = History().running().play(Overweight("300 MB"))
     assert history.actions == [Action.ASK_STOP]
@@ -479,10 +497,13 @@ EVENTS = st.sampled_from(
 
 
 @settings(max_examples=400)
-@given(st.lists(st.tuples(EVENTS, st.integers(0, 40)), max_size=60), st.booleans())
-def test_no_history_starts_a_worker_that_may_have_left_orders(steps: list[tuple[object, int]], dirty: bool) -> None:
+@given(st.lists(st.tuples(EVENTS, st.integers(0, 40)), max_size=60), st.booleans(), st.sampled_from([0.0, 1.0]))
+def test_no_history_starts_a_worker_that_may_have_left_orders(
+    steps: list[tuple[object, int]], dirty: bool, restart_interval_min: float
+) -> None:
     """Whatever happens in any order: at most one child, a spawn only when nothing can be left, no busy loop."""
-    record, now_ns, alive = WorkerRecord("bot", dirty=dirty), 0, None  # alive: the child that exists
+    config = DaemonConfig(restart_interval_min=restart_interval_min)
+    record, now_ns, alive = WorkerRecord("bot", config, dirty=dirty), 0, None  # alive: the child that exists
     for event, seconds in steps:
         now_ns += seconds * S
         if not _possible(record, event, alive):

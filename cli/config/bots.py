@@ -1,0 +1,116 @@
+"""Which files a person means: by a bot's name, by a tag, among the active and the archived configs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.offline import configs_in
+from cli.shared import unknown_name
+from core.registry.one_file import tree_of
+from core.registry.store import ConfigStore, content_of
+from utils.errors import ConfigError
+from utils.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class BotFile:
+    """A bot's file, and what is in it now."""
+
+    bot: str
+    path: Path
+    content: bytes
+    readable: bool = True  # False: it does not say whose it is; `bot` is who it was, or how it is called
+
+    def shown(self, home: Home) -> str:
+        """Return the file as people write it."""
+        return self.path.relative_to(home.root).as_posix()
+
+
+def bot_files(home: Home, folders: Sequence[Path] = ()) -> list[BotFile]:
+    """Return the files that say whose they are, the active ones first."""
+    found = []
+    for folder in folders or (home.active, home.archived):
+        for one in configs_in(folder, home):
+            path = home.root / one.file
+            if path.parent != folder:
+                continue  # one file of several bots is none of ours to write
+            content = content_of(path) if one.name and not path.is_symlink() else None
+            found += [BotFile(one.name, path, content)] if content is not None else []
+    return found
+
+
+def bot_file(home: Home, name: str, folders: Sequence[Path] = ()) -> BotFile:
+    """Return the file of a bot, by its name or by a path; also a broken one that was its or is called like it.
+
+    Raises ConfigError.
+    """
+    found = bot_files(home, folders)
+    given = Path(name).absolute()
+    for one in found:
+        if one.bot == name or (given.suffix == ".json" and one.path == given):
+            return one
+    places = tuple(folders) or (home.active, home.archived)
+    for path in (given, *_former(home, name), *(folder / f"{name}.json" for folder in places)):
+        if path.parent in places and path.suffix == ".json" and (content := content_of(path)) is not None:
+            return BotFile(name if path != given else path.stem, path, content, readable=False)
+    raise unknown_name(name, [one.bot for one in found], "bot")
+
+
+def _former(home: Home, name: str) -> list[Path]:
+    """Return the file that a bot had when it could last be read."""
+    with ConfigStore(home).reading() as history:
+        newest = history.newest(name)
+    return [home.root / newest.file] if newest else []
+
+
+def chosen(home: Home, names: Sequence[str], tags: Sequence[str], tagged_in: Path | None = None) -> list[BotFile]:
+    """Return the files of named bots, and those of a folder (the active ones) that carry every one of some tags.
+
+    A tag may be several with commas between them: one of them is enough. Raises ConfigError for an unknown name, and
+    for tags that nobody carries together.
+    """
+    files = [bot_file(home, name) for name in dict.fromkeys(names)]
+    folder = tagged_in or home.active
+    tagged = [one for one in bot_files(home, (folder,)) if carries(tags_of(home, one.path, one.content), tags)]
+    if tags and not tagged:
+        raise ConfigError(f"no {folder.name} bot carries all of these tags: {', '.join(tags)}")
+    return [*files, *(one for one in tagged if one.bot not in names)]
+
+
+def new_file(folder: Path, name: str) -> Path:
+    """Return where a bot's new file goes. Raises ConfigError when something is there."""
+    path = folder / f"{name}.json"
+    if path.exists() or path.is_symlink():
+        raise ConfigError(f"{path} is there already")
+    return path
+
+
+def carries(own: Collection[str], tags: Sequence[str]) -> bool:
+    """Tell whether a bot with its own tags is meant by others."""
+    return bool(tags) and all(not set(tag.split(",")).isdisjoint(own) for tag in tags)
+
+
+def tags_of(home: Home, path: Path, content: bytes) -> frozenset[str]:
+    """Return the tags of the bot that a text is of (`metadata.tags`), none when it is no config."""
+    tags = _metadata(tree_of(home, os.environ, path, content)).get("tags")
+    return frozenset(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else frozenset()
+
+
+def name_in(content: bytes) -> str | None:
+    """Return the name that a text gives its bot, None when it gives none."""
+    try:
+        tree = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    name = _metadata(tree).get("name")
+    return name if isinstance(name, str) else None
+
+
+def _metadata(tree: Any) -> Mapping[str, Any]:
+    metadata = tree.get("metadata") if isinstance(tree, Mapping) else None
+    return metadata if isinstance(metadata, Mapping) else {}

@@ -1,0 +1,78 @@
+"""The commands `export` and `import`: bots from one home to another, without secrets."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from cli.config.bots import bot_files, chosen, new_file
+from cli.config.writing import Consent, Draft, consent_options, hold_to_showable, hold_to_valid, prepare, write
+from cli.shared import App, everywhere, pass_app
+from core.registry.bundle import MAX_BUNDLE_BYTES, Packed, packed, unpacked
+from core.registry.reading import read_regular
+from utils.errors import ConfigError
+from utils.exit_statuses import DONE, REFUSED
+from utils.files import write_atomic
+from utils.home import Home
+from utils.version import __version__
+
+
+@click.command("export")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Every active bot with this tag.")
+@click.option("-o", "--output", metavar="FILE", help="Write there instead of to the standard output.")
+@everywhere
+@pass_app
+def export(app: App, names: tuple[str, ...], tags: tuple[str, ...], output: str | None) -> int:
+    """Pack bots into one bundle, as they are written: references to secrets, no secret. Without a name, all."""
+    files = chosen(app.home, names, tags) if names or tags else bot_files(app.home)
+    if not files:
+        raise ConfigError("there is no bot to export")
+    for one in files:
+        hold_to_showable(app.home, one)
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    text = packed([Packed(one.bot, one.path.parent.name, one.content) for one in files], at, __version__)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_atomic(Path(output).absolute(), text.encode())
+        click.echo(f"{len(files)} {'bot' if len(files) == 1 else 'bots'} in {output}")
+    return DONE
+
+
+@click.command("import")
+@click.argument("file", metavar="FILE")
+@click.option("--archived", is_flag=True, help="Put all into the archive.")
+@click.option("--replace", is_flag=True, help="Replace bots that are there already.")
+@consent_options
+@everywhere
+@pass_app
+def import_bundle(app: App, file: str, archived: bool, replace: bool, yes: bool, wider_risk: bool) -> int:
+    """Take bots from a bundle; all are validated before the first is written."""
+    prepare(app.home)
+    try:
+        bots = unpacked(read_regular(Path(file), MAX_BUNDLE_BYTES))
+    except OSError as exc:
+        raise ConfigError(f"{file} cannot be read ({exc.strerror})") from exc
+    drafts = [draft for one in bots for draft in _drafts(app.home, one, archived, replace)]
+    if not drafts:
+        click.echo("everything in the bundle is there already")
+        return DONE
+    hold_to_valid(app, drafts)
+    return DONE if write(app, drafts, "import", Consent(yes, wider_risk), f"Write {len(drafts)} files?") else REFUSED
+
+
+def _drafts(home: Home, one: Packed, archived: bool, replace: bool) -> list[Draft]:
+    """Return what makes a bot of this home the one of the bundle. Raises ConfigError when it may not be replaced."""
+    there = next((found for found in bot_files(home) if found.bot == one.bot), None)
+    if there is None:
+        folder = home.archived if archived or one.place == "archived" else home.active
+        return [Draft(one.bot, new_file(folder, one.bot), None, one.content)]
+    if there.content == one.content:
+        return []
+    if not replace:
+        raise ConfigError(f"{one.bot} is there already ({there.shown(home)}) and differs; --replace replaces it")
+    return [Draft(one.bot, there.path, there.content, one.content)]

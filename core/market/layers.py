@@ -1,0 +1,184 @@
+"""The keys of a layered quoter, and what follows from them and the instrument: rungs, slots and sizes of each side."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from core.market.book import OrderBook
+from core.market.commands import Quote
+from core.market.instrument import Instrument
+from core.market.ladder import Rung, build_side, geometric_rungs, keep_outside, linear_rungs, power_rungs, slot_names
+from core.market.order import Order, Side
+from utils.errors import ConfigError
+
+_ABOVE_NOISE = 1 + 1e-12  # so that float noise in a skew factor does not cost a whole lot
+_DECIMALS = ("order_size", "order_size_quote")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerParams:
+    """Keys that every layered strategy has; units and ranges are told in its schema."""
+
+    spread_pct: float = 0.2
+    bid_spread_pct: float | None = None
+    ask_spread_pct: float | None = None
+    layers: int = 3
+    layer_mode: str = "power"
+    layer_step_ticks: float = 1.5
+    layer_power: float = 1.5
+    layer_step_pct: float = 0.1
+    layer_ratio: float = 1.3
+    size_ratio: float = 1.0
+    layer_spreads_pct: tuple[float, ...] | None = None
+    layer_sizes: tuple[Decimal, ...] | None = None
+    order_size: Decimal | None = None
+    order_size_quote: Decimal | None = None
+    price_source: str = "mid"
+    minimum_spread_pct: float = 0.0
+
+    @property
+    def half_shares(self) -> tuple[float, float]:
+        """Return the distance of the first bid and the first ask from the reference, as a share of it."""
+        half = self.spread_pct / 2
+        bid = half if self.bid_spread_pct is None else self.bid_spread_pct
+        ask = half if self.ask_spread_pct is None else self.ask_spread_pct
+        return bid / 100, ask / 100
+
+    def check_layers(self) -> None:
+        """Refuse keys that contradict each other. Raises ConfigError."""
+        _check_layers(self)
+        _check_sizes(self)
+
+
+def own_values(kind: type[LayerParams], strategy_config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a section that are fields of `kind`, those of the layers in the types that they have there."""
+    own = {field.name for field in dataclasses.fields(kind)}
+    values = {key: value for key, value in strategy_config.items() if key in own and value is not None}
+    for key in _DECIMALS:
+        if key in values:
+            values[key] = Decimal(str(values[key]))
+    if "layer_sizes" in values:
+        values["layer_sizes"] = tuple(Decimal(str(size)) for size in values["layer_sizes"])
+    if "layer_spreads_pct" in values:
+        values["layer_spreads_pct"] = tuple(float(spread) for spread in values["layer_spreads_pct"])
+    return values
+
+
+def _check_sizes(params: LayerParams) -> None:
+    if params.layer_sizes is not None:
+        if params.layer_mode != "list":
+            raise ConfigError("layer_sizes needs layer_mode 'list'")
+        if len(params.layer_sizes) != len(params.layer_spreads_pct or ()):
+            raise ConfigError("layer_sizes and layer_spreads_pct must be equally long")
+    elif (params.order_size is None) == (params.order_size_quote is None):
+        raise ConfigError("exactly one of order_size and order_size_quote is needed")
+
+
+def _check_layers(params: LayerParams) -> None:
+    if (params.layer_mode == "list") != (params.layer_spreads_pct is not None):
+        raise ConfigError("layer_spreads_pct and layer_mode 'list' need each other")
+    spreads = params.layer_spreads_pct or ()
+    if any(nearer > farther for nearer, farther in itertools.pairwise(spreads)):
+        raise ConfigError("layer_spreads_pct must not decrease: the first layer is the inside one")
+
+
+def side_rungs(params: LayerParams, half_share: float) -> tuple[Rung, ...]:
+    """Return the layers of a side whose first one is `half_share` away from the reference."""
+    if params.layer_spreads_pct is not None:
+        return tuple(Rung(0.0, distance / 100) for distance in params.layer_spreads_pct)
+    if params.layer_mode == "power":
+        return power_rungs(params.layers, half_share, params.layer_step_ticks, params.layer_power)
+    if params.layer_mode == "linear":
+        return linear_rungs(params.layers, half_share, params.layer_step_pct / 100)
+    return geometric_rungs(params.layers, half_share, params.layer_step_pct / 100, params.layer_ratio)
+
+
+class LayerPlan:
+    """What follows from the parameters and the instrument alone, worked out once."""
+
+    def __init__(self, params: LayerParams, instrument: Instrument) -> None:
+        bid_half, ask_half = params.half_shares
+        self.instrument = instrument
+        self.half_share = (bid_half + ask_half) / 2
+        self.rungs = {Side.BUY: side_rungs(params, bid_half), Side.SELL: side_rungs(params, ask_half)}
+        layers = len(self.rungs[Side.BUY])
+        self.slots = {side: slot_names(side, layers) for side in Side}
+        self.in_quote = params.order_size_quote is not None and params.layer_sizes is None
+        # Lots per layer, or with a size in quote the number of ticks x lots: divided by the price it gives lots.
+        amounts = self._amounts(params, layers)
+        self.sizes = [float(amount) for amount in amounts]
+        self.whole_sizes = [int(amount) for amount in amounts]
+
+    def _amounts(self, params: LayerParams, layers: int) -> Sequence[Decimal]:
+        lot_size = self.instrument.lot_size
+        if params.layer_sizes is not None:
+            return [size / lot_size for size in params.layer_sizes]
+        if params.order_size_quote is not None:
+            first = params.order_size_quote / self.instrument.unit_quote
+        else:
+            first = Decimal(str(params.order_size)) / lot_size
+        ratio = Decimal(str(params.size_ratio))
+        return [first * ratio**i for i in range(layers)]
+
+    def total_lots(self, reference_ticks: float) -> float:
+        """Return the lots of one side when nothing is skewed."""
+        return sum(self.sizes) / (reference_ticks if self.in_quote else 1.0)
+
+    def lots(self, factor: float, reference_ticks: float) -> list[int]:
+        """Return the lots of each layer of a side, times `factor`, rounded down."""
+        if self.in_quote:
+            factor /= reference_ticks
+        elif factor == 1.0:
+            return self.whole_sizes
+        factor *= _ABOVE_NOISE
+        return [int(size * factor) for size in self.sizes]
+
+    def side(self, side: Side, reference_ticks: float, factor: float, book: OrderBook, leg: str) -> list[Quote]:
+        """Return the quotes of a side round a reference, its sizes times `factor`; never through the touch."""
+        lots = self.lots(factor, reference_ticks)
+        return build_side(side, reference_ticks, self.rungs[side], lots, self.slots[side], book, self.instrument, leg)
+
+
+def fair_ticks(params: LayerParams, book: OrderBook) -> float:
+    """Return the price that quotes are laid around, before any skew."""
+    return book.microprice_ticks() if params.price_source == "micro" else book.mid_ticks()
+
+
+def keep_apart(bids: Sequence[Quote], asks: Sequence[Quote], yielding: Side) -> list[Quote]:
+    """Return both sides, inside first, the yielding one moved behind the other: our quotes never meet each other."""
+    if not bids or not asks:
+        return [*bids, *asks]
+    moving, staying = (bids, asks) if yielding is Side.BUY else (asks, bids)
+    layers = [(place, quote.price_ticks, quote.size_lots) for place, quote in enumerate(moving)]
+    moved = keep_outside(yielding, layers, staying[0].price_ticks)
+    behind = [dataclasses.replace(moving[place], price_ticks=price) for place, price, _ in moved]
+    return [*behind, *asks] if yielding is Side.BUY else [*bids, *behind]
+
+
+def only_reducing(quotes: Sequence[Quote], held_lots: int, side: Side | None = None) -> list[Quote]:
+    """Return the quotes that only make a position smaller, inside first and cut to it; of one side, or of both."""
+    room = abs(held_lots)
+    kept: list[Quote] = []
+    for quote in quotes:
+        if side is not None and quote.side is not side:
+            kept.append(quote)
+        elif quote.side.sign * held_lots < 0 and room > 0:
+            lots = min(room, quote.size_lots)
+            room -= lots
+            kept.append(dataclasses.replace(quote, size_lots=lots, reduce_only=True))
+    return kept
+
+
+def far_enough(quotes: Sequence[Quote], least_pct: float, book: OrderBook, live: Sequence[Order]) -> list[Quote]:
+    """Leave out quotes nearer to the mid than `least_pct` percent, and slots whose live order has come too near."""
+    if least_pct <= 0:
+        return list(quotes)
+    mid = book.mid_ticks()
+    nearest = mid * least_pct / 100
+    near_slots = {order.slot for order in live if abs(order.price_ticks - mid) < nearest}
+    return [quote for quote in quotes if abs(quote.price_ticks - mid) >= nearest and quote.slot_name not in near_slots]

@@ -1,0 +1,80 @@
+"""A config as the checks see it: its defaults filled in, and what is complained of already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.registry.complaints import JsonPath, Problem
+from core.registry.wording import shown
+from utils.input_validation import is_perp_symbol
+
+Section = Mapping[str, Any]
+# (exchange, symbol) -> spot, perp or future; None when it cannot be told.
+KindOf = Callable[[str, str], str | None]
+
+
+def kind_by_symbol(exchange: str, symbol: str) -> str | None:
+    """Return the kind of an instrument as far as our naming tells."""
+    return "perp" if is_perp_symbol(symbol) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A config with its defaults filled in, and the paths that are complained of already."""
+
+    sections: Mapping[str, Section]
+    bad: frozenset[JsonPath]
+    kind_of: KindOf = kind_by_symbol
+    live_required: tuple[str, ...] = ()  # keys of exchange_config without which the venue takes no orders
+
+    @property
+    def metadata(self) -> Section:
+        """Return the section of that name."""
+        return self.sections["metadata"]
+
+    @property
+    def exchange(self) -> Section:
+        """Return the venue's section."""
+        return self.sections["exchange_config"]
+
+    @property
+    def strategy(self) -> Section:
+        """Return the strategy's section."""
+        return self.sections["strategy_config"]
+
+    @property
+    def risk(self) -> Section:
+        """Return the limits."""
+        return self.sections["risk_config"]
+
+    @property
+    def is_leveraged(self) -> bool:
+        """Tell whether the bot trades a perpetual or future, as far as that can be told."""
+        exchange, symbol = self.metadata.get("exchange"), self.strategy.get("symbol")
+        if not (isinstance(exchange, str) and isinstance(symbol, str)) or not self.sound("strategy_config", "symbol"):
+            return False
+        return self.kind_of(exchange, symbol) in ("perp", "future")
+
+    def number(self, section: str, key: str) -> float | None:
+        """Return a number that nothing is wrong with, None when there is none."""
+        value = self.sections.get(section, {}).get(key)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return None
+        return float(value) if self.sound(section, key) else None
+
+    def sound(self, section: str, *keys: str) -> bool:
+        """Tell whether nothing is wrong yet with these keys of a section."""
+        if not self.bad:
+            return True
+        touched = {(section,), *((section, key) for key in keys)}
+        return not any(path[:2] in touched for path in self.bad)
+
+
+def check_order(draft: Draft, name: str, low: str, high: str) -> Iterator[Problem]:
+    """One key of a section cannot exceed another."""
+    small, large = draft.number(name, low), draft.number(name, high)
+    if small is not None and large is not None and small > large:
+        section = draft.sections[name]
+        yield Problem((name, low), shown(section[low]), f"at most {high}, which is {shown(section[high])}")

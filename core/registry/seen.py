@@ -1,0 +1,42 @@
+"""Files that a person edited beside our commands are taken into the history when they are next seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from core.registry.history import Version, file_digest
+from core.registry.one_file import config_of
+from core.registry.reading import config_files
+from core.registry.store import ConfigStore, content_of
+from utils.errors import ConfigError
+from utils.home import Home
+
+
+def take_in_edits(home: Home, environ: Mapping[str, str], store: ConfigStore | None = None) -> list[Version]:
+    """Take every valid file whose content is not the newest version of a bot into the history.
+
+    An invalid one stays out: it is not accepted, and may hold a secret. Raises ConfigError, OSError.
+    """
+    store = store or ConfigStore(home)
+    with store.reading() as history:
+        known = set(history.newest_digests().values())
+    fresh = [(path, content) for path, content in _contents(home) if file_digest(content) not in known]
+    configs = [(config_of(home, environ, path, content), path, content) for path, content in fresh]
+    seen = [(config.name, path, content) for config, path, content in configs if config]
+    return store.take_in(seen) if seen else []
+
+
+def _contents(home: Home) -> Iterator[tuple[Path, bytes]]:
+    for folder in (home.active, home.archived):
+        try:
+            files = config_files(folder)
+        except OSError:
+            continue
+        for path in files:
+            try:
+                content = content_of(path)
+            except ConfigError:  # a link, a folder, a pipe: the validator tells of it
+                continue
+            if content is not None:
+                yield path, content

@@ -1,0 +1,455 @@
+"""grid_strategy as a script: event, expected command, event, ..."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from core.market.book import OrderBook
+from core.market.commands import Command, Halt, Quote, Quotes, Take
+from core.market.events import BookUpdate, Event, FillEvent, Timer, TradePrint
+from core.market.instrument import Instrument
+from core.market.order import Order, Side
+from core.market.reports import Balance
+from core.market.risk import RiskLimits
+from strategies.base import View, strategy_class
+from strategies.grid_strategy import STRATEGY, GridStrategy
+from tests.market_parts import NOW, SECOND, book, fill, instrument, order
+from utils.errors import ConfigError
+
+CENT = instrument(tick_size=Decimal("0.01"))
+GRID: dict[str, Any] = {"symbol": "SOL-USDC", "lower": 90, "upper": 110, "grid_num": 5, "quantity": 1}
+AUTO: dict[str, Any] = {"lower": None, "upper": None, "auto_range": True, "range_pct": 10}
+
+
+class Script:
+    """A grid with a view of its own; the mid is in ticks of 0.01."""
+
+    def __init__(self, mid: int = 10_000, traded: Instrument = CENT, base: str = "100", **config: Any) -> None:
+        self.instrument, self.config = traded, GRID | config
+        self.view = View(now_ns=NOW, instruments={"main": traded})
+        self.strategy = GridStrategy(GridStrategy.params_from(self.config))
+        self.hold(base)
+        self.at(mid)
+
+    def at(self, mid: int, seconds: float = 0) -> None:
+        """Move the price, and the time."""
+        self.view.now_ns += int(seconds * SECOND)
+        self.view.books["main"] = replace(book(mid - 1, mid + 1), venue_ns=self.view.now_ns)
+
+    def hold(self, base: str) -> None:
+        """Set the account's base."""
+        amount = Decimal(base)
+        self.view.balances["main"] = {self.instrument.base: Balance(self.instrument.base, amount, amount)}
+
+    def hear(self, event: Event) -> list[Command]:
+        return self.strategy.on_event(event, self.view)
+
+    def due(self) -> list[Command]:
+        return self.hear(Timer(self.view.now_ns))
+
+    def quotes(self) -> tuple[Quote, ...]:
+        (command,) = self.due()
+        assert isinstance(command, Quotes)
+        return command.quotes
+
+    def rows(self) -> list[tuple[str, str, int]]:
+        """Return slot, side and price of what is wanted, by price."""
+        found = sorted(self.quotes(), key=lambda quote: quote.price_ticks)
+        return [(quote.slot, quote.side.value, quote.price_ticks) for quote in found]
+
+    def fill(self, side: Side, price: int, lots: int = 1000, slot: str = "", **more: Any) -> None:
+        assert self.hear(FillEvent("main", fill(side, price, lots, **more), slot)) == []
+
+    def reborn(self, **config: Any) -> Script:
+        """Return the next life, with what this one saved; it goes through JSON."""
+        other = Script(1, self.instrument, **(self.config | config))
+        other.view = self.view
+        saved = self.strategy.saved()
+        assert saved is not None
+        other.strategy.restore(json.loads(json.dumps(saved)), self.view)
+        return other
+
+
+def test_it_buys_at_the_lines_below_and_sells_one_line_higher_what_it_has() -> None:
+    assert Script().rows() == [
+        ("cell.0", "buy", 9_000),
+        ("cell.1", "buy", 9_500),
+        ("cell.2", "sell", 10_500),
+        ("cell.3", "sell", 11_000),
+    ]
+
+
+def test_a_purchase_is_sold_one_line_higher_and_bought_again() -> None:
+    script = Script(base="0")
+    assert script.rows() == [("cell.0", "buy", 9_000), ("cell.1", "buy", 9_500)]
+    script.fill(Side.BUY, 9_500, slot="cell.1")
+    assert script.rows() == [("cell.0", "buy", 9_000), ("cell.1", "sell", 10_000)]
+    script.fill(Side.SELL, 10_000, slot="cell.1", fee=Decimal("0.5"))
+    assert script.rows() == [("cell.0", "buy", 9_000), ("cell.1", "buy", 9_500)]
+    stats = script.strategy.stats()
+    assert (stats["round_trips"], Decimal(stats["grid_profit"])) == (1, Decimal("4.5"))
+
+
+def test_cells_without_base_wait_until_the_price_has_been_above_them() -> None:
+    script = Script(base="1")
+    assert [row[0] for row in script.rows()] == ["cell.0", "cell.1", "cell.2"]
+    assert script.strategy.stats()["unfunded_cells"] == 1
+    script.fill(Side.SELL, 10_500, slot="cell.2")
+    script.at(11_100)
+    assert script.rows()[-1] == ("cell.3", "buy", 10_500)
+
+
+def test_without_a_balance_it_waits() -> None:
+    script = Script()
+    script.view.balances.clear()
+    assert script.rows() == []
+    script.hold("100")
+    assert len(script.rows()) == 4
+
+
+def test_no_price_changes_nothing() -> None:
+    script = Script()
+    script.rows()
+    script.view.books["main"] = OrderBook((), ())
+    assert script.due() == []
+    del script.view.books["main"]
+    assert script.due() == []
+
+
+def test_initial_inventory_none_leaves_the_balance_alone() -> None:
+    assert [row[1] for row in Script(initial_inventory="none").rows()] == ["buy", "buy"]
+
+
+def test_what_is_lacking_is_bought_at_once_and_not_dearer_than_allowed() -> None:
+    script = Script(base="0.5", initial_inventory="buy_market")
+    assert script.due() == [Quotes(()), Take(Side.BUY, 10_030, 1500)]
+    script.view.open_orders["main"] = [order(Side.BUY, 10_030, 1500, "take", time_in_force="IOC")]
+    assert script.due() == [Quotes(())]
+    script.fill(Side.BUY, 10_001, 500, "take")
+    script.view.open_orders["main"] = []
+    script.at(10_040)
+    assert script.due() == [Quotes(())]  # too dear
+    script.at(10_000)
+    assert script.due() == [Quotes(()), Take(Side.BUY, 10_030, 1000)]
+    script.fill(Side.BUY, 10_001, 1000, "take")
+    assert [row[1] for row in script.rows()] == ["buy", "buy", "sell", "sell"]
+    assert script.strategy.stats()["held_cost"] == "200.01500"
+
+
+def test_what_is_lacking_can_be_bought_by_a_resting_order() -> None:
+    script = Script(base="0", initial_inventory="buy_maker")
+    (quote,) = script.quotes()
+    assert (quote.side, quote.price_ticks, quote.size_lots, quote.post_only) == (Side.BUY, 9_999, 2000, True)
+    script.fill(Side.BUY, 9_999, 1999, "initial")
+    assert len(script.rows()) == 4  # what is left is too small for an order
+    assert [quote.size_lots for quote in script.quotes() if quote.side is Side.SELL] == [1000, 999]
+
+
+def test_a_half_bought_inventory_survives_a_restart() -> None:
+    script = Script(base="0", initial_inventory="buy_market")
+    script.due()
+    script.fill(Side.BUY, 10_001, 500, "take")
+    assert script.reborn().due() == [Quotes(()), Take(Side.BUY, 10_030, 1500)]
+
+
+@pytest.mark.parametrize("how", ["book", "print", "timer"])
+def test_it_waits_until_the_trigger_is_touched(how: str) -> None:
+    script = Script(trigger_price=95)
+    assert script.rows() == []
+    script.at(9_500)
+    if how == "book":
+        script.hear(BookUpdate("main", script.view.books["main"]))
+    elif how == "print":
+        script.hear(TradePrint("main", 9_499, 1, Side.SELL, 0, 0))
+    if how != "timer":
+        script.at(9_600)
+    assert script.rows() != []
+
+
+def test_a_trigger_that_was_touched_stays_touched_in_the_next_life() -> None:
+    script = Script(trigger_price=95)
+    assert script.rows() == []
+    assert script.reborn().rows() == []
+    script.hear(TradePrint("main", 9_499, 1, Side.SELL, 0, 0))
+    assert script.reborn(trigger_price=95).rows() != []
+
+
+def test_an_automatic_range_is_frozen_over_restarts() -> None:
+    script = Script(**AUTO)
+    assert script.rows()[0] == ("cell.0", "buy", 9_000)
+    script.at(10_400)
+    assert script.reborn(**AUTO).rows()[0] == ("cell.0", "buy", 9_000)
+
+
+def test_other_lines_after_a_restart_take_over_what_is_held_at_its_cost() -> None:
+    script = Script(base="0")
+    script.rows()
+    script.fill(Side.BUY, 9_500, slot="cell.1")
+    script.hold("1")
+    script.at(9_400)
+    other = script.reborn(lower=80, upper=120)
+    assert ("cell.2", "sell", 11_000) in other.rows()
+    assert other.strategy.stats()["held_cost"] == "95.00000"
+
+
+def test_a_grid_that_is_over_is_forgotten() -> None:
+    script = Script(on_range_exit="stop", range_exit_confirm_s=0)
+    script.rows()
+    script.at(12_000, 1)
+    assert [type(command) for command in script.due()] == [Quotes, Halt]
+    script.at(10_000)
+    assert len(script.reborn().rows()) == 4
+
+
+def test_orders_stay_when_the_price_leaves_the_range() -> None:
+    script = Script()
+    script.rows()
+    script.at(12_000, 60)
+    assert [row[1] for row in script.rows()] == ["buy", "buy", "sell", "sell"]
+    assert script.rows()[-2:] == [("cell.2", "sell", 12_000), ("cell.3", "sell", 12_001)]  # beside the touch
+
+
+def test_outside_for_long_enough_it_stops() -> None:
+    script = Script(on_range_exit="stop")
+    script.rows()
+    script.at(11_100)
+    assert len(script.rows()) == 4
+    script.at(11_100, 9)
+    assert len(script.rows()) == 4
+    script.at(11_100, 1)
+    assert script.due() == [Quotes(()), Halt("the price left the range of the grid")]
+
+
+@pytest.mark.parametrize(
+    ("config", "price", "reason"),
+    [
+        ({"on_range_exit": "stop_and_sell", "range_exit_confirm_s": 0}, 8_900, "the price left the range of the grid"),
+        ({"stop_lower": 85}, 8_500, "stop_lower is reached"),
+        ({"stop_upper": 115}, 11_500, "stop_upper is reached"),
+    ],
+)
+def test_it_sells_what_it_holds_and_ends(config: dict[str, Any], price: int, reason: str) -> None:
+    script = Script(**config)
+    live = [order(quote.side, quote.price_ticks, quote.size_lots, quote.slot) for quote in script.quotes()]
+    script.view.open_orders["main"] = live
+    script.at(price, 1)
+    script.due()
+    assert script.due() == [Quotes(())]  # what rests could still fill
+    script.view.open_orders["main"] = []
+    bid = int((price - 1) * (1 - Decimal("0.003"))) + 1
+    assert script.reborn().due() == [Quotes(()), Take(Side.SELL, bid, 2000)]
+    script.fill(Side.SELL, price - 1, 1500, "take")
+    assert script.due() == [Quotes(()), Take(Side.SELL, bid, 500)]
+    script.fill(Side.SELL, price - 1, 500, "take")
+    assert script.due() == [Quotes(()), Halt(f"{reason}; what the grid held is sold")]
+    assert Decimal(script.strategy.stats()["exit_profit"]) == 2 * (Decimal(price - 1) / 100 - 100)
+
+
+def test_it_trails_up_cell_by_cell_up_to_its_limit() -> None:
+    script = Script(on_range_exit="trail_up", range_exit_confirm_s=0, trail_limit=2)
+    script.rows()
+    for slot, price in (("cell.2", 10_500), ("cell.3", 11_000)):
+        script.fill(Side.SELL, price, slot=slot)
+    script.at(11_499, 1)
+    assert [row[2] for row in script.rows()] == [9_000, 9_500, 10_000, 10_500]
+    script.at(11_500, 1)
+    assert script.rows()[-1] == ("cell.4", "buy", 11_000)
+    script.at(12_600, 1)
+    assert [row[2] for row in script.rows()] == [10_000, 10_500, 11_000, 11_500]
+    script.at(13_100, 1)
+    assert [row[2] for row in script.rows()] == [10_000, 10_500, 11_000, 11_500]
+    assert script.reborn().rows() == script.rows()
+
+
+def test_it_trails_down_with_what_the_highest_cell_holds() -> None:
+    script = Script(on_range_exit="trail_down", range_exit_confirm_s=0, trail_floor=85)
+    script.rows()
+    for slot, price in (("cell.1", 9_500), ("cell.0", 9_000)):
+        script.fill(Side.BUY, price, slot=slot)
+    script.at(8_500, 1)
+    assert script.rows() == [
+        ("cell.-1", "sell", 9_000),
+        ("cell.0", "sell", 9_500),
+        ("cell.1", "sell", 10_000),
+        ("cell.2", "sell", 10_500),
+    ]
+    script.at(8_000, 1)
+    assert len(script.rows()) == 4  # the floor
+    assert script.strategy.stats()["held_base"] == "4.000"
+
+
+def test_it_makes_a_new_range_around_the_price_three_times_a_day() -> None:
+    script = Script(**AUTO, on_range_exit="recenter", range_exit_confirm_s=0)
+    script.rows()
+    prices = [11_200, 12_500, 14_000]
+    for number, price in enumerate(prices, 1):
+        script.at(price, 1)
+        rows = script.rows()
+        assert rows[0][2] == pytest.approx(price * 0.9, abs=1)
+        assert {row[0] for row in rows} <= {f"cell.{number * 1000 + k}" for k in range(4)}
+    assert script.strategy.stats()["held_base"] == "2.000"
+    script.at(16_000, 1)
+    assert script.rows()[0][2] == 12_600
+    script.fill(Side.BUY, 10_080, slot="cell.1000")  # of an order of a range before
+    assert script.strategy.stats()["held_base"] == "3.000"
+    script.at(16_000, 86_400)
+    assert script.rows()[0][2] == 14_400
+    assert script.reborn(**AUTO).rows() == script.rows()
+
+
+def test_only_the_nearest_orders_rest() -> None:
+    assert [row[2] for row in Script(max_active_orders=2).rows()] == [9_500, 10_500]
+    assert [row[2] for row in Script(activation_pct=6).rows()] == [9_500, 10_500]
+    script = Script(batch_size=1)
+    assert [row[2] for row in script.rows()] == [9_500]
+    script.view.open_orders["main"] = [order(Side.BUY, 9_500, 1000, "cell.1")]
+    assert [row[2] for row in script.rows()] == [9_500, 10_500]
+
+
+def test_a_cell_whose_fills_are_not_booked_yet_wants_nothing() -> None:
+    script = Script()
+    script.view.unbooked["main"] = frozenset({"cell.1"})
+    assert [row[0] for row in script.rows()] == ["cell.0", "cell.2", "cell.3"]
+
+
+def test_sizes_come_from_a_value_or_a_budget() -> None:
+    assert [q.size_lots for q in Script(quantity=None, quantity_quote=95).quotes()] == [1000, 1055, 950, 904]
+    assert [q.size_lots for q in Script(quantity=None, total_investment=380).quotes()] == [1000, 1055, 950, 904]
+
+
+def test_base_mode_keeps_what_is_earned() -> None:
+    script = Script(base="0", profit_mode="base")
+    script.rows()
+    script.fill(Side.BUY, 9_500, slot="cell.1")
+    sale = next(quote for quote in script.quotes() if quote.slot == "cell.1")
+    assert (sale.price_ticks, sale.size_lots) == (10_000, 950)
+    script.fill(Side.SELL, 10_000, 950, slot="cell.1")
+    assert script.strategy.stats()["kept_base"] == "0.050"
+    assert script.reborn().strategy.stats()["kept_base"] == "0.050"
+
+
+def test_nothing_new_is_saved_while_nothing_happens() -> None:
+    script = Script()
+    assert script.strategy.saved() is None
+    script.rows()
+    saved = script.strategy.saved()
+    script.at(10_010, 1)
+    script.rows()
+    assert script.strategy.saved() is saved
+    script.fill(Side.BUY, 9_500, slot="cell.1")
+    assert script.strategy.saved() is not saved
+
+
+def test_a_coarser_tick_makes_a_new_grid_with_what_was_held() -> None:
+    script = Script(lower=90.01, base="0")
+    script.rows()
+    script.fill(Side.BUY, 9_501, slot="cell.1")
+    script.view.instruments["main"] = instrument()
+    script.view.books["main"] = book(900, 902)
+    other = script.reborn(lower=90.01)
+    assert other.rows()[0][1] == "sell"
+    assert other.strategy.stats()["held_base"] == "1.000"
+
+
+def test_stats_tell_what_a_grid_is_about() -> None:
+    script = Script()
+    assert script.strategy.stats() == {"phase": "waiting"}
+    script.rows()
+    script.at(9_500, 7200)
+    script.fill(Side.BUY, 9_500, slot="cell.1")
+    script.rows()
+    stats = script.strategy.stats()
+    assert stats["cells"] == {"BUYING": 1, "SELLING": 3}
+    assert (stats["range_position_pct"], stats["phase"]) == (25.0, "running")
+    assert stats["profit_per_grid_pct"] == [4.761905, 5.555556]
+    assert Decimal(stats["break_even"]) == Decimal("98.3333333333")
+    assert stats["annualised_grid_return_pct"] == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"lower": None}, "lower and upper are needed"),
+        ({"auto_range": True}, "not given with auto_range"),
+        ({"lower": 110}, "lower must be below upper"),
+        ({"quantity_quote": 10}, "exactly one of quantity"),
+        ({"quantity": None}, "exactly one of quantity"),
+        ({"stop_lower": 90}, "stop_lower must be below lower"),
+        ({"stop_upper": 110}, "stop_upper must be above upper"),
+        ({**AUTO, "stop_lower": 110, "stop_upper": 100}, "stop_lower must be below stop_upper"),
+        ({"trail_floor": 91}, "trail_floor must not be above lower"),
+    ],
+)
+def test_contradicting_keys_are_refused(config: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        GridStrategy.params_from(GRID | config)
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "told"),
+    [
+        ({"upper": 90.02}, {}, "largest usable grid_num is 3"),
+        ({"upper": 90.1}, {"maker_fee_bps": Decimal(10)}, "a round trip earns"),
+        ({"quantity": 0.01}, {}, "0.056 are needed there"),
+        ({"quantity": None, "total_investment": 10}, {}, "a larger total_investment or fewer lines"),
+        ({}, {"kind": "perp"}, "trades spot"),
+    ],
+)
+def test_a_market_that_does_not_fit_is_refused(config: dict[str, Any], changes: dict[str, Any], told: str) -> None:
+    traded = instrument(tick_size=Decimal("0.01"), **changes)
+    with pytest.raises(ConfigError, match=told):
+        GridStrategy.check(GridStrategy.params_from(GRID | config), {"main": traded}, {"main": RiskLimits()})
+
+
+def test_a_grid_without_profit_may_be_forced() -> None:
+    traded = instrument(tick_size=Decimal("0.01"), maker_fee_bps=Decimal(10))
+    params = GridStrategy.params_from(GRID | {"upper": 90.1, "min_profit_check": False})
+    GridStrategy.check(params, {"main": traded}, {"main": RiskLimits()})
+
+
+def test_an_automatic_range_that_does_not_fit_ends_the_bot() -> None:
+    script = Script(**AUTO | {"range_pct": 0.1}, grid_num=500)
+    assert script.due() == [
+        Quotes(()),
+        Halt("grid_num 500: two lines fall on one tick; the largest usable grid_num is 21"),
+    ]
+
+
+def test_it_is_found_by_its_file_stem() -> None:
+    assert strategy_class("grid_strategy") is STRATEGY is GridStrategy
+
+
+def test_random_lives_keep_orders_apart_and_lose_nothing() -> None:
+    dice = random.Random(7)
+    for _ in range(60):
+        modes = ["hold", "trail_up", "trail_down", "trail_both"]
+        config: dict[str, Any] = {"on_range_exit": dice.choice(modes), "range_exit_confirm_s": 0}
+        config |= {"grid_mode": dice.choice(["arithmetic", "geometric"]), "grid_num": dice.randint(2, 12)}
+        script, mid, net = Script(base=str(dice.randint(0, 9)), **config), 10_000, Decimal(0)
+        live: dict[str, Order] = {}
+        started = None
+        for _ in range(60):
+            mid = min(14_000, max(6_000, mid + dice.randint(-400, 400)))
+            script.at(mid, 1)
+            script.view.open_orders["main"] = list(live.values())
+            quotes = script.quotes()
+            started = started if started is not None else Decimal(script.strategy.stats()["held_base"])
+            assert len({quote.slot for quote in quotes}) == len(quotes)
+            assert len({quote.price_ticks for quote in quotes}) == len(quotes)
+            assert all((quote.price_ticks - mid) * quote.side.sign <= 0 for quote in quotes)
+            live = {q.slot: order(q.side, q.price_ticks, q.size_lots, q.slot) for q in quotes}
+            if quotes and dice.random() < 0.7:
+                quote = dice.choice(quotes)
+                lots = dice.randint(1, quote.size_lots)
+                script.fill(quote.side, quote.price_ticks, lots, quote.slot)
+                net += quote.side.sign * script.instrument.to_size(lots)
+                live.pop(quote.slot)
+            if dice.random() < 0.2:
+                script = script.reborn()
+            assert Decimal(script.strategy.stats()["held_base"]) == started + net

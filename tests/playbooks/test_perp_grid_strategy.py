@@ -1,0 +1,432 @@
+"""perp_grid_strategy as a script: event, expected command, event, ..."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from core.market.account_needs import AccountNeeds
+from core.market.book import OrderBook
+from core.market.commands import Command, Halt, Quote, Quotes, Take
+from core.market.events import Event, FillEvent, OrderUpdate, Timer, TradePrint
+from core.market.instrument import Instrument
+from core.market.order import OrderEvent, Side
+from core.market.position import Position
+from core.market.reports import Balance
+from core.market.risk import RiskLimits
+from strategies.base import View, strategy_class
+from strategies.perp_grid_strategy import STRATEGY, PerpGridStrategy
+from tests.market_parts import NOW, SECOND, book, fill, instrument, order
+from utils.errors import ConfigError
+
+PERP = instrument(kind="perp", tick_size=Decimal("0.01"))
+GRID: dict[str, Any] = {"symbol": "SOL-PERP", "lower": 90, "upper": 110, "grid_num": 5, "quantity": 1}
+AUTO: dict[str, Any] = {"lower": None, "upper": None, "auto_range": True, "range_pct": 10}
+
+
+class Script:
+    """A grid with a view of its own, whose position follows its fills; the mid is in ticks of 0.01."""
+
+    def __init__(self, mid: int = 10_000, traded: Instrument = PERP, **config: Any) -> None:
+        self.instrument, self.config = traded, GRID | config
+        self.view = View(now_ns=NOW, instruments={"main": traded}, limits={"main": RiskLimits()})
+        self.view.positions["main"] = Position("main")
+        self.strategy = PerpGridStrategy(PerpGridStrategy.params_from(self.config))
+        self.at(mid)
+
+    def at(self, mid: int, seconds: float = 0) -> None:
+        """Move the price, and the time."""
+        self.view.now_ns += int(seconds * SECOND)
+        self.view.books["main"] = replace(book(mid - 1, mid + 1), venue_ns=self.view.now_ns)
+
+    def hear(self, event: Event) -> list[Command]:
+        return self.strategy.on_event(event, self.view)
+
+    def due(self) -> list[Command]:
+        return self.hear(Timer(self.view.now_ns))
+
+    def quotes(self) -> tuple[Quote, ...]:
+        (command,) = self.due()
+        assert isinstance(command, Quotes)
+        return command.quotes
+
+    def rows(self) -> list[tuple[str, str, int]]:
+        """Return slot, side and price of what is wanted, by price; `!` marks what only reduces."""
+        found = sorted(self.quotes(), key=lambda quote: quote.price_ticks)
+        return [(q.slot, q.side.value + "!" * q.reduce_only, q.price_ticks) for q in found]
+
+    def fill(self, side: Side, price: int, slot: str, lots: int = 1000, **more: Any) -> None:
+        made = fill(side, price, lots, **more)
+        self.view.positions["main"] = self.view.positions["main"].after_fill(made, self.instrument)
+        assert self.hear(FillEvent("main", made, slot)) == []
+
+    def lose(self, slot: str, event: OrderEvent = OrderEvent.CANCELED, **more: Any) -> None:
+        assert self.hear(OrderUpdate("main", "id", event, slot=slot, **more)) == []
+
+    def reborn(self, **config: Any) -> Script:
+        """Return the next life, with what this one saved; it goes through JSON."""
+        other = Script(1, self.instrument, **(self.config | config))
+        other.view = self.view
+        saved = self.strategy.saved()
+        assert saved is not None
+        other.strategy.restore(json.loads(json.dumps(saved)), self.view)
+        return other
+
+
+def test_a_neutral_grid_buys_below_the_centre_and_sells_above_it() -> None:
+    assert Script().rows() == [
+        ("cell.0", "buy", 9_000),
+        ("cell.1", "buy", 9_500),
+        ("cell.2", "sell", 10_500),
+        ("cell.3", "sell", 11_000),
+    ]
+
+
+def test_what_was_opened_is_closed_one_line_nearer_by_an_order_that_only_reduces() -> None:
+    script = Script()
+    script.rows()
+    script.fill(Side.SELL, 10_500, "cell.2")
+    assert script.rows()[2:] == [("cell.2", "buy!", 10_000), ("cell.3", "sell", 11_000)]
+    script.fill(Side.BUY, 10_000, "cell.2", fee=Decimal("0.5"))
+    assert len(script.rows()) == 4
+    stats = script.strategy.stats()
+    assert (stats["round_trips"], Decimal(stats["grid_profit"])) == (1, Decimal("4.5"))
+
+
+def test_the_centre_decides_not_the_present_price() -> None:
+    script = Script(neutral_center=105)
+    assert script.rows() == [
+        ("cell.0", "buy", 9_000),
+        ("cell.1", "buy", 9_500),
+        ("cell.3", "sell", 11_000),
+    ]  # the long cell at 100.00 waits: its line is at the price
+    script.at(10_100)
+    assert ("cell.2", "buy", 10_000) in script.rows()
+    script.at(9_200)
+    assert [row for row in script.rows() if row[1] == "sell"] == [("cell.3", "sell", 11_000)]
+
+
+def test_the_centre_of_the_start_stays_the_centre_over_restarts() -> None:
+    script = Script()
+    script.rows()
+    script.at(10_400)
+    before = script.rows()
+    assert script.reborn().rows() == before
+    assert script.reborn(**AUTO).rows() != before  # another range is another grid
+
+
+def test_a_long_grid_opens_below_and_waits_above() -> None:
+    script = Script(grid_type="long")
+    assert script.rows() == [("cell.0", "buy", 9_000), ("cell.1", "buy", 9_500)]
+    script.at(10_100)
+    assert script.rows()[-1] == ("cell.2", "buy", 10_000)
+
+
+def test_a_short_grid_is_its_mirror() -> None:
+    script = Script(grid_type="short")
+    assert script.rows() == [("cell.2", "sell", 10_500), ("cell.3", "sell", 11_000)]
+
+
+@pytest.mark.parametrize(
+    ("grid_type", "side", "limit", "closing"),
+    [("long", Side.BUY, 10_030, "sell!"), ("short", Side.SELL, 9_970, "buy!")],
+)
+def test_an_initial_position_is_opened_at_once(grid_type: str, side: Side, limit: int, closing: str) -> None:
+    script = Script(grid_type=grid_type, initial_position="market")
+    assert script.due() == [Quotes(()), Take(side, limit, 2000)]
+    script.fill(side, 10_000, "take", 500)
+    assert script.reborn().due() == [Quotes(()), Take(side, limit, 1500)]
+    script.fill(side, 10_000, "take", 1500)
+    assert [row[1] for row in script.rows() if row[1].endswith("!")] == [closing] * 2
+
+
+def test_an_initial_position_can_be_opened_by_a_resting_order() -> None:
+    script = Script(grid_type="short", initial_position="maker")
+    (quote,) = script.quotes()
+    assert (quote.side, quote.price_ticks, quote.size_lots, quote.slot) == (Side.SELL, 10_001, 2000, "initial")
+
+
+def test_a_position_from_before_counts_as_the_initial_one() -> None:
+    script = Script(grid_type="long", initial_position="market")
+    script.view.positions["main"] = Position("main").after_fill(fill(Side.BUY, 9_900, 1500), PERP)
+    assert script.due() == [Quotes(()), Take(Side.BUY, 10_030, 500)]
+
+
+def test_without_a_size_the_free_margin_decides_and_stays_decided() -> None:
+    script = Script(quantity=None, leverage=2)
+    assert script.rows() == []
+    script.view.balances["main"] = {"USDC": Balance("USDC", Decimal(1000), Decimal(1000))}
+    assert {quote.size_lots for quote in script.quotes()} == {3200}  # 1000 x 0.8 x 2 / (90 + 95 + 100 + 105 + 110)
+    script.view.balances["main"] = {"USDC": Balance("USDC", Decimal(100), Decimal(100))}
+    assert {quote.size_lots for quote in script.reborn().quotes()} == {3200}
+
+
+def test_a_closing_order_that_the_venue_cancels_is_placed_again_and_covers_the_position() -> None:
+    script = Script()
+    script.rows()
+    script.fill(Side.BUY, 9_500, "cell.1")
+    script.at(9_600)
+    before = script.rows()
+    script.lose("cell.1")
+    assert script.rows() == before
+    closing = sum(quote.size_lots for quote in script.quotes() if quote.reduce_only)
+    assert closing == script.view.positions["main"].size_lots
+    assert script.strategy.stats()["pending_close"] == [1]
+
+
+def test_closing_orders_lost_too_often_are_followed_by_an_immediate_one() -> None:
+    script = Script(close_market_after=3)
+    script.rows()
+    script.fill(Side.BUY, 9_500, "cell.1")
+    script.at(9_600)
+    script.rows()
+    for event in (OrderEvent.CANCELED, OrderEvent.REJECTED, OrderEvent.EXPIRED):
+        script.lose("cell.1", event)
+    script = script.reborn()
+    commands = script.due()
+    assert commands[1:] == [Take(Side.SELL, 9_580, 1000, reduce_only=True)]
+    assert "cell.1" not in {quote.slot for quote in commands[0].quotes}  # type: ignore[union-attr]
+    script.view.open_orders["main"] = [order(Side.SELL, 9_580, 1000, "take", time_in_force="IOC")]
+    assert len(script.due()) == 1
+    script.view.open_orders["main"] = []
+    script.fill(Side.SELL, 9_599, "take", 400)
+    assert [q.size_lots for q in script.quotes() if q.reduce_only] == [600]
+    assert script.strategy.stats()["pending_close"] == []
+
+
+def test_an_order_that_we_cancel_ourselves_is_not_lost() -> None:
+    script = Script()
+    script.rows()
+    script.fill(Side.BUY, 9_500, "cell.1")
+    script.lose("cell.1", asked_for=True)
+    script.lose("cell.0")  # it opens
+    assert script.strategy.stats()["pending_close"] == []
+
+
+def test_closing_orders_are_never_more_than_the_position() -> None:
+    script = Script()
+    script.rows()
+    script.fill(Side.BUY, 9_500, "cell.1")
+    script.fill(Side.BUY, 9_000, "cell.0")
+    script.at(9_100)
+    script.view.positions["main"] = Position("main").after_fill(fill(Side.BUY, 9_250, 1200), PERP)
+    assert [(q.slot, q.size_lots) for q in script.quotes() if q.reduce_only] == [("cell.0", 1000), ("cell.1", 200)]
+
+
+def test_a_position_that_no_cell_holds_is_closed_after_two_looks() -> None:
+    script = Script(position_sync_s=60)
+    script.rows()
+    script.fill(Side.BUY, 9_500, "", 500, liquidity="adjustment")
+    script.at(9_600, 60)
+    script.rows()
+    assert script.strategy.stats()["uncovered"] == "0.500"
+    script.at(9_600, 59)
+    assert not any(row[1].endswith("!") for row in script.rows())
+    script.at(9_600, 1)
+    assert ("cell.1", "sell!", 10_000) in script.rows()
+
+
+def test_outside_the_range_nothing_opens_on_the_losing_side() -> None:
+    script = Script()
+    script.rows()
+    script.at(11_100, 1)
+    assert [row[1] for row in script.rows()] == ["buy", "buy"]
+
+
+@pytest.mark.parametrize(
+    ("config", "price", "reason"),
+    [
+        ({"on_range_exit": "stop_and_sell", "range_exit_confirm_s": 0}, 8_900, "the price left the range of the grid"),
+        ({"stop_lower": 85}, 8_500, "stop_lower is reached"),
+        ({"stop_loss": -9}, 8_600, "barrier stop_loss"),
+        ({"stop_loss_pct": 4}, 8_600, "barrier stop_loss"),
+    ],
+)
+def test_it_closes_its_position_and_ends(config: dict[str, Any], price: int, reason: str) -> None:
+    script = Script(**config)
+    script.rows()
+    script.fill(Side.BUY, 9_500, "cell.1")
+    script.view.open_orders["main"] = [order(Side.SELL, 10_000, 1000, "cell.1")]
+    script.at(price, 1)
+    assert script.due() == [Quotes(())]  # what rests could still fill
+    script = script.reborn()
+    script.view.open_orders["main"] = []
+    prices = []
+    for _ in range(3):
+        (_, take) = script.due()
+        assert isinstance(take, Take)
+        assert (take.side, take.size_lots, take.reduce_only) == (Side.SELL, 1000, True)
+        prices.append(take.price_ticks)
+    assert prices == sorted(prices, reverse=True)  # each may trade farther
+    assert prices[0] == int((price - 1) * 0.998) + 1
+    script.fill(Side.SELL, price - 1, "take")
+    assert script.due() == [Quotes(()), Halt(f"{reason}; the position is closed")]
+
+
+def test_a_stop_without_selling_only_cancels() -> None:
+    script = Script(on_range_exit="stop", range_exit_confirm_s=5)
+    script.rows()
+    script.at(8_900, 1)
+    script.rows()
+    script.at(8_900, 5)
+    assert script.due() == [Quotes(()), Halt("the price left the range of the grid")]
+
+
+def test_after_a_barrier_a_new_grid_can_begin_at_once_or_after_a_pause() -> None:
+    for after, waits in (("restart", False), ("wait", True)):
+        script = Script(take_profit=4, after_barrier=after, barrier_cooldown_s=30)
+        script.rows()
+        script.fill(Side.SELL, 10_500, "cell.2")
+        script.fill(Side.BUY, 10_000, "cell.2")
+        assert script.due() == [Quotes(())]
+        script = script.reborn()
+        assert (script.rows() == []) is waits
+        script.at(10_000, 31)
+        assert len(script.rows()) == 4
+        stats = script.strategy.stats()
+        assert (stats["round_trips"], Decimal(stats["grid_profit"])) == (1, Decimal(5))
+
+
+def test_barriers_may_count_the_open_profit() -> None:
+    script = Script(stop_loss=4, barrier_base="unrealized")
+    script.rows()
+    script.fill(Side.SELL, 10_500, "cell.2")
+    script.fill(Side.BUY, 10_000, "cell.2")
+    script.fill(Side.BUY, 9_500, "cell.1")
+    script.at(9_110)
+    assert any(row[1] == "sell!" for row in script.rows())
+    script.at(9_100)
+    assert len(script.due()) == 2
+
+
+def test_an_age_is_counted_from_the_start_of_the_grid() -> None:
+    script = Script(time_limit_s=100)
+    script.rows()
+    script.at(10_000, 99)
+    assert len(script.rows()) == 4
+    script.at(10_000, 1)
+    assert script.due() == [Quotes(()), Halt("barrier time_limit; the position is closed")]
+
+
+def test_it_waits_until_the_trigger_is_touched() -> None:
+    script = Script(trigger_price=95)
+    assert script.rows() == []
+    script.hear(TradePrint("main", 9_500, 1, Side.SELL, 0, 0))
+    assert script.reborn().rows() != []
+
+
+def test_no_price_changes_nothing() -> None:
+    script = Script()
+    script.rows()
+    script.view.books["main"] = OrderBook((), ())
+    assert script.due() == []
+
+
+def test_a_cell_whose_fills_are_not_booked_yet_wants_nothing() -> None:
+    script = Script()
+    script.view.unbooked["main"] = frozenset({"cell.1"})
+    assert [row[0] for row in script.rows()] == ["cell.0", "cell.2", "cell.3"]
+
+
+def test_only_the_nearest_orders_rest() -> None:
+    assert [row[2] for row in Script(max_active_orders=2).rows()] == [9_500, 10_500]
+    assert [row[2] for row in Script(batch_size=1).rows()] == [9_500]
+
+
+def test_a_grid_goes_on_in_the_next_life() -> None:
+    script = Script(neutral_center=102)
+    script.rows()
+    script.fill(Side.BUY, 9_500, "cell.1", 400)
+    script.lose("cell.1")
+    script.at(9_800, 1)
+    before = script.rows()
+    again = script.reborn()
+    assert again.rows() == before
+    assert again.strategy.stats() == script.strategy.stats()
+
+
+def test_a_grid_that_is_over_is_forgotten() -> None:
+    script = Script(on_range_exit="stop", range_exit_confirm_s=0)
+    script.rows()
+    script.at(12_000, 1)
+    script.due()
+    script.at(10_000)
+    assert len(script.reborn().rows()) == 4
+
+
+def test_a_margin_that_does_not_carry_the_grid_ends_the_bot() -> None:
+    script = Script(quantity=None, leverage=50)
+    script.view.balances["main"] = {"USDC": Balance("USDC", Decimal(1000), Decimal(1000))}
+    (_, halt) = script.due()
+    assert isinstance(halt, Halt)
+    assert "liquidated near" in halt.reason
+
+
+def test_stats_tell_the_worst_case() -> None:
+    script = Script(stop_lower=80, leverage=2)
+    script.rows()
+    stats = script.strategy.stats()
+    assert (stats["long_cells"], stats["short_cells"]) == (2, 2)
+    assert (stats["worst_case_loss"], stats["worst_case_loss_at_stop"]) == ("5", "25")
+    assert stats["worst_case_margin"] == "107.5"
+    assert stats["liq_price"] == {"buy": "46.48241206", "sell": "160.4477612"}
+
+
+def test_it_says_how_the_account_must_be_set() -> None:
+    assert Script(leverage=3, margin_mode=None).strategy.account_needs() == AccountNeeds(Decimal(3), None)
+
+
+def test_nothing_new_is_saved_while_nothing_happens() -> None:
+    script = Script()
+    assert script.strategy.saved() is None
+    script.rows()
+    saved = script.strategy.saved()
+    script.at(10_010, 1)
+    script.rows()
+    assert script.strategy.saved() is saved
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"lower": None}, "lower and upper are needed"),
+        ({"auto_range": True}, "not given with auto_range"),
+        ({"lower": 110}, "lower must be below upper"),
+        ({"neutral_center": 90}, "neutral_center must be between"),
+        ({"neutral_center": 95, "grid_type": "long"}, "neutral_center needs grid_type"),
+        ({"initial_position": "market"}, "no initial_position"),
+        ({"quantity_quote": 10}, "at most one of quantity"),
+        ({"stop_lower": 90}, "stop_lower must be below lower"),
+        ({"stop_upper": 110}, "stop_upper must be above upper"),
+        ({"stop_loss": 0}, "stop_loss must not be 0"),
+        ({"trailing_start_pct": 1}, "need each other"),
+    ],
+)
+def test_contradicting_keys_are_refused(config: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        PerpGridStrategy.params_from(GRID | config)
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "limits", "told"),
+    [
+        ({"upper": 90.02}, {}, RiskLimits(), "largest usable grid_num is 3"),
+        ({"grid_type": "long"}, {}, RiskLimits(max_position_lots=3999), "max_position is 3.999"),
+        ({"grid_type": "short", "leverage": 50}, {}, RiskLimits(), "liquidated near"),
+        ({}, {"kind": "spot"}, RiskLimits(), "there is grid_strategy"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_the_first_order(
+    config: dict[str, Any], changes: dict[str, Any], limits: RiskLimits, told: str
+) -> None:
+    traded = replace(PERP, **changes)
+    with pytest.raises(ConfigError, match=told):
+        PerpGridStrategy.check(PerpGridStrategy.params_from(GRID | config), {"main": traded}, {"main": limits})
+
+
+def test_it_is_found_by_its_file_stem() -> None:
+    assert strategy_class("perp_grid_strategy") is STRATEGY is PerpGridStrategy

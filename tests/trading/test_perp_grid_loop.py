@@ -1,0 +1,193 @@
+"""A margin grid in the loop, on a real ledger: its closing orders cover its position, whatever happens to them."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.market.order import OrderEvent, Side
+from strategies.perp_grid_strategy import PerpGridStrategy
+from tests.trading.scripted_venue import PERP, ScriptedVenue
+from tests.trading.workbench import Bench
+
+GRID: dict[str, Any] = {"lower": 99, "upper": 101, "grid_num": 9, "quantity": 1, "position_sync_s": 2}
+
+
+class PerpBench(Bench):
+    """A neutral grid of eight cells around 100.00 on a scripted venue where the price goes where a test says."""
+
+    def __init__(self, folder: Path, **keys: Any) -> None:
+        self.config = GRID | keys
+        super().__init__(folder, ScriptedVenue(PERP), max_order_age_s=0, risk={"max_position": 8})
+        self.die()
+        self.again()
+
+    def again(self, run_s: float = 2.0) -> None:
+        """Begin another life."""
+        self.strategy = PerpGridStrategy(PerpGridStrategy.params_from(self.config))  # type: ignore[assignment]
+        self.begin()
+        self.run(run_s)
+
+    def go(self, price: int, stream: bool = True, run_s: float = 1.5) -> None:
+        """Take the price somewhere; what rests and is reached fills whole, at its own price."""
+        self.feed = (price - 1, price + 1)
+        for key, order in list(self.venue.open_orders.items()):
+            if (order.price_ticks - price) * order.side.sign >= 0:
+                self.venue.fill(key, order.remaining_lots, stream)
+        self.run(run_s)
+        self.check()
+
+    @property
+    def position(self) -> int:
+        """Return the venue's position in lots."""
+        return sum(fill.side.sign * fill.size_lots for fill in self.venue.fills)
+
+    @property
+    def closing(self) -> dict[str, int]:
+        """Return what of the resting orders only reduces, by slot."""
+        return {o.slot: o.remaining_lots for o in self.venue.open_orders.values() if o.reduce_only}
+
+    def check(self) -> None:
+        """Assert that no cell and no price has two orders, and that closing orders never exceed the position."""
+        resting = [order for order in self.venue.open_orders.values() if order.slot.startswith("cell.")]
+        assert all(count == 1 for count in Counter(order.slot for order in resting).values())
+        assert all(count == 1 for count in Counter(order.price_ticks for order in resting).values())
+        assert sum(self.closing.values()) <= abs(self.position)
+
+    def check_books(self) -> None:
+        """Assert that cells, ledger and venue agree."""
+        laid = self.strategy._laid  # type: ignore[attr-defined]
+        assert laid.grid.net_lots == self.position == self.ledger.position("main").size_lots
+
+    def take_away(self, slot: str) -> None:
+        """Let the venue cancel an order."""
+        key = self.order_id(slot)
+        del self.venue.open_orders[key]
+        self.venue.tell(key, OrderEvent.CANCELED)
+
+
+def test_a_closing_order_that_the_venue_cancels_is_placed_again_until_it_covers_the_position(tmp_path: Path) -> None:
+    bench = PerpBench(tmp_path)
+    bench.go(9_948)
+    assert bench.closing == {"cell.3": 10, "cell.2": 10}
+    for _ in range(2):
+        bench.take_away("cell.2")
+        bench.run(1.5)
+        assert bench.closing == {"cell.3": 10, "cell.2": 10}
+        assert sum(bench.closing.values()) == bench.position
+    bench.check_books()
+
+
+def test_one_that_is_cancelled_again_and_again_is_closed_at_once(tmp_path: Path) -> None:
+    bench = PerpBench(tmp_path)
+    bench.go(9_970)
+    for _ in range(3):
+        bench.take_away("cell.3")
+        bench.run(1.2)
+    bench.run(1)
+    take = bench.venue.submitted[-1]
+    assert (take.time_in_force, take.side, take.size_lots, take.reduce_only) == ("IOC", Side.SELL, 10, True)
+    bench.venue.fill(take.client_order_id, 10, price_ticks=9_969)
+    bench.run(1.5)
+    assert bench.position == 0
+    assert bench.closing == {}
+    assert "cell.3" not in bench.resting  # it opens again once the price is above its line
+    assert {"cell.4", "cell.5", "cell.6", "cell.7"} <= bench.resting.keys()  # they made way for it
+    bench.check_books()
+
+
+def test_a_closing_order_that_we_cancelled_ourselves_is_not_lost(tmp_path: Path) -> None:
+    bench = PerpBench(tmp_path)
+    bench.go(9_970)
+    for _ in range(4):
+        bench.loop.pause()
+        bench.run(1)
+        assert bench.venue.open_orders == {}
+        bench.loop.resume()
+        bench.run(1)
+    assert bench.closing == {"cell.3": 10}
+    assert bench.strategy.stats()["pending_close"] == []
+
+
+def test_a_neutral_grid_sells_nothing_short_below_its_centre(tmp_path: Path) -> None:
+    bench = PerpBench(tmp_path)
+    for price in (9_980, 9_910, 9_960, 9_930, 9_995, 10_003, 10_090, 10_001):
+        bench.go(price)
+    opened_short = [o for o in bench.venue.submitted if o.side is Side.SELL and not o.reduce_only]
+    assert opened_short
+    assert min(order.price_ticks for order in opened_short) > 10_000
+    assert min(f.price_ticks for f in bench.venue.fills if f.side is Side.SELL) > 9_900
+    bench.check_books()
+
+
+def test_a_killed_grid_goes_on_and_doubles_nothing(tmp_path: Path) -> None:
+    bench = PerpBench(tmp_path)
+    bench.go(9_960)
+    resting, closing = bench.resting, bench.closing
+    bench.die()
+    bench.again()
+    assert (bench.resting, bench.closing) == (resting, closing)
+    bench.die()
+    bench.venue.fill(bench.order_id("cell.3"), 10, stream=False)
+    bench.again()
+    assert bench.position == 0
+    bench.check()
+    bench.check_books()
+
+
+def test_a_failed_position_query_resets_no_cell(tmp_path: Path) -> None:
+    bench = PerpBench(tmp_path)
+    bench.go(9_960)
+    closing = bench.closing
+    bench.venue.script.reports.extend(["incomplete", "none"] * 10)
+    bench.run(8)
+    assert bench.closing == closing
+    bench.check_books()
+
+
+def test_a_position_that_somebody_else_made_is_closed_by_the_grid(tmp_path: Path) -> None:
+    bench = PerpBench(tmp_path)
+    bench.go(9_990)
+    bench.venue.position_lots = 6
+    bench.run(25)
+    assert sum(bench.closing.values()) == 6
+    assert bench.strategy.stats()["uncovered"] == "0.0"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_life_of_any_length_loses_count(tmp_path: Path, seed: int) -> None:
+    kinds: list[dict[str, Any]] = [{}, {"grid_type": "long"}, {"grid_type": "short", "initial_position": "maker"}]
+    bench, dice, price = PerpBench(tmp_path, **kinds[seed % 3]), random.Random(seed), 10_000
+    for _ in range(60):
+        price = min(10_130, max(9_870, price + dice.randint(-40, 40)))
+        event = dice.random()
+        if event < 0.15:
+            bench.die()
+            for key, order in list(bench.venue.open_orders.items()):
+                if (order.price_ticks - price) * order.side.sign >= 0:
+                    bench.venue.fill(key, dice.randint(1, order.remaining_lots), stream=False)
+            bench.feed = (price - 1, price + 1)
+            bench.again(1.5)
+        elif event < 0.3 and bench.venue.open_orders:
+            key = dice.choice(sorted(bench.venue.open_orders))
+            bench.venue.fill(key, dice.randint(1, bench.venue.open_orders[key].remaining_lots))
+            bench.run(dice.random())
+        elif event < 0.4 and bench.closing:
+            bench.take_away(dice.choice(sorted(bench.closing)))
+            bench.run(1.2)
+        else:
+            bench.venue.script.submit = "lose answer" if dice.random() < 0.2 else "answer"
+            bench.go(price, stream=dice.random() < 0.8)
+        for order in list(bench.venue.open_orders.values()):
+            if order.time_in_force == "IOC":
+                bench.venue.fill(order.client_order_id, order.remaining_lots)
+                bench.run(1.0)
+    bench.venue.script.submit = "answer"
+    bench.run(20)
+    bench.check()
+    bench.check_books()
+    assert bench.booked() > 10
