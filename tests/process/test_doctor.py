@@ -154,7 +154,7 @@ def test_a_claims_folder_that_cannot_be_used_is_a_failure(fleet: Fleet) -> None:
 
 def thalex(fleet: Fleet, port: int, **keys: Any) -> None:
     """Write the config of a bot on a venue of this host."""
-    section = {"mode": "paper", "ws_url": f"ws://127.0.0.1:{port}", **keys}
+    section = {"mode": "paper", "ws_url": f"ws://127.0.0.1:{port}", "maker_fee_bps": -1, **keys}
     template = json.loads(fleet.add("t").read_text())
     template["metadata"]["exchange"] = "thalex"
     template["exchange_config"] = section
