@@ -25,6 +25,7 @@ _ELSEWHERE = {  # command -> where it is; imported when it is asked for, for `st
     "history": "show.history",
     "import": "bundles.import_bundle",
     "list": "listing.list_configs",
+    "migrate": "migrate.migrate_legacy",
     "restore": "moves.restore",
     "rollback": "change.rollback",
     "schema": "show.schema",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.offline import configs_in
+from cli.offline import configs_in, legacy_bots
 from cli.shared import unknown_name
 from core.registry.one_file import tree_of
 from core.registry.store import ConfigStore, content_of
@@ -58,7 +58,16 @@ def bot_file(home: Home, name: str, folders: Sequence[Path] = ()) -> BotFile:
     for path in (given, *_former(home, name), *(folder / f"{name}.json" for folder in places)):
         if path.parent in places and path.suffix == ".json" and (content := content_of(path)) is not None:
             return BotFile(name if path != given else path.stem, path, content, readable=False)
+    _refuse_legacy(home, [one.name for one in legacy_bots(home)], [name])
     raise unknown_name(name, [one.bot for one in found], "bot")
+
+
+def _refuse_legacy(home: Home, held: Collection[str], wanted: Sequence[str]) -> None:
+    """Raise ConfigError for a bot that has no file of its own."""
+    meant = [name for name in wanted if name in held]
+    if meant:
+        file = home.legacy_file.relative_to(home.root).as_posix()
+        raise ConfigError(f"{', '.join(meant)}: in {file}, which commands do not write; run `config migrate` first")
 
 
 def _former(home: Home, name: str) -> list[Path]:
@@ -77,6 +86,9 @@ def chosen(home: Home, names: Sequence[str], tags: Sequence[str], tagged_in: Pat
     files = [bot_file(home, name) for name in dict.fromkeys(names)]
     folder = tagged_in or home.active
     tagged = [one for one in bot_files(home, (folder,)) if carries(tags_of(home, one.path, one.content), tags)]
+    if tags and folder == home.active:
+        held = [one.name for one in legacy_bots(home) if carries(one.tags, tags)]
+        _refuse_legacy(home, held, held)
     if tags and not tagged:
         raise ConfigError(f"no {folder.name} bot carries all of these tags: {', '.join(tags)}")
     return [*files, *(one for one in tagged if one.bot not in names)]
