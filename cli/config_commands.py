@@ -28,6 +28,7 @@ _ELSEWHERE = {  # command -> where it is; imported when it is asked for, for `st
     "import": "bundles.import_bundle",
     "list": "listing.list_configs",
     "migrate": "migrate.migrate_legacy",
+    "preview": "preview.preview",
     "restore": "moves.restore",
     "rollback": "change.rollback",
     "schema": "show.schema",
