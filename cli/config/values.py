@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.registry.one_file import tree_of
-from core.registry.references import coerced
+from core.registry.references import value_of
 from core.registry.schema import DocumentSchema, schema_for, types_of
 from core.registry.wording import nearest_of, path_text
 from utils.errors import ConfigError
@@ -71,10 +71,3 @@ def _hint(name: str, schema: DocumentSchema) -> str:
     known = {key: section for section in schema.sections for key in _keys(schema, section)}
     near = nearest_of(name, list(known))
     return f"; nearest known key: {path_text((known[near], near))}" if near else ""
-
-
-def value_of(text: str, types: Sequence[str]) -> Any:
-    """Return what a typed text means at a key of these types; one that fits none stays text, and is complained of."""
-    if text == "null" and "null" in types:
-        return None
-    return text if "${" in text else coerced(text, types)
