@@ -11,6 +11,7 @@ from typing import Any
 
 from cli.offline import configs_in, legacy_bots
 from cli.shared import unknown_name
+from core.registry.history import DAEMON_FILE
 from core.registry.one_file import tree_of
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError
@@ -47,10 +48,14 @@ def bot_files(home: Home, folders: Sequence[Path] = ()) -> list[BotFile]:
 def bot_file(home: Home, name: str, folders: Sequence[Path] = ()) -> BotFile:
     """Return the file of a bot, by its name or by a path; also a broken one that was its or is called like it.
 
-    Raises ConfigError.
+    Where all folders are looked into, the daemon file is one of them, called `config/daemon.json`. Raises ConfigError.
     """
-    found = bot_files(home, folders)
     given = Path(name).absolute()
+    if not folders and (name == DAEMON_FILE or given == home.daemon_file):
+        if (content := content_of(home.daemon_file)) is None:
+            raise ConfigError(f"there is no {DAEMON_FILE}: the daemon goes by the defaults")
+        return BotFile(DAEMON_FILE, home.daemon_file, content)
+    found = bot_files(home, folders)
     for one in found:
         if one.bot == name or (given.suffix == ".json" and one.path == given):
             return one
@@ -83,7 +88,7 @@ def chosen(home: Home, names: Sequence[str], tags: Sequence[str], tagged_in: Pat
     A tag may be several with commas between them: one of them is enough. Raises ConfigError for an unknown name, and
     for tags that nobody carries together.
     """
-    files = [bot_file(home, name) for name in dict.fromkeys(names)]
+    files = [bot_file(home, name, (home.active, home.archived)) for name in dict.fromkeys(names)]
     folder = tagged_in or home.active
     tagged = [one for one in bot_files(home, (folder,)) if carries(tags_of(home, one.path, one.content), tags)]
     if tags and folder == home.active:

@@ -19,7 +19,7 @@ from cli.config.writing import agreed, prepare
 from cli.env_setup import env_text, write_env
 from cli.shared import MAX_LINE, App, everywhere, pass_app
 from core.registry.env_file import names_in
-from core.registry.history import file_digest
+from core.registry.history import DAEMON_FILE, file_digest
 from core.registry.json_text import read_json_text
 from core.registry.legacy import MISTAKES
 from core.registry.migration import Migration, migrate, report
@@ -107,8 +107,7 @@ def _daemon_change(home: Home, keys: Mapping[str, Any]) -> list[Change]:
     """Return what the daemon file gets, beside what it says already. Raises ConfigError where the two differ."""
     if not keys:
         return []
-    name = home.daemon_file.relative_to(home.root).as_posix()
-    old = content_of(home.daemon_file)
+    name, old = DAEMON_FILE, content_of(home.daemon_file)
     if old is None:
         return [Change(name, home.daemon_file, _text(keys), None)]
     tree = read_json_text(old).value

@@ -19,6 +19,8 @@ KeyPath = tuple[str, ...]
 
 def schema_of_text(home: Home, path: Path, content: bytes) -> DocumentSchema:
     """Return the schema for what a text says that it is. Raises ConfigError when it is no JSON object."""
+    if path == home.daemon_file:
+        return DocumentSchema("daemon_file")
     tree = tree_of(home, os.environ, path, content)
     if not isinstance(tree, dict):
         raise ConfigError(f"{path.name} is not a JSON object; `config edit` corrects it")
