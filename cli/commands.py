@@ -24,6 +24,7 @@ from cli.metrics_commands import metrics
 from cli.offline import bot_names, status_while_down
 from cli.service_commands import service
 from cli.shared import MAX_LINE, App, Door, as_json, complaints_of, everywhere, pass_app, unknown_name
+from cli.tags import meant, tag_option
 from cli.upgrade import upgrade
 from core.process.control import ControlRefused, DaemonDown, call
 from utils.errors import ConfigError, MakerdError
@@ -62,15 +63,17 @@ cli.add_command(doctor)
 
 @cli.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@tag_option
 @click.option("--daemon", is_flag=True, help="Return when the daemon is ready; it goes on in the background.")
 @live_option
 @as_json
 @everywhere
 @pass_app
-def start(app: App, names: tuple[str, ...], daemon: bool, live: bool, json_wanted: bool) -> int:
+def start(app: App, names: tuple[str, ...], tags: tuple[str, ...], daemon: bool, live: bool, json_wanted: bool) -> int:
     """Start the daemon with every active config, or with the named bots only."""
     known = bot_names(app.home)
     try:
+        names = meant(app.home, names, tags)
         for name in names:
             if name not in known:
                 raise unknown_name(name, known, "active bot")
@@ -164,12 +167,14 @@ def _say_stopped(report: Mapping[str, Any]) -> None:
 
 @cli.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@tag_option
 @live_option
 @as_json
 @everywhere
 @pass_app
-def restart(app: App, names: tuple[str, ...], live: bool, json_wanted: bool) -> int:
+def restart(app: App, names: tuple[str, ...], tags: tuple[str, ...], live: bool, json_wanted: bool) -> int:
     """Restart the named bots; without a name the whole daemon, which then runs in the background."""
+    names = meant(app.home, names, tags)
     agree_to_live(app.home, names, live)
     if names:
         return _say_bots(call(app.home, "restart", {"names": list(names)}, WORK_S), json_wanted)
@@ -188,12 +193,16 @@ def bot() -> None:
 
 def _add_bot_command(action: str, text: str) -> None:
     @bot.command(action, help=text)
-    @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+    @click.argument("names", nargs=-1, metavar="[NAME]...")
+    @tag_option
     @live_option
     @as_json
     @everywhere
     @pass_app
-    def command(app: App, names: tuple[str, ...], live: bool, json_wanted: bool) -> int:
+    def command(app: App, names: tuple[str, ...], tags: tuple[str, ...], live: bool, json_wanted: bool) -> int:
+        if not names and not tags:
+            raise click.UsageError("name a bot, or --tag")
+        names = meant(app.home, names, tags)
         if action in ("start", "reset"):
             agree_to_live(app.home, names, live)
         return _say_bots(call(app.home, "bot", {"action": action, "names": list(names)}, WORK_S), json_wanted)
@@ -237,36 +246,40 @@ def reload(app: App, live: bool, json_wanted: bool) -> int:
 
 @cli.command()
 @click.argument("name", required=False)
+@tag_option
 @click.option("--watch", is_flag=True, help="Show it again each second, until Ctrl-C.")
 @click.option("--check", is_flag=True, help="Exit with 1 unless every wanted bot is healthy.")
 @as_json
 @everywhere
 @pass_app
-def status(app: App, name: str | None, watch: bool, check: bool, json_wanted: bool) -> int:
+def status(app: App, name: str | None, tags: tuple[str, ...], watch: bool, check: bool, json_wanted: bool) -> int:
     """Show the daemon and its bots."""
+    names = meant(app.home, () if name is None else (name,), tags)
+    one = name if len(names) == 1 else None  # a bot alone is shown with all that is known of it
     if watch:
         with contextlib.suppress(KeyboardInterrupt):
-            _watch(app, name, json_wanted)
+            _watch(app, names, one, json_wanted)
         return DONE
-    found = _status(app, name)
+    found = _status(app, names)
     if json_wanted:
         click.echo(json.dumps(found))
     elif not check:
-        _show(found, name)
-    return _checked(found, name) if check else DONE
+        _show(found, one)
+    return _checked(found, names) if check else DONE
 
 
-def _status(app: App, name: str | None) -> dict[str, Any]:
+def _status(app: App, names: Sequence[str]) -> dict[str, Any]:
     try:
         found: dict[str, Any] = call(app.home, "status")
     except DaemonDown:
         found = status_while_down(app.home, app.services.figures, app.services.daemon_pid(app.home))
-    if name is None:
+    if not names:
         return found
-    bots = [row for row in found["bots"] if row["name"] == name]
-    if not bots:
-        raise unknown_name(name, [str(row["name"]) for row in found["bots"]], "bot")
-    return {**found, "bots": bots}
+    known = [str(row["name"]) for row in found["bots"]]
+    for name in names:
+        if name not in known:
+            raise unknown_name(name, known, "bot")
+    return {**found, "bots": [row for row in found["bots"] if row["name"] in names]}
 
 
 def _show(found: Mapping[str, Any], name: str | None) -> None:
@@ -276,23 +289,23 @@ def _show(found: Mapping[str, Any], name: str | None) -> None:
     target.print(bot_view(found) if name else status_view(found, target.width))
 
 
-def _watch(app: App, name: str | None, json_wanted: bool) -> None:
+def _watch(app: App, names: Sequence[str], one: str | None, json_wanted: bool) -> None:
     if json_wanted or not is_terminal(sys.stdout):
         while True:
-            found = _status(app, name)
+            found = _status(app, names)
             if json_wanted:
                 click.echo(json.dumps(found))
             else:
-                _show(found, name)
+                _show(found, one)
             time.sleep(WATCH_S)
     from cli.render import watch
 
-    watch(lambda: _status(app, name), one=name is not None, every_s=WATCH_S)
+    watch(lambda: _status(app, names), one=one is not None, every_s=WATCH_S)
 
 
-def _checked(found: Mapping[str, Any], name: str | None) -> int:
+def _checked(found: Mapping[str, Any], names: Sequence[str]) -> int:
     """Say on stderr what is not healthy, a line each; return 1 when anything is not."""
-    faults = faults_of(found, name)
+    faults = faults_of(found, names)
     if faults:
         click.echo("\n".join(printable(fault, MAX_LINE) for fault in faults), err=True)
     return REFUSED if faults else DONE

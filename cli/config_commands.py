@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
+from cli.offline import configs_in
 from cli.shared import App, as_json, complaints_of, everywhere, pass_app
+from cli.tags import meant, tag_option
 from utils.exit_statuses import DONE, REFUSED
 from utils.home import Home
 
@@ -25,6 +27,8 @@ _ELSEWHERE = {  # command -> where it is; imported when it is asked for, for `st
     "history": "show.history",
     "import": "bundles.import_bundle",
     "list": "listing.list_configs",
+    "migrate": "migrate.migrate_legacy",
+    "preview": "preview.preview",
     "restore": "moves.restore",
     "rollback": "change.rollback",
     "schema": "show.schema",
@@ -57,12 +61,15 @@ def config() -> None:
 
 @config.command()
 @click.argument("which", required=False, metavar="[FILE|NAME]")
+@tag_option
 @as_json
 @everywhere
 @pass_app
-def validate(app: App, which: str | None, json_wanted: bool) -> int:
-    """Validate one config, or all that are active, exactly as the daemon does."""
-    verdict = _verdict(app, which)
+def validate(app: App, which: str | None, tags: tuple[str, ...], json_wanted: bool) -> int:
+    """Validate one config, those with a tag, or all that are active, exactly as the daemon does."""
+    if which and tags:
+        raise click.UsageError("either a bot or --tag")
+    verdict = _of_tagged(app, _verdict(app, which), tags)
     if json_wanted:
         bots = [{"name": bot["name"], "file": bot["source_path"]} for bot in verdict["bots"]]
         click.echo(json.dumps({"valid": bots, "invalid": verdict["invalid"]}))
@@ -79,6 +86,19 @@ def _verdict(app: App, which: str | None) -> dict[str, Any]:
     verdict = app.services.validate(app.home, file=path)
     about = [entry for entry in verdict["invalid"] if entry["file"] == _said_name(path, app.home)]
     return {**verdict, "invalid": about}  # not what an earlier run left damaged
+
+
+def _of_tagged(app: App, verdict: dict[str, Any], tags: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a verdict says of the bots with these tags, and of what is no bot's alone, such as `.env`."""
+    if not tags:
+        return verdict
+    names, every = meant(app.home, (), tags), configs_in(app.home.active, app.home)
+    others = {one.file for one in every} - {one.file for one in every if one.name in names}
+    return {
+        **verdict,
+        "bots": [bot for bot in verdict["bots"] if bot["name"] in names],
+        "invalid": [entry for entry in verdict["invalid"] if entry["file"] not in others],
+    }
 
 
 def _find(app: App, which: str) -> Path:

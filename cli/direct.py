@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cli.direct_config import Wish, direct_config, meanings
+from cli.direct_flags import KEYS, KeyedCommand
 from cli.direct_run import AT_REST, DirectRun
 from cli.live import agree_to_one, live_option
 from cli.shared import App, DoorCommand, complaints_of, everywhere, pass_app
@@ -37,7 +38,11 @@ class DirectCommand(DoorCommand):
     }
 
 
-@click.command(cls=DirectCommand, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+class KeyedDirectCommand(DirectCommand, KeyedCommand):
+    """The command of a direct run: its flags are also the keys of what it runs."""
+
+
+@click.command(cls=KeyedDirectCommand, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="makerd", message="%(prog)s %(version)s")
 @click.option("--cli", "menu", is_flag=True, help="Open the interactive menu.")
 @click.option("--exchange", default="paper", show_default=True, help="Venue.")
@@ -58,6 +63,7 @@ class DirectCommand(DoorCommand):
 def direct(app: App, /, menu: bool, symbol: str | None, settings: tuple[str, ...], live: bool, **options: Any) -> int:
     """Open the menu (--cli), or run one bot in the foreground until it ends or Ctrl-C stops it.
 
+    Every key of the config is a flag: those below are of the chosen --exchange and --strategy.
     `run.py smoke NAME` tries a bot's venue, key and config with the smallest orders, far from the touch.
     """
     if menu:
@@ -66,7 +72,8 @@ def direct(app: App, /, menu: bool, symbol: str | None, settings: tuple[str, ...
         return run_menu(app)
     if not symbol:
         raise click.UsageError("--symbol is needed for a direct run, such as --symbol BTC-USDT (or use --cli)")
-    plain = direct_config(Wish(symbol=symbol, settings=settings, live=live, **options), app.home)
+    keys = click.get_current_context().meta.get(KEYS, {})
+    plain = direct_config(Wish(symbol=symbol, settings=settings, keys=keys, live=live, **options), app.home)
     return run_plain(app, plain, live)
 
 

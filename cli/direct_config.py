@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Wish:
     duration: float | None = None
     interval: float | None = None
     settings: tuple[str, ...] = ()
+    keys: Mapping[tuple[str, str], Any] = field(default_factory=dict)  # section and key of the flags made of the schema
     feed: str | None = None
     name: str | None = None
     live: bool = False
@@ -54,10 +55,20 @@ def direct_config(wish: Wish, home: Home) -> dict[str, Any]:
     for setting in wish.settings:
         section, key, value = setting_of(setting)
         plain[section][key] = value
+    for (section, key), value in wish.keys.items():
+        _put_once(plain[section], key, value, wish)
     if wish.live:
         plain["exchange_config"]["mode"] = "live"
     _fill(plain, BotSchema(wish.exchange, wish.strategy), home)
     return plain
+
+
+def _put_once(section: dict[str, Any], key: str, value: Any, wish: Wish) -> None:
+    """Set a key by its own flag. Raises click.UsageError when a shorthand or --set says something else of it."""
+    said = key in _flagged(wish) or any(one.partition("=")[0].rpartition(".")[2] == key for one in wish.settings)
+    if said and section.get(key, value) != value:
+        raise click.UsageError(f"{key} is given twice: {section[key]!r} and {value!r}")
+    section[key] = value
 
 
 def _default_name(wish: Wish) -> str:

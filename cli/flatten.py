@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from cli.shared import App, Supervised, as_json, everywhere, pass_app
+from cli.tags import meant, tag_option
 from core.process.control import DaemonDown, call
 from utils.exit_statuses import DONE, REFUSED
 
@@ -20,6 +21,7 @@ Row = Mapping[str, Any]
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@tag_option
 @click.option("--all", "all_bots", is_flag=True, help="Every bot of the home.")
 @click.option("--sell-base", is_flag=True, help="Sell spot inventory, too; without it a spot bot only cancels.")
 @click.option(
@@ -29,14 +31,21 @@ Row = Mapping[str, Any]
 @everywhere
 @pass_app
 def flatten(
-    app: App, names: tuple[str, ...], all_bots: bool, sell_base: bool, timeout_s: float, json_wanted: bool
+    app: App,
+    names: tuple[str, ...],
+    tags: tuple[str, ...],
+    all_bots: bool,
+    sell_base: bool,
+    timeout_s: float,
+    json_wanted: bool,
 ) -> int:
     """Cancel every order and close every position of the named bots, or of all: running, stuck, dead or halted.
 
     Works with the daemon down, too. The bots stay down afterwards; tripped limits stay tripped.
     """
-    if bool(names) == all_bots:
-        raise click.UsageError("name the bots, or say --all")
+    if bool(names or tags) == all_bots:
+        raise click.UsageError("name the bots, or --tag, or say --all")
+    names = meant(app.home, names, tags)
     deadline = time.monotonic() + timeout_s
 
     def say(text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,17 @@ FRESH_S = 10.0  # an older heartbeat is not healthy
 CALM_GATES = frozenset({"paused", "spread"})
 
 
-def faults_of(status: Mapping[str, Any], name: str | None = None) -> list[str]:
-    """Return why not every wanted bot (or the one of that name) is healthy; empty when all is well."""
-    invalid = [entry for entry in status["invalid"] if name is None or _concerns(entry, name)]
+def faults_of(status: Mapping[str, Any], names: Sequence[str] = ()) -> list[str]:
+    """Return why not every wanted bot (or those of some names) is healthy; empty when all is well."""
+    invalid = [entry for entry in status["invalid"] if not names or _concerns(entry, names)]
     faults = complaints_of(invalid)
     if status["daemon"]["state"] != "running":
         return [*faults, f"the daemon is {status['daemon']['state']}"]
     return faults + [fault for row in status["bots"] if (fault := bot_fault(row))]
 
 
-def _concerns(entry: Mapping[str, Any], name: str) -> bool:
-    return name in (entry.get("name"), Path(str(entry["file"])).stem)
+def _concerns(entry: Mapping[str, Any], names: Sequence[str]) -> bool:
+    return any(name in names for name in (entry.get("name"), Path(str(entry["file"])).stem))
 
 
 def bot_fault(row: Mapping[str, Any]) -> str | None:

@@ -43,6 +43,7 @@ class ConfigOnDisk:
     addresses: tuple[str | None, ...] = (None, None)
     problem: str = ""
     kind: str = "bot"
+    tags: tuple[str, ...] = ()
 
 
 def configs_in(folder: Path, home: Home) -> list[ConfigOnDisk]:
@@ -53,7 +54,7 @@ def configs_in(folder: Path, home: Home) -> list[ConfigOnDisk]:
         return []
     supplied = _environment_supplies(home)
     found = [_read(path, home, supplied) for path in paths]
-    return [*found, *_in_legacy_file(home)] if folder == home.active else found
+    return [*found, *legacy_bots(home)] if folder == home.active else found
 
 
 def bot_names(home: Home) -> list[str]:
@@ -69,7 +70,7 @@ def _read(path: Path, home: Home, supplied: bool) -> ConfigOnDisk:
         with open(path, "rb") as content:
             tree = json.loads(content.read(MAX_BYTES))
         tree = _layered(path, home) if supplied or _says_more(tree) else tree
-        return _described(file, _resolved(tree, home), _kind_of(tree))
+        return _described(file, _resolved(tree, home), _kind_of(tree), _tags_of(tree))
     except OSError as exc:
         return ConfigOnDisk(file, problem=f"{file}: {exc.strerror}")
     except (ValueError, RecursionError, ConfigError) as exc:
@@ -78,6 +79,12 @@ def _read(path: Path, home: Home, supplied: bool) -> ConfigOnDisk:
 
 def _kind_of(tree: Any) -> str:
     return "job" if isinstance(tree, dict) and tree.get("kind") == "job" else "bot"
+
+
+def _tags_of(tree: Any) -> tuple[str, ...]:
+    metadata = tree.get("metadata") if isinstance(tree, dict) else None
+    tags = metadata.get("tags") if isinstance(metadata, dict) else None
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
 
 
 def _environment_supplies(home: Home) -> bool:
@@ -110,12 +117,12 @@ def _environment(home: Home) -> Environment:
     return Environment(os.environ, home.env_file)
 
 
-def _in_legacy_file(home: Home) -> list[ConfigOnDisk]:
+def legacy_bots(home: Home) -> list[ConfigOnDisk]:
     """Return the bots of the one file that holds several; none where there is no such file."""
     found = []
     for file, tree in _legacy_trees(home):
         try:
-            found.append(_described(file, _resolved(tree, home), _kind_of(tree)))
+            found.append(_described(file, _resolved(tree, home), _kind_of(tree), _tags_of(tree)))
         except ConfigError as exc:
             found.append(ConfigOnDisk(file, problem=f"{file}: {exc}"))
     return found
@@ -153,12 +160,14 @@ def _resolved(tree: Any, home: Home) -> dict[str, dict[str, Any]]:
     return sections
 
 
-def _described(file: str, sections: dict[str, dict[str, Any]], kind: str) -> ConfigOnDisk:
+def _described(file: str, sections: dict[str, dict[str, Any]], kind: str, tags: tuple[str, ...]) -> ConfigOnDisk:
     metadata, exchange = sections["metadata"], sections["exchange_config"]
     name = metadata.get("name", "")
     problem = "" if name else f"{file}: metadata.name is missing; `config validate {file}` tells more"
     if kind == "job":
-        return ConfigOnDisk(file, name, strategy=sections["job_config"].get("job", ""), problem=problem, kind=kind)
+        return ConfigOnDisk(
+            file, name, strategy=sections["job_config"].get("job", ""), problem=problem, kind=kind, tags=tags
+        )
     return ConfigOnDisk(
         file=file,
         name=name,
@@ -171,6 +180,7 @@ def _described(file: str, sections: dict[str, dict[str, Any]], kind: str) -> Con
         real_money=is_real_money(exchange),
         addresses=addresses_in(exchange),
         problem=problem,
+        tags=tags,
     )
 
 

@@ -74,6 +74,9 @@ class Services(Protocol):
     def try_key(self, home: Home, exchange: str) -> tuple[str, list[str]]:
         """Return why a venue does not take the key of `.env`, "" when it does, and what else it says; reads only."""
 
+    def preview(self, home: Home, config: BotConfig) -> dict[str, Any]:
+        """Return what a config would do now on the paper feed, and what it could come to. Raises MakerdError."""
+
     def figures(self, home: Home, name: str) -> dict[str, Any] | None:
         """Return what the ledger of a bot says: position, PnL, fees, fills, volume; None when there is none."""
 

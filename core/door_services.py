@@ -115,6 +115,25 @@ class DoorServices:
 
         return try_key(home, exchange, os.environ)
 
+    def preview(self, home: Home, config: BotConfig) -> dict[str, Any]:
+        """Return what a config would do now on the paper feed, and what it could come to. Raises MakerdError."""
+        asked = json.dumps({"config": config.to_plain(), "data_dirs": home.data_dirs})
+        command = [sys.executable, "-m", "core.process.preview"]
+        try:
+            done = subprocess.run(
+                command, cwd=CHECKOUT, input=asked, capture_output=True, text=True, timeout=VALIDATE_S, check=False
+            )
+            answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        except subprocess.TimeoutExpired as exc:
+            raise MakerdError(f"there was no preview within {VALIDATE_S:.0f} s") from exc
+        except (ValueError, IndexError) as exc:
+            said = done.stderr.strip().splitlines()
+            raise MakerdError(f"there is no preview: {said[-1] if said else 'no answer'}") from exc
+        if "error" in answer:
+            raise MakerdError(str(answer["error"]))
+        preview: dict[str, Any] = answer["preview"]
+        return preview
+
     def figures(self, home: Home, name: str) -> dict[str, Any] | None:
         """Return what the ledger of a bot says: position, PnL, fees, fills, volume; None when there is none."""
         from core.trading.ledger_figures import recorded_figures

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.offline import configs_in
+from cli.offline import configs_in, legacy_bots
 from cli.shared import unknown_name
+from core.registry.history import DAEMON_FILE
 from core.registry.one_file import tree_of
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError
@@ -47,10 +48,14 @@ def bot_files(home: Home, folders: Sequence[Path] = ()) -> list[BotFile]:
 def bot_file(home: Home, name: str, folders: Sequence[Path] = ()) -> BotFile:
     """Return the file of a bot, by its name or by a path; also a broken one that was its or is called like it.
 
-    Raises ConfigError.
+    Where all folders are looked into, the daemon file is one of them, called `config/daemon.json`. Raises ConfigError.
     """
-    found = bot_files(home, folders)
     given = Path(name).absolute()
+    if not folders and (name == DAEMON_FILE or given == home.daemon_file):
+        if (content := content_of(home.daemon_file)) is None:
+            raise ConfigError(f"there is no {DAEMON_FILE}: the daemon goes by the defaults")
+        return BotFile(DAEMON_FILE, home.daemon_file, content)
+    found = bot_files(home, folders)
     for one in found:
         if one.bot == name or (given.suffix == ".json" and one.path == given):
             return one
@@ -58,7 +63,16 @@ def bot_file(home: Home, name: str, folders: Sequence[Path] = ()) -> BotFile:
     for path in (given, *_former(home, name), *(folder / f"{name}.json" for folder in places)):
         if path.parent in places and path.suffix == ".json" and (content := content_of(path)) is not None:
             return BotFile(name if path != given else path.stem, path, content, readable=False)
+    _refuse_legacy(home, [one.name for one in legacy_bots(home)], [name])
     raise unknown_name(name, [one.bot for one in found], "bot")
+
+
+def _refuse_legacy(home: Home, held: Collection[str], wanted: Sequence[str]) -> None:
+    """Raise ConfigError for a bot that has no file of its own."""
+    meant = [name for name in wanted if name in held]
+    if meant:
+        file = home.legacy_file.relative_to(home.root).as_posix()
+        raise ConfigError(f"{', '.join(meant)}: in {file}, which commands do not write; run `config migrate` first")
 
 
 def _former(home: Home, name: str) -> list[Path]:
@@ -74,9 +88,12 @@ def chosen(home: Home, names: Sequence[str], tags: Sequence[str], tagged_in: Pat
     A tag may be several with commas between them: one of them is enough. Raises ConfigError for an unknown name, and
     for tags that nobody carries together.
     """
-    files = [bot_file(home, name) for name in dict.fromkeys(names)]
+    files = [bot_file(home, name, (home.active, home.archived)) for name in dict.fromkeys(names)]
     folder = tagged_in or home.active
     tagged = [one for one in bot_files(home, (folder,)) if carries(tags_of(home, one.path, one.content), tags)]
+    if tags and folder == home.active:
+        held = [one.name for one in legacy_bots(home) if carries(one.tags, tags)]
+        _refuse_legacy(home, held, held)
     if tags and not tagged:
         raise ConfigError(f"no {folder.name} bot carries all of these tags: {', '.join(tags)}")
     return [*files, *(one for one in tagged if one.bot not in names)]

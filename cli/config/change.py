@@ -38,13 +38,18 @@ def set_values(app: App, given: tuple[str, ...], tags: tuple[str, ...], yes: boo
     if not settings or not (names or tags) or len(names) > 1:
         raise click.UsageError("name one bot, or --tag, and at least one KEY=VALUE")
     prepare(app.home)
-    drafts = [_with_settings(app.home, one, settings) for one in chosen(app.home, names, tags)]
+    drafts = [_with_settings(app.home, one, settings) for one in _meant(app.home, names, tags)]
     drafts = [one for one in drafts if one.new != one.old]
     if not drafts:
         click.echo("nothing changes")
         return DONE
     hold_to_valid(app, drafts)
     return DONE if write(app, drafts, "set", Consent(yes, wider_risk)) else REFUSED
+
+
+def _meant(home: Home, names: Sequence[str], tags: Sequence[str]) -> list[BotFile]:
+    """Return the bots that are meant, or the daemon file by its name."""
+    return chosen(home, names, tags) if tags else [bot_file(home, name) for name in names]
 
 
 def split_names(given: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -14,10 +14,11 @@ from typing import Any
 
 import click
 
-from cli.config.values import parse_settings, schema_of_text, value_of
+from cli.config.values import parse_settings, schema_of_text
 from cli.shared import MAX_LINE
 from core.registry.complaints import Complaint
 from core.registry.proposal import judge
+from core.registry.references import value_of
 from core.registry.schema import DocumentSchema, expectation, known_exchanges, known_strategies, load_schema, types_of
 from core.registry.schema_page import meaning
 from core.registry.text_edit import with_value, with_values

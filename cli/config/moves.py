@@ -30,7 +30,7 @@ def activate(app: App, which: str) -> int:
     given = Path(which)
     if given.suffix == ".json" and given.absolute().parent not in (app.home.active, app.home.archived):
         return _take_copy(app, given)
-    found = bot_file(app.home, given.stem if given.suffix == ".json" else which)
+    found = bot_file(app.home, given.stem if given.suffix == ".json" else which, (app.home.active, app.home.archived))
     return _bring_back(app, [found], "activate")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.registry.one_file import tree_of
-from core.registry.references import coerced
+from core.registry.references import value_of
 from core.registry.schema import DocumentSchema, schema_for, types_of
 from core.registry.wording import nearest_of, path_text
 from utils.errors import ConfigError
@@ -19,6 +19,8 @@ KeyPath = tuple[str, ...]
 
 def schema_of_text(home: Home, path: Path, content: bytes) -> DocumentSchema:
     """Return the schema for what a text says that it is. Raises ConfigError when it is no JSON object."""
+    if path == home.daemon_file:
+        return DocumentSchema("daemon_file")
     tree = tree_of(home, os.environ, path, content)
     if not isinstance(tree, dict):
         raise ConfigError(f"{path.name} is not a JSON object; `config edit` corrects it")
@@ -71,10 +73,3 @@ def _hint(name: str, schema: DocumentSchema) -> str:
     known = {key: section for section in schema.sections for key in _keys(schema, section)}
     near = nearest_of(name, list(known))
     return f"; nearest known key: {path_text((known[near], near))}" if near else ""
-
-
-def value_of(text: str, types: Sequence[str]) -> Any:
-    """Return what a typed text means at a key of these types; one that fits none stays text, and is complained of."""
-    if text == "null" and "null" in types:
-        return None
-    return text if "${" in text else coerced(text, types)

@@ -20,7 +20,7 @@ from core.registry.history import file_digest
 from core.registry.one_file import config_of
 from core.registry.proposal import judge
 from core.registry.risk_width import wider_risks
-from core.registry.seen import take_in_edits
+from core.registry.seen import is_valid_daemon_file, take_in_edits
 from core.registry.store import Change, ConfigStore
 from core.registry.wording import path_text
 from utils.errors import ConfigError
@@ -130,7 +130,11 @@ def write(app: App, drafts: Sequence[Draft], action: str, consent: Consent, ques
 
 
 def _concern_the_daemon(drafts: Sequence[Draft], home: Home) -> bool:
-    return any(one.file.parent == home.active and one.new is not None for one in drafts)
+    return any(_is_read(one.file, home) and one.new is not None for one in drafts)
+
+
+def _is_read(file: Path, home: Home) -> bool:
+    return file.parent == home.active or file == home.daemon_file
 
 
 def _hold_to_judged(home: Home, drafts: Sequence[Draft]) -> None:
@@ -160,6 +164,10 @@ class Earlier:
 
 def earlier_of(home: Home, draft: Draft) -> Earlier:
     """Return what a draft is compared with: what is there, or what was accepted last when that is not valid."""
+    if draft.file == home.daemon_file:
+        was = draft.earlier
+        shown = was is not None and is_valid_daemon_file(home, os.environ, was)
+        return Earlier(None, was, "now") if was is not None and shown else Earlier()
     if draft.earlier is not None and (config := config_of(home, os.environ, draft.file, draft.earlier)):
         return Earlier(config, draft.earlier, "now")
     with ConfigStore(home).reading() as history:
@@ -198,7 +206,7 @@ def _consequences(home: Home, drafts: Sequence[Draft]) -> dict[str, list[str]]:
     """Say what a reload does about each changed bot; return the limits that become wider, by the bot's name."""
     wider: dict[str, list[str]] = {}
     for one in drafts:
-        if one.new is None or one.earlier is None:
+        if one.new is None or one.earlier is None or one.file == home.daemon_file:
             continue
         new, old = config_of(home, os.environ, one.file, one.new), earlier_of(home, one).config
         if old is None:
@@ -227,5 +235,5 @@ def consequences(old: BotConfig, new: BotConfig) -> Iterator[str]:
 
 
 def _say_what_applies_it(app: App, drafts: Sequence[Draft]) -> None:
-    if any(one.file.parent == app.home.active for one in drafts) and app.services.daemon_pid(app.home) is not None:
+    if any(_is_read(one.file, app.home) for one in drafts) and app.services.daemon_pid(app.home) is not None:
         click.echo("the daemon is running: `reload` applies it")

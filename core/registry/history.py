@@ -20,6 +20,7 @@ from utils.files import give_to_owner_of
 
 NAME = "configs.db"
 BY_HAND = "by hand"
+DAEMON_FILE = "config/daemon.json"  # whose versions those of the daemon file are; no bot can be called that
 UNKNOWN = "unknown"
 BUSY_S = 10.0
 _TABLES = """

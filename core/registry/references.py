@@ -161,6 +161,13 @@ def coerced(text: str, types: Any) -> Any:
     return text if value.problems or isinstance(value.value, str) else value.value
 
 
+def value_of(text: str, types: Sequence[str]) -> Any:
+    """Return what a typed text means at a key of these types; one that fits none stays text, and is complained of."""
+    if text == "null" and "null" in types:
+        return None
+    return text if "${" in text else coerced(text, types)
+
+
 def secret_references(config: Mapping[str, Any], schema: DocumentSchema) -> dict[JsonPath, Reference]:
     """Return the reference at every `writeOnly` key of a config's sections."""
     found: dict[JsonPath, Reference] = {}

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from core.registry.history import Version, file_digest
-from core.registry.one_file import config_of
+from core.registry.daemon_file import layered_daemon_file, load_daemon_document
+from core.registry.document import shown_path
+from core.registry.environment import Environment
+from core.registry.history import DAEMON_FILE, Version, file_digest
+from core.registry.one_file import config_of, document_at
 from core.registry.reading import config_files
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError
@@ -14,7 +17,7 @@ from utils.home import Home
 
 
 def take_in_edits(home: Home, environ: Mapping[str, str], store: ConfigStore | None = None) -> list[Version]:
-    """Take every valid file whose content is not the newest version of a bot into the history.
+    """Take every valid file whose content is not the newest version of a bot, or of the daemon file, into the history.
 
     An invalid one stays out: it is not accepted, and may hold a secret. Raises ConfigError, OSError.
     """
@@ -24,7 +27,25 @@ def take_in_edits(home: Home, environ: Mapping[str, str], store: ConfigStore | N
     fresh = [(path, content) for path, content in _contents(home) if file_digest(content) not in known]
     configs = [(config_of(home, environ, path, content), path, content) for path, content in fresh]
     seen = [(config.name, path, content) for config, path, content in configs if config]
+    seen += _daemon_file(home, environ, known)
     return store.take_in(seen) if seen else []
+
+
+def _daemon_file(home: Home, environ: Mapping[str, str], known: set[str]) -> list[tuple[str, Path, bytes]]:
+    try:
+        content = content_of(home.daemon_file)
+    except ConfigError:
+        return []
+    if content is None or file_digest(content) in known or not is_valid_daemon_file(home, environ, content):
+        return []
+    return [(DAEMON_FILE, home.daemon_file, content)]
+
+
+def is_valid_daemon_file(home: Home, environ: Mapping[str, str], content: bytes) -> bool:
+    """Tell whether a text is a valid daemon file, by itself."""
+    environment = Environment(environ, home.env_file, shown_path(home.env_file, home))
+    document = layered_daemon_file(document_at(home.daemon_file, content, home), environment)
+    return not load_daemon_document(document, environment).complaints
 
 
 def _contents(home: Home) -> Iterator[tuple[Path, bytes]]:

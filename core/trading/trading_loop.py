@@ -251,6 +251,11 @@ class TradingLoop:
             return "WARMUP"
         return "PAUSED" if self._guard.gates or self._decider.is_blocked else "QUOTING"
 
+    @property
+    def view(self) -> View:
+        """Return what the strategy looks at; for looking only."""
+        return self._bot.view
+
     def snapshot(self) -> dict[str, Any]:
         """Return the trading part of the bot's status."""
         now_ns = self._clock.now_ns()
