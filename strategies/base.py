@@ -29,6 +29,7 @@ class View:
     """What a strategy may look at, by leg; the loop refreshes it between events, a strategy never writes to it."""
 
     now_ns: int = 0
+    utc_ns: int = 0  # for times of day, and for what outlives this life; steps when the host's clock is set
     instruments: dict[str, Instrument] = field(default_factory=dict)
     books: dict[str, OrderBook] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)

@@ -340,7 +340,7 @@ class TradingLoop:
     def _refresh(self, now_ns: int) -> None:
         """Bring the strategy's view up to date."""
         view = self._bot.view
-        view.now_ns = now_ns
+        view.now_ns, view.utc_ns = now_ns, self._clock.utc_ns()
         changed = False
         for leg in self._bot.legs:
             view.positions[leg.name] = leg.position
