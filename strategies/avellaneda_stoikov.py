@@ -13,12 +13,15 @@ from typing import Any
 from core.market.as_estimates import ModelEstimates
 from core.market.as_params import AvellanedaStoikovParams, params_of
 from core.market.as_quotes import (
+    boosts,
     clamped,
     crosses,
     fallback_quote,
     fee_floor_bps,
+    in_regime,
     layer_rungs,
     model_quote,
+    moved,
     size_factor,
     spread_bounds,
 )
@@ -26,15 +29,20 @@ from core.market.avellaneda import ModelQuote
 from core.market.book import OrderBook
 from core.market.commands import Command, Flatten, Quote
 from core.market.events import BookUpdate, Event, Timer, TradePrint
+from core.market.filter import Signal
 from core.market.instrument import Instrument
 from core.market.ladder import build_side
-from core.market.layers import LayerPlan, keep_apart
+from core.market.layers import LayerPlan, keep_apart, only_reducing
 from core.market.order import Side
 from core.market.risk import RiskLimits
+from core.market.signal_latch import SignalLatch
 from core.market.skew import inventory_ratio
+from core.market.trend import Trend
 from strategies.base import View
 from strategies.perp_position import LEG, NOTHING, PositionStrategy, mark_of, position_of
 from utils.errors import ConfigError
+
+_SIGNALS = {Side.BUY: Signal.BUY, Side.SELL: Signal.SELL}
 
 
 class AvellanedaStoikov(PositionStrategy):
@@ -49,6 +57,8 @@ class AvellanedaStoikov(PositionStrategy):
         self._estimates: ModelEstimates | None = None
         self._began_utc_ns: int | None = None  # of a finite run: the first decision of this life
         self._refusal: str | None = None
+        self._trend = Trend(params)
+        self._saved: dict[str, Any] = {"latch": self._trend.latch.to_plain()}
         self._q = 0.0
         self._quote_now: ModelQuote | None = None
         self._mid: float | None = None
@@ -79,7 +89,10 @@ class AvellanedaStoikov(PositionStrategy):
 
     def reconfigure(self, params: Any) -> None:
         """Go by other parameters from the next decision on; what was measured stays where it is still meant."""
+        before: AvellanedaStoikovParams = self.params
         super().reconfigure(params)
+        if params.trend_keys() != before.trend_keys():
+            self._trend = Trend(params, self._trend.latch)
         self._horizon = params.horizon_rule()
         self._plan = None
         if self._estimates is not None:
@@ -103,6 +116,7 @@ class AvellanedaStoikov(PositionStrategy):
         book = view.books.get(LEG)
         if book is not None and book.is_quotable:
             self._estimates_of(view).see_mid(view.now_ns, book.mid_ticks())
+            self._trend.see(view.utc_ns, book.mid_ticks())
 
     def _see_trade(self, event: TradePrint, view: View) -> None:
         book = view.books.get(LEG)
@@ -142,11 +156,33 @@ class AvellanedaStoikov(PositionStrategy):
             self._source = "refused"
             return []
         mid = self._mid = self._fair(view, book)
-        quote = self._quote_now = self._model(view, plan, mid)
+        held = position_of(view).size_lots
+        regime = self._regime(view, held)
+        quote = self._quote_now = self._model(view, plan, mid, regime)
         if quote is None:
             return []
         self._held += crosses(quote, book)
-        return self._layers(plan, quote, mid, book)
+        quotes = self._layers(plan, quote, mid, book, regime)
+        for side in Side:
+            if self._trend.blocks(side):
+                quotes = only_reducing(quotes, held, side)
+        return quotes
+
+    def _regime(self, view: View, held: int) -> Signal:
+        latch = self._trend.latch
+        signal = self._trend.step(view.utc_ns, held == 0).signal
+        if self._trend.latch is not latch:
+            self._saved = {"latch": self._trend.latch.to_plain()}
+        return signal
+
+    def saved(self) -> dict[str, Any]:
+        """Return the kept signal."""
+        return self._saved
+
+    def restore(self, saved: Mapping[str, Any], view: View) -> None:
+        """Take up the kept signal. Raises ValueError when it is none."""
+        self._trend.latch = SignalLatch.from_plain(saved["latch"])
+        self._saved = dict(saved)
 
     def _plan_for(self, instrument: Instrument, book: OrderBook) -> LayerPlan:
         """Return the plan, made anew, and the parameters judged again, when the venue changed the instrument."""
@@ -160,7 +196,7 @@ class AvellanedaStoikov(PositionStrategy):
             return float(mark / view.instruments[LEG].tick_size)
         return book.microprice_ticks() if self.params.price_source == "micro" else book.mid_ticks()
 
-    def _model(self, view: View, plan: LayerPlan, mid: float) -> ModelQuote | None:
+    def _model(self, view: View, plan: LayerPlan, mid: float, regime: Signal) -> ModelQuote | None:
         """Return what is quoted around, within the bounds of the spread; None when the numbers make no quote."""
         tau_s, full_q = self._tau_s(view), self._inventory(view, plan, mid)
         assert tau_s is not None  # no decision about quotes outside the session
@@ -171,13 +207,14 @@ class AvellanedaStoikov(PositionStrategy):
             share = max(-1.0, min(1.0, self._q / full_q))
             return fallback_quote(self.params, plan.instrument, mid, share)
         try:
-            quote, was_clamped = clamped(
-                model_quote(mid, self._q, inputs), spread_bounds(self.params, plan.instrument, mid)
-            )
+            wanted = model_quote(mid, self._q, in_regime(inputs, self.params, regime))
         except ValueError:
             self._source = "no_number"
             return None
+        if regime is Signal.TRENDING:
+            wanted = moved(wanted, mid, self.params.trending_skew_mult)
         self._source = self.params.model
+        quote, was_clamped = clamped(wanted, spread_bounds(self.params, plan.instrument, mid))
         self._clamped += was_clamped
         return quote
 
@@ -192,7 +229,7 @@ class AvellanedaStoikov(PositionStrategy):
         self._q = (held - target) / order_lots
         return max(1.0, limit / order_lots) if limit else 1.0
 
-    def _layers(self, plan: LayerPlan, quote: ModelQuote, mid: float, book: OrderBook) -> list[Quote]:
+    def _layers(self, plan: LayerPlan, quote: ModelQuote, mid: float, book: OrderBook, regime: Signal) -> list[Quote]:
         rungs = layer_rungs(self.params, quote.spread / mid)
         sides: dict[Side, list[Quote]] = {}
         held = {Side.BUY: min(quote.bid, book.best_ask_ticks - 1), Side.SELL: max(quote.ask, book.best_bid_ticks + 1)}
@@ -200,6 +237,9 @@ class AvellanedaStoikov(PositionStrategy):
             lots = plan.lots(size_factor(side, self._q, self.params.order_amount_shape), mid)
             made = build_side(side, price, rungs, lots, plan.slots[side], book, plan.instrument, LEG)
             sides[side] = [one for one in made if price > 0 and one.price_ticks > 0]
+            if regime is _SIGNALS[side]:
+                extra = boosts(self.params, side, mid, plan.lots(1.0, mid)[0], book, plan.instrument)
+                sides[side] = sorted([*sides[side], *extra], key=lambda one: -one.side.sign * one.price_ticks)
         return keep_apart(sides[Side.BUY], sides[Side.SELL], Side.BUY if self._q >= 0 else Side.SELL)
 
     def stats(self) -> dict[str, Any]:
@@ -210,6 +250,7 @@ class AvellanedaStoikov(PositionStrategy):
             "source": self._source,
             "refusal": self._refusal,
             **model,
+            **self._trend.stats(),
             "q": self._q,
             "reservation_ticks": quote and quote.reservation,
             "spread_bps": quote and mid and quote.spread / mid * 10_000,

@@ -16,6 +16,7 @@ from core.market.live_intensity import LiveIntensitySettings
 from core.market.model_units import base_spread_complaint
 from core.market.position_params import PositionParams, position_values
 from core.market.sigma_sampler import SigmaSettings
+from core.market.trend import TrendParams
 from utils.errors import ConfigError
 
 AUTO = "auto"
@@ -25,7 +26,7 @@ _SIZES = ("order_size", "order_size_quote")
 
 
 @dataclass(frozen=True, slots=True)
-class AvellanedaStoikovParams(PositionParams):
+class AvellanedaStoikovParams(TrendParams, PositionParams):
     """Model, estimators, bounds of the spread, layers; the position's keys are those of every perpetual's strategy."""
 
     model: str = "as"
@@ -72,6 +73,11 @@ class AvellanedaStoikovParams(PositionParams):
     layer_spacing_pct: float = 0.12
     spacing_spread_mult: float = 0.0
     price_source: str = "mid"
+    trending_skew_mult: float = 2.0
+    volatile_gamma_mult: float = 1.5
+    volatile_sigma_mult: float = 1.5
+    boost_orders: int = 2
+    boost_step_pct: float = 0.05
 
     @property
     def is_auto(self) -> bool:
@@ -166,9 +172,12 @@ def _check(params: AvellanedaStoikovParams) -> None:
         raise ConfigError("min_spread_ticks must not be above max_spread_ticks")
     if (params.sigma_method == FIXED) != (params.sigma is not None):
         raise ConfigError("sigma and sigma_method 'fixed' need each other")
+    if not (params.rsi_low < params.rsi_high and params.chop_low < params.chop_high):
+        raise ConfigError("rsi_low and chop_low must be below rsi_high and chop_high")
     try:
         params.horizon_rule()
         params.sigma_settings()
+        params.make_filter()
     except ValueError as exc:
         raise ConfigError(str(exc)) from exc
     params.protection_rules()

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from core.market.as_params import AvellanedaStoikovParams
 from core.market.avellaneda import ModelQuote, as_quote
 from core.market.book import OrderBook
+from core.market.commands import Quote
+from core.market.filter import Signal
 from core.market.glft import glft_quote, glft_terms
 from core.market.instrument import Instrument
 from core.market.ladder import Rung
@@ -80,6 +82,33 @@ def moved(quote: ModelQuote, mid: float, times: float) -> ModelQuote:
     """Return the quote with its distance from the mid, and so the skew, times a factor."""
     more = (times - 1) * (quote.reservation - mid)
     return ModelQuote(quote.bid + more, quote.ask + more, quote.reservation + more, quote.spread)
+
+
+def in_regime(inputs: ModelInputs, params: AvellanedaStoikovParams, regime: Signal) -> ModelInputs:
+    """Return the inputs with what a volatile market does to them."""
+    if regime is not Signal.VOLATILE:
+        return inputs
+    return inputs._replace(
+        gamma=inputs.gamma * params.volatile_gamma_mult, sigma=inputs.sigma * params.volatile_sigma_mult
+    )
+
+
+def boosts(
+    params: AvellanedaStoikovParams,
+    side: Side,
+    mid: float,
+    lots: int,
+    book: OrderBook,
+    instrument: Instrument,
+) -> list[Quote]:
+    """Return the extra orders of a signal: steps from the mid, off the opposite touch, each of `lots`."""
+    touch = book.best_ask_ticks - 1 if side is Side.BUY else book.best_bid_ticks + 1
+    found = []
+    for step in range(1, params.boost_orders + 1):
+        price = instrument.snap(mid * (1 - side.sign * params.boost_step_pct / 100 * step), side)
+        price = min(price, touch) if side is Side.BUY else max(price, touch)
+        found.append(Quote(side, price, lots, step, slot=f"boost.{step}"))
+    return [one for one in found if one.price_ticks > 0 and lots > 0]
 
 
 def crosses(quote: ModelQuote, book: OrderBook) -> bool:

@@ -7,16 +7,19 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.market.book import OrderBook
 from core.market.commands import Command, Flatten, Quote, Quotes
 from core.market.events import BookUpdate, Event, Timer, TradePrint
+from core.market.filter import Signal
+from core.market.filters import FILTERS
 from core.market.instrument import Instrument
 from core.market.order import Side
 from core.market.position import Position
 from core.market.risk import RiskLimits, trim_quotes
+from core.market.signal_latch import SignalLatch
 from strategies.avellaneda_stoikov import STRATEGY, AvellanedaStoikov
 from strategies.base import View, strategy_class
 from tests.market_parts import NOW, SECOND, book, fill, instrument, risk_state
@@ -328,6 +331,125 @@ def test_sizes_in_quote_follow_the_price() -> None:
     assert [one.size_lots for one in relative(order_size=None, order_size_quote=1000).quotes()] == [100, 100]
 
 
+# Trend and signals
+
+RSI = {"trend_filter": "rsi", "rsi_period": 2, "candle_s": 1}
+
+
+def trending(closes: list[int], **config: Any) -> Script:
+    """Return a bot that has seen candles of a second with these closes, and one more that is open."""
+    script = relative(sigma=0, boost_step_pct=0.05, **(RSI | config))
+    return after(script, closes)
+
+
+def after(script: Script, closes: list[int]) -> Script:
+    for close in closes:
+        script.wait(1).move(close)
+    script.wait(1).move(MID)
+    return script
+
+
+FALL, RISE = ([MID + step * number for number in range(9, -1, -1)] for step in (100, -100))
+
+
+def test_a_buy_signal_has_extra_bids_beside_the_models_and_they_go_with_it() -> None:
+    script = trending(FALL).hold(100)
+    assert [(one.slot_name, one.price_ticks, one.size_lots) for one in script.quotes()][:3] == [
+        ("boost.1", 999_500, 100),
+        ("buy.0", 999_000, 100),
+        ("boost.2", 999_000, 100),
+    ]
+    assert script.stats()["regime"] == "buy_signal"
+    assert all(one.post_only for one in script.quotes())
+    after(script, [MID, MID + 30])  # RSI recovers
+    assert [one.slot_name for one in script.quotes()] == ["buy.0", "sell.0"]
+
+
+def test_a_sell_signal_has_extra_asks() -> None:
+    script = trending(RISE, boost_orders=1).hold(-100)
+    assert [(one.slot_name, one.price_ticks) for one in script.quotes() if one.side is Side.SELL] == [
+        ("boost.1", 1_000_500),
+        ("sell.0", 1_001_000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("closes", "wait_s", "held", "latched"),
+    [
+        ([MID, MID + 120], 0, 100, "buy_signal"),  # RSI between low and release: kept
+        ([MID, MID + 300], 0, 100, None),  # RSI above the release
+        ([MID, MID + 120], 0, 0, None),  # flat
+        ([MID, MID + 120], 4000, 100, None),  # too old
+        ([MID, MID + 900], 0, 100, "sell_signal"),  # the opposite signal
+    ],
+    ids=["kept", "rsi", "flat", "age", "opposite"],
+)
+def test_a_signal_is_kept_until_it_is_released(closes: list[int], wait_s: int, held: int, latched: str | None) -> None:
+    """Scenario 20."""
+    script = trending(FALL, rsi_period=5, latch_buy_release=50, rsi_high=60, rsi_low=20).hold(100)
+    script.due()
+    assert script.stats()["latched"] == "buy_signal"
+    after(script, closes).wait(wait_s).hold(held).due()
+    assert script.stats()["latched"] == latched
+
+
+def test_a_kept_signal_outlives_a_restart() -> None:
+    script = trending(FALL).hold(100)
+    script.due()
+    saved = script.strategy.saved()
+    assert saved["latch"]["signal"] == "buy_signal"
+    script.due()
+    assert script.strategy.saved() is saved  # nothing new, nothing to write
+    other = relative(sigma=0, **RSI)
+    other.strategy.restore(saved, other.view)
+    other.view.utc_ns = script.view.utc_ns
+    other.hold(100).due()
+    assert other.stats()["latched"] == "buy_signal"
+    assert other.strategy.saved() == saved
+
+
+def test_overbought_blocks_buys_but_those_that_close() -> None:
+    long, short = trending(RISE, boost_orders=0).hold(100), trending(RISE, boost_orders=0).hold(-60)
+    assert [one.side for one in long.quotes()] == [Side.SELL]
+    bid, _ = short.quotes()
+    assert (bid.size_lots, bid.reduce_only) == (60, True)
+    assert [one.side for one in trending(FALL, boost_orders=0).hold(0).quotes()] == [Side.BUY]
+
+
+def test_in_a_trend_the_quotes_lean_twice_as_much() -> None:
+    config = {"trend_filter": "chop", "chop_period": 3, "candle_s": 1, "rsi_low": 0.5, "rsi_high": 99.5}
+    script, plain = relative(**config), relative()
+    after(script, [MID + 100 * number for number in range(12)]).hold(LIMIT).due()
+    plain.hold(LIMIT).due()
+    assert script.stats()["regime"] == "trending"
+    assert script.stats()["skew_bps"] == pytest.approx(2 * plain.stats()["skew_bps"])
+    assert script.stats()["spread_bps"] == pytest.approx(plain.stats()["spread_bps"])
+
+
+def test_a_volatile_market_has_more_gamma_and_sigma() -> None:
+    config = {"trend_filter": "atr", "atr_period": 3, "atr_base": 10, "candle_s": 1, "rsi_low": 0.5, "rsi_high": 99.5}
+    script = relative(**config)
+    calm = [MID + number % 2 for number in range(20)]
+    after(script, [*calm, MID + 3000, MID, MID + 3000]).hold(LIMIT).due()
+    assert script.stats()["regime"] == "volatile"
+    assert script.stats()["skew_bps"] == pytest.approx(-1.0 * 1.5**3)
+
+
+@pytest.mark.parametrize("name", ["off", *FILTERS])
+def test_every_filter_can_be_asked_for(name: str) -> None:
+    script = after(relative(trend_filter=name, candle_s=1), RISE)
+    assert script.quotes()
+
+
+def test_another_filter_keeps_the_latch() -> None:
+    script = trending(FALL).hold(100)
+    script.due()
+    config = {"order_size": 0.1, "trend_filter": "bollinger"}
+    script.strategy.reconfigure(AvellanedaStoikov.params_from(config))
+    script.due()
+    assert script.stats()["latched"] == "buy_signal"
+
+
 # What is refused
 
 
@@ -344,6 +466,8 @@ def test_sizes_in_quote_follow_the_price() -> None:
         ({"sigma": 1e-4}, "sigma"),
         ({"sigma_min_samples": 300}, "min_samples"),
         ({"trailing_start_pct": 1}, "trailing"),
+        ({"trend_filter": "ma", "ma_fast": 30}, "fast"),
+        ({"rsi_low": 80}, "rsi_low"),
     ],
 )
 def test_a_contradiction_is_refused(config: dict[str, Any], fault: str) -> None:
@@ -421,6 +545,7 @@ def test_other_parameters_keep_what_was_measured() -> None:
 # Properties
 
 
+@settings(max_examples=60)
 @given(
     half=st.integers(1, 400),
     held=st.integers(-LIMIT, LIMIT),
@@ -433,12 +558,15 @@ def test_other_parameters_keep_what_was_measured() -> None:
     layers=st.integers(1, 8),
     spacing=st.floats(1e-4, 1),
     shape=st.floats(0, 10),
+    latched=st.sampled_from([None, Signal.BUY, Signal.SELL]),
 )
 def test_quotes_are_whole_never_cross_and_stay_within_the_limit(half: int, held: int, **keys: Any) -> None:
     picture = book(MID - half, MID + half)
     keys["full_inventory_shift"], keys["layer_spacing_pct"] = keys.pop("shift"), keys.pop("spacing")
     keys["order_amount_shape"] = keys.pop("shape")
-    script = Script(picture, sigma_method="fixed", order_intensity=1, **keys).hold(held)
+    latched = SignalLatch(keys.pop("latched"), NOW)
+    script = Script(picture, sigma_method="fixed", order_intensity=1, trend_filter="rsi", **keys).hold(held)
+    script.strategy._trend.latch = latched
     quotes = script.quotes()
     assert all(isinstance(one.price_ticks, int) and one.price_ticks > 0 and one.post_only for one in quotes)
     assert all(one.size_lots > 0 for one in quotes)
@@ -447,8 +575,8 @@ def test_quotes_are_whole_never_cross_and_stay_within_the_limit(half: int, held:
     assert all(price < picture.best_ask_ticks for price in bids)
     assert all(price > picture.best_bid_ticks for price in asks)
     assert not (bids and asks) or max(bids) < min(asks)
-    assert bids == sorted(set(bids), reverse=True)
-    assert asks == sorted(set(asks))
+    assert bids == sorted(bids, reverse=True)
+    assert asks == sorted(asks)
     assert len({one.slot_name for one in quotes}) == len(quotes)
     state = risk_state(position=script.view.positions["main"], book=picture, instrument=PERP)
     kept = trim_quotes(quotes, RiskLimits(max_position_lots=LIMIT), state).allowed
