@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.market.as_estimates import ModelEstimates
+from core.market.as_file import GivenParams
 from core.market.as_params import AvellanedaStoikovParams, params_of
 from core.market.as_quotes import (
     boosts,
@@ -52,6 +53,7 @@ class AvellanedaStoikov(PositionStrategy):
 
     def __init__(self, params: AvellanedaStoikovParams) -> None:
         super().__init__(params)
+        self._given = GivenParams(params)
         self._horizon = params.horizon_rule()
         self._plan: LayerPlan | None = None
         self._estimates: ModelEstimates | None = None
@@ -93,6 +95,7 @@ class AvellanedaStoikov(PositionStrategy):
         super().reconfigure(params)
         if params.trend_keys() != before.trend_keys():
             self._trend = Trend(params, self._trend.latch)
+        self._given = GivenParams(params)
         self._horizon = params.horizon_rule()
         self._plan = None
         if self._estimates is not None:
@@ -156,6 +159,7 @@ class AvellanedaStoikov(PositionStrategy):
             self._source = "refused"
             return []
         mid = self._mid = self._fair(view, book)
+        self._take_file(view, mid)
         held = position_of(view).size_lots
         regime = self._regime(view, held)
         quote = self._quote_now = self._model(view, plan, mid, regime)
@@ -167,6 +171,11 @@ class AvellanedaStoikov(PositionStrategy):
             if self._trend.blocks(side):
                 quotes = only_reducing(quotes, held, side)
         return quotes
+
+    def _take_file(self, view: View, mid: float) -> None:
+        if self._given.look(view.params_file, view.instruments[LEG], mid, view.utc_ns):
+            self._horizon = self._given.now.horizon_rule()
+            self._estimates_of(view).reconfigure(self._given.now)
 
     def _regime(self, view: View, held: int) -> Signal:
         latch = self._trend.latch
@@ -199,9 +208,15 @@ class AvellanedaStoikov(PositionStrategy):
     def _model(self, view: View, plan: LayerPlan, mid: float, regime: Signal) -> ModelQuote | None:
         """Return what is quoted around, within the bounds of the spread; None when the numbers make no quote."""
         tau_s, full_q = self._tau_s(view), self._inventory(view, plan, mid)
-        assert tau_s is not None  # no decision about quotes outside the session
+        if tau_s is None:  # by a horizon that has just come from a file; else no decision is asked for
+            return None
         self._decisions += 1
-        inputs = self._estimates_of(view).refresh(view.now_ns, mid, tau_s, full_q)
+        is_given, inputs = self._given.is_usable, None
+        if not is_given and self.params.require_params:
+            self._source = "params"
+            return None
+        if is_given:
+            inputs = self._estimates_of(view).refresh(view.now_ns, mid, tau_s, full_q)
         if inputs is None:
             self._source = "fallback"
             share = max(-1.0, min(1.0, self._q / full_q))
@@ -214,7 +229,7 @@ class AvellanedaStoikov(PositionStrategy):
         if regime is Signal.TRENDING:
             wanted = moved(wanted, mid, self.params.trending_skew_mult)
         self._source = self.params.model
-        quote, was_clamped = clamped(wanted, spread_bounds(self.params, plan.instrument, mid))
+        quote, was_clamped = clamped(wanted, spread_bounds(self._given.now, plan.instrument, mid))
         self._clamped += was_clamped
         return quote
 
@@ -250,6 +265,8 @@ class AvellanedaStoikov(PositionStrategy):
             "source": self._source,
             "refusal": self._refusal,
             **model,
+            **({} if self._given.is_usable else {"waiting": "params"}),
+            **self._given.stats(),
             **self._trend.stats(),
             "q": self._q,
             "reservation_ticks": quote and quote.reservation,

@@ -15,6 +15,7 @@ from core.market.book import OrderBook
 from core.market.commands import Command
 from core.market.events import Event, PerpFacts
 from core.market.instrument import Instrument
+from core.market.model_file import FileText
 from core.market.order import Order
 from core.market.position import Position
 from core.market.reports import Balance, VenuePosition
@@ -41,6 +42,7 @@ class View:
     funding_due_ns: dict[str, int] = field(default_factory=dict)
     venue_positions: dict[str, VenuePosition] = field(default_factory=dict)
     limits: dict[str, RiskLimits] = field(default_factory=dict)
+    params_file: FileText | None = None  # of the strategy's key `params_file`, None where there is no such file
     unbooked: dict[str, frozenset[str]] = field(default_factory=dict)  # leg -> slots whose order ended, fills to come
 
 

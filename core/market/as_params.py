@@ -78,6 +78,10 @@ class AvellanedaStoikovParams(TrendParams, PositionParams):
     volatile_sigma_mult: float = 1.5
     boost_orders: int = 2
     boost_step_pct: float = 0.05
+    params_file: str | None = None
+    params_refresh_s: float = 900.0
+    params_max_age_s: float = 14400.0
+    require_params: bool = False
 
     @property
     def is_auto(self) -> bool:
@@ -157,6 +161,16 @@ def params_of(strategy_config: Mapping[str, Any]) -> AvellanedaStoikovParams:
     params = AvellanedaStoikovParams(**position_values(values, strategy_config))
     _check(params)
     return params
+
+
+def with_file(params: AvellanedaStoikovParams, values: Mapping[str, float]) -> AvellanedaStoikovParams:
+    """Return the parameters with those of a file in their place. Raises ConfigError when they do not go together."""
+    changed: dict[str, Any] = dict(values)
+    if "sigma" in values:
+        changed["sigma_method"] = FIXED
+    merged = dataclasses.replace(params, **changed)
+    _check(merged)
+    return merged
 
 
 def _check(params: AvellanedaStoikovParams) -> None:

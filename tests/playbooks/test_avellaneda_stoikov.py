@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from core.market.events import BookUpdate, Event, Timer, TradePrint
 from core.market.filter import Signal
 from core.market.filters import FILTERS
 from core.market.instrument import Instrument
+from core.market.model_file import FileText
 from core.market.order import Side
 from core.market.position import Position
 from core.market.risk import RiskLimits, trim_quotes
@@ -448,6 +450,94 @@ def test_another_filter_keeps_the_latch() -> None:
     script.strategy.reconfigure(AvellanedaStoikov.params_from(config))
     script.due()
     assert script.stats()["latched"] == "buy_signal"
+
+
+# Parameters from a file
+
+FILE = {"version": 1, "symbol": "SOL-USDC", "unit": "relative", "generated_at": NOW / SECOND, "gamma": 1, "kappa": 500}
+
+
+def with_file(text: str | None = None, **config: Any) -> Script:
+    """Return a bot that takes gamma and kappa of a file and has another kappa of its own."""
+    script = relative(sigma=0, params_file="params.json", **config)
+    return give(script, json.dumps(FILE) if text is None else text, 1)
+
+
+def give(script: Script, text: str | None, version: int) -> Script:
+    script.view.params_file = None if text is None else FileText(version, text)
+    return script
+
+
+def changed(**keys: Any) -> str:
+    return json.dumps(FILE | keys)
+
+
+def test_a_good_file_takes_the_place_of_the_configs_keys() -> None:
+    script = with_file()
+    assert script.prices() == [998_001, 1_001_999]  # 2 ln(1.002)
+    assert (script.stats()["params_error"], script.stats()["params_age_s"]) == (None, 0)
+    give(script, changed(kappa={"bid": 900, "ask": 1100}), 2)
+    assert script.prices() == [999_000, 1_001_000]
+    give(script, changed(sigma=1e-3, horizon_s=100, min_spread_bps=1), 3)
+    script.hold(LIMIT).due()
+    assert script.stats()["skew_bps"] == pytest.approx(-1.0)
+    assert script.stats()["tau_s"] == 100
+
+
+BAD = {
+    "missing": (None, "no such file"),
+    "wrong symbol": (changed(symbol="ETH-PERP"), "ETH-PERP"),
+    "wrong unit": (changed(unit="ticks"), "unit"),
+    "no number": (json.dumps(FILE | {"gamma": math.nan}), "gamma"),
+    "infinite": (changed(kappa=math.inf), "kappa"),
+    "negative": (changed(kappa=-1), "kappa"),
+    "huge": (changed(kappa=10**400), "kappa"),
+    "a word": (changed(kappa="500"), "kappa"),
+    "half written": (changed()[:40], "JSON"),
+    "empty": ("", "JSON"),
+    "a list": ("[]", "version"),
+    "another version": (changed(version=2), "version"),
+    "from the future": (changed(generated_at=NOW / SECOND + 3600), "ahead"),
+    "nothing in it": (changed(gamma=None, kappa=None), "no parameter"),
+    "absurd": (changed(kappa=1), "beyond 20 %"),
+    "bounds that cross": (changed(min_spread_bps=9000), "min_spread_bps"),
+}
+
+
+@pytest.mark.parametrize("text", [text for text, _ in BAD.values()], ids=BAD)
+def test_without_a_good_file_the_static_spread_is_quoted_or_nothing(text: str | None) -> None:
+    """Scenario 21."""
+    script = give(with_file(), text, 1)
+    assert script.prices() == [999_825, 1_000_175]
+    assert (script.stats()["source"], script.stats()["waiting"]) == ("fallback", "params")
+    strict = give(with_file(require_params=True), text, 1)
+    assert strict.quotes() == ()
+    assert strict.stats()["source"] == "params"
+
+
+@pytest.mark.parametrize(("text", "error"), BAD.values(), ids=BAD)
+def test_a_bad_file_keeps_the_last_good_one_and_says_what_is_wrong(text: str | None, error: str) -> None:
+    script = with_file()
+    before = script.prices()
+    after_it = give(script, text, 2).prices()
+    assert error in script.stats()["params_error"]
+    assert after_it == (before if text is not None else [999_825, 1_000_175])  # a file that is gone says nothing
+    assert give(script, changed(kappa=250), 3).prices()[0] < before[0]
+    assert script.stats()["params_error"] is None
+
+
+def test_an_old_file_counts_as_absent() -> None:
+    script = with_file(params_max_age_s=100, require_params=True)
+    assert script.quotes()
+    assert script.wait(100).quotes()
+    assert script.wait(1).quotes() == ()
+    assert give(script, changed(generated_at=NOW / SECOND + 101), 2).quotes()
+
+
+@settings(max_examples=40)
+@given(st.text() | st.recursive(st.none() | st.floats() | st.text(), st.lists, max_leaves=5).map(json.dumps))
+def test_no_text_breaks_it(text: str) -> None:
+    assert give(with_file(), text, 1).prices() == [999_825, 1_000_175]
 
 
 # What is refused
