@@ -38,6 +38,7 @@ from core.market.order import Side
 from core.market.risk import RiskLimits
 from core.market.signal_latch import SignalLatch
 from core.market.skew import inventory_ratio
+from core.market.tape_signals import TapeSignals
 from core.market.trend import Trend
 from strategies.base import View
 from strategies.perp_position import LEG, NOTHING, PositionStrategy, mark_of, position_of
@@ -57,10 +58,12 @@ class AvellanedaStoikov(PositionStrategy):
         self._horizon = params.horizon_rule()
         self._plan: LayerPlan | None = None
         self._estimates: ModelEstimates | None = None
+        self._tape: TapeSignals | None = None
         self._began_utc_ns: int | None = None  # of a finite run: the first decision of this life
         self._refusal: str | None = None
         self._trend = Trend(params)
         self._saved: dict[str, Any] = {"latch": self._trend.latch.to_plain()}
+        self._seen_ns = 0
         self._q = 0.0
         self._quote_now: ModelQuote | None = None
         self._mid: float | None = None
@@ -95,6 +98,8 @@ class AvellanedaStoikov(PositionStrategy):
         super().reconfigure(params)
         if params.trend_keys() != before.trend_keys():
             self._trend = Trend(params, self._trend.latch)
+        if params.tape_keys() != before.tape_keys():
+            self._tape = None
         self._given = GivenParams(params)
         self._horizon = params.horizon_rule()
         self._plan = None
@@ -126,11 +131,17 @@ class AvellanedaStoikov(PositionStrategy):
         if book is not None and book.is_quotable:
             estimates = self._estimates_of(view)
             estimates.see_trade(view.now_ns, event.price_ticks, book.mid_ticks(), event.aggressor)
+        self._tape_of(view).see(view.now_ns, event.price_ticks, event.size_lots, event.aggressor)
 
     def _estimates_of(self, view: View) -> ModelEstimates:
         if self._estimates is None:
             self._estimates = ModelEstimates(self.params, float(view.instruments[LEG].tick_size))
         return self._estimates
+
+    def _tape_of(self, view: View) -> TapeSignals:
+        if self._tape is None:
+            self._tape = TapeSignals(self.params, view.instruments[LEG])
+        return self._tape
 
     # The session
 
@@ -167,8 +178,10 @@ class AvellanedaStoikov(PositionStrategy):
             return []
         self._held += crosses(quote, book)
         quotes = self._layers(plan, quote, mid, book, regime)
+        toxic = self._tape_of(view).step(view.now_ns)
+        self._seen_ns = view.now_ns
         for side in Side:
-            if self._trend.blocks(side):
+            if self._trend.blocks(side) or toxic.blocks(side, view.now_ns):
                 quotes = only_reducing(quotes, held, side)
         return quotes
 
@@ -222,16 +235,18 @@ class AvellanedaStoikov(PositionStrategy):
             share = max(-1.0, min(1.0, self._q / full_q))
             return fallback_quote(self.params, plan.instrument, mid, share)
         try:
-            wanted = model_quote(mid, self._q, in_regime(inputs, self.params, regime))
+            tape = self._tape_of(view)
+            inputs = tape.inputs(in_regime(inputs, self.params, regime), view.now_ns)
+            wanted = model_quote(mid, self._q, inputs)
+            if regime is Signal.TRENDING:
+                wanted = moved(wanted, mid, self.params.trending_skew_mult)
         except ValueError:
             self._source = "no_number"
             return None
-        if regime is Signal.TRENDING:
-            wanted = moved(wanted, mid, self.params.trending_skew_mult)
         self._source = self.params.model
         quote, was_clamped = clamped(wanted, spread_bounds(self._given.now, plan.instrument, mid))
         self._clamped += was_clamped
-        return quote
+        return tape.moved(quote, view.now_ns)
 
     def _inventory(self, view: View, plan: LayerPlan, mid: float) -> float:
         """Work out the inventory in its unit; return what a full one is in that unit."""
@@ -268,6 +283,7 @@ class AvellanedaStoikov(PositionStrategy):
             **({} if self._given.is_usable else {"waiting": "params"}),
             **self._given.stats(),
             **self._trend.stats(),
+            **(self._tape.stats(self._seen_ns) if self._tape is not None else {}),
             "q": self._q,
             "reservation_ticks": quote and quote.reservation,
             "spread_bps": quote and mid and quote.spread / mid * 10_000,

@@ -16,17 +16,18 @@ from core.market.live_intensity import LiveIntensitySettings
 from core.market.model_units import base_spread_complaint
 from core.market.position_params import PositionParams, position_values
 from core.market.sigma_sampler import SigmaSettings
+from core.market.tape_params import TapeParams
 from core.market.trend import TrendParams
 from utils.errors import ConfigError
 
 AUTO = "auto"
 FIXED = "fixed"
 _FAR_TICKS = 1e12  # a mid at which a spread is no large share of it, and a share of it no small spread
-_SIZES = ("order_size", "order_size_quote")
+_SIZES = ("order_size", "order_size_quote", "volume_candle_size")
 
 
 @dataclass(frozen=True, slots=True)
-class AvellanedaStoikovParams(TrendParams, PositionParams):
+class AvellanedaStoikovParams(TrendParams, TapeParams, PositionParams):
     """Model, estimators, bounds of the spread, layers; the position's keys are those of every perpetual's strategy."""
 
     model: str = "as"

@@ -452,6 +452,64 @@ def test_another_filter_keeps_the_latch() -> None:
     assert script.stats()["latched"] == "buy_signal"
 
 
+# The tape
+
+
+def traded(script: Script, *signed_lots: int, step_ticks: int = 0) -> Script:
+    """Let others trade once a second, buys positive, the price going on by a step with each."""
+    for number, lots in enumerate(signed_lots):
+        side = Side.BUY if lots > 0 else Side.SELL
+        print_ = TradePrint("main", MID + number * step_ticks, abs(lots), side, 0, script.wait(1).view.now_ns)
+        assert script.hear(print_) == []
+    return script
+
+
+def test_pressure_moves_both_quotes_by_a_part_of_the_half_spread() -> None:
+    script = traded(relative(vamp=True, vamp_weight=0.5), 30, -10)
+    script.due()
+    assert script.stats()["pressure"] == 0.5
+    assert script.stats()["skew_bps"] == pytest.approx(0.5 * 0.5 * script.stats()["spread_bps"] / 2)
+    script.wait(61).due()
+    assert script.stats()["skew_bps"] == 0
+
+
+def test_a_shift_by_pressure_is_of_the_spread_after_its_bounds() -> None:
+    script = traded(relative(vamp=True, max_spread_bps=4), 30, -10)
+    script.due()
+    assert script.stats()["skew_bps"] == pytest.approx(0.25 * 0.5 * 2)
+
+
+def test_a_side_that_is_run_over_stays_out_but_for_what_closes() -> None:
+    script = traded(relative(vamp=True, vamp_weight=0), 95, -5).hold(0)
+    assert [one.side for one in script.quotes()] == [Side.BUY]
+    assert [one.reduce_only for one in script.hold(50).quotes()] == [False, True]
+    traded(script.hold(0), -90)
+    assert [one.side for one in script.quotes()] == [Side.BUY]  # the hold goes on
+    assert len(script.wait(5).quotes()) == 2
+    assert len(traded(relative(), 95, -5).quotes()) == 2  # off by default
+
+
+def test_signals_of_volume_candles_do_nothing_until_they_have_weights() -> None:
+    loud, plain = {"volume_candle_size": 0.01}, relative(gamma=100)
+    silent = traded(relative(gamma=100, **loud), *[10] * 12, step_ticks=50)
+    assert silent.prices() == plain.prices()
+    assert silent.stats()["volume_signals"]["momentum"] > 0.5
+    moved = traded(relative(gamma=100, signal_momentum=0.25, **loud), *[10] * 12, step_ticks=50)
+    moved.due()
+    assert 0 < moved.stats()["skew_bps"] <= 0.25 * moved.stats()["spread_bps"] / 2
+    moved.wait(240).due()
+    assert moved.stats()["skew_bps"] == 0  # too old
+
+
+def test_candles_with_a_wide_range_change_gamma_and_kappa() -> None:
+    config = {"volume_candle_size": 0.02, "signal_gamma_volatility": 0.5, "signal_kappa_volatility": 0.3}
+    script = traded(relative(**config), *[10] * 30)
+    traded(script, *[10] * 12, step_ticks=500)
+    script.due()
+    assert script.stats()["volume_signals"]["volatility"] > 0.5
+    assert script.stats()["spread_bps"] > 20.99  # kappa fell
+
+
 # Parameters from a file
 
 FILE = {"version": 1, "symbol": "SOL-USDC", "unit": "relative", "generated_at": NOW / SECOND, "gamma": 1, "kappa": 500}
