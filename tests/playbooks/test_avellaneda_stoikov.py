@@ -205,6 +205,8 @@ def test_a_spread_that_would_not_pay_its_fees_is_floored() -> None:
     dear = instrument(kind="perp", tick_size=Decimal("0.01"), min_notional=Decimal(0), maker_fee_bps=Decimal(20))
     assert relative(traded=dear, fee_floor_mult=1).prices() == [998_000, 1_002_000]
     assert relative(traded=dear, fee_floor_mult=1, profit_margin_bps=10).prices() == [997_500, 1_002_500]
+    in_ticks = relative(traded=dear, fee_floor_mult=1, min_spread_ticks=10, max_spread_ticks=20)
+    assert in_ticks.prices() == [998_000, 1_002_000]
     assert Script(traded=dear, fee_floor_mult=1).prices() == [998_000, 1_002_000]  # the static spread, too
 
 
@@ -215,6 +217,8 @@ def test_a_quote_that_would_cross_is_held_off_the_touch_and_counted() -> None:
     assert script.stats()["held_at_touch"] == 1
     bid, _ = script.hold(-LIMIT).quotes()
     assert bid.price_ticks == MID
+    layered = relative(gamma="auto", full_inventory_shift=1.9, layers=2, layer_spacing_pct=0.1).hold(-LIMIT)
+    assert layered.prices()[:2] == [MID, MID - 1000]  # the layers stay apart
 
 
 # What is not known yet
@@ -540,6 +544,13 @@ def test_a_good_file_takes_the_place_of_the_configs_keys() -> None:
     script.hold(LIMIT).due()
     assert script.stats()["skew_bps"] == pytest.approx(-1.0)
     assert script.stats()["tau_s"] == 100
+
+
+def test_a_file_can_bring_the_volatility_that_is_else_measured() -> None:
+    script = give(Script(**BOTH, params_file="params.json"), changed(kappa=1000, sigma=1e-3, horizon_s=100), 1)
+    script.hold(LIMIT).due()
+    assert (script.stats()["source"], script.stats()["sigma_source"]) == ("as", "fixed")
+    assert script.stats()["skew_bps"] == pytest.approx(-1.0)
 
 
 BAD = {
