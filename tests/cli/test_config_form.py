@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from core.registry.schema import known_strategies
 from core.registry.store import ConfigStore
 from tests.console_parts import config, write_config
 from tests.terminal_parts import CTRL_C, DOWN, ENTER, Terminal
@@ -39,7 +40,7 @@ def test_from_nothing_only_what_has_no_default_is_asked_with_unit_range_and_help
         terminal.wait_for("The bot's name in commands")
         terminal.answer("metadata.name:", "my-bot" + ENTER)
         terminal.answer("On which exchange?", DOWN + ENTER)  # paper
-        terminal.answer("Which strategy?", ENTER)
+        terminal.answer("Which strategy?", DOWN * known_strategies().index("market_maker") + ENTER)
         terminal.wait_for("What is traded, in our spelling")
         terminal.answer("strategy_config.symbol:", "SOL-USDC" + ENTER)
         terminal.wait_for("expected exactly one of the two")
