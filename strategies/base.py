@@ -30,7 +30,6 @@ class View:
     """What a strategy may look at, by leg; the loop refreshes it between events, a strategy never writes to it."""
 
     now_ns: int = 0
-    utc_ns: int = 0  # for times of day, and for what outlives this life; steps when the host's clock is set
     instruments: dict[str, Instrument] = field(default_factory=dict)
     books: dict[str, OrderBook] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
@@ -42,8 +41,9 @@ class View:
     funding_due_ns: dict[str, int] = field(default_factory=dict)
     venue_positions: dict[str, VenuePosition] = field(default_factory=dict)
     limits: dict[str, RiskLimits] = field(default_factory=dict)
-    params_file: FileText | None = None  # of the strategy's key `params_file`, None where there is no such file
     unbooked: dict[str, frozenset[str]] = field(default_factory=dict)  # leg -> slots whose order ended, fills to come
+    utc_ns: int = 0  # for times of day, and for what outlives this life; steps when the host's clock is set
+    params_file: FileText | None = None  # of the strategy's key `params_file`, None where there is no such file
 
 
 class Strategy(ABC):

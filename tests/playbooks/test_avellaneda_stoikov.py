@@ -39,7 +39,7 @@ class Script:
 
     def __init__(self, picture: OrderBook = ROUND_10_000, limit: int | None = LIMIT, **config: Any) -> None:
         self.instrument: Instrument = config.pop("traded", PERP)
-        self.view = View(NOW, NOW, instruments={"main": self.instrument}, books={"main": picture})
+        self.view = View(now_ns=NOW, utc_ns=NOW, instruments={"main": self.instrument}, books={"main": picture})
         self.view.position_limits["main"] = limit
         config = {"symbol": "SOL-PERP", "order_size": 0.1, "layers": 1, "position_threshold": 9} | config
         self.strategy = AvellanedaStoikov(AvellanedaStoikov.params_from(config))
