@@ -15,6 +15,7 @@ from core.market.book import OrderBook
 from core.market.commands import Command
 from core.market.events import Event, PerpFacts
 from core.market.instrument import Instrument
+from core.market.model_file import FileText
 from core.market.order import Order
 from core.market.position import Position
 from core.market.reports import Balance, VenuePosition
@@ -41,6 +42,8 @@ class View:
     venue_positions: dict[str, VenuePosition] = field(default_factory=dict)
     limits: dict[str, RiskLimits] = field(default_factory=dict)
     unbooked: dict[str, frozenset[str]] = field(default_factory=dict)  # leg -> slots whose order ended, fills to come
+    utc_ns: int = 0  # for times of day, and for what outlives this life; steps when the host's clock is set
+    params_file: FileText | None = None  # of the strategy's key `params_file`, None where there is no such file
 
 
 class Strategy(ABC):

@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.market.avellaneda import solve_gamma
-from core.market.blending import blended
+from core.market.blending import followed
+from core.market.glft import solve_glft_gamma
+
+_MOST_SHIFT = 1.9  # half-spreads for one unit of q: both models tend to 2, and none reaches it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +36,29 @@ class AutoGamma:
         self.gamma: float | None = None
         self.solved_ns: int | None = None
 
-    def update(self, now_ns: int, kappa: float, sigma: float, tau_s: float) -> float | None:
-        """Return gamma, worked out anew when due; None until it could be, the last one when it cannot be now."""
+    def update(
+        self,
+        now_ns: int,
+        kappa: float,
+        sigma: float,
+        tau_s: float,
+        full_q: float = 1.0,
+        intensity: float | None = None,
+    ) -> float | None:
+        """Return gamma, worked out anew when due; None until it could be, the last one when it cannot be now.
+
+        `full_q` is a full inventory in the unit of q. With an `intensity` it is the gamma of GLFT, which has no tau.
+        """
         if self.solved_ns is not None and now_ns - self.solved_ns < self.settings.refresh_s * 1e9:
             return self.gamma
-        solved = solve_gamma(self.settings.full_inventory_shift, kappa, sigma * sigma * tau_s)
+        shift = min(self.settings.full_inventory_shift / full_q, _MOST_SHIFT)
+        if intensity is None:
+            solved = solve_gamma(shift, kappa, sigma * sigma * tau_s)
+        else:
+            solved = solve_glft_gamma(shift, kappa, intensity, sigma)
         if solved is None:
             return self.gamma
         self.solved_ns = now_ns
         solved = max(self.settings.lowest * kappa, min(self.settings.highest * kappa, solved))
-        factor = self.settings.most_factor
-        smooth = blended(self.gamma, solved, self.settings.weight, factor)
-        self.gamma = max(solved / factor, min(solved * factor, smooth))
+        self.gamma = followed(self.gamma, solved, self.settings.weight, self.settings.most_factor)
         return self.gamma

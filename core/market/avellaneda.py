@@ -10,6 +10,7 @@ approximations. Nothing is clamped here: at a large |q| the reducing quote lies 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import exp, inf, isfinite, log, log1p
 from typing import NamedTuple
 
@@ -62,17 +63,18 @@ def solve_gamma(shift: float, kappa: float, variance: float) -> float | None:
         raise ValueError(f"no gamma: shift {shift}, kappa {kappa}, variance {variance}")
     if shift == 0:
         return 0.0
+    return at_ratio(lambda ratio: full_inventory_shift(kappa * ratio, kappa, variance), shift, kappa)
+
+
+def at_ratio(share: Callable[[float], float], wanted: float, kappa: float) -> float | None:
+    """Return the gamma at which a share that grows with gamma / kappa is as wanted; None outside 1e-9 to 1e9."""
     low, high = _RATIO_LOW, _RATIO_HIGH
-    if not _shift_at(low, kappa, variance) <= shift <= _shift_at(high, kappa, variance):
+    if not share(exp(low)) <= wanted <= share(exp(high)):
         return None
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if _shift_at(middle, kappa, variance) < shift:
+        if share(exp(middle)) < wanted:
             low = middle
         else:
             high = middle
     return kappa * exp((low + high) / 2)
-
-
-def _shift_at(log_ratio: float, kappa: float, variance: float) -> float:
-    return full_inventory_shift(kappa * exp(log_ratio), kappa, variance)

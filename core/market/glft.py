@@ -12,7 +12,7 @@ from __future__ import annotations
 from math import exp, inf, isfinite, log1p, sqrt
 from typing import NamedTuple
 
-from core.market.avellaneda import ModelQuote
+from core.market.avellaneda import ModelQuote, at_ratio
 
 _SMALL = 1e-12
 
@@ -56,3 +56,21 @@ def glft_quote(mid: float, q: float, terms: GlftTerms) -> ModelQuote:
         raise ValueError(f"no quote: mid {mid}, q {q}")
     half = terms.half_spread
     return ModelQuote(reservation - half, reservation + half, reservation, 2 * half)
+
+
+def solve_glft_gamma(shift: float, kappa: float, intensity: float, sigma: float) -> float | None:
+    """Return the gamma at which one unit of inventory moves the quotes by `shift` half-spreads.
+
+    The share grows with gamma from 0 towards 2: raises ValueError for a `shift` outside 0 <= shift < 2 and for unusable
+    numbers. None when no gamma between 1e-9 and 1e9 kappa does it, as without movement.
+    """
+    if not (0 <= shift < 2 and 0 < kappa < inf and 0 < intensity < inf and 0 <= sigma < inf):
+        raise ValueError(f"no gamma: shift {shift}, kappa {kappa}, intensity {intensity}, sigma {sigma}")
+    if shift == 0:
+        return 0.0
+
+    def share(ratio: float) -> float:
+        terms = glft_terms(kappa * ratio, kappa, intensity, sigma)
+        return terms.skew / terms.half_spread
+
+    return at_ratio(share, shift, kappa)

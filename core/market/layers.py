@@ -156,6 +156,8 @@ def keep_apart(bids: Sequence[Quote], asks: Sequence[Quote], yielding: Side) -> 
     moving, staying = (bids, asks) if yielding is Side.BUY else (asks, bids)
     layers = [(place, quote.price_ticks, quote.size_lots) for place, quote in enumerate(moving)]
     moved = keep_outside(yielding, layers, staying[0].price_ticks)
+    if moved is layers:
+        return [*bids, *asks]
     behind = [dataclasses.replace(moving[place], price_ticks=price) for place, price, _ in moved]
     return [*behind, *asks] if yielding is Side.BUY else [*bids, *behind]
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from core.trading.clock import Clock
     from core.trading.ledger import Ledger
+    from core.trading.watched_file import WatchedFile
     from strategies.base import Strategy, View
 
 __all__ = ["LegRuntime", "LiveChange", "LoopExit", "LoopSettings", "SpotRule", "TradingLoop"]
@@ -86,7 +87,9 @@ class TradingLoop:
         ledger: Ledger,
         clock: Clock,
         stop_timeout_s: float,
+        params_file: WatchedFile | None = None,
     ) -> None:
+        self._params_file = params_file
         self._bot = _bot_state(legs, settings, clock, ledger)
         self._clock = clock
         self._strategy = strategy
@@ -345,7 +348,9 @@ class TradingLoop:
     def _refresh(self, now_ns: int) -> None:
         """Bring the strategy's view up to date."""
         view = self._bot.view
-        view.now_ns = now_ns
+        view.now_ns, view.utc_ns = now_ns, self._clock.utc_ns()
+        if self._params_file is not None:
+            view.params_file = self._params_file.look(now_ns)
         changed = False
         for leg in self._bot.legs:
             view.positions[leg.name] = leg.position

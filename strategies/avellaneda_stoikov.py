@@ -1,0 +1,297 @@
+"""Quotes on a perpetual from a model of inventory risk: Avellaneda-Stoikov, or Gueant-Lehalle-Fernandez-Tapia.
+
+At each decision: what the position needs (strategies/perp_position.py), whether it is a time to quote, then the model
+with what was measured until then, the bounds of its spread, and the layers. The model and its estimators are in
+`core/market`; while one of them has nothing to say yet, a static spread is quoted and the status says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.market.as_estimates import ModelEstimates
+from core.market.as_file import GivenParams
+from core.market.as_params import AvellanedaStoikovParams, params_of
+from core.market.as_quotes import (
+    boosts,
+    clamped,
+    crosses,
+    fallback_quote,
+    fee_floor_bps,
+    in_regime,
+    layer_rungs,
+    model_quote,
+    moved,
+    size_factor,
+    spread_bounds,
+)
+from core.market.avellaneda import ModelQuote
+from core.market.book import OrderBook
+from core.market.commands import Command, Flatten, Quote
+from core.market.events import BookUpdate, Event, Timer, TradePrint
+from core.market.filter import Signal
+from core.market.instrument import Instrument
+from core.market.ladder import build_side
+from core.market.layers import LayerPlan, keep_apart, only_reducing
+from core.market.order import Side
+from core.market.risk import RiskLimits
+from core.market.signal_latch import SignalLatch
+from core.market.skew import inventory_ratio
+from core.market.tape_signals import TapeSignals
+from core.market.trend import Trend
+from strategies.base import View
+from strategies.perp_position import LEG, NOTHING, PositionStrategy, mark_of, position_of
+from utils.errors import ConfigError
+
+_SIGNALS = {Side.BUY: Signal.BUY, Side.SELL: Signal.SELL}
+
+
+class AvellanedaStoikov(PositionStrategy):
+    """Layers on both sides of a reservation price."""
+
+    params: AvellanedaStoikovParams
+
+    def __init__(self, params: AvellanedaStoikovParams) -> None:
+        super().__init__(params)
+        self._given = GivenParams(params)
+        self._horizon = params.horizon_rule()
+        self._plan: LayerPlan | None = None
+        self._estimates: ModelEstimates | None = None
+        self._tape: TapeSignals | None = None
+        self._began_utc_ns: int | None = None  # of a finite run: the first decision of this life
+        self._refusal: str | None = None
+        self._trend = Trend(params)
+        self._saved: dict[str, Any] = {"latch": self._trend.latch.to_plain()}
+        self._seen_ns = 0
+        self._q = 0.0
+        self._quote_now: ModelQuote | None = None
+        self._mid: float | None = None
+        self._source = "none"
+        self._decisions = self._clamped = self._held = 0
+
+    @classmethod
+    def params_from(cls, strategy_config: Mapping[str, Any]) -> AvellanedaStoikovParams:
+        """Return the parameters of a section, the loop's keys left out. Raises ConfigError for a contradiction."""
+        return params_of(strategy_config)
+
+    @classmethod
+    def check(cls, params: Any, instruments: Mapping[str, Instrument], limits: Mapping[str, RiskLimits]) -> None:
+        """Refuse a market or limits that the parameters make no sense with. Raises ConfigError."""
+        instrument, limit = instruments[LEG], limits[LEG]
+        if instrument.kind == "spot":
+            raise ConfigError(f"{instrument.symbol} is spot: avellaneda_stoikov trades perpetuals and futures")
+        if limit.max_position_lots is None and limit.max_position_quote is None:
+            raise ConfigError("risk_config.max_position: a full inventory must be known")
+        refusal = params.complaint_at_any_price(float(instrument.tick_size))
+        if refusal is not None:
+            raise ConfigError(f"gamma and kappa: {refusal}")
+        floor_bps, is_in_bps = fee_floor_bps(params, instrument), params.min_spread_ticks is None
+        if is_in_bps and floor_bps > params.max_spread_bps:
+            raise ConfigError(f"max_spread_bps: fees and margin ask for a spread of {floor_bps:g} bps")
+        if params.min_profit_check and is_in_bps and params.min_spread_bps < floor_bps:
+            raise ConfigError(f"min_spread_bps: fees and margin ask for at least {floor_bps:g} (min_profit_check)")
+
+    def reconfigure(self, params: Any) -> None:
+        """Go by other parameters from the next decision on; what was measured stays where it is still meant."""
+        before: AvellanedaStoikovParams = self.params
+        super().reconfigure(params)
+        if params.trend_keys() != before.trend_keys():
+            self._trend = Trend(params, self._trend.latch)
+        if params.tape_keys() != before.tape_keys():
+            self._tape = None
+        self._given = GivenParams(params)
+        self._horizon = params.horizon_rule()
+        self._plan = None
+        if self._estimates is not None:
+            self._estimates.reconfigure(params)
+
+    def on_event(self, event: Event, view: View) -> list[Command]:
+        """Watch the market at any time; decide when it is due, with no quotes outside the session."""
+        if isinstance(event, BookUpdate):
+            self._see_book(view)
+        elif isinstance(event, TradePrint):
+            self._see_trade(event, view)
+        elif isinstance(event, Timer):
+            self._see_book(view)
+            if self._tau_s(view) is None:
+                return self._protect(view) or self._after_session(view)
+        return super().on_event(event, view)
+
+    # The market
+
+    def _see_book(self, view: View) -> None:
+        book = view.books.get(LEG)
+        if book is not None and book.is_quotable:
+            self._estimates_of(view).see_mid(view.now_ns, book.mid_ticks())
+            self._trend.see(view.utc_ns, book.mid_ticks())
+
+    def _see_trade(self, event: TradePrint, view: View) -> None:
+        book = view.books.get(LEG)
+        if book is not None and book.is_quotable:
+            estimates = self._estimates_of(view)
+            estimates.see_trade(view.now_ns, event.price_ticks, book.mid_ticks(), event.aggressor)
+        self._tape_of(view).see(view.now_ns, event.price_ticks, event.size_lots, event.aggressor)
+
+    def _estimates_of(self, view: View) -> ModelEstimates:
+        if self._estimates is None:
+            self._estimates = ModelEstimates(self.params, float(view.instruments[LEG].tick_size))
+        return self._estimates
+
+    def _tape_of(self, view: View) -> TapeSignals:
+        if self._tape is None:
+            self._tape = TapeSignals(self.params, view.instruments[LEG])
+        return self._tape
+
+    # The session
+
+    def _tau_s(self, view: View) -> float | None:
+        if self._began_utc_ns is None:
+            self._began_utc_ns = view.utc_ns
+        return self._horizon.tau_s(view.utc_ns, self._began_utc_ns)
+
+    def _after_session(self, view: View) -> list[Command]:
+        """Return what ends a session: no quotes, and the position closed where that is asked for."""
+        self._source, held, mark = "session", position_of(view).size_lots, mark_of(view)
+        if not (self.params.flatten_at_end and held) or mark is None:
+            return [NOTHING]
+        instrument = view.instruments[LEG]
+        if instrument.unplaceable_reason(instrument.to_ticks(mark), abs(held)):
+            return [NOTHING]
+        return [Flatten("session_end", self.params.reduce_slippage_bps, self._widest_bps(), LEG)]
+
+    # The quotes
+
+    def wanted(self, view: View) -> list[Quote]:
+        """Return the layers of both sides around what the model says."""
+        book, instrument = view.books[LEG], view.instruments[LEG]
+        plan = self._plan_for(instrument, book)
+        if self._refusal is not None:
+            self._source = "refused"
+            return []
+        mid = self._mid = self._fair(view, book)
+        self._take_file(view, mid)
+        held = position_of(view).size_lots
+        regime = self._regime(view, held)
+        quote = self._quote_now = self._model(view, plan, mid, regime)
+        if quote is None:
+            return []
+        self._held += crosses(quote, book)
+        quotes = self._layers(plan, quote, mid, book, regime)
+        toxic = self._tape_of(view).step(view.now_ns)
+        self._seen_ns = view.now_ns
+        for side in Side:
+            if self._trend.blocks(side) or toxic.blocks(side, view.now_ns):
+                quotes = only_reducing(quotes, held, side)
+        return quotes
+
+    def _take_file(self, view: View, mid: float) -> None:
+        if self._given.look(view.params_file, view.instruments[LEG], mid, view.utc_ns):
+            self._horizon = self._given.now.horizon_rule()
+            self._estimates_of(view).reconfigure(self._given.now)
+
+    def _regime(self, view: View, held: int) -> Signal:
+        latch = self._trend.latch
+        signal = self._trend.step(view.utc_ns, held == 0).signal
+        if self._trend.latch is not latch:
+            self._saved = {"latch": self._trend.latch.to_plain()}
+        return signal
+
+    def saved(self) -> dict[str, Any]:
+        """Return the kept signal."""
+        return self._saved
+
+    def restore(self, saved: Mapping[str, Any], view: View) -> None:
+        """Take up the kept signal. Raises ValueError when it is none."""
+        self._trend.latch = SignalLatch.from_plain(saved["latch"])
+        self._saved = dict(saved)
+
+    def _plan_for(self, instrument: Instrument, book: OrderBook) -> LayerPlan:
+        """Return the plan, made anew, and the parameters judged again, when the venue changed the instrument."""
+        if self._plan is None or self._plan.instrument is not instrument:
+            self._plan = LayerPlan(self.params.layer_params(), instrument)
+            self._refusal = self.params.complaint(book.mid_ticks(), float(instrument.tick_size))
+        return self._plan
+
+    def _fair(self, view: View, book: OrderBook) -> float:
+        if self.params.price_source == "mark" and (mark := mark_of(view)) is not None:
+            return float(mark / view.instruments[LEG].tick_size)
+        return book.microprice_ticks() if self.params.price_source == "micro" else book.mid_ticks()
+
+    def _model(self, view: View, plan: LayerPlan, mid: float, regime: Signal) -> ModelQuote | None:
+        """Return what is quoted around, within the bounds of the spread; None when the numbers make no quote."""
+        tau_s, full_q = self._tau_s(view), self._inventory(view, plan, mid)
+        if tau_s is None:  # by a horizon that has just come from a file; else no decision is asked for
+            return None
+        self._decisions += 1
+        is_given, inputs = self._given.is_usable, None
+        if not is_given and self.params.require_params:
+            self._source = "params"
+            return None
+        if is_given:
+            inputs = self._estimates_of(view).refresh(view.now_ns, mid, tau_s, full_q)
+        if inputs is None:
+            self._source = "fallback"
+            share = max(-1.0, min(1.0, self._q / full_q))
+            return fallback_quote(self.params, plan.instrument, mid, share)
+        try:
+            tape = self._tape_of(view)
+            inputs = tape.inputs(in_regime(inputs, self.params, regime), view.now_ns)
+            wanted = model_quote(mid, self._q, inputs)
+            if regime is Signal.TRENDING:
+                wanted = moved(wanted, mid, self.params.trending_skew_mult)
+        except ValueError:
+            self._source = "no_number"
+            return None
+        self._source = self.params.model
+        quote, was_clamped = clamped(wanted, spread_bounds(self._given.now, plan.instrument, mid))
+        self._clamped += was_clamped
+        return tape.moved(quote, view.now_ns)
+
+    def _inventory(self, view: View, plan: LayerPlan, mid: float) -> float:
+        """Work out the inventory in its unit; return what a full one is in that unit."""
+        held, limit = position_of(view).size_lots, view.position_limits.get(LEG)
+        target = self._target(held, plan.instrument)
+        if self.params.q_unit == "max_position":
+            self._q = inventory_ratio(held, target, limit)
+            return 1.0
+        order_lots = plan.sizes[0] / (mid if plan.in_quote else 1.0)
+        self._q = (held - target) / order_lots
+        return max(1.0, limit / order_lots) if limit else 1.0
+
+    def _layers(self, plan: LayerPlan, quote: ModelQuote, mid: float, book: OrderBook, regime: Signal) -> list[Quote]:
+        rungs = layer_rungs(self.params, quote.spread / mid)
+        sides: dict[Side, list[Quote]] = {}
+        held = {Side.BUY: min(quote.bid, book.best_ask_ticks - 1), Side.SELL: max(quote.ask, book.best_bid_ticks + 1)}
+        for side, price in held.items():
+            lots = plan.lots(size_factor(side, self._q, self.params.order_amount_shape), mid)
+            made = build_side(side, price, rungs, lots, plan.slots[side], book, plan.instrument, LEG)
+            sides[side] = [one for one in made if price > 0 and one.price_ticks > 0]
+            if regime is _SIGNALS[side]:
+                extra = boosts(self.params, side, mid, plan.lots(1.0, mid)[0], book, plan.instrument)
+                sides[side] = sorted([*sides[side], *extra], key=lambda one: -one.side.sign * one.price_ticks)
+        return keep_apart(sides[Side.BUY], sides[Side.SELL], Side.BUY if self._q >= 0 else Side.SELL)
+
+    def stats(self) -> dict[str, Any]:
+        """Return what the model goes by and says, what held it back, and what became of the position."""
+        quote, mid = self._quote_now, self._mid
+        model = self._estimates.stats(mid) if self._estimates is not None else {}
+        return {
+            "source": self._source,
+            "refusal": self._refusal,
+            **model,
+            **({} if self._given.is_usable else {"waiting": "params"}),
+            **self._given.stats(),
+            **self._trend.stats(),
+            **(self._tape.stats(self._seen_ns) if self._tape is not None else {}),
+            "q": self._q,
+            "reservation_ticks": quote and quote.reservation,
+            "spread_bps": quote and mid and quote.spread / mid * 10_000,
+            "skew_bps": quote and mid and (quote.reservation / mid - 1) * 10_000,
+            "decisions": self._decisions,
+            "clamped": self._clamped,
+            "held_at_touch": self._held,
+        } | super().stats()
+
+
+STRATEGY = AvellanedaStoikov
