@@ -27,7 +27,8 @@ def main(arguments: "list[str] | None" = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     for command in (smoke, backtest, convert):
         name = str(command.name)
-        if (of_command := command_arguments(given, name)) is not None:
+        of_command = command_arguments(given, name)
+        if of_command is not None:
             return guarded(command, app, of_command, f"run.py {name}")
     return guarded(direct, app, given, "run.py")
 
