@@ -29,7 +29,7 @@ def main(arguments: "list[str] | None" = None) -> int:
         name = str(command.name)
         of_command = command_arguments(given, name)
         if of_command is not None:
-            return guarded(command, app, of_command, f"run.py {name}")
+            return guarded(command, app, of_command, "run.py " + name)
     return guarded(direct, app, given, "run.py")
 
 
