@@ -148,6 +148,6 @@ VENUES |= {
         "backpack",
         "SOL-USDC",
         mode="paper",
-        settings={"initial_balances": {"USDC": "100000", "SOL": "100"}, "touch_prob": 1.0},
+        settings={"initial_balances": {"USDC": "5000000", "SOL": "100"}, "touch_prob": 1.0},
     ),
 }
