@@ -13,6 +13,7 @@ from cli.offline import configs_in, legacy_bots
 from cli.shared import unknown_name
 from core.registry.history import DAEMON_FILE
 from core.registry.one_file import tree_of
+from core.registry.selection import carries
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError
 from utils.home import Home
@@ -105,11 +106,6 @@ def new_file(folder: Path, name: str) -> Path:
     if path.exists() or path.is_symlink():
         raise ConfigError(f"{path} is there already")
     return path
-
-
-def carries(own: Collection[str], tags: Sequence[str]) -> bool:
-    """Tell whether a bot with its own tags is meant by others."""
-    return bool(tags) and all(not set(tag.split(",")).isdisjoint(own) for tag in tags)
 
 
 def tags_of(home: Home, path: Path, content: bytes) -> frozenset[str]:

@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
-from cli.config.bots import carries, tags_of
+from cli.config.bots import tags_of
 from cli.offline import ConfigOnDisk, configs_in
 from cli.shared import App, as_json, complaints_of, everywhere, pass_app
 from core.process.control import DaemonDown, call
 from core.registry.proposal import judge
+from core.registry.selection import carries
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import DONE

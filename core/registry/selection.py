@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from core.registry.wording import nearest_of
@@ -35,17 +35,18 @@ def selected(configs: Iterable[One], names: Sequence[str] = (), tags: Sequence[s
     if not names and not tags:
         return every
     _refuse_unknown("name", names, [one.name for one in every])
-    wanted = [frozenset(tag.split(",")) for tag in tags]
-    _refuse_unknown("tag", [tag for choice in wanted for tag in choice], [tag for one in every for tag in one.tags])
-    meant = _carries(wanted)
-    found = [one for one in every if one.name in names or meant(one)]
-    if tags and not any(meant(one) for one in found):
+    _refuse_unknown(
+        "tag", [tag for choice in tags for tag in choice.split(",")], [tag for one in every for tag in one.tags]
+    )
+    found = [one for one in every if one.name in names or carries(one.tags, tags)]
+    if tags and not any(carries(one.tags, tags) for one in found):
         raise ConfigError(f"no bot carries all of these tags: {', '.join(tags)}")
     return found
 
 
-def _carries(wanted: Sequence[frozenset[str]]) -> Callable[[Tagged], bool]:
-    return lambda one: bool(wanted) and all(not choice.isdisjoint(one.tags) for choice in wanted)
+def carries(own: Collection[str], tags: Sequence[str]) -> bool:
+    """Tell whether a bot with its own tags is meant by others: by every one, of those with commas by one of them."""
+    return bool(tags) and all(not set(tag.split(",")).isdisjoint(own) for tag in tags)
 
 
 def _refuse_unknown(what: str, given: Iterable[str], known: Sequence[str]) -> None:
