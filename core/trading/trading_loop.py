@@ -11,9 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.market.events import BookUpdate, FillEvent, TradePrint
-from core.market.risk import position_limit
-from core.trading.account_setup import set_up_account
 from core.trading.bot_state import BotState
 from core.trading.clock import seconds
 from core.trading.closing import SpotRule
@@ -27,14 +24,18 @@ from core.trading.keeping import Keeping
 from core.trading.leg_state import LegRuntime, LegState
 from core.trading.live_change import LiveChange, apply_change, prepare_change
 from core.trading.loop_lag import LoopLag
+from core.trading.loop_parts import LoopParts
 from core.trading.loop_settings import LoopSettings
+from core.trading.opening import open_life
 from core.trading.outgoing import Outgoing
 from core.trading.quote_uptime import QuoteUptime
 from core.trading.reject_breaker import RejectBreaker
 from core.trading.session_book import SessionBook
 from core.trading.snapshot import Told, take_snapshot
+from core.trading.stepping import Stepping
 from core.trading.stopping import LoopExit
 from core.trading.strategy_memory import StrategyMemory
+from core.trading.view_upkeep import ViewUpkeep
 from utils.exit_statuses import DONE, RISK_HALT
 
 if TYPE_CHECKING:
@@ -65,15 +66,23 @@ def _bot_state(legs: Sequence[LegRuntime], settings: LoopSettings, clock: Clock,
     )
 
 
-def _show_perp(leg: LegState, view: View) -> None:
-    """Bring what there is of perpetuals only up to date in a view."""
-    view.position_limits[leg.name] = position_limit(leg.limits, leg.book, leg.instrument)[0]
-    if leg.facts is not None:
-        view.facts[leg.name] = leg.facts
-    if leg.funding_due_ns is not None:
-        view.funding_due_ns[leg.name] = leg.funding_due_ns
-    if leg.venue_position is not None:
-        view.venue_positions[leg.name] = leg.venue_position
+def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, params_file: WatchedFile | None) -> LoopParts:
+    guard, intake, keeping, uptime = Guard(bot), Intake(bot), Keeping(bot), QuoteUptime()
+    outgoing, memory = Outgoing(bot, intake), StrategyMemory(bot, strategy)
+    decider = Decider(bot, guard, outgoing, strategy, memory)
+    return LoopParts(
+        bot=bot,
+        strategy=strategy,
+        guard=guard,
+        intake=intake,
+        outgoing=outgoing,
+        memory=memory,
+        decider=decider,
+        keeping=keeping,
+        uptime=uptime,
+        upkeep=ViewUpkeep(bot, uptime, params_file),
+        ending=Ending(bot, guard, decider, keeping, seconds(stop_timeout_s)),
+    )
 
 
 class TradingLoop:
@@ -89,22 +98,17 @@ class TradingLoop:
         stop_timeout_s: float,
         params_file: WatchedFile | None = None,
     ) -> None:
-        self._params_file = params_file
-        self._bot = _bot_state(legs, settings, clock, ledger)
-        self._clock = clock
-        self._strategy = strategy
-        self._guard = Guard(self._bot)
-        self._intake = Intake(self._bot)
-        self._outgoing = Outgoing(self._bot, self._intake)
-        self._memory = StrategyMemory(self._bot, strategy)
-        self._decider = Decider(self._bot, self._guard, self._outgoing, strategy, self._memory)
-        self._keeping = Keeping(self._bot)
-        self._uptime = QuoteUptime()
+        self._bot, self._clock, self._strategy = _bot_state(legs, settings, clock, ledger), clock, strategy
+        self._parts = parts = _parts_of(self._bot, strategy, stop_timeout_s, params_file)
+        self._guard, self._outgoing, self._decider = parts.guard, parts.outgoing, parts.decider
+        self._ending, self._stepping = parts.ending, Stepping(parts)
         self._lag = LoopLag()
-        self._ending = Ending(self._bot, self._guard, self._decider, self._keeping, seconds(stop_timeout_s))
-        self._close_reason = ""
         self._started = False
-        self.reconciled = False
+
+    @property
+    def reconciled(self) -> bool:
+        """Tell whether every leg was reconciled once."""
+        return self._parts.reconciled
 
     @property
     def finished(self) -> LoopExit | None:
@@ -130,43 +134,12 @@ class TradingLoop:
         elif (gate := self._guard.take_up(latches)) is not None:
             self._ending.result = LoopExit(RISK_HALT, f"gate {gate.name} is latched: {gate.reason}", True, ())
             return
-        for leg in bot.legs:
-            self._open(leg, swept)
-        for leg in bot.legs:
-            set_up_account(leg, self._strategy.account_needs())
-        bot.session.load()
-        now_ns = self._clock.now_ns()
-        self._keeping.load(now_ns, new_run)
-        self._recall(now_ns)
-        self._decider.be_patient(now_ns + min(leg.limits.max_book_age_ns for leg in bot.legs))
+        open_life(self._parts, new_run, swept)
         self._started = True
         for leg in bot.legs:
             leg.client.start_market_data()
         if only_close is not None:
             self.begin_close("asked to close", only_close)
-
-    def _recall(self, now_ns: int) -> None:
-        """Let the strategy look at what it trades, take up what it saved, and hear the fills since then."""
-        legs = self._bot.legs
-        limits = {leg.name: leg.limits for leg in legs}
-        self._strategy.check(self._strategy.params, self._bot.view.instruments, limits)
-        self._refresh(now_ns)
-        for event in self._memory.load():
-            self._decider.hear(event, now_ns)
-
-    def _open(self, leg: LegState, swept: bool) -> None:
-        ledger = self._bot.journal.ledger
-        leg.client.open(leg.inbox, leg.name)
-        leg.opened(self._bot.settings)
-        ledger.use_instrument(leg.name, leg.instrument)
-        leg.position = ledger.position(leg.name)
-        self._bot.journal.mark(leg.name)
-        asked_ns = self._clock.now_ns() - 1  # some time before now: nothing that is asked from now on is older
-        if swept:  # what was never answered has had its time to arrive; it is not waited for once more
-            asked_ns -= seconds(leg.client.capabilities.late_arrival_s)
-        for order in ledger.open_orders(leg.name):
-            leg.tracker.add(order, asked_ns)
-        self._bot.view.instruments[leg.name] = leg.instrument
 
     def pause(self) -> None:
         """Take the quotes off the venue until `resume`."""
@@ -195,19 +168,14 @@ class TradingLoop:
         self._ending.stop_timeout_ns = change.stop_timeout_ns
         self._decider.look_soon()
         if self.reconciled:
-            self._trim(self._clock.now_ns())
-
-    def _trim(self, now_ns: int) -> None:
-        """Hold what rests to the limits of now, whoever placed it under which."""
-        for leg in self._bot.legs:
-            self._outgoing.trim(leg, now_ns)
+            self._parts.trim(self._clock.now_ns())
 
     def begin_close(self, reason: str, spot: SpotRule) -> None:
         """Take the quotes off, close the positions as `spot` says, and finish once the venues confirm it."""
         if self.finished is not None or self._ending.is_stopping or not self._started:
             return
         self._ending.stay()
-        self._close_reason = self._close_reason or reason
+        self._parts.close_reason = self._parts.close_reason or reason
         self._decider.begin_close(spot, self._clock.now_ns())
 
     def begin_handover(self, reason: str, settle_s: float, write: Callable[[Sequence[str]], None]) -> None:
@@ -267,7 +235,7 @@ class TradingLoop:
             gates=sorted(self._guard.gates),
             paused=self._guard.operator_paused,
             closing=self._decider.in_the_way,
-            uptime_pct=self._uptime.pct(now_ns),
+            uptime_pct=self._parts.uptime.pct(now_ns),
             lag_ns=self._lag.worst_ns(),
             stats=self._strategy.stats(),
         )
@@ -286,135 +254,9 @@ class TradingLoop:
         if self.finished is not None:
             return now_ns + _IDLE_NS
         try:
-            due_ns = self._step(now_ns)
+            due_ns = self._stepping.step(now_ns)
         except Exception:
             self._outgoing.abandon(now_ns)
             raise
         self._lag.promised(due_ns)
         return due_ns
-
-    def _step(self, now_ns: int) -> int:
-        bot = self._bot
-        bot.sent = False
-        due_ns = self._listen(now_ns)
-        bot.journal.flush(now_ns)
-        self._deliver(now_ns)
-        if not self._ending.is_stopping:
-            due_ns = min(due_ns, self._ask_for_reports(now_ns), self._doubt_overdue(now_ns))
-            due_ns = min(due_ns, self._ending.settle(now_ns) if self._ending.is_handing_over else self._live(now_ns))
-        if self._ending.is_stopping:
-            due_ns = min(due_ns, self._ending.step(now_ns))
-        self._keeping.save(now_ns)
-        bot.journal.flush(now_ns)
-        self._refresh(now_ns)
-        self._ending.finish(now_ns)
-        return now_ns if bot.sent else max(now_ns, due_ns)
-
-    def _listen(self, now_ns: int) -> int:
-        """Let the clients do what is due and take in what they said."""
-        due_ns = now_ns + _IDLE_NS
-        for leg in self._bot.legs:
-            leg.inbox.hush()
-            polled_ns = leg.client.poll(now_ns)
-            if polled_ns is not None and polled_ns < due_ns:
-                due_ns = polled_ns
-            for item in leg.inbox.drain():
-                asked_ns = self._intake.take(leg, item, now_ns)
-                self._ending.handle(leg, item, asked_ns)
-        return due_ns
-
-    def _deliver(self, now_ns: int) -> None:
-        """Let the strategy hear what happened, now that the ledger has it."""
-        events = self._bot.events
-        if self._ending.has_begun:
-            # An answer could only be an order that the sweep, or the successor, does not know of. Fills are kept for a
-            # handover that is taken back; else the next life hears them.
-            fills = [event for event in events if isinstance(event, FillEvent)]
-            events.clear()
-            events.extend(fills)
-            return
-        if not events:
-            return
-        self._refresh(now_ns)
-        look = self._decider.is_blocked
-        while events:
-            event = events.popleft()
-            look = look or not isinstance(event, (BookUpdate, TradePrint))
-            if self._decider.closing is None:  # a strategy has no say in a close, nor can it break one
-                self._decider.hear(event, now_ns)
-        if look:
-            self._decider.look_soon()
-
-    def _refresh(self, now_ns: int) -> None:
-        """Bring the strategy's view up to date."""
-        view = self._bot.view
-        view.now_ns, view.utc_ns = now_ns, self._clock.utc_ns()
-        if self._params_file is not None:
-            view.params_file = self._params_file.look(now_ns)
-        changed = False
-        for leg in self._bot.legs:
-            view.positions[leg.name] = leg.position
-            if leg.book is not None:
-                view.books[leg.name] = leg.book
-            if leg.instrument.kind != "spot":
-                _show_perp(leg, view)
-            if leg.has_changed():
-                changed = True
-                view.open_orders[leg.name] = leg.tracker.live()
-                view.balances[leg.name] = leg.balances.view(leg.tracker.live())
-            view.unbooked[leg.name] = leg.tracker.unbooked_slots()
-            view.limits[leg.name] = leg.limits
-        if changed:
-            self._uptime.update(now_ns, any(leg.tracker.rests_on_both_sides() for leg in self._bot.legs))
-
-    def _ask_for_reports(self, now_ns: int) -> int:
-        due_ns = now_ns + _IDLE_NS
-        for leg in self._bot.legs:
-            questions = leg.desk.questions
-            due_ns = min(due_ns, leg.desk.step(now_ns, leg.needs_report, self._bot.journal.mark(leg.name)))
-            if leg.desk.questions != questions:
-                self._bot.sent = True
-        return due_ns
-
-    def _live(self, now_ns: int) -> int:
-        """Do what a bot does that is not ending; return when something is due by itself."""
-        due_ns = now_ns + _IDLE_NS
-        if self._decider.closing is None and (end_ns := self._keeping.run_end_ns()) is not None:
-            if now_ns >= end_ns:
-                self.begin_stop("the duration is over")
-                return now_ns
-            due_ns = min(due_ns, end_ns)
-        if not self._is_ready(now_ns):
-            return due_ns
-        due_ns = min(due_ns, self._decider.step(now_ns))
-        if self._decider.is_closed or self._decider.is_halted:
-            self._end_by_decision()
-        return due_ns
-
-    def _end_by_decision(self) -> None:
-        """Stop because a tripped gate demands it, or because what was to be closed is closed."""
-        gate, closing = self._guard.tripped, self._decider.closing
-        reason = self._close_reason if gate is None else f"gate {gate.name} tripped: {gate.reason}"
-        if closing is not None and (residue := closing.residue):
-            reason = f"{reason} (too small for an order, left as it is: {residue})"
-        self._ending.stop(reason, DONE, self._decider.is_closed)
-
-    def _doubt_overdue(self, now_ns: int) -> int:
-        due_ns = now_ns + _IDLE_NS
-        for leg in self._bot.legs:
-            if leg.awaited_since_ns is None:
-                continue
-            overdue_ns = leg.awaited_since_ns + self._bot.settings.ack_timeout_ns
-            if now_ns >= overdue_ns:
-                self._outgoing.doubt_overdue(leg, now_ns)
-            else:
-                due_ns = min(due_ns, overdue_ns)
-        return due_ns
-
-    def _is_ready(self, now_ns: int) -> bool:
-        """Tell whether every leg was reconciled once."""
-        if not self.reconciled and all(leg.reconciled for leg in self._bot.legs):
-            self.reconciled = True
-            self._uptime.begin(now_ns)
-            self._trim(now_ns)
-        return self.reconciled

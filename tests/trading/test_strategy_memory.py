@@ -218,8 +218,8 @@ def test_a_slot_whose_order_ended_before_its_fills_is_shown_until_they_are_booke
     key = bench.order_id("buy.0")
     made = bench.venue.fill(key, 10, stream=False)
     bench.venue.tell(key, OrderEvent.FULL_FILL)
-    bench.loop._listen(bench.clock.now_ns())
-    bench.loop._refresh(bench.clock.now_ns())
+    bench.loop._stepping._listen(bench.clock.now_ns())
+    bench.loop._parts.upkeep.refresh(bench.clock.now_ns())
     assert bench.loop._bot.view.unbooked == {"main": frozenset({"buy.0"})}
     bench.venue.inbox.put(FillEvent("main", made))
     bench.step()

@@ -1,0 +1,130 @@
+"""One step of the loop: listen, tell the strategy, ask for reports, decide, save; what is due, in that order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.market.events import BookUpdate, FillEvent, TradePrint
+from core.trading.clock import seconds
+from utils.exit_statuses import DONE
+
+if TYPE_CHECKING:
+    from core.trading.loop_parts import LoopParts
+
+_IDLE_NS = seconds(1)
+
+
+class Stepping:
+    """The steps of one loop; times are the clock's monotonic nanoseconds."""
+
+    def __init__(self, parts: LoopParts) -> None:
+        self._parts = parts
+        self._bot = parts.bot
+        self._guard, self._decider, self._outgoing = parts.guard, parts.decider, parts.outgoing
+        self._intake, self._keeping, self._uptime = parts.intake, parts.keeping, parts.uptime
+        self._upkeep, self._ending = parts.upkeep, parts.ending
+
+    def step(self, now_ns: int) -> int:
+        """Do everything that is due; return when to be called next at the latest."""
+        bot = self._bot
+        bot.sent = False
+        due_ns = self._listen(now_ns)
+        bot.journal.flush(now_ns)
+        self._deliver(now_ns)
+        if not self._ending.is_stopping:
+            due_ns = min(due_ns, self._ask_for_reports(now_ns), self._doubt_overdue(now_ns))
+            due_ns = min(due_ns, self._ending.settle(now_ns) if self._ending.is_handing_over else self._live(now_ns))
+        if self._ending.is_stopping:
+            due_ns = min(due_ns, self._ending.step(now_ns))
+        self._keeping.save(now_ns)
+        bot.journal.flush(now_ns)
+        self._upkeep.refresh(now_ns)
+        self._ending.finish(now_ns)
+        return now_ns if bot.sent else max(now_ns, due_ns)
+
+    def _listen(self, now_ns: int) -> int:
+        """Let the clients do what is due and take in what they said."""
+        due_ns = now_ns + _IDLE_NS
+        for leg in self._bot.legs:
+            leg.inbox.hush()
+            polled_ns = leg.client.poll(now_ns)
+            if polled_ns is not None and polled_ns < due_ns:
+                due_ns = polled_ns
+            for item in leg.inbox.drain():
+                asked_ns = self._intake.take(leg, item, now_ns)
+                self._ending.handle(leg, item, asked_ns)
+        return due_ns
+
+    def _deliver(self, now_ns: int) -> None:
+        """Let the strategy hear what happened, now that the ledger has it."""
+        events = self._bot.events
+        if self._ending.has_begun:
+            # An answer could only be an order that the sweep, or the successor, does not know of. Fills are kept for a
+            # handover that is taken back; else the next life hears them.
+            fills = [event for event in events if isinstance(event, FillEvent)]
+            events.clear()
+            events.extend(fills)
+            return
+        if not events:
+            return
+        self._upkeep.refresh(now_ns)
+        look = self._decider.is_blocked
+        while events:
+            event = events.popleft()
+            look = look or not isinstance(event, (BookUpdate, TradePrint))
+            if self._decider.closing is None:  # a strategy has no say in a close, nor can it break one
+                self._decider.hear(event, now_ns)
+        if look:
+            self._decider.look_soon()
+
+    def _ask_for_reports(self, now_ns: int) -> int:
+        due_ns = now_ns + _IDLE_NS
+        for leg in self._bot.legs:
+            questions = leg.desk.questions
+            due_ns = min(due_ns, leg.desk.step(now_ns, leg.needs_report, self._bot.journal.mark(leg.name)))
+            if leg.desk.questions != questions:
+                self._bot.sent = True
+        return due_ns
+
+    def _live(self, now_ns: int) -> int:
+        """Do what a bot does that is not ending; return when something is due by itself."""
+        due_ns = now_ns + _IDLE_NS
+        if self._decider.closing is None and (end_ns := self._keeping.run_end_ns()) is not None:
+            if now_ns >= end_ns:
+                self._ending.stop("the duration is over", DONE)
+                return now_ns
+            due_ns = min(due_ns, end_ns)
+        if not self._is_ready(now_ns):
+            return due_ns
+        due_ns = min(due_ns, self._decider.step(now_ns))
+        if self._decider.is_closed or self._decider.is_halted:
+            self._end_by_decision()
+        return due_ns
+
+    def _end_by_decision(self) -> None:
+        """Stop because a tripped gate demands it, or because what was to be closed is closed."""
+        gate, closing = self._guard.tripped, self._decider.closing
+        reason = self._parts.close_reason if gate is None else f"gate {gate.name} tripped: {gate.reason}"
+        if closing is not None and (residue := closing.residue):
+            reason = f"{reason} (too small for an order, left as it is: {residue})"
+        self._ending.stop(reason, DONE, self._decider.is_closed)
+
+    def _doubt_overdue(self, now_ns: int) -> int:
+        due_ns = now_ns + _IDLE_NS
+        for leg in self._bot.legs:
+            if leg.awaited_since_ns is None:
+                continue
+            overdue_ns = leg.awaited_since_ns + self._bot.settings.ack_timeout_ns
+            if now_ns >= overdue_ns:
+                self._outgoing.doubt_overdue(leg, now_ns)
+            else:
+                due_ns = min(due_ns, overdue_ns)
+        return due_ns
+
+    def _is_ready(self, now_ns: int) -> bool:
+        """Tell whether every leg was reconciled once."""
+        if not self._parts.reconciled and all(leg.reconciled for leg in self._bot.legs):
+            self._parts.reconciled = True
+            self._uptime.begin(now_ns)
+            self._parts.trim(now_ns)
+        return self._parts.reconciled

@@ -1,0 +1,54 @@
+"""What the strategy looks at, brought up to date from what the loop knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.market.risk import position_limit
+
+if TYPE_CHECKING:
+    from core.trading.bot_state import BotState
+    from core.trading.leg_state import LegState
+    from core.trading.quote_uptime import QuoteUptime
+    from core.trading.watched_file import WatchedFile
+    from strategies.base import View
+
+
+class ViewUpkeep:
+    """The view of one bot's strategy; the uptime is told where its quotes rest."""
+
+    def __init__(self, bot: BotState, uptime: QuoteUptime, params_file: WatchedFile | None) -> None:
+        self._bot, self._uptime, self._params_file = bot, uptime, params_file
+
+    def refresh(self, now_ns: int) -> None:
+        """Bring the strategy's view up to date."""
+        view = self._bot.view
+        view.now_ns, view.utc_ns = now_ns, self._bot.clock.utc_ns()
+        if self._params_file is not None:
+            view.params_file = self._params_file.look(now_ns)
+        changed = False
+        for leg in self._bot.legs:
+            view.positions[leg.name] = leg.position
+            if leg.book is not None:
+                view.books[leg.name] = leg.book
+            if leg.instrument.kind != "spot":
+                _show_perp(leg, view)
+            if leg.has_changed():
+                changed = True
+                view.open_orders[leg.name] = leg.tracker.live()
+                view.balances[leg.name] = leg.balances.view(leg.tracker.live())
+            view.unbooked[leg.name] = leg.tracker.unbooked_slots()
+            view.limits[leg.name] = leg.limits
+        if changed:
+            self._uptime.update(now_ns, any(leg.tracker.rests_on_both_sides() for leg in self._bot.legs))
+
+
+def _show_perp(leg: LegState, view: View) -> None:
+    """Bring what there is of perpetuals only up to date in a view."""
+    view.position_limits[leg.name] = position_limit(leg.limits, leg.book, leg.instrument)[0]
+    if leg.facts is not None:
+        view.facts[leg.name] = leg.facts
+    if leg.funding_due_ns is not None:
+        view.funding_due_ns[leg.name] = leg.funding_due_ns
+    if leg.venue_position is not None:
+        view.venue_positions[leg.name] = leg.venue_position
