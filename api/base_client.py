@@ -117,6 +117,7 @@ class Inbox:
         self._books: dict[str, BookUpdate] = {}
         self._facts: dict[str, PerpFacts] = {}
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._woken = False
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when another thread has put something."""
@@ -140,9 +141,13 @@ class Inbox:
         """Make the descriptor readable, from any thread."""
         if self._wake >= 0:
             os.eventfd_write(self._wake, 1)
+            self._woken = True  # after it: whoever reads the flag finds the descriptor readable
 
     def hush(self) -> None:
         """Make the descriptor unreadable. Called before the client is polled: what comes from then on wakes again."""
+        if not self._woken:
+            return
+        self._woken = False
         try:
             os.eventfd_read(self._wake)
         except BlockingIOError:
@@ -150,6 +155,8 @@ class Inbox:
 
     def drain(self) -> list[InboxItem]:
         """Return and forget everything: orders, fills, links and reports, then prints, then newest facts and books."""
+        if not (self._items or self._books or self._prints or self._facts):
+            return []
         with self._lock:
             items: list[InboxItem] = [*self._items, *self._prints, *self._facts.values(), *self._books.values()]
             self._items.clear()
@@ -305,6 +312,10 @@ class ExchangeClient(ABC):
 
         None: everything arrives by itself, from threads that put into the inbox with `wake`.
         """
+
+    def answer_due_ns(self, now_ns: int) -> int:
+        """Return when `poll` can have an answer to what was sent just now, at the earliest (the loop's clock)."""
+        return now_ns
 
     @abstractmethod
     def close(self) -> None:

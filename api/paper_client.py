@@ -189,6 +189,12 @@ class PaperClient(ExchangeClient):
         self._asked.clear()
         return venue.time.now_at(self._next_due_ns(venue, elapsed_ns))
 
+    def answer_due_ns(self, now_ns: int) -> int:
+        """Return when the next message arrives: nothing is answered before."""
+        if not self._on_the_way:
+            return now_ns
+        return max(now_ns, self._opened().time.now_at(self._on_the_way[0][0]))
+
     def run_ahead(self, until_ns: int) -> int:
         """Play on until something of ours happens, to `until_ns` of the loop's clock at most; return when that was.
 

@@ -33,15 +33,18 @@ class Journal:
         self._retry_ns = retry_ns
         self._next_try_ns = 0
         self._pending = LedgerBatch()
+        self._is_empty = True  # nothing is pending: asked several times in each step
         self._pending_fills: set[tuple[str, str]] = set()
         self._marks: dict[str, str | None] = {}
 
     def note_order(self, order: Order) -> None:
         """Keep an order's state for the next flush."""
+        self._is_empty = False
         self._pending.orders[order.client_order_id] = order
 
     def note_fill(self, fill: Fill, position_after: Position, order: Order | None) -> None:
         """Keep a fill with the position and the order after it for the next flush."""
+        self._is_empty = False
         self._pending.fills.append((fill, position_after))
         self._pending.positions[fill.leg] = position_after
         self._pending_fills.add((fill.leg, fill.trade_id))
@@ -50,23 +53,28 @@ class Journal:
 
     def note_funding(self, payment: FundingPayment, position_after: Position) -> None:
         """Keep a funding payment with the position after it for the next flush."""
+        self._is_empty = False
         self._pending.funding.append(payment)
         self._pending.positions[payment.leg] = position_after
 
     def note_mark(self, leg: str, mark: str) -> None:
         """Advance the fill mark together with the fills noted so far."""
+        self._is_empty = False
         self._pending.marks[leg] = mark
 
     def note_session(self, session: Session) -> None:
         """Keep the session for the next flush."""
+        self._is_empty = False
         self._pending.session = session
 
     def note_counters(self, counters: dict[str, int]) -> None:
         """Keep the counters for the next flush."""
+        self._is_empty = False
         self._pending.counters = counters
 
     def note_memory(self, memory: Memory) -> None:
         """Keep what the strategy remembers for the next flush, together with the fills noted so far."""
+        self._is_empty = False
         self._pending.memory = memory
 
     def has_fill(self, leg: str, trade_id: str) -> bool:
@@ -97,7 +105,7 @@ class Journal:
         """Write what is pending; return False while it cannot be written. Tries again once per `retry_ns`."""
         if not self.healthy and now_ns < self._next_try_ns:
             return False
-        if not self._pending and self.healthy:
+        if self._is_empty and self.healthy:
             return True
         try:
             self.ledger.write(self._pending)
@@ -130,6 +138,7 @@ class Journal:
     def _written(self) -> None:
         self._marks.update(self._pending.marks)
         self._pending = LedgerBatch()
+        self._is_empty = True
         self._pending_fills.clear()
         if not self.healthy:
             self.healthy, self.reason = True, ""

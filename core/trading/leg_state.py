@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import is_
 from typing import TYPE_CHECKING
 
 from api.base_client import Inbox
@@ -77,6 +78,7 @@ class LegState:
         self.has_unknown = False
         self.awaited_since_ns: int | None = None  # oldest request without an answer
         self._seen_revisions = (-1, -1)
+        self._seen: tuple[object, ...] = ()
 
     def opened(self, settings: LoopSettings) -> None:
         """Take over what the client learned from the venue. Raises ConfigError for limits below one lot."""
@@ -97,6 +99,17 @@ class LegState:
         self.facts = facts
         due_ns = facts.funding_utc_ns
         self.funding_due_ns = None if due_ns is None else now_ns + due_ns - utc_ns
+
+    def has_moved(self) -> bool:
+        """Tell whether book, position, limits or what the venue tells of a perpetual is another than at the last call.
+
+        All of them are replaced, never changed in place.
+        """
+        seen = (self.book, self.position, self.limits, self.facts, self.venue_position, self.funding_due_ns)
+        if all(map(is_, seen, self._seen)) and self._seen:
+            return False
+        self._seen = seen
+        return True
 
     def has_changed(self) -> bool:
         """Tell whether orders or balances changed since the last call, and work out what follows from the orders."""

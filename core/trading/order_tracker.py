@@ -219,6 +219,7 @@ class OrderTracker:
 
     def suspect(self, client_order_id: str, told_lots: int) -> None:
         """Note that a report has more filled of an order than the fills that we know of."""
+        self.revision += 1
         self._suspects.setdefault(client_order_id, 0)
         if tracked := self._find(client_order_id):
             tracked.told_lots = max(tracked.told_lots, told_lots)
@@ -250,6 +251,7 @@ class OrderTracker:
         given_up = [key for key, reports in self._suspects.items() if reports >= patience]
         for key in given_up:
             del self._suspects[key]
+            self.revision += 1
         return given_up
 
     def restore(self, order: Order, now_ns: int) -> Order:

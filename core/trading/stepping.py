@@ -40,7 +40,21 @@ class Stepping:
         bot.journal.flush(now_ns)
         self._upkeep.refresh(now_ns)
         self._ending.finish(now_ns)
-        return now_ns if bot.sent else max(now_ns, due_ns)
+        if bot.sent:
+            due_ns = self._answers_due_ns(now_ns, due_ns)
+        return max(now_ns, due_ns)
+
+    def _answers_due_ns(self, now_ns: int, due_ns: int) -> int:
+        """Return when to be called after a step that sent: as soon as there can be an answer, or is more to do."""
+        if self._bot.events:
+            return now_ns
+        for leg in self._bot.legs:
+            if leg.needs_report:
+                return now_ns
+            if leg.awaited_since_ns is not None:
+                due_ns = min(due_ns, leg.awaited_since_ns + self._bot.settings.ack_timeout_ns)
+            due_ns = min(due_ns, leg.client.answer_due_ns(now_ns))
+        return due_ns
 
     def _listen(self, now_ns: int) -> int:
         """Let the clients do what is due and take in what they said."""

@@ -28,23 +28,25 @@ class ViewUpkeep:
             view.params_file = self._params_file.look(now_ns)
         changed = False
         for leg in self._bot.legs:
-            view.positions[leg.name] = leg.position
-            if leg.book is not None:
-                view.books[leg.name] = leg.book
-            if leg.instrument.kind != "spot":
-                _show_perp(leg, view)
+            if leg.has_moved():
+                _show(leg, view)
             if leg.has_changed():
                 changed = True
                 view.open_orders[leg.name] = leg.tracker.live()
                 view.balances[leg.name] = leg.balances.view(leg.tracker.live())
-            view.unbooked[leg.name] = leg.tracker.unbooked_slots()
-            view.limits[leg.name] = leg.limits
+                view.unbooked[leg.name] = leg.tracker.unbooked_slots()
         if changed:
             self._uptime.update(now_ns, any(leg.tracker.rests_on_both_sides() for leg in self._bot.legs))
 
 
-def _show_perp(leg: LegState, view: View) -> None:
-    """Bring what there is of perpetuals only up to date in a view."""
+def _show(leg: LegState, view: View) -> None:
+    """Bring all but orders and balances up to date in a view."""
+    view.positions[leg.name] = leg.position
+    view.limits[leg.name] = leg.limits
+    if leg.book is not None:
+        view.books[leg.name] = leg.book
+    if leg.instrument.kind == "spot":
+        return
     view.position_limits[leg.name] = position_limit(leg.limits, leg.book, leg.instrument)[0]
     if leg.facts is not None:
         view.facts[leg.name] = leg.facts
