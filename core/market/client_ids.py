@@ -43,11 +43,7 @@ class OrderIds(Protocol):
 def _encode(number: int, width: int) -> str:
     if not 0 <= number < 32**width:
         raise ValueError(f"{number} does not fit {width} base-32 digits")
-    digits = []
-    for _ in range(width):
-        number, rest = divmod(number, 32)
-        digits.append(_DIGITS[rest])
-    return "".join(reversed(digits))
+    return "".join([_DIGITS[number >> shift & 31] for shift in range(5 * width - 5, -1, -5)])
 
 
 @lru_cache(maxsize=64)
@@ -55,6 +51,11 @@ def bot_part(home_id: str, bot_name: str) -> str:
     """Return the 8 digits that mark every order of a bot of this home."""
     digest = hashlib.sha256(f"{home_id}\0{bot_name}".encode()).digest()
     return _encode(int.from_bytes(digest[:5], "big"), _BOT)
+
+
+@lru_cache(maxsize=64)
+def _head(home_id: str, bot_name: str, fence: int) -> str:
+    return _HEAD + bot_part(home_id, bot_name) + _encode(fence, _FENCE)
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class ClientOrderIds:
     def next(self) -> str:
         """Return a fresh id."""
         self.sequence += 1
-        return self.prefix + _encode(self.fence, _FENCE) + _encode(self.sequence, _SEQUENCE)
+        return _head(self.home_id, self.bot_name, self.fence) + _encode(self.sequence, _SEQUENCE)
 
     def owns(self, client_order_id: str) -> bool:
         """Tell whether the bot (any incarnation) placed that order."""

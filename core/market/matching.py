@@ -200,13 +200,7 @@ class MatchingEngine:
         if refusal is not None:
             return Arrival(replace(order, state=OrderState.REJECTED, reason=refusal), reason=refusal)
         self.last_order += 1
-        accepted = replace(
-            order,
-            venue_order_id=f"{self._id_prefix}o{self.last_order}",
-            state=OrderState.NEW,
-            filled_lots=0,
-            acked_ns=venue_ns,
-        )
+        accepted = order.moved(OrderState.NEW, f"{self._id_prefix}o{self.last_order}", 0, venue_ns, order.reason)
         self.orders[order.client_order_id] = accepted
         fills = self._walk_book(accepted, venue_ns) if self._standing(order) is Standing.CROSS else ()
         left = self.orders.get(order.client_order_id)
@@ -224,7 +218,11 @@ class MatchingEngine:
         order = self.orders.pop(client_order_id, None)
         if order is not None and self.queue is not None:
             self.queue.keep_only(self.orders)
-        return None if order is None else replace(order, state=OrderState.CANCELED)
+        if order is None:
+            return None
+        return order.moved(
+            OrderState.CANCELED, order.venue_order_id, order.filled_lots, order.acked_ns, order.reason
+        )
 
     def _refusal(self, order: Order) -> str | None:
         if order.client_order_id in self.orders:
@@ -299,8 +297,10 @@ class MatchingEngine:
         if lots == order.remaining_lots:
             del self.orders[client_order_id]
         else:
-            partly = replace(order, filled_lots=order.filled_lots + lots, state=OrderState.PARTIALLY_FILLED)
-            self.orders[client_order_id] = partly
+            filled = order.filled_lots + lots
+            self.orders[client_order_id] = order.moved(
+                OrderState.PARTIALLY_FILLED, order.venue_order_id, filled, order.acked_ns, order.reason
+            )
         return lots
 
     def _matched(self, fills: list[Fill]) -> Matched:

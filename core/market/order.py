@@ -142,6 +142,15 @@ class Order:
     acked_ns: int | None = None
     reason: str = ""
 
+    def moved(
+        self, state: OrderState, venue_order_id: str | None, filled_lots: int, acked_ns: int | None, reason: str
+    ) -> Order:
+        """Return the order at another point of its life; what was sent stays. `dataclasses.replace` takes thrice."""
+        return Order(
+            self.client_order_id, self.leg, self.side, self.price_ticks, self.size_lots, self.slot, venue_order_id,
+            filled_lots, state, self.post_only, self.reduce_only, self.time_in_force, self.sent_ns, acked_ns, reason,
+        )  # fmt: skip
+
     @property
     def remaining_lots(self) -> int:
         """Return what is not filled yet."""

@@ -73,17 +73,18 @@ class Position:
             entry_value, realised = self._average_cost(signed, price * unit)
             lots, matched = _match_lots(self.lots, signed, price)
             fees_paid, other_fees = self._fees_after(fill, price, instrument)
-            return replace(
-                self,
+            return Position(
+                leg=self.leg,
                 size_lots=self.size_lots + signed,
                 entry_value=entry_value,
                 realised_pnl=self.realised_pnl + realised,
                 grid_profit=self.grid_profit + matched * unit,
                 fees_paid=fees_paid,
-                other_fees=other_fees,
+                funding_paid=self.funding_paid,
                 lots=lots,
                 fills=self.fills + 1,
                 volume_quote=self.volume_quote + price * unit * fill.size_lots,
+                other_fees=other_fees,
             )
 
     def _average_cost(self, signed: int, lot_value: Decimal) -> tuple[Decimal, Decimal]:
@@ -130,8 +131,11 @@ class Position:
     def unrealised_pnl(self, mark: Decimal, instrument: Instrument) -> Decimal:
         """Return what closing at `mark` would realise in the average-cost book, before fees."""
         with localcontext(_EXACT):
-            gain = mark * abs(self.size_lots) * instrument.lot_size * instrument.contract_size - self.entry_value
-            return gain if self.size_lots >= 0 else -gain
+            return self._unrealised(mark, instrument)
+
+    def _unrealised(self, mark: Decimal, instrument: Instrument) -> Decimal:
+        gain = mark * abs(self.size_lots) * instrument.lot_size * instrument.contract_size - self.entry_value
+        return gain if self.size_lots >= 0 else -gain
 
     def unrealised_grid(self, mark: Decimal, instrument: Instrument) -> Decimal:
         """Return what closing at `mark` would add to `grid_profit`."""
@@ -142,7 +146,7 @@ class Position:
     def net_pnl(self, mark: Decimal, instrument: Instrument) -> Decimal:
         """Return realised + unrealised - fees + funding in quote."""
         with localcontext(_EXACT):
-            return self.realised_pnl + self.unrealised_pnl(mark, instrument) - self.fees_paid + self.funding_paid
+            return self.realised_pnl + self._unrealised(mark, instrument) - self.fees_paid + self.funding_paid
 
     def to_plain(self, lot_size: Decimal = Decimal(1)) -> dict[str, Any]:
         """Return a JSON-able record; sizes in base units when `lot_size` is given, else in lots."""

@@ -96,7 +96,7 @@ def _nanoseconds(config: Mapping[str, Any], key: str, default: int) -> int:
     return int(Decimal(str(config[key])) * _NS) if key in config else default
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which costs thrice the time: one is made for each question
 class RiskState:
     """What the limits are held against, of one leg; None is "not known", which is never zero.
 

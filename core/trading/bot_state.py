@@ -46,16 +46,17 @@ class BotState:
 
     def risk_state(self, leg: LegState, now_ns: int, with_foreign: bool = False) -> RiskState:
         """Return what the limits of a leg are held against; `with_foreign` counts the orders of others too."""
+        session, book_ns, confirmed_ns = self.session, leg.book_ns, leg.confirmed_ns
         return RiskState(
             now_ns=now_ns,
             position=leg.position,
             live_orders=leg.live_and_foreign() if with_foreign else leg.tracker.live(),
             book=leg.book,
-            book_age_ns=leg.book_age_ns(now_ns),
-            position_age_ns=leg.position_age_ns(now_ns),
-            session_net_quote=self.session.net,
-            session_peak_quote=self.session.peak,
-            start_equity_quote=self.session.start_equity,
+            book_age_ns=None if book_ns is None else now_ns - book_ns,
+            position_age_ns=None if confirmed_ns is None else now_ns - confirmed_ns,
+            session_net_quote=session.net,
+            session_peak_quote=session.peak,
+            start_equity_quote=session.start_equity,
             available=leg.usable(with_foreign),
             instrument=leg.instrument,
             missing=leg.tracker.missing(),

@@ -44,7 +44,9 @@ class Intake:
 
     def take(self, leg: LegState, item: InboxItem, now_ns: int) -> int | None:
         """Take one item in; of a report, return when it was asked for (None for one that came too late)."""
-        if isinstance(item, BookUpdate):
+        if isinstance(item, OrderUpdate):
+            self.on_update(leg, item, now_ns)
+        elif isinstance(item, BookUpdate):
             self._on_book(leg, item, now_ns)
         elif isinstance(item, PerpFacts):
             leg.take_facts(item, now_ns, self._bot.clock.utc_ns())
@@ -52,8 +54,6 @@ class Intake:
             self._bot.events.append(item)
         elif isinstance(item, FillEvent):
             self._on_streamed_fill(leg, item.fill, now_ns)
-        elif isinstance(item, OrderUpdate):
-            self.on_update(leg, item, now_ns)
         elif isinstance(item, FundingPayment):
             self._on_streamed_funding(leg, item, now_ns)
         elif isinstance(item, VenueReport):
@@ -108,7 +108,7 @@ class Intake:
         if before.is_closed and event is OrderEvent.ACCEPTED:
             leg.want_report(now_ns)  # we had called it closed, and it rests
         self._note_reopened(leg, before, order)
-        if order == before:
+        if order is before or order == before:
             return
         bot.journal.note_order(order)
         if event is OrderEvent.ACCEPTED:
@@ -116,7 +116,11 @@ class Intake:
         asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL
         if order.is_closed and not before.is_closed:
             self._closed(leg, order, event, None if inferred else now_ns, asked_for and not inferred)
-        bot.events.append(replace(update, slot=order.slot, asked_for=asked_for))
+        told = OrderUpdate(
+            update.leg, update.client_order_id, event, update.venue_order_id, update.reason, update.filled_lots,
+            order.slot, asked_for,
+        )  # fmt: skip
+        bot.events.append(told)
 
     def _note_reopened(self, leg: LegState, before: Order, order: Order) -> None:
         """Decide soon about an order that rests although a report had not listed it."""
@@ -208,6 +212,8 @@ class Intake:
         if fill.fee and fill.fee_asset not in ("", leg.instrument.quote, leg.instrument.base):
             self._on_unvalued_fee(leg, fill)
         self._bot.counters["fills_buy" if fill.side is Side.BUY else "fills_sell"] += 1
+        if not _log.isEnabledFor(logging.INFO):
+            return
         price, size = leg.instrument.to_price(fill.price_ticks), leg.instrument.to_size(fill.size_lots)
         told = fields(
             id=fill.client_order_id,

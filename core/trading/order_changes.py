@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.market.order import Fill, Order, OrderEvent, OrderState, next_state
@@ -18,16 +17,15 @@ def after_fill(order: Order, fill: Fill) -> Order:
     """Return the order with the fill added; a closed one stays closed, its filled size grows all the same."""
     filled = order.filled_lots + fill.size_lots
     event = OrderEvent.FULL_FILL if filled >= order.size_lots else OrderEvent.PARTIAL_FILL
-    return replace(
-        order,
-        filled_lots=filled,
-        state=next_state(order.state, event),
-        venue_order_id=order.venue_order_id or fill.venue_order_id,
-    )
+    venue_order_id = order.venue_order_id or fill.venue_order_id
+    return order.moved(next_state(order.state, event), venue_order_id, filled, order.acked_ns, order.reason)
 
 
 def after_update(order: Order, update: OrderUpdate, utc_ns: int) -> Order:
-    """Return the order after an update. An event that its state cannot have means that we know less than we thought."""
+    """Return the order after an update, itself when that changes nothing.
+
+    An event that its state cannot have means that we know less than we thought.
+    """
     try:
         state = next_state(order.state, update.event)
     except KeyError:
@@ -37,15 +35,14 @@ def after_update(order: Order, update: OrderUpdate, utc_ns: int) -> Order:
     acked = order.acked_ns
     if acked is None and update.event in _ACKNOWLEDGING:
         acked = utc_ns
-    return replace(
-        order,
-        state=state,
-        venue_order_id=update.venue_order_id or order.venue_order_id,
-        acked_ns=acked,
-        reason=update.reason or order.reason,
-    )
+    venue_order_id, reason = update.venue_order_id or order.venue_order_id, update.reason or order.reason
+    same = state is order.state and venue_order_id == order.venue_order_id
+    if same and acked == order.acked_ns and reason == order.reason:
+        return order
+    return order.moved(state, venue_order_id, order.filled_lots, acked, reason)
 
 
 def after_cancel_sent(order: Order) -> Order:
     """Return the order once a cancel of it goes out."""
-    return replace(order, state=next_state(order.state, OrderEvent.CANCEL_SENT))
+    state = next_state(order.state, OrderEvent.CANCEL_SENT)
+    return order.moved(state, order.venue_order_id, order.filled_lots, order.acked_ns, order.reason)
