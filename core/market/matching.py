@@ -220,9 +220,7 @@ class MatchingEngine:
             self.queue.keep_only(self.orders)
         if order is None:
             return None
-        return order.moved(
-            OrderState.CANCELED, order.venue_order_id, order.filled_lots, order.acked_ns, order.reason
-        )
+        return order.moved(OrderState.CANCELED, order.venue_order_id, order.filled_lots, order.acked_ns, order.reason)
 
     def _refusal(self, order: Order) -> str | None:
         if order.client_order_id in self.orders:

@@ -56,6 +56,8 @@ class BalanceSheet:
     usable: dict[str, Decimal] = field(default_factory=dict)  # free, plus what our own live orders reserve
     revision: int = 0  # grows with each change
     _recent: list[_Booked] = field(default_factory=list)
+    _shown: dict[str, Balance] = field(default_factory=dict)  # while no order reserves anything, of `_shown_revision`
+    _shown_revision: int = -1
 
     def book_fill(self, fill: Fill, heard_ns: int) -> None:
         """Take a fill into account until a report contains it."""
@@ -99,6 +101,13 @@ class BalanceSheet:
     def view(self, live_orders: Iterable[Order]) -> dict[str, Balance]:
         """Return the balances by asset, `available` without what the live orders reserve."""
         held = reserved(live_orders, self.instrument)
+        if held:
+            return self._less(held)
+        if self._shown_revision != self.revision:
+            self._shown, self._shown_revision = self._less(held), self.revision
+        return self._shown
+
+    def _less(self, held: Mapping[str, Decimal]) -> dict[str, Balance]:
         return {
             asset: Balance(asset, total, max(_ZERO, self.usable[asset] - held.get(asset, _ZERO)))
             for asset, total in self.totals.items()

@@ -64,8 +64,9 @@ class LedgerBatch:
     memory: Memory | None = None
 
     def __bool__(self) -> bool:
-        parts = (self.orders, self.fills, self.funding, self.marks, self.counters, self.session, self.memory)
-        return any(bool(part) for part in parts)
+        if self.orders or self.fills or self.funding or self.marks or self.counters:
+            return True
+        return self.session is not None or self.memory is not None
 
 
 class Ledger:

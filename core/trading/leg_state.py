@@ -77,6 +77,7 @@ class LegState:
         self.cycle_mid_ticks: float | None = None  # the one that the last decision was made on
         self.has_unknown = False
         self.awaited_since_ns: int | None = None  # oldest request without an answer
+        self.quotes_both_sides = False
         self._seen_revisions = (-1, -1)
         self._seen: tuple[object, ...] = ()
 
@@ -105,11 +106,9 @@ class LegState:
 
         All of them are replaced, never changed in place.
         """
-        seen = (self.book, self.position, self.limits, self.facts, self.venue_position, self.funding_due_ns)
-        if all(map(is_, seen, self._seen)) and self._seen:
-            return False
-        self._seen = seen
-        return True
+        before = self._seen
+        self._seen = seen = (self.book, self.position, self.limits, self.facts, self.venue_position)
+        return not before or not all(map(is_, seen, before))
 
     def has_changed(self) -> bool:
         """Tell whether orders or balances changed since the last call, and work out what follows from the orders."""
@@ -117,8 +116,8 @@ class LegState:
         if revisions == self._seen_revisions:
             return False
         self._seen_revisions = revisions
-        self.has_unknown = self.tracker.has_unknown()
-        self.awaited_since_ns = self.tracker.oldest_request_ns()
+        standing = self.tracker.standing()
+        self.has_unknown, self.awaited_since_ns, self.quotes_both_sides = standing
         return True
 
     def want_report(self, now_ns: int) -> None:

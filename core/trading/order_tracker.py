@@ -182,10 +182,26 @@ class OrderTracker:
         """Return the immediate orders that are not settled."""
         return [order for order in self.live() if order.time_in_force == IMMEDIATE]
 
-    def rests_on_both_sides(self) -> bool:
-        """Tell whether at least one quote rests on each side."""
-        sides = {order.side for order in self.live() if order.state in _RESTING and order.time_in_force != IMMEDIATE}
-        return Side.BUY in sides and Side.SELL in sides
+    def standing(self) -> tuple[bool, int | None, bool]:
+        """Return what follows from all live orders, in one pass.
+
+        Whether the outcome of a request is not known for one; when the oldest unanswered submit or cancel was sent,
+        None when nothing is awaited; whether at least one quote rests on each side.
+        """
+        has_unknown, bids, asks, oldest_ns = False, False, False, None
+        for tracked in self._live.values():
+            order = tracked.order
+            state = order.state
+            if state in _AWAITED and (oldest_ns is None or tracked.asked_ns < oldest_ns):
+                oldest_ns = tracked.asked_ns
+            if state in _RESTING and order.time_in_force != IMMEDIATE:
+                if order.side is Side.BUY:
+                    bids = True
+                else:
+                    asks = True
+            elif state is OrderState.UNKNOWN:
+                has_unknown = True
+        return has_unknown, oldest_ns, bids and asks
 
     def overdue(self, before_ns: int) -> list[Order]:
         """Return orders whose submit or cancel was sent before `before_ns` and never answered."""
@@ -194,11 +210,6 @@ class OrderTracker:
             for tracked in self._live.values()
             if tracked.order.state in _AWAITED and tracked.asked_ns <= before_ns
         ]
-
-    def oldest_request_ns(self) -> int | None:
-        """Return when the oldest unanswered submit or cancel was sent, None when nothing is awaited."""
-        asked = [tracked.asked_ns for tracked in self._live.values() if tracked.order.state in _AWAITED]
-        return min(asked, default=None)
 
     def settled_before(self, asked_ns: int) -> list[Order]:
         """Return live orders that nothing was sent or heard about since: a report asked for then can judge them.
@@ -277,7 +288,3 @@ class OrderTracker:
         """Tell whether an order may have reached the venue after a report was asked for; it was never answered."""
         tracked = self._live.get(client_order_id)
         return tracked is not None and asked_ns - tracked.asked_ns < late_arrival_ns
-
-    def has_unknown(self) -> bool:
-        """Tell whether the outcome of a request is not known for some order."""
-        return any(tracked.order.state is OrderState.UNKNOWN for tracked in self._live.values())

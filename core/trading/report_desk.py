@@ -31,7 +31,7 @@ class ReportDesk:
         self._client = client
         self._timing = timing or ReportTiming()
         self._asked: dict[int, int] = {}  # request id -> monotonic time
-        self._last_id = 0
+        self.questions = 0  # how many times the venue was asked; the id of the newest one
         self._last_asked_ns: int | None = None
         self._waiting_for: int | None = None
         self._rounds = 0  # urgent questions in a row
@@ -55,11 +55,6 @@ class ReportDesk:
         """Ask in another rhythm from now on."""
         self._timing = timing
         self._rounds = 0
-
-    @property
-    def questions(self) -> int:
-        """Return how many times the venue was asked."""
-        return self._last_id
 
     def hurry(self) -> None:
         """Forget the backoff: something has changed since the last answer."""
@@ -91,17 +86,17 @@ class ReportDesk:
         return min(doubled, self._timing.max_backoff_ns)
 
     def _ask(self, now_ns: int, since: str | None) -> None:
-        self._last_id += 1
+        self.questions += 1
         self._last_asked_ns = now_ns
         self._rounds += 1
-        self._asked[self._last_id] = now_ns
-        self._waiting_for = self._last_id
+        self._asked[self.questions] = now_ns
+        self._waiting_for = self.questions
         try:
-            self._client.request_report(self._last_id, since)
+            self._client.request_report(self.questions, since)
         except VenueAuthError:
             raise
         except VenueError as exc:
-            del self._asked[self._last_id]
+            del self._asked[self.questions]
             self._fail(str(exc))
 
     def _fail(self, reason: str) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from core.trading.loop_parts import LoopParts
 
 _IDLE_NS = seconds(1)
+_MARKET = (BookUpdate, TradePrint)  # what is no reason to look at the gates
 
 
 class Stepping:
@@ -26,23 +27,25 @@ class Stepping:
 
     def step(self, now_ns: int) -> int:
         """Do everything that is due; return when to be called next at the latest."""
-        bot = self._bot
+        bot, ending = self._bot, self._ending
         bot.sent = False
         due_ns = self._listen(now_ns)
         bot.journal.flush(now_ns)
-        self._deliver(now_ns)
-        if not self._ending.is_stopping:
-            due_ns = min(due_ns, self._ask_for_reports(now_ns), self._doubt_overdue(now_ns))
-            due_ns = min(due_ns, self._ending.settle(now_ns) if self._ending.is_handing_over else self._live(now_ns))
-        if self._ending.is_stopping:
-            due_ns = min(due_ns, self._ending.step(now_ns))
+        if bot.events:
+            self._deliver(now_ns)
+        if not ending.is_stopping:
+            due_ns = self._doubt_overdue(now_ns, self._ask_for_reports(now_ns, due_ns))
+            later_ns = ending.settle(now_ns) if ending.is_handing_over else self._live(now_ns)
+            due_ns = later_ns if later_ns < due_ns else due_ns
+        if ending.is_stopping:
+            due_ns = min(due_ns, ending.step(now_ns))
         self._keeping.save(now_ns)
         bot.journal.flush(now_ns)
         self._upkeep.refresh(now_ns)
-        self._ending.finish(now_ns)
+        ending.finish(now_ns)
         if bot.sent:
             due_ns = self._answers_due_ns(now_ns, due_ns)
-        return max(now_ns, due_ns)
+        return due_ns if due_ns > now_ns else now_ns
 
     def _answers_due_ns(self, now_ns: int, due_ns: int) -> int:
         """Return when to be called after a step that sent: as soon as there can be an answer, or is more to do."""
@@ -58,7 +61,7 @@ class Stepping:
 
     def _listen(self, now_ns: int) -> int:
         """Let the clients do what is due and take in what they said."""
-        due_ns = now_ns + _IDLE_NS
+        due_ns, is_stopping = now_ns + _IDLE_NS, self._ending.is_stopping
         for leg in self._bot.legs:
             leg.inbox.hush()
             polled_ns = leg.client.poll(now_ns)
@@ -66,7 +69,8 @@ class Stepping:
                 due_ns = polled_ns
             for item in leg.inbox.drain():
                 asked_ns = self._intake.take(leg, item, now_ns)
-                self._ending.handle(leg, item, asked_ns)
+                if is_stopping:
+                    self._ending.handle(leg, item, asked_ns)
         return due_ns
 
     def _deliver(self, now_ns: int) -> None:
@@ -79,24 +83,26 @@ class Stepping:
             events.clear()
             events.extend(fills)
             return
-        if not events:
-            return
         self._upkeep.refresh(now_ns)
-        look = self._decider.is_blocked
+        decider = self._decider
+        look = decider.is_blocked
         while events:
             event = events.popleft()
-            look = look or not isinstance(event, (BookUpdate, TradePrint))
-            if self._decider.closing is None:  # a strategy has no say in a close, nor can it break one
-                self._decider.hear(event, now_ns)
+            look = look or not isinstance(event, _MARKET)
+            if decider.closing is None:  # a strategy has no say in a close, nor can it break one
+                decider.hear(event, now_ns)
         if look:
-            self._decider.look_soon()
+            decider.look_soon()
 
-    def _ask_for_reports(self, now_ns: int) -> int:
-        due_ns = now_ns + _IDLE_NS
+    def _ask_for_reports(self, now_ns: int, due_ns: int) -> int:
+        """Ask the venues that are to be asked; return `due_ns`, or when the next question is due before it."""
         for leg in self._bot.legs:
-            questions = leg.desk.questions
-            due_ns = min(due_ns, leg.desk.step(now_ns, leg.needs_report, self._bot.journal.mark(leg.name)))
-            if leg.desk.questions != questions:
+            desk = leg.desk
+            questions = desk.questions
+            next_ns = desk.step(now_ns, leg.needs_report, self._bot.journal.mark(leg.name))
+            if next_ns < due_ns:
+                due_ns = next_ns
+            if desk.questions != questions:
                 self._bot.sent = True
         return due_ns
 
@@ -108,12 +114,13 @@ class Stepping:
                 self._ending.stop("the duration is over", DONE)
                 return now_ns
             due_ns = min(due_ns, end_ns)
-        if not self._is_ready(now_ns):
+        if not (self._parts.reconciled or self._is_ready(now_ns)):
             return due_ns
-        due_ns = min(due_ns, self._decider.step(now_ns))
-        if self._decider.is_closed or self._decider.is_halted:
+        decider = self._decider
+        next_ns = decider.step(now_ns)
+        if decider.is_closed or decider.is_halted:
             self._end_by_decision()
-        return due_ns
+        return next_ns if next_ns < due_ns else due_ns
 
     def _end_by_decision(self) -> None:
         """Stop because a tripped gate demands it, or because what was to be closed is closed."""
@@ -123,8 +130,8 @@ class Stepping:
             reason = f"{reason} (too small for an order, left as it is: {residue})"
         self._ending.stop(reason, DONE, self._decider.is_closed)
 
-    def _doubt_overdue(self, now_ns: int) -> int:
-        due_ns = now_ns + _IDLE_NS
+    def _doubt_overdue(self, now_ns: int, due_ns: int) -> int:
+        """Doubt what was not answered in time; return `due_ns`, or when that is due before it."""
         for leg in self._bot.legs:
             if leg.awaited_since_ns is None:
                 continue

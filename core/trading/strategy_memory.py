@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from core.trading.bot_state import BotState
     from strategies.base import Strategy
 
+_MARKET = (BookUpdate, TradePrint)
+
 
 class StrategyMemory:
     """The memory of one bot's strategy."""
@@ -52,7 +54,7 @@ class StrategyMemory:
 
     def heard(self, event: Event) -> None:
         """Note what the strategy remembers after an event."""
-        if isinstance(event, BookUpdate | TradePrint):
+        if isinstance(event, _MARKET):
             return
         if isinstance(event, FillEvent):
             self._heard += 1

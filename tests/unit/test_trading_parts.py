@@ -334,7 +334,7 @@ def test_only_submits_and_cancels_without_an_answer_are_overdue() -> None:
     assert [order.client_order_id for order in tracker.overdue(20)] == ["a"]
     tracker.mark_cancel_sent("c", 15)
     assert [order.client_order_id for order in tracker.overdue(20)] == ["a", "c"]
-    assert tracker.oldest_request_ns() == 10
+    assert tracker.standing()[1] == 10
 
 
 EVENTS = [event for event in OrderEvent if event is not OrderEvent.CANCEL_SENT]
