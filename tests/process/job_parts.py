@@ -52,7 +52,7 @@ SCHEMA = {
 
 
 def checkout_with_jobs(root: Path) -> Path:
-    """Copy what a daemon needs and add the jobs `scripted`, `broken`, whose import fails, and `leaving`, whose import exits."""
+    """Copy what a daemon needs and add the jobs `scripted`, `broken` (its import fails) and `leaving` (it exits)."""
     for part in CODE:
         shutil.copytree(CHECKOUT / part, root / part)
     jobs, schemas = root / "core" / "jobs", root / "config" / "schemas" / "jobs"
