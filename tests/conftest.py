@@ -14,6 +14,9 @@ settings.register_profile("desk", **_PATIENT)
 settings.register_profile("landing", derandomize=True, print_blob=True, **_PATIENT)
 settings.load_profile("landing" if os.environ.get("CI") else "desk")
 
+# Some hundred interpreters are started: where nobody may keep what was compiled, each of them compiles everything.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Folders whose tests wait for real processes and sockets, the longest first: begun last, they would end alone.
 _BEGUN_FIRST = ("conformance", "process", "chaos", "simulator", "venues", "transport", "trading")
 

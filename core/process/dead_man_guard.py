@@ -30,7 +30,7 @@ from core.process.legs import build_client
 from core.process.network_names import take_network_names
 from core.process.secrets_of import secrets_in
 from core.process_logs import ProcessLogs
-from core.registry.config_manager import resolve_secrets
+from core.registry.secret_values import resolve_secrets
 from core.trading.clock import Clock, SystemClock, seconds
 from utils import exit_statuses
 from utils.errors import MakerdError, VenueAuthError, VenueError

@@ -34,7 +34,7 @@ from core.process.child_setup import (
 from core.process.error_statuses import status_of
 from core.process.secrets_of import secrets_in
 from core.process_logs import ProcessLogs
-from core.registry.config_manager import resolve_secrets
+from core.registry.secret_values import resolve_secrets
 from utils import exit_statuses
 from utils.errors import MakerdError
 from utils.home import Home

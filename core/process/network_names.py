@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from api.client_registry import client_class
-from api.proxies import secrets_of_proxy
 from core.bot_config import BotConfig
 from core.registry.environment import Environment
 from utils.env import Secret
@@ -28,6 +27,8 @@ def take_network_names(config: BotConfig, environ: Mapping[str, str], env_file: 
     """
     if all(client_class(leg.exchange, config.mode).embedded for leg in config.legs):
         return []
+    from api.proxies import secrets_of_proxy  # which such a venue's client has loaded
+
     found = Environment(environ, env_file)
     taken = {name: found[name] for name in NAMES if found.get(name)}
     os.environ.update(taken)

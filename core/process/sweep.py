@@ -23,7 +23,7 @@ from core.process.run_record import RunRecord, next_fence
 from core.process.secrets_of import secrets_in
 from core.process.venue_keys import key_claims
 from core.process_logs import ProcessLogs
-from core.registry.config_manager import resolve_secrets
+from core.registry.secret_values import resolve_secrets
 from core.trading.order_sweep import SweepResult
 from utils import exit_statuses
 from utils.errors import MakerdError

@@ -42,8 +42,8 @@ from core.process.secrets_of import secrets_in
 from core.process.venue_keys import check_keys, key_claims, venue_symbols
 from core.process.worker_commands import WorkerCommands, spot_rule
 from core.process_logs import ProcessLogs
-from core.registry.config_manager import resolve_secrets
 from core.registry.live_consent import hold_to_consent
+from core.registry.secret_values import resolve_secrets
 from core.trading.clock import SystemClock
 from core.trading.trading_loop import LoopExit
 from strategies.base import Idle

@@ -3,9 +3,10 @@
 Exec'd by the supervisor with an environment of its own (no secret can be in it). One thread, one pipe, no other
 file. It ignores TERM and INT and ends when the supervisor's end of the pipe closes.
 
-Requests (JSON packets): `warm` brings an example of one kind of bot; `fork` carries one descriptor, the child's end
-of its channel; `output` carries the file for our stdout and stderr, which the supervisor has rotated. A fork is double:
-the process between ends at once, and the supervisor, a subreaper, becomes the parent of the worker.
+Requests (JSON packets): `warm` brings an example of one kind of bot, `untried` when this process may be lost over it;
+`fork` carries one descriptor, the child's end of its channel; `output` carries the file for our stdout and stderr,
+which the supervisor has rotated. A fork is double: the process between ends at once, and the supervisor, a subreaper,
+becomes the parent of the worker.
 """
 
 from __future__ import annotations
@@ -19,21 +20,23 @@ import sys
 import time
 import traceback
 from collections import deque
-from typing import Any
+from typing import Any, NoReturn
 
 if not __package__:
     raise SystemExit("run as: python -m core.process.zygote FD SUPERVISOR_PID")
 
-from core.process import build, channel, dead_man_guard, job_worker, sweep, worker
+from core.process import build, channel, job_worker, sweep, worker
 from core.process.child_setup import PR_SET_PDEATHSIG, prctl, set_title
 from core.process.starvation import run_delay_ns
 from core.redacted_streams import finish_streams, guard_streams
+from utils import exit_statuses
 
 TRIAL_S = 10.0
 TRIAL_MAX_S = 45.0  # with the time that it waited for a processor
+UNTRIED_S = 5.0
 POLL_S = 0.002
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-KINDS = {"worker": worker.main, "job": job_worker.main, "sweep": sweep.main, "dead_man_guard": dead_man_guard.main}
+KINDS = {"worker": worker.main, "job": job_worker.main, "sweep": sweep.main}
 
 
 def main(fd: int, supervisor_pid: int) -> None:
@@ -54,7 +57,9 @@ def main(fd: int, supervisor_pid: int) -> None:
         request, fds = channel.receive_with_fds(pipe, 1)
         if request is None:
             return
-        if request["op"] == "warm":
+        if request["op"] == "warm" and request["untried"]:
+            _dare(pipe, request["bot"])
+        elif request["op"] == "warm":
             trials.append(Trial(request["bot"]))
         elif request["op"] == "output":
             _print_to(fds[0])
@@ -75,12 +80,31 @@ def _attend(pipe: socket.socket, trials: deque[Trial]) -> None:
         return
     trials.popleft()
     if trial.failure is None:
-        gc.enable()
-        build.warm_up(trial.bot)
-        gc.collect()
-        gc.freeze()
-        gc.disable()
+        _warm(trial.bot)
     channel.send(pipe, {"op": "warmed", "kind": trial.bot["kind"], "failed": trial.failure, "late": trial.was_late})
+
+
+def _warm(bot: dict[str, Any]) -> None:
+    gc.enable()
+    build.warm_up(bot)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
+def _dare(pipe: socket.socket, bot: dict[str, Any]) -> None:
+    """Warm the first kind without a trial: nothing was forked from this process, and to import twice takes long.
+
+    When it raises, exits or takes too long, this process is spent; the next one tries each kind in a child first.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, UNTRIED_S)
+    try:
+        _warm(bot)
+    except BaseException:
+        os._exit(exit_statuses.CRASH)  # whatever it has begun, a thread say, ends here
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    channel.send(pipe, {"op": "warmed", "kind": bot["kind"], "failed": None, "late": False})
 
 
 class Trial:
@@ -189,11 +213,20 @@ def _between(
         os.close(reader)
         os.close(writer)
         pipe.close()
-        KINDS[request["kind"]](socket.socket(fileno=fd), supervisor_pid)
+        _live_as(request["kind"], socket.socket(fileno=fd), supervisor_pid)
     except BaseException:  # before it had a log
         os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(70)
+
+
+def _live_as(kind: str, end: socket.socket, supervisor_pid: int) -> NoReturn:
+    if kind == "dead_man_guard":
+        from core.process import dead_man_guard  # one for each account, and none on most venues
+
+        dead_man_guard.main(end, supervisor_pid)
+    KINDS[kind](end, supervisor_pid)
+    raise SystemExit
 
 
 if __name__ == "__main__":

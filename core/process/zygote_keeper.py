@@ -53,6 +53,8 @@ class ZygoteKeeper:
         self._examples: dict[str, BotConfig] = {}
         self.warming: dict[str, None] = {}  # in the order of their turn
         self._hopeless: set[str] = set()  # kinds that hung the zygote itself
+        self._untried: str | None = None  # the kind that a new zygote warms without a trial
+        self._is_careful = False  # one was lost over that
         self._patience: dict[str, int] = {}  # of kinds that were warm before: how often they may still be late
         self.unusable: dict[str, str] = {}  # kind -> why
         self.due_ns: int | None = None  # when the next one is started
@@ -92,9 +94,11 @@ class ZygoteKeeper:
             if kind not in self.link.warm_kinds and kind not in self.warming and kind not in self._hopeless:
                 if not self.warming:
                     self._begin_kind()
+                    self._untried = None if self.link.warm_kinds or self._is_careful else kind
                 self.warming[kind] = None
                 self.unusable.pop(kind, None)
-                self.link.warm({"kind": kind, "config": config.to_plain(), "data_dirs": self.data_dirs})
+                plain = {"kind": kind, "config": config.to_plain(), "data_dirs": self.data_dirs}
+                self.link.warm(plain, untried=kind == self._untried)
 
     def share_output(self) -> bool:
         """Give the zygote the file that our stdout and stderr lead to now; False when it cannot be told at once."""
@@ -107,7 +111,7 @@ class ZygoteKeeper:
         """Send what waits, replace a silent zygote, start the next one when it is due."""
         if self.warming and self._is_hung(now_ns):
             kind = next(iter(self.warming))
-            if not self._bears_with(kind):
+            if self._untried is None and not self._bears_with(kind):
                 self._hopeless.add(kind)
                 self._settled(kind, "the zygote hung while it was warmed")
             self.ended()
@@ -162,7 +166,9 @@ class ZygoteKeeper:
         self.link.kill()
         self._children.zygote_lost()
         self.warming.clear()
-        self.due_ns = time.monotonic_ns() + RETRY_NS
+        spent, self._untried = self._untried is not None, None
+        self._is_careful |= spent
+        self.due_ns = time.monotonic_ns() + (0 if spent else RETRY_NS)
 
     @property
     def examples(self) -> dict[str, BotConfig]:
@@ -176,7 +182,7 @@ class ZygoteKeeper:
             self._selector.unregister(old.end)
         self.link.pid, self.link.end, self.link.warm_kinds = other.pid, other.end, set(other.warm_kinds)
         self.due_ns = None
-        asked, self.warming = self.warming, {}
+        asked, self.warming, self._untried = self.warming, {}, None
         if self.link.end is None:
             self.due_ns = time.monotonic_ns()  # it has died meanwhile: another one follows
         else:
@@ -236,6 +242,7 @@ class ZygoteKeeper:
 
     def _settled(self, kind: str, failure: str | None) -> None:
         self.warming.pop(kind, None)
+        self._untried = None
         self._begin_kind()
         if failure is None:
             self.link.warm_kinds.add(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -117,10 +118,11 @@ class ZygoteLink:
         self.end = ours
         self.warm_kinds.clear()
 
-    def warm(self, kind: dict[str, Any]) -> None:
-        """Ask it to import and warm an example of one kind of bot."""
-        if self.end is not None:
-            channel.send(self.end, {"op": "warm", "bot": kind})
+    def warm(self, kind: dict[str, Any], untried: bool = False) -> None:
+        """Ask it to import and warm an example of one kind of bot; `untried`: it may be lost over it."""
+        with contextlib.suppress(OSError):  # it has just ended: the next one is asked
+            if self.end is not None:
+                channel.send(self.end, {"op": "warm", "bot": kind, "untried": untried})
 
     def request(self, request: ForkRequest, now_ns: int) -> None:
         """Ask for a child, at once or when others have been answered."""

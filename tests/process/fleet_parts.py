@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from api.paper_settings import PaperSettings
 from core.process.control import DaemonDown, call
 from core.process.pid_file import holder
 from utils.home import CHECKOUT, Home
@@ -25,12 +29,23 @@ DOOR = str(CHECKOUT / "core" / "daemon_manager.py")
 TEMPLATE = json.loads((CHECKOUT / "config" / "templates" / "paper_market_maker.json").read_text())
 
 
+@functools.cache
+def _compiled_recordings() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder with what a first start in a new home makes of the template's recording, in 0.4 s each time."""
+    folder = tempfile.TemporaryDirectory(prefix="makerd-recordings-")
+    settings = PaperSettings.from_config(TEMPLATE["exchange_config"])
+    data_dirs = (folder.name, *Home(Path(folder.name)).data_dirs[1:])
+    settings.open_feed(settings.find_market(TEMPLATE["strategy_config"]["symbol"], data_dirs), data_dirs)
+    return folder
+
+
 class Fleet:
     """A home with configs and, once started, a daemon."""
 
     def __init__(self, root: Path) -> None:
         self.home = Home(root)
         self.home.active.mkdir(parents=True)
+        shutil.copytree(_compiled_recordings().name, self.home.data)
         self.environ = {**os.environ, "MAKERD_HOME": str(root), "MAKERD_CLAIMS_DIR": str(root / "claims")}
         self.pids: set[int] = set()
 

@@ -52,13 +52,14 @@ SCHEMA = {
 
 
 def checkout_with_jobs(root: Path) -> Path:
-    """Copy what a daemon needs and add the jobs `scripted`, and `broken`, whose import fails."""
+    """Copy what a daemon needs and add the jobs `scripted`, `broken` (its import fails) and `leaving` (it exits)."""
     for part in CODE:
         shutil.copytree(CHECKOUT / part, root / part)
     jobs, schemas = root / "core" / "jobs", root / "config" / "schemas" / "jobs"
     (jobs / "scripted.py").write_text(SCRIPTED)
     (jobs / "broken.py").write_text("import a_module_that_nobody_has\n")
-    for name in ("scripted", "broken"):
+    (jobs / "leaving.py").write_text("import os\n\nos._exit(3)\n")
+    for name in ("scripted", "broken", "leaving"):
         (schemas / f"{name}.json").write_text(json.dumps(SCHEMA))
     return root
 

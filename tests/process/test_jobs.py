@@ -127,12 +127,14 @@ def test_a_job_that_raises_says_so_and_ends_fatal_after_too_many(fleet: JobFleet
 
 def test_a_job_whose_import_fails_is_fatal_and_costs_nobody_else_anything(fleet: JobFleet) -> None:
     fleet.add_job("bad", "broken")
+    fleet.add_job("worse", "leaving")
     fleet.add_job("good", do="wait")
     fleet.start()
     running(fleet, "good")
-    row = fleet.until(lambda: (row := fleet.bot("bad"))["state"] == "FATAL" and row)
-    assert "a_module_that_nobody_has" in row["reason"]
-    assert fleet.runs("bad") == []
+    for name, why in (("bad", "a_module_that_nobody_has"), ("worse", "its import ended the process")):
+        row = fleet.until(lambda name=name: (row := fleet.bot(name))["state"] == "FATAL" and row)
+        assert why in row["reason"]
+        assert fleet.runs(name) == []
 
 
 def test_a_job_that_hangs_is_dumped_killed_and_replaced(fleet: JobFleet) -> None:

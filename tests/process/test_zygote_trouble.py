@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import signal
 import socket
@@ -13,11 +14,12 @@ import psutil
 import pytest
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
-from core.process import channel, zygote_keeper, zygote_link
+from core.process import channel, zygote, zygote_keeper, zygote_link
 from core.process.children import Children
 from core.process.starvation import run_delay_ns
 from core.process.zygote_keeper import FRESH_AT_ONCE, PATIENCE, SWEEP_WAIT_NS, WARM_MAX_NS, WARM_NS, ZygoteKeeper
 from core.process.zygote_link import ANSWER_NS, ZygoteLink
+from tests.process.alone import alone
 from tests.process.fleet_parts import Fleet
 
 KIND = "paper/market_maker"
@@ -68,6 +70,14 @@ class Keeper:
         self.keeper.warm({KIND: CONFIG})
         return self
 
+    def was_asked(self) -> list[tuple[str, bool]]:
+        """Return the kinds that the zygote was asked to warm since the last look, and whether without a trial."""
+        assert self.theirs is not None
+        asked = []
+        while select.select([self.theirs], [], [], 0)[0] and (packet := channel.receive(self.theirs)):
+            asked.append((packet["bot"]["kind"], packet["untried"]))
+        return asked
+
     def says_warm(self, **said: object) -> None:
         """Answer as a zygote that has warmed the kind, or has not."""
         assert self.theirs is not None
@@ -99,7 +109,58 @@ def keeper() -> Iterator[Keeper]:
     made.close()
 
 
+def test_a_new_zygote_may_be_lost_over_its_first_kind_and_the_next_one_tries_it_in_a_child(keeper: Keeper) -> None:
+    assert keeper.was_asked() == [(KIND, True)]
+    keeper.keeper.warm({KIND: CONFIG, "paper/other": CONFIG})
+    assert keeper.was_asked() == [("paper/other", False)]
+    keeper.keeper.ended()
+    assert keeper.keeper.due_ns is not None
+    assert keeper.keeper.due_ns <= time.monotonic_ns()  # at once: nobody is at fault yet
+    assert keeper.keeper.unusable == {}
+    keeper.begin()
+    assert keeper.was_asked() == [(KIND, False)]
+
+
+def test_a_zygote_that_has_just_ended_is_asked_in_vain_and_the_next_one_anew(keeper: Keeper) -> None:
+    assert keeper.theirs is not None
+    keeper.theirs.close()
+    keeper.keeper.warm({KIND: CONFIG, "paper/other": CONFIG})
+    keeper.keeper._hear(0)
+    assert not keeper.keeper.lives
+    keeper.begin()
+    keeper.keeper.warm({KIND: CONFIG, "paper/other": CONFIG})
+    assert keeper.was_asked() == [(KIND, False), ("paper/other", False)]
+
+
+def test_a_zygote_that_is_warm_tries_every_further_kind_in_a_child(keeper: Keeper) -> None:
+    keeper.says_warm()
+    keeper.was_asked()
+    keeper.keeper.warm({KIND: CONFIG, "paper/other": CONFIG})
+    assert keeper.was_asked() == [("paper/other", False)]
+
+
+@pytest.mark.parametrize("code", ["import os; os._exit(0)", "raise SystemExit", "import time; time.sleep(60)"])
+def test_a_zygote_without_a_trial_ends_over_a_kind_that_raises_exits_or_hangs(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work() -> None:
+        ours, theirs = channel.pair()
+        pid = os.fork()
+        if not pid:
+            zygote._dare(theirs, {"kind": KIND})
+            os._exit(0)  # it went on
+        theirs.close()
+        _, status = os.waitpid(pid, 0)
+        assert channel.receive(ours) is None  # it did not call the kind warm
+        assert status or "_exit(0)" in code
+
+    monkeypatch.setattr(zygote, "UNTRIED_S", 0.3)
+    monkeypatch.setattr(zygote.build, "warm_up", lambda _bot: exec(code))
+    alone(work)
+
+
 def test_a_kind_that_never_was_warm_is_given_up_when_the_zygote_hangs_over_it(keeper: Keeper) -> None:
+    keeper.hangs()  # the first one, which had no trial
     keeper.hangs()
     assert KIND in keeper.keeper.unusable
 
@@ -107,7 +168,7 @@ def test_a_kind_that_never_was_warm_is_given_up_when_the_zygote_hangs_over_it(ke
 def test_a_kind_that_was_warm_before_is_tried_again_but_not_for_ever(keeper: Keeper) -> None:
     keeper.says_warm()
     keeper.keeper.ended()
-    keeper.begin()
+    keeper.begin().hangs()  # without a trial
     for _ in range(PATIENCE):
         keeper.hangs()
         assert keeper.keeper.unusable == {}
