@@ -5,13 +5,18 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from api.base_client import ExchangeClient
 from utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from api.base_client import ExchangeClient
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _EMBEDDED = "paper"
 _PAPER_ON_FEED = "api.paper_on_feed"
+_PAPER_SETTINGS = "api.paper_settings"
 
 
 def venue_of(exchange: str) -> str:
@@ -28,8 +33,7 @@ def client_class(exchange: str, mode: str = "live") -> type[ExchangeClient]:
     if not _NAME.fullmatch(venue):
         raise ConfigError(f"exchange {exchange!r} is not a venue's name")
     if mode == "paper" and venue != _EMBEDDED:
-        if importlib.util.find_spec(f"api.{venue}_client") is None:
-            raise ConfigError(f"exchange {exchange!r} is not known")
+        _hold_to_known(exchange)
         return _client_in(_PAPER_ON_FEED)
     try:
         return _client_in(f"api.{venue}_client")
@@ -37,6 +41,29 @@ def client_class(exchange: str, mode: str = "live") -> type[ExchangeClient]:
         if exc.name == f"api.{venue}_client":
             raise ConfigError(f"exchange {exchange!r} is not known") from exc
         raise
+
+
+def config_complaints(
+    exchange: str, mode: str, exchange_config: Mapping[str, Any], symbol: str, data_dirs: Sequence[str]
+) -> list[str]:
+    """Return what a venue has against a config, told without an account or a network. Raises ConfigError.
+
+    Its client has the word; where what it says is known, it is not imported, which takes longer than the answer.
+    """
+    if venue_of(exchange) == _EMBEDDED:
+        complaints: list[str] = importlib.import_module(_PAPER_SETTINGS).paper_complaints(
+            exchange_config, symbol, data_dirs
+        )
+        return complaints
+    if mode == "paper":  # what the venue lists is only known once it is asked
+        _hold_to_known(exchange)
+        return []
+    return client_class(exchange, mode).config_complaints(exchange_config, symbol, data_dirs)
+
+
+def _hold_to_known(exchange: str) -> None:
+    if importlib.util.find_spec(f"api.{venue_of(exchange)}_client") is None:
+        raise ConfigError(f"exchange {exchange!r} is not known")
 
 
 def _client_in(module: str) -> type[ExchangeClient]:

@@ -1,4 +1,7 @@
-"""The paper venue's part of a config, and the market and feed that it names."""
+"""The paper venue's part of a config, and the market that it names.
+
+A feed needs numpy, whose import takes longer than all the rest of a validation: it is imported when one is opened.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from api.event_feed import EventFeed
-from api.event_file import SUFFIX as EVENTS
-from api.event_file import open_events
-from api.feed import Feed
+from api.compiled_recordings import EVENTS, compiled_path, find_recording, is_compiled, market_of
 from api.market_facts import Market, as_amount
-from api.replay_feed import find_recording, market_of, open_replay
-from api.synthetic_feed import MARKETS, START_PRICES, SyntheticFeed
+from api.synthetic_markets import MARKETS, START_PRICES
 from core.market.fill_rules import MatchingRules
 from utils.errors import ConfigError, NotListed
+
+if TYPE_CHECKING:
+    from api.feed import Feed
 
 _REPLAY = "replay:"
 
@@ -77,7 +79,7 @@ class PaperSettings:
         if self.feed == "synthetic":
             listed = list(MARKETS.values())
         elif self.feed.startswith(_REPLAY):
-            listed = [recorded_market(self._recording(data_dirs))]
+            listed = [_recorded_market(self.feed.removeprefix(_REPLAY), data_dirs)]
         else:
             raise ConfigError(f"the feed {self.feed!r} is neither 'synthetic' nor 'replay:FILE'")
         for market in listed:
@@ -89,11 +91,10 @@ class PaperSettings:
     def open_feed(self, market: Market, data_dirs: Sequence[str]) -> Feed:
         """Return the feed of a market; a recording is compiled when needed. Raises ConfigError."""
         if self.feed.startswith(_REPLAY):
-            cache = Path(data_dirs[0]) / "cache"
-            recording = self._recording(data_dirs)
-            if recording.suffix == EVENTS:
-                return EventFeed(open_events(recording).rows, self.interval_ns)
-            return open_replay(recording, market, self.interval_ns, self.book_depth, cache)
+            name = self.feed.removeprefix(_REPLAY)
+            return _open_recorded(name, market, self.interval_ns, self.book_depth, data_dirs)
+        from api.synthetic_feed import SyntheticFeed
+
         return SyntheticFeed(
             market,
             self.synthetic_start_price or START_PRICES[market.symbol],
@@ -120,20 +121,61 @@ class PaperSettings:
         except (ConfigError, NotListed) as exc:
             return [str(exc)]
         found: list[str] = []
-        for check in (lambda: self.open_feed(market, data_dirs), lambda: self.starting_balances(market)):
+        for check in (lambda: self._hold_to_feed(market, data_dirs), lambda: self.starting_balances(market)):
             try:
                 check()
             except ConfigError as exc:
                 found.append(str(exc))
         return found
 
+    def _hold_to_feed(self, market: Market, data_dirs: Sequence[str]) -> None:
+        """Open a recording to see that it can be; a made-up market always can."""
+        if self.feed.startswith(_REPLAY) and not self._is_compiled(market, data_dirs):
+            self.open_feed(market, data_dirs)
+
+    def _is_compiled(self, market: Market, data_dirs: Sequence[str]) -> bool:
+        recording, depth = self._recording(data_dirs), self.book_depth
+        if recording.suffix == EVENTS:
+            return False
+        path = compiled_path(recording, market, self.interval_ns, depth, _cache(data_dirs))
+        return is_compiled(path, self.interval_ns, depth)
+
     def _recording(self, data_dirs: Sequence[str]) -> Path:
         return find_recording(self.feed.removeprefix(_REPLAY), data_dirs)
 
 
-def recorded_market(recording: Path) -> Market:
+def _cache(data_dirs: Sequence[str]) -> Path:
+    return Path(data_dirs[0]) / "cache"
+
+
+def _recorded_market(name: str, data_dirs: Sequence[str]) -> Market:
     """Return the market of a recording or an event file. Raises ConfigError."""
-    return open_events(recording).market if recording.suffix == EVENTS else market_of(recording)
+    recording = find_recording(name, data_dirs)
+    if recording.suffix != EVENTS:
+        return market_of(recording)
+    from api.event_file import open_events
+
+    return open_events(recording).market
+
+
+def _open_recorded(name: str, market: Market, interval_ns: int, depth: int, data_dirs: Sequence[str]) -> Feed:
+    """Return the feed of a recording, compiled when needed, or of an event file. Raises ConfigError."""
+    from api.event_feed import EventFeed
+    from api.event_file import open_events
+    from api.replay_feed import open_replay
+
+    recording = find_recording(name, data_dirs)
+    if recording.suffix == EVENTS:
+        return EventFeed(open_events(recording).rows, interval_ns)
+    return open_replay(recording, market, interval_ns, depth, _cache(data_dirs))
+
+
+def paper_complaints(exchange_config: Mapping[str, Any], symbol: str, data_dirs: Sequence[str]) -> list[str]:
+    """Return what is wrong with feed, recording, symbol and balances; compiles the recording on the way."""
+    try:
+        return PaperSettings.from_config(exchange_config).complaints(symbol, data_dirs)
+    except ConfigError as exc:
+        return [str(exc)]
 
 
 def _amounts(plain: Mapping[str, Any]) -> dict[str, Decimal]:

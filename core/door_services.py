@@ -83,16 +83,17 @@ class DoorServices:
 
     def validate(self, home: Home, folder: Path | None = None, file: Path | None = None) -> dict[str, Any]:
         """Return the verdict of the validator child, the same that the daemon asks. Raises MakerdError."""
+        from core.process.forked_validator import ask_forked
+
         chosen = ["--file", str(file)] if file else ["--configs", str(folder or home.active)]
-        command = [sys.executable, "-m", "core.process.validator", "--home", str(home.root), *chosen]
+        said = ask_forked(["--home", str(home.root), *chosen], VALIDATE_S)
+        if not said.in_time:
+            raise MakerdError(f"the configs could not be validated within {VALIDATE_S:.0f} s")
         try:
-            done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, timeout=VALIDATE_S, check=False)
-            verdict: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        except subprocess.TimeoutExpired as exc:
-            raise MakerdError(f"the configs could not be validated within {VALIDATE_S:.0f} s") from exc
+            verdict: dict[str, Any] = json.loads(said.answer.splitlines()[-1])
         except (ValueError, IndexError) as exc:
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise MakerdError(f"the configs could not be validated: {said[-1] if said else 'no answer'}") from exc
+            why = said.against.strip().splitlines()
+            raise MakerdError(f"the configs could not be validated: {why[-1] if why else 'no answer'}") from exc
         if "error" in verdict:
             raise MakerdError(str(verdict["error"]))
         return verdict

@@ -11,8 +11,9 @@ from typing import Any
 
 from cli.offline import configs_in, legacy_bots
 from cli.shared import unknown_name
-from core.registry.history import DAEMON_FILE
+from core.registry.history import BASES, DAEMON_FILE
 from core.registry.one_file import tree_of
+from core.registry.reading import config_files
 from core.registry.selection import carries
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError
@@ -49,9 +50,12 @@ def bot_files(home: Home, folders: Sequence[Path] = ()) -> list[BotFile]:
 def bot_file(home: Home, name: str, folders: Sequence[Path] = ()) -> BotFile:
     """Return the file of a bot, by its name or by a path; also a broken one that was its or is called like it.
 
-    Where all folders are looked into, the daemon file is one of them, called `config/daemon.json`. Raises ConfigError.
+    Where all folders are looked into, the daemon file and the bases are among them, called `config/daemon.json` and
+    `config/bases/NAME.json`. Raises ConfigError.
     """
     given = Path(name).absolute()
+    if not folders and (found_base := _base_file(home, name)):
+        return found_base
     if not folders and (name == DAEMON_FILE or given == home.daemon_file):
         if (content := content_of(home.daemon_file)) is None:
             raise ConfigError(f"there is no {DAEMON_FILE}: the daemon goes by the defaults")
@@ -66,6 +70,17 @@ def bot_file(home: Home, name: str, folders: Sequence[Path] = ()) -> BotFile:
             return BotFile(name if path != given else path.stem, path, content, readable=False)
     _refuse_legacy(home, [one.name for one in legacy_bots(home)], [name])
     raise unknown_name(name, [one.bot for one in found], "bot")
+
+
+def _base_file(home: Home, name: str) -> BotFile | None:
+    """Return the base that is meant, by its name in the history or its path; None for what is called otherwise."""
+    given = home.root / name if name.startswith(BASES) else Path(name).absolute()
+    if given.parent != home.bases or given.suffix != ".json":
+        return None
+    if (content := content_of(given)) is None:
+        known = [f"{BASES}{path.name}" for path in config_files(home.bases)] if home.bases.is_dir() else []
+        raise unknown_name(name, known, "base")
+    return BotFile(f"{BASES}{given.name}", given, content)
 
 
 def _refuse_legacy(home: Home, held: Collection[str], wanted: Sequence[str]) -> None:

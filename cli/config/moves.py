@@ -12,6 +12,7 @@ from cli.config.writing import Consent, Draft, hold_to_valid, prepare, write
 from cli.offline import configs_in
 from cli.shared import App, everywhere, pass_app, unknown_name
 from core.process.control import DaemonDown, call
+from core.registry.history import BASES, DAEMON_FILE
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError
 from utils.exit_statuses import DONE
@@ -122,15 +123,32 @@ def restore(app: App, names: tuple[str, ...], tags: tuple[str, ...]) -> int:
     _hold_to_some(names, tags)
     prepare(app.home)
     known = {one.bot for one in bot_files(app.home)}
+    if len(names) == 1 and not tags and (names[0] == DAEMON_FILE or names[0].startswith(BASES)):
+        return _shared_from_history(app, names[0])
     if len(names) == 1 and not tags and names[0] not in known:
         return _from_history(app, names[0])
     return _bring_back(app, chosen(app.home, names, tags, app.home.archived), "restore")
 
 
 def _from_history(app: App, name: str) -> int:
+    return _place(app, name, _newest(app, name), "restore")
+
+
+def _shared_from_history(app: App, name: str) -> int:
+    """Bring the daemon file or a base back that was deleted."""
+    file = app.home.root / name
+    if file.exists() or file.is_symlink():
+        raise ConfigError(f"{name} is there; `config rollback {name} VERSION` brings an earlier version back")
+    draft = Draft(name, file, None, _newest(app, name))
+    hold_to_valid(app, [draft])
+    write(app, [draft], "restore", AGREED)
+    return DONE
+
+
+def _newest(app: App, name: str) -> bytes:
     with ConfigStore(app.home).reading() as history:
         newest = history.newest(name)
         known = history.bots()
     if newest is None:
         raise unknown_name(name, known, "bot of the archive or the history")
-    return _place(app, name, newest.text, "restore")
+    return newest.text

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core.registry.bases import extends_of, merged
 from core.registry.one_file import tree_of
+from core.registry.reading import config_files
 from core.registry.references import value_of
 from core.registry.schema import DocumentSchema, schema_for, types_of
+from core.registry.store import content_of
 from core.registry.wording import nearest_of, path_text
 from utils.errors import ConfigError
 from utils.home import Home
@@ -24,10 +27,21 @@ def schema_of_text(home: Home, path: Path, content: bytes) -> DocumentSchema:
     tree = tree_of(home, os.environ, path, content)
     if not isinstance(tree, dict):
         raise ConfigError(f"{path.name} is not a JSON object; `config edit` corrects it")
+    if path.parent == home.bases:
+        tree = merged(_first_that_extends(home, path), tree)
     kind = str(tree.get("kind", "bot"))
     metadata, job = _section(tree, "metadata"), _section(tree, "job_config")
     strategy = job.get("job") if kind == "job" else metadata.get("strategy")
     return schema_for(kind, _text(metadata.get("exchange")), _text(strategy))
+
+
+def _first_that_extends(home: Home, base: Path) -> Any:
+    """Return what an active config says that extends a base, which need not say itself of what venue it is."""
+    for path in config_files(home.active):
+        tree = tree_of(home, os.environ, path, content_of(path) or b"") if not path.is_symlink() else None
+        if extends_of(tree, os.environ) == base.stem:
+            return tree
+    return {}
 
 
 def _section(tree: dict[str, Any], name: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,8 +17,8 @@ from cli.shared import MAX_LINE, App
 from core.bot_config import BotConfig
 from core.registry.change_classes import changed_keys
 from core.registry.history import file_digest
-from core.registry.one_file import config_of
-from core.registry.proposal import judge
+from core.registry.one_file import config_of, is_valid_base
+from core.registry.proposal import changed_by_bases, judge
 from core.registry.risk_width import wider_risks
 from core.registry.seen import is_valid_daemon_file, take_in_edits
 from core.registry.store import Change, ConfigStore
@@ -120,8 +120,7 @@ def write(app: App, drafts: Sequence[Draft], action: str, consent: Consent, ques
     if not agreed(question, consent.yes):
         click.echo("nothing was written")
         return False
-    notes = {bot: "; ".join(lines)[:500] for bot, lines in wider.items()}
-    changes = [Change(one.bot, one.file, one.new, file_digest(one.old), notes.get(one.bot, "")) for one in drafts]
+    changes = [Change(one.bot, one.file, one.new, file_digest(one.old), _note(one, wider, app.home)) for one in drafts]
     check = (lambda: _hold_to_judged(app.home, drafts)) if _concern_the_daemon(drafts, app.home) else (lambda: None)
     for version in ConfigStore(app.home).apply(changes, action, check):
         click.echo(f"{version.bot}: version {version.number} ({version.file})")
@@ -129,12 +128,21 @@ def write(app: App, drafts: Sequence[Draft], action: str, consent: Consent, ques
     return True
 
 
+def _note(draft: Draft, wider: Mapping[str, Sequence[str]], home: Home) -> str:
+    """Return what the history says of a change: the limits that it made wider."""
+    if draft.file.parent == home.bases:
+        lines = [f"{bot}: {line}" for bot, found in wider.items() for line in found]
+    else:
+        lines = list(wider.get(draft.bot, ()))
+    return "; ".join(lines)[:500]
+
+
 def _concern_the_daemon(drafts: Sequence[Draft], home: Home) -> bool:
     return any(_is_read(one.file, home) and one.new is not None for one in drafts)
 
 
 def _is_read(file: Path, home: Home) -> bool:
-    return file.parent == home.active or file == home.daemon_file
+    return file.parent in (home.active, home.bases) or file == home.daemon_file
 
 
 def _hold_to_judged(home: Home, drafts: Sequence[Draft]) -> None:
@@ -164,16 +172,27 @@ class Earlier:
 
 def earlier_of(home: Home, draft: Draft) -> Earlier:
     """Return what a draft is compared with: what is there, or what was accepted last when that is not valid."""
-    if draft.file == home.daemon_file:
+    if _is_shared(draft.file, home):
         was = draft.earlier
-        shown = was is not None and is_valid_daemon_file(home, os.environ, was)
-        return Earlier(None, was, "now") if was is not None and shown else Earlier()
+        return Earlier(None, was, "now") if was is not None and _may_be_shown(home, draft.file, was) else Earlier()
     if draft.earlier is not None and (config := config_of(home, os.environ, draft.file, draft.earlier)):
         return Earlier(config, draft.earlier, "now")
     with ConfigStore(home).reading() as history:
         newest = history.newest(draft.bot)
     config = config_of(home, os.environ, draft.file, newest.text) if newest else None
     return Earlier(config, newest.text, f"version {newest.number}") if newest and config else Earlier()
+
+
+def _is_shared(file: Path, home: Home) -> bool:
+    """Tell whether a file is no bot's alone."""
+    return file == home.daemon_file or file.parent == home.bases
+
+
+def _may_be_shown(home: Home, file: Path, content: bytes) -> bool:
+    """Tell whether a file that is no bot's alone is sound: else it may hold a secret."""
+    if file == home.daemon_file:
+        return is_valid_daemon_file(home, os.environ, content)
+    return is_valid_base(home, os.environ, file, content)
 
 
 def show_differences(drafts: Sequence[Draft], home: Home) -> None:
@@ -204,9 +223,9 @@ def coloured(line: str) -> str:
 
 def _consequences(home: Home, drafts: Sequence[Draft]) -> dict[str, list[str]]:
     """Say what a reload does about each changed bot; return the limits that become wider, by the bot's name."""
-    wider: dict[str, list[str]] = {}
+    wider = _consequences_of_bases(home, drafts)
     for one in drafts:
-        if one.new is None or one.earlier is None or one.file == home.daemon_file:
+        if one.new is None or one.earlier is None or _is_shared(one.file, home):
             continue
         new, old = config_of(home, os.environ, one.file, one.new), earlier_of(home, one).config
         if old is None:
@@ -218,6 +237,18 @@ def _consequences(home: Home, drafts: Sequence[Draft]) -> dict[str, list[str]]:
                 click.echo(printable(line, MAX_LINE))
         if risks := [str(risk) for risk in wider_risks(old, new)]:
             wider[one.bot] = risks
+    return wider
+
+
+def _consequences_of_bases(home: Home, drafts: Sequence[Draft]) -> dict[str, list[str]]:
+    """Say what a reload does about the bots that extend a changed base; return the limits that become wider."""
+    wider: dict[str, list[str]] = {}
+    for old, new in changed_by_bases(home, os.environ, {one.file: one.new for one in drafts}):
+        click.echo(f"{new.name}:")
+        for line in consequences(old, new):
+            click.echo(printable(line, MAX_LINE))
+        if not new.is_job and (risks := [str(risk) for risk in wider_risks(old, new)]):
+            wider[new.name] = risks
     return wider
 
 

@@ -223,8 +223,12 @@ def explain(path: Path, home: Home, environ: Mapping[str, str], name: str = "") 
 
 
 def find_config(name: str, home: Home, environ: Mapping[str, str]) -> Path:
-    """Return the file that a person means: a path, else the active config of that bot. Raises ConfigError."""
-    given = Path(name)
+    """Return the file that a person means: a path, also from the home, else the active config of that bot.
+
+    Raises ConfigError.
+    """
+    given = home.root / name if name.endswith(".json") and not Path(name).exists() else Path(name)
+    given = given if given.exists() else Path(name)
     if given.suffix == ".json" or given.is_file():
         return given
     environment, bases = _environment(home, environ), Bases(home)

@@ -20,7 +20,9 @@ from utils.files import give_to_owner_of
 
 NAME = "configs.db"
 BY_HAND = "by hand"
-DAEMON_FILE = "config/daemon.json"  # whose versions those of the daemon file are; no bot can be called that
+# Whose versions those of the daemon file and of a base are (`config/bases/calm.json`); no bot can be called that.
+DAEMON_FILE = "config/daemon.json"
+BASES = "config/bases/"
 UNKNOWN = "unknown"
 BUSY_S = 10.0
 _TABLES = """

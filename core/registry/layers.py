@@ -23,23 +23,30 @@ from utils.input_validation import BOT_NAME, matches
 
 @dataclass(slots=True)
 class Bases:
-    """The bases of a home; each is read when a config asks for it, and once."""
+    """The bases of a home; each is read when a config asks for it, and once.
+
+    `proposed` has those that are to be written (by name), None for one that is to go.
+    """
 
     home: Home
+    proposed: Mapping[str, Document | None] = field(default_factory=dict)
     _known: dict[str, Document] = field(default_factory=dict)
     _names: list[str] | None = None
 
     def names(self) -> list[str]:
         """Return the names of all bases there are."""
         if self._names is None:
-            self._names = sorted(path.stem for path in self.home.bases.glob("*.json") if not path.name.startswith("."))
+            files = (path for path in self.home.bases.glob("*.json") if not path.name.startswith("."))
+            there = {path.stem for path in files} - {*self.proposed}
+            self._names = sorted(there | {name for name, document in self.proposed.items() if document})
         return self._names
 
     def get(self, name: str) -> Document:
         """Return a base; what is wrong with its text is in it."""
         if name not in self._known:
             path = self.home.bases / f"{name}.json"
-            self._known[name] = upgraded(read_document(path, self.home, self.home.root))
+            read = self.proposed.get(name) or read_document(path, self.home, self.home.root)
+            self._known[name] = upgraded(read)
         return self._known[name]
 
 

@@ -12,7 +12,7 @@ from core.registry.checks import Draft, KindOf, kind_by_symbol, run_checks
 from core.registry.complaints import NOTHING, Complaint, Problem, covered
 from core.registry.document import Document, Loaded, digest_of, limited
 from core.registry.environment import Environment
-from core.registry.naming import schema_of, section_of
+from core.registry.naming import schema_of, schema_of_base, section_of
 from core.registry.references import Resolved, resolve, secret_names_of
 from core.registry.risk_width import risk_widths
 from core.registry.schema import BotSchema, DocumentSchema, with_defaults
@@ -50,7 +50,7 @@ def base_complaints(document: Document, environment: Environment) -> tuple[Compl
     """Return what is wrong with a base by itself; what it leaves out its configs say, and what they make of it."""
     problems = document.text.problems or list(base_problems(document.tree))
     if isinstance(document.tree, dict) and is_known(document.tree):
-        schema = schema_of(document.tree, environment)
+        schema = schema_of_base(document.tree, environment)
         resolved = resolve(document.tree, schema, environment)
         problems = [*problems, *resolved.problems]
         bad = {problem.path for problem in problems}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.registry.schema import DocumentSchema, schema_for
+from core.registry.schema import BaseSchema, BotSchema, DocumentSchema, schema_for
 from utils.env import BrokenReference, MissingVariables, interpolate
 
 
@@ -20,6 +20,15 @@ def schema_of(tree: Any, environment: Mapping[str, str]) -> DocumentSchema:
     metadata, job = section_of(tree, "metadata"), section_of(tree, "job_config").get("job")
     named = (metadata.get("exchange"), job if kind == "job" else metadata.get("strategy"))
     return schema_for(str(kind), *(_text(name, environment) for name in named))
+
+
+def schema_of_base(tree: Any, environment: Mapping[str, str]) -> DocumentSchema:
+    """Return the schema for a base, as far as it says what it is of."""
+    found = schema_of(tree, environment)
+    if not isinstance(found, BotSchema):
+        return found
+    metadata = section_of(tree, "metadata")
+    return BaseSchema(*(_text(metadata.get(key), environment) for key in ("exchange", "strategy")))
 
 
 def section_of(tree: Any, name: str) -> Mapping[str, Any]:

@@ -10,8 +10,8 @@ from core.bot_config import BotConfig
 from core.registry.document import Document, shown_path
 from core.registry.environment import Environment
 from core.registry.json_text import read_json_text
-from core.registry.layers import Bases, layered
-from core.registry.loader import load_document
+from core.registry.layers import Bases, layered, upgraded
+from core.registry.loader import base_complaints, load_document
 from utils.home import Home
 
 
@@ -20,18 +20,19 @@ def document_at(path: Path, content: bytes, home: Home) -> Document:
     return Document(shown_path(path, home), str(path.absolute()), read_json_text(content))
 
 
-def whole(document: Document, environment: Environment, home: Home) -> Document:
-    """Return a document with all that counts for its config beside its own file: base, version, environment."""
-    return layered(document, environment, Bases(home))
-
-
 def tree_of(home: Home, environ: Mapping[str, str], path: Path, content: bytes) -> Any:
     """Return what a text says, references unresolved and nothing validated; None when it is not JSON."""
     environment = Environment(environ, home.env_file, shown_path(home.env_file, home))
-    return whole(document_at(path, content, home), environment, home).tree
+    return layered(document_at(path, content, home), environment, Bases(home)).tree
 
 
 def config_of(home: Home, environ: Mapping[str, str], path: Path, content: bytes) -> BotConfig | None:
     """Return the config that a text means, None when it is not valid."""
     environment = Environment(environ, home.env_file, shown_path(home.env_file, home))
-    return load_document(whole(document_at(path, content, home), environment, home), environment).config
+    return load_document(layered(document_at(path, content, home), environment, Bases(home)), environment).config
+
+
+def is_valid_base(home: Home, environ: Mapping[str, str], path: Path, content: bytes) -> bool:
+    """Tell whether a text is a sound base by itself; then it holds no secret, whoever extends it."""
+    environment = Environment(environ, home.env_file, shown_path(home.env_file, home))
+    return not base_complaints(upgraded(document_at(path, content, home)), environment)

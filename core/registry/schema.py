@@ -22,6 +22,7 @@ from core.registry.schema_files import (
 
 __all__ = [
     "SCHEMAS",
+    "BaseSchema",
     "BotSchema",
     "DocumentSchema",
     "JobSchema",
@@ -116,6 +117,14 @@ class BotSchema(DocumentSchema):
             self.names["strategy_config"] = f"strategies/{strategy}"
 
 
+class BaseSchema(BotSchema):
+    """The schema of a base, which need not name its exchange: what is a secret of any schema is one in there."""
+
+    def is_below_secret(self, path: JsonPath) -> bool:
+        """Tell whether what is at a path is, or lies in, a secret of any config that could extend the base."""
+        return path[:2] in _secrets_of_all() or super().is_below_secret(path)
+
+
 class JobSchema(DocumentSchema):
     """The schema of a config of kind "job"; an unknown job leaves its section out."""
 
@@ -132,6 +141,14 @@ def schema_for(kind: str, exchange: str | None, strategy: str | None) -> Documen
     venue = venue_of(exchange or "")
     known = venue if venue in known_exchanges() else None
     return _bot_schema(known, strategy if strategy in known_strategies() else None)
+
+
+@functools.cache
+def _secrets_of_all() -> frozenset[JsonPath]:
+    exchanges = (_bot_schema(exchange, None) for exchange in known_exchanges())
+    strategies = (_bot_schema(None, strategy) for strategy in known_strategies())
+    jobs = (_job_schema(job) for job in known_jobs())
+    return frozenset().union(*(one.marked("writeOnly", True) for one in (*exchanges, *strategies, *jobs)))
 
 
 @functools.cache

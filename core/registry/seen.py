@@ -8,8 +8,8 @@ from pathlib import Path
 from core.registry.daemon_file import layered_daemon_file, load_daemon_document
 from core.registry.document import shown_path
 from core.registry.environment import Environment
-from core.registry.history import DAEMON_FILE, Version, file_digest
-from core.registry.one_file import config_of, document_at
+from core.registry.history import BASES, DAEMON_FILE, Version, file_digest
+from core.registry.one_file import config_of, document_at, is_valid_base
 from core.registry.reading import config_files
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError
@@ -17,18 +17,26 @@ from utils.home import Home
 
 
 def take_in_edits(home: Home, environ: Mapping[str, str], store: ConfigStore | None = None) -> list[Version]:
-    """Take every valid file whose content is not the newest version of a bot, or of the daemon file, into the history.
+    """Take every valid file whose content is not the newest version of a bot, base or daemon file into the history.
 
     An invalid one stays out: it is not accepted, and may hold a secret. Raises ConfigError, OSError.
     """
     store = store or ConfigStore(home)
     with store.reading() as history:
         known = set(history.newest_digests().values())
-    fresh = [(path, content) for path, content in _contents(home) if file_digest(content) not in known]
+    fresh = [
+        (path, content) for path, content in _contents(home.active, home.archived) if file_digest(content) not in known
+    ]
     configs = [(config_of(home, environ, path, content), path, content) for path, content in fresh]
     seen = [(config.name, path, content) for config, path, content in configs if config]
-    seen += _daemon_file(home, environ, known)
+    seen += [*_bases(home, environ, known), *_daemon_file(home, environ, known)]
     return store.take_in(seen) if seen else []
+
+
+def _bases(home: Home, environ: Mapping[str, str], known: set[str]) -> list[tuple[str, Path, bytes]]:
+    fresh = [(path, content) for path, content in _contents(home.bases) if file_digest(content) not in known]
+    sound = [(path, content) for path, content in fresh if is_valid_base(home, environ, path, content)]
+    return [(f"{BASES}{path.name}", path, content) for path, content in sound]
 
 
 def _daemon_file(home: Home, environ: Mapping[str, str], known: set[str]) -> list[tuple[str, Path, bytes]]:
@@ -48,8 +56,8 @@ def is_valid_daemon_file(home: Home, environ: Mapping[str, str], content: bytes)
     return not load_daemon_document(document, environment).complaints
 
 
-def _contents(home: Home) -> Iterator[tuple[Path, bytes]]:
-    for folder in (home.active, home.archived):
+def _contents(*folders: Path) -> Iterator[tuple[Path, bytes]]:
+    for folder in folders:
         try:
             files = config_files(folder)
         except OSError:

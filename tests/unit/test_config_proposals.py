@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from core.registry.history import BY_HAND
-from core.registry.proposal import judge
+from core.registry.proposal import changed_by_bases, judge
 from core.registry.seen import take_in_edits
 from core.registry.store import ConfigStore
-from tests.registry_parts import config_with, make_home, put
+from tests.registry_parts import config_with, make_home, put, put_base
 from utils.home import Home
 
 
@@ -96,3 +96,59 @@ def test_an_archived_file_that_was_edited_by_hand_is_taken_in_too(home: Home) ->
     home.archived.mkdir()
     (home.archived / "a.json").write_bytes(text())
     assert [one.file for one in take_in_edits(home, {})] == ["config/archived/a.json"]
+
+
+# ---------------------------------------------------------------- bases
+
+
+def extending(base: str, **sections: Any) -> dict[str, Any]:
+    return config_with(metadata={"extends": base}, **sections)
+
+
+def test_against_a_base_count_the_bots_that_it_would_break(home: Home) -> None:
+    put_base(home, "calm.json", {"strategy_config": {"layers": 2}})
+    put(home, "a.json", extending("calm"))
+    found = complaints_about_base(home, {"strategy_config": {"order_size_quote": 5}})
+    assert found == [one for one in found if one.startswith("config/bases/calm.json:1:")]
+    assert "both order_size and order_size_quote" in found[0]
+
+
+def test_a_bot_that_was_not_valid_before_is_not_held_against_a_base(home: Home) -> None:
+    put_base(home, "calm.json", {"strategy_config": {"layers": 2}})
+    put(home, "a.json", extending("calm", daemon_config={"nice": 99}))
+    assert complaints_about_base(home, {"strategy_config": {"order_size_quote": 5}}) == []
+
+
+def test_a_base_that_would_make_two_bots_trade_one_symbol_is_refused(home: Home) -> None:
+    put_base(home, "calm.json", {"exchange_config": {"latency_ms": 5}})
+    for name in ("one", "two"):
+        config = extending("calm")
+        config["metadata"]["name"] = name
+        put(home, f"{name}.json", config)
+    assert complaints_about_base(home, {"exchange_config": {"latency_ms": 6}}) == []
+    found = complaints_about_base(home, {"exchange_config": {"account": "both"}})
+    assert len(found) == 2
+    assert all("trades it too" in one for one in found)
+
+
+def test_bots_that_a_base_changes_are_told_as_they_are_and_would_be(home: Home) -> None:
+    put_base(home, "calm.json", {"risk_config": {"max_loss": 5}})
+    put(home, "a.json", extending("calm"))
+    put(home, "b.json", config_with(metadata={"name": "other"}, strategy_config={"symbol": "ETH-USDC"}))
+    proposed = {home.bases / "calm.json": json.dumps({"risk_config": {"max_loss": 7}}).encode()}
+    ((old, new),) = changed_by_bases(home, {}, proposed)
+    assert (old.name, old.risk_config["max_loss"], new.risk_config["max_loss"]) == ("sol-mm", 5.0, 7.0)
+
+
+def complaints_about_base(home: Home, base: dict[str, Any], **environ: str) -> list[str]:
+    proposed = {home.bases / "calm.json": json.dumps(base).encode()}
+    (judged,) = judge(home, environ, proposed).values()
+    return [str(line) for line in judged.complaints]
+
+
+def test_a_base_edited_by_hand_becomes_a_version_when_it_is_sound(home: Home) -> None:
+    put_base(home, "calm.json", {"risk_config": {"max_loss": 5}})
+    put_base(home, "torn.json", '{"risk_config": {')
+    (version,) = take_in_edits(home, {})
+    assert (version.bot, version.action, version.file) == ("config/bases/calm.json", BY_HAND, "config/bases/calm.json")
+    assert take_in_edits(home, {}) == []

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.compiled_recordings import compiled_path, find_recording, is_compiled, market_of
 from api.feed import Feed, Picture, Print
 from api.market_facts import load_market
 from api.recording import RecordingError
-from api.replay_feed import ReplayFeed, compiled_path, find_recording, market_of, open_replay
-from api.synthetic_feed import MARKETS, START_PRICES, SyntheticFeed
+from api.replay_feed import ReplayFeed, open_replay
+from api.synthetic_feed import SyntheticFeed
+from api.synthetic_markets import MARKETS, START_PRICES
 from core.market.order import Side
 from tests.made_recording import calm_market
 from utils.errors import ConfigError
@@ -117,9 +119,41 @@ def test_torn_compiled_file_is_compiled_again(tmp_path: Path, kept: int) -> None
     assert len(events(replay(tmp_path, "calm"), 0, 999 * MS)) == 12
 
 
+@pytest.mark.parametrize("damage", ["none", "torn", "longer", "other depth", "other type", "empty", "gone"])
+def test_a_compiled_file_is_told_from_a_damaged_one_without_reading_it_whole(tmp_path: Path, damage: str) -> None:
+    recording = calm_market(1).save(tmp_path, "calm")
+    replay(tmp_path, "calm")
+    compiled = compiled_path(recording, market_of(recording), 100 * MS, 10, tmp_path / "cache")
+    content = compiled.read_bytes()
+    damaged = {
+        "torn": content[:-8],
+        "longer": content + bytes(8),
+        "other type": content.replace(b"<i8", b"<f8"),
+        "empty": b"",
+    }
+    compiled.write_bytes(damaged.get(damage, content))
+    if damage == "gone":
+        compiled.unlink()
+    depth = 9 if damage == "other depth" else 10
+    assert is_compiled(compiled, 100 * MS, depth) == (damage == "none")
+
+
+def test_validating_a_compiled_recording_and_a_made_up_market_loads_no_numpy(tmp_path: Path) -> None:
+    calm_market(1).save(tmp_path, "calm")
+    replay(tmp_path, "calm")
+    script = (
+        "import sys; from api.client_registry import config_complaints as ask\n"
+        f"dirs = [{str(tmp_path)!r}]\n"
+        "found = [ask('paper', 'paper', {'feed': feed}, 'SOL-USDC', dirs) for feed in ('synthetic', 'replay:calm')]\n"
+        "sys.exit(1 if any(found) or 'numpy' in sys.modules else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, cwd=ROOT, env={**os.environ})
+    assert done.returncode == 0
+
+
 def test_compiled_file_is_mapped_and_not_copied(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from api.replay_feed import *\n"
+        "import sys; from pathlib import Path; from api.compiled_recordings import *; from api.replay_feed import *\n"
         f"r = find_recording({SPOT!r}, [{str(SHIPPED)!r}]); p = Path({str(tmp_path)!r}) / 'cache'\n"
         "feed = open_replay(r, market_of(r), 10**8, 10, p); feed.seek(0)\n"
         "while feed.next(60 * 10**9): pass\n"

@@ -20,11 +20,13 @@ from core.registry.config_manager import (
     load_folder,
 )
 from core.registry.config_manager import resolve_secrets as with_secrets
+from core.registry.schema import known_exchanges, schema_for
 from core.registry.sources import source_files
 from tests.registry_parts import complaints_of, config_with, make_home, put, put_base, put_env
 from utils.env import Secret
 from utils.home import Home
 
+SECRETS = {path for venue in known_exchanges() for path in schema_for("bot", venue, None).marked("writeOnly", True)}
 BASE: dict[str, Any] = {
     "metadata": {"exchange": "paper", "strategy": "market_maker", "tags": ["btc"]},
     "daemon_config": {"max_restarts": 7},
@@ -109,6 +111,26 @@ def test_what_neither_of_the_two_says_is_missing_in_the_file(home: Home) -> None
     (one,) = said(home, CHILD)
     assert one.startswith("config/active/x.json:")
     assert "strategy_config.symbol: found nothing" in one
+
+
+@pytest.mark.parametrize("path", sorted(SECRETS), ids=".".join)
+@pytest.mark.parametrize("exchange", [None, "paper"])
+def test_a_base_of_any_venue_or_none_holds_no_literal_secret(
+    home: Home, path: tuple[str, str], exchange: str | None
+) -> None:
+    base: dict[str, Any] = {"metadata": {"exchange": exchange} if exchange else {}, path[0]: {path[1]: "literal"}}
+    text = json.dumps(base, indent=1)
+    with pytest.raises(InvalidConfig) as told:
+        load_base(put_base(home, "calm.json", text), home, {})
+    found = [str(one) for one in told.value.complaints if one.path == ".".join(path)]
+    assert found
+    assert all(one.startswith(f"config/bases/calm.json:{line_of(text, path[1])}:") for one in found)
+    assert all("literal" not in one for one in found)
+
+
+def test_a_base_without_a_venue_may_refer_to_a_secret(home: Home) -> None:
+    base = {"exchange_config": {"api_key": "${KEY}"}}
+    load_base(put_base(home, "calm.json", base), home, {"KEY": "value"})
 
 
 @pytest.mark.parametrize(
