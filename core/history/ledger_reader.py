@@ -13,6 +13,7 @@ from typing import Any
 from core.history import days, marks
 from core.history.ledger_file import LedgerFile, reading
 from core.history.records import Day, FillRow, InstrumentRow, LatchRow, Markout, OrderRow, SeriesPoint
+from core.history.whole_bot import added
 from utils.errors import LedgerError
 from utils.files import read_json
 
@@ -80,15 +81,27 @@ def fills_between(path: Path, from_utc_ns: int, to_utc_ns: int) -> Iterator[Fill
         at, number = page[-1][-1], page[-1][0]
 
 
-def series(path: Path, from_utc_ns: int, to_utc_ns: int, points: int, leg: str = MAIN_LEG) -> list[SeriesPoint]:
-    """Return the series of a leg, oldest first; of each of `points` equal parts of the span the last row."""
+def series(path: Path, from_utc_ns: int, to_utc_ns: int, points: int, leg: str | None = None) -> list[SeriesPoint]:
+    """Return the series of a leg or of the bot, oldest first: the last row of each of `points` equal parts of the span.
+
+    The bot's has position, mid and equity of its main leg, and the sums of all legs.
+    """
     if to_utc_ns <= from_utc_ns or points < 1:
         return []
     width_ns = max(1, -(-(to_utc_ns - from_utc_ns) // points))
-    statement = f"{_SERIES}, MAX(utc_ns) {_IN_SERIES} AND utc_ns >= ? AND utc_ns < ? GROUP BY (utc_ns - ?) / ?"
-    values = (leg, from_utc_ns, to_utc_ns, from_utc_ns, width_ns)
+    values = (from_utc_ns, to_utc_ns, from_utc_ns, width_ns)
     with reading(path) as ledger:
-        found = [] if ledger is None else ledger.rows("series", statement, values)
+        if ledger is None:
+            return []
+        if leg is not None:
+            return _leg_series(ledger, leg, values)
+        others = [_leg_series(ledger, name, values) for name in _instruments(ledger) if name != MAIN_LEG]
+        return added(_leg_series(ledger, MAIN_LEG, values), others)
+
+
+def _leg_series(ledger: LedgerFile, leg: str, values: tuple[int, int, int, int]) -> list[SeriesPoint]:
+    statement = f"{_SERIES}, MAX(utc_ns) {_IN_SERIES} AND utc_ns >= ? AND utc_ns < ? GROUP BY (utc_ns - ?) / ?"
+    found = ledger.rows("series", statement, (leg, *values))
     return sorted((SeriesPoint(*row[:-1]) for row in found), key=lambda point: point.utc_ns)
 
 
