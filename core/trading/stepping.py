@@ -30,6 +30,7 @@ class Stepping:
         bot, ending = self._bot, self._ending
         bot.sent = False
         due_ns = self._listen(now_ns)
+        self._keeping.sampler.look(now_ns)
         bot.journal.flush(now_ns)
         if bot.events:
             self._deliver(now_ns)
