@@ -18,7 +18,7 @@ from core.market.grid_entry import exit_take, mid_price
 from core.market.instrument import Instrument
 from core.market.ladder import size_factor, tilt
 from core.market.lasting import Moment, record_of
-from core.market.layers import LayerParams, LayerPlan, fair_ticks, far_enough, own_values
+from core.market.layers import LayerParams, LayerPlan, fair_ticks, far_enough, keep_apart, own_values
 from core.market.order import Side
 from core.market.quote_habits import HabitParams, QuoteHabits
 from core.market.rebalance import IOC, MAKER, SKEW_ONLY, SLOT, Account, Move, Rebalancer, RebalanceRules
@@ -130,12 +130,13 @@ class MarketMaker(Strategy):
         reference = fair * (1.0 - params.price_skew * plan.half_share * self._tilt)
         self._reference_ticks = reference
         leans = params.inventory_skew_enabled or self._rebalances(SKEW_ONLY)
-        quotes: list[Quote] = []
+        sides: dict[Side, list[Quote]] = {}
         for side in (Side.BUY, Side.SELL):
-            if self._rebalances(MAKER) and self._move is not None and side is self._move.side:
-                continue
             made = plan.side(side, reference, size_factor(side, self._tilt) if leans else 1.0, book, LEG)
-            quotes += self._habits.in_front(made, side, book, plan.instrument, live)
+            sides[side] = self._habits.in_front(made, side, book, plan.instrument, live)
+        if self._rebalances(MAKER) and self._move is not None:
+            sides[self._move.side] = []
+        quotes = keep_apart(sides[Side.BUY], sides[Side.SELL], Side.BUY if self._tilt >= 0 else Side.SELL)
         quotes = self._habits.shape(quotes, book, view.unbooked.get(LEG, frozenset()), view.now_ns, LEG)
         quotes = far_enough(quotes, params.minimum_spread_pct, book, live)
         if self._rebalances(MAKER) and self._move is not None:

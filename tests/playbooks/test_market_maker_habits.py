@@ -87,10 +87,8 @@ def test_a_hanging_order_that_is_too_far_away_is_given_up() -> None:
 
 def test_no_quote_meets_a_hanging_order_and_none_crosses_the_touch() -> None:
     script = Script(ROUND_150, layers=1, hanging_orders=True).rest().fills("buy.0")
-    script.view.books["main"] = book(15_040, 15_060)  # the market went past it, and it was not filled
-    rows = {slot: price for slot, price, _ in script.rows()}
-    assert rows["sell.0"] == 15_041
-    assert all(price < 15_041 for slot, price in rows.items() if slot.startswith("buy"))
+    script.view.books["main"] = book(15_040, 15_100)  # the market went past it, and it was not filled
+    assert script.rows() == [("buy.0", 15_054, 100), ("sell.0.1", 15_086, 100), ("sell.0", 15_041, 100)][1:]
 
 
 @pytest.mark.parametrize(
@@ -215,6 +213,7 @@ habits = st.sampled_from([{"hanging_orders": True}, {"ping_pong": True}, {}]).fl
             "optimization_depth": st.sampled_from([0, 0.2]),
             "add_fees_to_spread": st.booleans(),
             "hanging_cancel_pct": st.sampled_from([0.5, 5]),
+            "spread_pct": st.sampled_from([0, 0.2]),
         }
     ).map(lambda more: base | more)
 )
@@ -235,7 +234,7 @@ def test_whatever_fills_no_quote_crosses_and_no_slot_is_doubled_and_the_limits_h
             script.wait(number)
         elif what == "move":
             mid += number
-            script.view.books["main"] = book(mid - 1, mid + 1)
+            script.view.books["main"] = book(mid - 1 - abs(number) // 4, mid + 1)
         elif live:
             one = live[number % len(live)]
             script.fills(one.slot, max(1, int(one.remaining_lots * share)))
