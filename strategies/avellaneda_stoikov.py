@@ -62,7 +62,7 @@ class AvellanedaStoikov(PositionStrategy):
         self._began_utc_ns: int | None = None  # of a finite run: the first decision of this life
         self._refusal: str | None = None
         self._trend = Trend(params)
-        self._saved: dict[str, Any] = {"latch": self._trend.latch.to_plain()}
+        self._latch = self._trend.latch.to_plain()
         self._seen_ns = 0
         self._q = 0.0
         self._quote_now: ModelQuote | None = None
@@ -194,17 +194,18 @@ class AvellanedaStoikov(PositionStrategy):
         latch = self._trend.latch
         signal = self._trend.step(view.utc_ns, held == 0).signal
         if self._trend.latch is not latch:
-            self._saved = {"latch": self._trend.latch.to_plain()}
+            self._latch = self._trend.latch.to_plain()
         return signal
 
-    def saved(self) -> dict[str, Any]:
-        """Return the kept signal."""
-        return self._saved
+    def remembered(self) -> dict[str, Any]:
+        """Return the kept signal beside the position's clocks."""
+        return super().remembered() | {"latch": self._latch}
 
     def restore(self, saved: Mapping[str, Any], view: View) -> None:
-        """Take up the kept signal. Raises ValueError when it is none."""
+        """Take up the clocks and the kept signal. Raises ValueError when it is none."""
+        super().restore(saved, view)
         self._trend.latch = SignalLatch.from_plain(saved["latch"])
-        self._saved = dict(saved)
+        self._latch = self._trend.latch.to_plain()
 
     def _plan_for(self, instrument: Instrument, book: OrderBook) -> LayerPlan:
         """Return the plan, made anew, and the parameters judged again, when the venue changed the instrument."""

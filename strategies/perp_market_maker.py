@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.market.book import OrderBook
-from core.market.commands import Quote
+from core.market.commands import Command, Quote
+from core.market.events import BookUpdate, Event, FillEvent
 from core.market.instrument import Instrument
+from core.market.lasting import Moment
 from core.market.layers import LayerParams, LayerPlan, fair_ticks, far_enough, keep_apart, only_reducing, own_values
 from core.market.order import Side
 from core.market.position_params import PositionParams, position_values
+from core.market.quote_habits import HabitParams, QuoteHabits
 from core.market.skew import inventory_ratio, size_share, skew_shift
 from strategies.base import View
 from strategies.perp_position import LEG, PositionStrategy, mark_of, position_of
@@ -25,7 +28,7 @@ _SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class PerpMarketMakerParams(LayerParams, PositionParams):
+class PerpMarketMakerParams(LayerParams, HabitParams, PositionParams):
     """The strategy's own keys of `strategy_config`; units and ranges are told in its schema."""
 
     inventory_skew: float = 0.0
@@ -43,6 +46,7 @@ class PerpMarketMaker(PositionStrategy):
 
     def __init__(self, params: PerpMarketMakerParams) -> None:
         super().__init__(params)
+        self._habits = QuoteHabits(params)
         self._plan: LayerPlan | None = None
         self._ratio = 0.0
         self._skew_bps = 0.0
@@ -54,17 +58,34 @@ class PerpMarketMaker(PositionStrategy):
         values = own_values(PerpMarketMakerParams, strategy_config)
         params = PerpMarketMakerParams(**position_values(values, strategy_config))
         params.check_layers()
+        params.check_habits()
         params.protection_rules()
         return params
 
     def reconfigure(self, params: Any) -> None:
         """Go by other parameters from the next decision on; the clocks of the barriers go on."""
         super().reconfigure(params)
+        self._habits.use(params)
         self._plan = None
 
+    def on_event(self, event: Event, view: View) -> list[Command]:
+        """Let fills change what is quoted next, besides what every position needs."""
+        if isinstance(event, FillEvent):
+            now = Moment(view.now_ns, view.utc_ns)
+            self._habits.on_fill(event, view.open_orders.get(LEG, ()), view.instruments[LEG], now)
+        elif isinstance(event, BookUpdate) and self.params.min_samples and event.book.is_quotable:
+            self._habits.see(event.book, view.now_ns)
+        return super().on_event(event, view)
+
     def wanted(self, view: View) -> list[Quote]:
-        """Return the layers of both sides, after skew and funding."""
-        return self._ladder(view, view.books[LEG], view.instruments[LEG], position_of(view).size_lots)
+        """Return the layers of both sides, after skew, funding and what has filled."""
+        book = view.books[LEG]
+        self._habits.see(book, view.now_ns)
+        if not self._habits.is_warm(view.now_ns):
+            return []
+        quotes = self._ladder(view, book, view.instruments[LEG], position_of(view).size_lots)
+        quotes = self._habits.shape(quotes, book, view.unbooked.get(LEG, frozenset()), view.now_ns, LEG)
+        return far_enough(quotes, self.params.minimum_spread_pct, book, view.open_orders.get(LEG, ()))
 
     def _ladder(self, view: View, book: OrderBook, instrument: Instrument, held: int) -> list[Quote]:
         params, plan = self.params, self._plan_for(instrument)
@@ -78,13 +99,14 @@ class PerpMarketMaker(PositionStrategy):
         for side in (Side.BUY, Side.SELL):
             factor = size_share(side, self._ratio, params.size_skew)
             around = reference * (1 - side.sign * rate) if side is payer else reference
-            sides[side] = plan.side(side, around, factor, book, LEG)
+            made = plan.side(side, around, factor, book, LEG)
+            sides[side] = self._habits.in_front(made, side, book, instrument, view.open_orders.get(LEG, ()))
         growing = Side.BUY if self._ratio >= 0 else Side.SELL
         quotes = keep_apart(sides[Side.BUY], sides[Side.SELL], growing)
         most_bps = params.max_funding_bps
         if payer is not None and most_bps is not None and rate * 10_000 > most_bps:
             quotes = only_reducing(quotes, held, payer)
-        return far_enough(quotes, params.minimum_spread_pct, book, view.open_orders.get(LEG, ()))
+        return quotes
 
     def _fair(self, view: View, book: OrderBook) -> float:
         if self.params.price_source == "mark" and (mark := mark_of(view)) is not None:
@@ -106,10 +128,19 @@ class PerpMarketMaker(PositionStrategy):
             self._plan = LayerPlan(self.params, instrument)
         return self._plan
 
+    def remembered(self) -> dict[str, Any]:
+        """Return what fills have left beside the position's clocks."""
+        return super().remembered() | {"habits": self._habits.to_plain()}
+
+    def restore(self, saved: Mapping[str, Any], view: View) -> None:
+        """Go on with the clocks and with what fills have left."""
+        super().restore(saved, view)
+        self._habits.take_up(saved["habits"], view.instruments[LEG], Moment(view.now_ns, view.utc_ns))
+
     def stats(self) -> dict[str, Any]:
         """Return what it leans by, and what became of the position."""
         own = {"inventory_ratio": self._ratio, "skew_bps": self._skew_bps, "reference_ticks": self._reference_ticks}
-        return own | super().stats()
+        return own | self._habits.stats() | super().stats()
 
 
 STRATEGY = PerpMarketMaker

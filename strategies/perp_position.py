@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,7 @@ from core.market.commands import Command, Flatten, Quote, Quotes
 from core.market.events import Event, FillEvent, OrderUpdate, Timer, Watch
 from core.market.exposure import target_for
 from core.market.instrument import Instrument
+from core.market.lasting import Moment, record_of
 from core.market.layers import only_reducing
 from core.market.order import Fill, OrderEvent
 from core.market.position import Position
@@ -40,6 +42,9 @@ class PositionStrategy(Strategy):
         self._reducing_ids: deque[str] = deque(maxlen=64)  # the newest orders in the slot `reduce`
         self._reduced_quote = Decimal(0)
         self._funding_paid = Decimal(0)
+        self._now = Moment(0, 0)
+        self._saved: dict[str, Any] = {}
+        self._clocks: dict[str, Any] = {}
 
     def reconfigure(self, params: Any) -> None:
         """Go by other parameters from the next decision on; the clocks of the barriers go on."""
@@ -57,6 +62,7 @@ class PositionStrategy(Strategy):
 
     def on_event(self, event: Event, view: View) -> list[Command]:
         """Decide when it is time, protect the position while a gate is shut, follow fills at any time."""
+        self._now = Moment(view.now_ns, view.utc_ns)
         if isinstance(event, Timer):
             return self._protect(view) or self._quote(view)
         if isinstance(event, Watch):
@@ -128,6 +134,27 @@ class PositionStrategy(Strategy):
             quotes = [quote for quote in quotes if quote.side is not shed.side]
             quotes.append(shed.quote(book, LEG))
         return [Quotes(tuple(quotes), LEG)]
+
+    # Memory
+
+    def remembered(self) -> dict[str, Any]:
+        """Return what must outlive this life by name; subclasses add theirs. A part that did not change is the same."""
+        protection, since = self._protection.to_plain(self._now), self._shedding.since_utc_ns(self._now)
+        if self._clocks.get("protection") is not protection or (since is None) != (self._clocks["shed_since"] is None):
+            self._clocks = {"protection": protection, "shed_since": since}
+        return {"clocks": self._clocks}
+
+    def saved(self) -> dict[str, Any]:
+        """Return the clocks of barriers and shedding, and what the strategy adds to that."""
+        self._saved = record_of(self._saved, self.remembered())
+        return self._saved
+
+    def restore(self, saved: Mapping[str, Any], view: View) -> None:
+        """Go on with the clocks of an earlier life; one that had none begins them."""
+        clocks, self._now = saved.get("clocks"), Moment(view.now_ns, view.utc_ns)
+        if clocks is not None:
+            self._protection.take_up(clocks["protection"], self._now)
+            self._shedding.take_up(clocks["shed_since"], self._now)
 
     def stats(self) -> dict[str, Any]:
         """Return what its barriers did, what it shed and paid; money in quote as decimal text."""

@@ -17,7 +17,8 @@ from core.market.order import Order, Side
 from utils.errors import ConfigError
 
 _ABOVE_NOISE = 1 + 1e-12  # so that float noise in a skew factor does not cost a whole lot
-_DECIMALS = ("order_size", "order_size_quote")
+_DECIMALS = ("order_size", "order_size_quote", "optimization_depth")
+_BPS = Decimal(10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class LayerParams:
     order_size_quote: Decimal | None = None
     price_source: str = "mid"
     minimum_spread_pct: float = 0.0
+    add_fees_to_spread: bool = False
 
     @property
     def half_shares(self) -> tuple[float, float]:
@@ -98,14 +100,24 @@ def side_rungs(params: LayerParams, half_share: float) -> tuple[Rung, ...]:
     return geometric_rungs(params.layers, half_share, params.layer_step_pct / 100, params.layer_ratio)
 
 
+def fee_share(params: LayerParams, instrument: Instrument) -> float:
+    """Return what the maker's fee adds to each half of the spread, as a share of the price; a rebate adds nothing."""
+    return max(0.0, float(instrument.maker_fee_bps / _BPS)) if params.add_fees_to_spread else 0.0
+
+
+def _farther(rungs: tuple[Rung, ...], share: float) -> tuple[Rung, ...]:
+    return tuple(Rung(rung.ticks, rung.share + share) for rung in rungs) if share else rungs
+
+
 class LayerPlan:
     """What follows from the parameters and the instrument alone, worked out once."""
 
     def __init__(self, params: LayerParams, instrument: Instrument) -> None:
-        bid_half, ask_half = params.half_shares
+        halves, fee = params.half_shares, fee_share(params, instrument)
         self.instrument = instrument
-        self.half_share = (bid_half + ask_half) / 2
-        self.rungs = {Side.BUY: side_rungs(params, bid_half), Side.SELL: side_rungs(params, ask_half)}
+        self.half_share = sum(halves) / 2 + fee
+        rungs = [side_rungs(params, half) for half in halves]
+        self.rungs = {side: _farther(own, fee) for side, own in zip((Side.BUY, Side.SELL), rungs, strict=True)}
         layers = len(self.rungs[Side.BUY])
         self.slots = {side: slot_names(side, layers) for side in Side}
         self.in_quote = params.order_size_quote is not None and params.layer_sizes is None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from core.market.barriers import BarrierClock, BarrierLimits, judge
 from core.market.exposure import liquidation_distance_pct
 from core.market.instrument import Instrument
+from core.market.lasting import Moment, at_moment, moment_after, utc_of
 from core.market.position import Position
 
 LIQUIDATION = "liquidation"
@@ -32,8 +35,10 @@ class Protection:
         self.distance_pct: Decimal | None = None  # from the mark to the liquidation price, None when not known
         self._clock = BarrierClock()
         self._held: int | None = None
-        self._is_closing = False
+        self._closing = ""  # why it is being closed
+        self._unfinished = ""  # the same of an earlier life, which did not get to its end
         self._cools_until_ns = 0
+        self._recorded: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
 
     def book_fill(self, signed_lots: int, held_lots: int, now_ns: int) -> None:
         """Follow a fill; `held_lots` is what was held after all that is known, for the first one.
@@ -55,8 +60,9 @@ class Protection:
         time in which nothing is added.
         """
         self._follow(position.size_lots, now_ns)
-        if self._is_closing:
-            self._is_closing = False
+        unfinished, begun = self._unfinished, self._closing or self._unfinished
+        self._closing = self._unfinished = ""
+        if begun:
             self._cools_until_ns = now_ns + self.rules.cooldown_ns
         self.distance_pct = liquidation_distance_pct(mark, liquidation) if position.size_lots else None
         if instrument.unplaceable_reason(instrument.to_ticks(mark), abs(position.size_lots)):
@@ -64,8 +70,8 @@ class Protection:
         reason = self._reason(position, instrument, mark, now_ns)
         if reason:
             self.hits[reason] += 1
-            self._is_closing = True
-        return reason
+        self._closing = reason or unfinished
+        return self._closing
 
     def _reason(self, position: Position, instrument: Instrument, mark: Decimal, now_ns: int) -> str:
         gain = position.unrealised_pnl(mark, instrument)
@@ -77,3 +83,33 @@ class Protection:
     def is_cooling(self, now_ns: int) -> bool:
         """Tell whether nothing may be added yet."""
         return now_ns < self._cools_until_ns
+
+    # Over lives
+
+    def to_plain(self, now: Moment) -> dict[str, Any]:
+        """Return a JSON-able record; the same object while nothing has changed."""
+        state = (self._clock, self._held, self._closing or self._unfinished, self._cools_until_ns)
+        if state != self._recorded[0]:
+            peak = self._clock.peak_pct
+            self._recorded = (
+                state,
+                {
+                    "side": self._clock.side,
+                    "since_utc_ns": utc_of(self._clock.since_ns, now),
+                    "peak_pct": None if peak is None else f"{peak:f}",
+                    "held": self._held,
+                    "closing": state[2],
+                    "cools_until_utc_ns": utc_of(self._cools_until_ns, now) if self._cools_until_ns else None,
+                },
+            )
+        return self._recorded[1]
+
+    def take_up(self, plain: Mapping[str, Any], now: Moment) -> None:
+        """Take up what `to_plain` recorded: the clocks went on, and a close that was begun is gone on with."""
+        peak = plain["peak_pct"]
+        since_ns = min(at_moment(plain["since_utc_ns"], now).now_ns, now.now_ns)  # whatever the clock was set to
+        self._clock = BarrierClock(plain["side"], since_ns, None if peak is None else Decimal(peak))
+        self._held, self._unfinished = plain["held"], plain["closing"]
+        if plain["cools_until_utc_ns"] is not None:
+            latest = moment_after(now, self.rules.cooldown_ns)
+            self._cools_until_ns = min(at_moment(plain["cools_until_utc_ns"], now), latest).now_ns

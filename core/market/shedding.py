@@ -8,6 +8,7 @@ from core.market.book import OrderBook
 from core.market.commands import Quote, Take
 from core.market.exposure import lots_beyond_band, lots_over_limit
 from core.market.instrument import Instrument
+from core.market.lasting import Moment, at_moment, utc_of
 from core.market.order import Side
 
 SLOT = "reduce"
@@ -71,3 +72,11 @@ class Shedding:
             return False
         self._next_take_ns = now_ns + _RETRY_NS
         return True
+
+    def since_utc_ns(self, now: Moment) -> int | None:
+        """Return since when there is too much, None when there is not: what a later life goes on from."""
+        return None if self._since_ns is None else utc_of(self._since_ns, now)
+
+    def take_up(self, since_utc_ns: int | None, now: Moment) -> None:
+        """Go on from an earlier life's clock."""
+        self._since_ns = None if since_utc_ns is None else min(at_moment(since_utc_ns, now).now_ns, now.now_ns)

@@ -10,45 +10,17 @@ from typing import Any
 import pytest
 
 from core.market.book import OrderBook
-from core.market.commands import Command, Quote, Quotes
-from core.market.events import BookUpdate, Event, FillEvent, LinkDown, LinkUp, OrderUpdate, Timer, TradePrint
-from core.market.instrument import Instrument
+from core.market.commands import Quote
+from core.market.events import BookUpdate, Event, FillEvent, LinkDown, LinkUp, OrderUpdate, TradePrint
 from core.market.order import Order, OrderEvent, Side
 from core.market.order_diff import DiffTolerance, diff_orders
 from core.market.reports import Balance
 from core.market.risk import RiskLimits, trim_quotes
-from strategies.base import View, strategy_class
+from strategies.base import strategy_class
 from strategies.market_maker import STRATEGY, MarketMaker, MarketMakerParams
+from tests.maker_script import Script
 from tests.market_parts import NOW, book, fill, instrument, order, risk_state
 from utils.errors import ConfigError
-
-TICK_CENT = instrument(tick_size=Decimal("0.01"))
-
-
-class Script:
-    """A market maker with a view of its own."""
-
-    def __init__(self, picture: OrderBook, traded: Instrument | None = None, **config: Any) -> None:
-        self.instrument = traded or TICK_CENT
-        self.view = View(now_ns=NOW, instruments={"main": self.instrument}, books={"main": picture})
-        self.strategy = MarketMaker(MarketMaker.params_from({"symbol": "SOL-USDC", "order_size": 0.1} | config))
-
-    def hold(self, base: str, quote: str) -> None:
-        """Set both balances of the account."""
-        totals = {self.instrument.base: Decimal(base), self.instrument.quote: Decimal(quote)}
-        self.view.balances["main"] = {asset: Balance(asset, total, total) for asset, total in totals.items()}
-
-    def hear(self, event: Event) -> list[Command]:
-        return self.strategy.on_event(event, self.view)
-
-    def due(self) -> tuple[Quote, ...]:
-        (command,) = self.hear(Timer(self.view.now_ns))
-        assert isinstance(command, Quotes)
-        assert command.leg == "main"
-        return command.quotes
-
-    def rows(self) -> list[tuple[str, int, int]]:
-        return [(one.slot_name, one.price_ticks, one.size_lots) for one in self.due()]
 
 
 def test_wanted_set_follows_the_book() -> None:
@@ -143,7 +115,7 @@ def test_size_in_quote_follows_the_price() -> None:
 def test_micro_price_leans_to_the_thinner_side() -> None:
     picture = book(14990, 15010, bid_lots=300, ask_lots=100)
     micro = Script(picture, layers=1, spread_pct=0, price_source="micro")
-    assert micro.rows() == [("buy.0", 15005, 100), ("sell.0", 15005, 100)]
+    assert micro.rows() == [("buy.0", 15004, 100), ("sell.0", 15005, 100)]  # never met by our own
 
 
 def test_zero_spread_stays_behind_the_touch() -> None:

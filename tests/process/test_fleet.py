@@ -111,6 +111,24 @@ def said_of(row: dict[str, Any]) -> tuple[int, Decimal, Decimal]:
     return row["fills"], Decimal(row["position"]), Decimal(row["fees"])
 
 
+def test_six_orders_of_a_killed_worker_are_cancelled_and_its_successor_has_the_same_books(fleet: Fleet) -> None:
+    fleet.add("one", strategy_config={"layers": 3}, daemon_config={"backoff_initial_s": 60, "backoff_max_s": 60})
+    fleet.start().quoting("one")
+    row = fleet.until(lambda: (one := fleet.bot("one"))["open_orders"] == 6 and one["fills"] > 0 and one)
+    os.kill(row["pid"], signal.SIGKILL)
+    fleet.until(lambda: fleet.bot("one")["state"] == "BACKOFF")  # swept, and nobody has the venue open
+    assert fleet.open_paper_orders() == []
+    booked = booked_fills(fleet, "one")
+    assert what(booked)[0] >= row["fills"]
+    fleet.run("bot", "start", "one")
+    first = fleet.until(lambda: (one := fleet.bot("one"))["state"] == "RUNNING" and one)
+    fleet.run("bot", "stop", "one")
+    fleet.until(lambda: fleet.bot("one")["state"] == "STOPPED")
+    after = booked_fills(fleet, "one")
+    assert after[: len(booked)] == booked
+    assert said_of(first) == what(after[: first["fills"]])
+
+
 def test_a_killed_supervisor_takes_its_workers_along_and_leaves_no_order(fleet: Fleet) -> None:
     fleet.add("one")
     fleet.add("two", exchange_config={"seed": 2})

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.named_tests import NAMED, ROOT, missing_in
+
 PAGE = ROOT / "docs" / "system" / "proofs.md"
-NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 ROWS = {"What bit others": 20, "What a fork copies": 26, "What a manager of bots needs": 14}
-
-
-@cache
-def names_in(file: Path) -> frozenset[str]:
-    """Return the names of the tests in a file, also of those that are there under a condition only."""
-    if not file.exists():
-        return frozenset()
-    return frozenset(node.name for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef))
 
 
 def tables(text: str) -> dict[str, list[str]]:
@@ -28,11 +17,6 @@ def tables(text: str) -> dict[str, list[str]]:
     for title, body in zip(parts[::2], parts[1::2], strict=True):
         found[title] = [line for line in body.splitlines() if line.startswith("| ")][2:]
     return found
-
-
-def missing_in(text: str) -> list[str]:
-    named = NAMED.findall(text)
-    return sorted({f"{file}::{test}" for file, test in named if test not in names_in(ROOT / file)})
 
 
 def test_every_test_that_the_proofs_name_exists() -> None:
