@@ -206,8 +206,9 @@ def _price(
     live = next((order for order in pair.quotes if order.side is side), None)
     if live is None:
         return wanted
-    in_profit_mode = link is not None and hedge_ticks is not None and params.quote_mode == "profit"
-    if in_profit_mode and link.profit_bps(side, live.price_ticks, hedge_ticks) < params.min_profit_bps:
-        return None
+    if params.quote_mode == "profit" and link is not None and hedge_ticks is not None:
+        profit_bps = link.profit_bps(side, live.price_ticks, hedge_ticks)
+        if profit_bps < params.min_profit_bps:
+            return None
     kept = kept_ticks(params, side, live, link, hedge_ticks, utc_ns - live.sent_ns)
     return wanted if kept is None else kept
