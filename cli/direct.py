@@ -14,7 +14,7 @@ from cli.direct_run import AT_REST, DirectRun
 from cli.live import agree_to_one, live_option
 from cli.shared import App, DoorCommand, complaints_of, everywhere, pass_app
 from core.process.control import ControlRefused, DaemonDown, call
-from core.registry.live_consent import is_real_money, subject_of
+from core.registry.live_consent import subject_of, trades_real_money
 from utils import exit_statuses
 from utils.errors import ConfigError, MakerdError, RiskHalt, VenueAuthError, VenueUnreachable
 from utils.files import open_locked, write_json_atomic
@@ -84,7 +84,7 @@ def run_plain(app: App, plain: dict[str, Any], live: bool) -> int:
     name = str(plain["metadata"]["name"])
     config = load_plain(plain, "the command line", app.home, os.environ)
     _refuse_owned(app, name)
-    if is_real_money(config.exchange_config):
+    if trades_real_money(config):
         agree_to_one(app.home, name, subject_of(config), live)
     folder = _folder(app.home, config.name)
     lock = open_locked(folder / "direct.lock")

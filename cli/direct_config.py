@@ -16,7 +16,8 @@ from core.registry.schema import BotSchema
 from utils.home import Home
 from utils.input_validation import printable, symbol_key
 
-SECTIONS = ("metadata", "daemon_config", "exchange_config", "strategy_config", "risk_config")
+HEDGE_SECTION = "hedge_exchange_config"
+SECTIONS = ("metadata", "daemon_config", "exchange_config", "strategy_config", "risk_config", HEDGE_SECTION)
 ORDER_VALUE = 100  # quote units an order, where the user says nothing of its size
 TOLERANCE_OF_SPREAD = 0.25  # a quote may be off by this share of the spread before it is replaced
 _FLAGS = {"spread": "spread_pct", "max_orders": "layers", "duration": "duration_s", "interval": "interval_s"}
@@ -59,6 +60,8 @@ def direct_config(wish: Wish, home: Home) -> dict[str, Any]:
         _put_once(plain[section], key, value, wish)
     if wish.live:
         plain["exchange_config"]["mode"] = "live"
+    if not plain[HEDGE_SECTION]:
+        del plain[HEDGE_SECTION]
     _fill(plain, BotSchema(wish.exchange, wish.strategy), home)
     return plain
 

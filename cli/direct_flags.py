@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli.direct_config import SECTIONS
+from cli.direct_config import HEDGE_SECTION, SECTIONS
 from core.registry.references import value_of
 from core.registry.schema import (
     BotSchema,
@@ -55,7 +55,9 @@ class KeyedCommand(click.Command):
         if made is None:
             taken = {name for param in own for name in param.opts}
             chosen = {**DEFAULTS, **ctx.meta.get("makerd.chosen", {})}
-            made = ctx.meta["makerd.flags"] = list(key_options(chosen["exchange"], chosen["strategy"], taken))
+            made = ctx.meta["makerd.flags"] = list(
+                key_options(chosen["exchange"], chosen["strategy"], taken, chosen.get("hedge-venue"))
+            )
         return [*own, *made]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -80,29 +82,32 @@ class KeyedCommand(click.Command):
                     formatter.write_dl(records)
 
 
-def key_options(exchange: str, strategy: str, taken: set[str]) -> Iterator[KeyOption]:
-    """Yield a flag for every key; one that several sections have is called by its section, too: `--risk.KEY`."""
-    schema = schema_for("bot", exchange, strategy)
+def key_options(exchange: str, strategy: str, taken: set[str], hedge: str | None = None) -> Iterator[KeyOption]:
+    """Yield a flag for every key; one that several sections have is called by its section, too: `--risk.KEY`.
+
+    Those of a hedge leg's venue always are: `--hedge-exchange.KEY`.
+    """
+    schema = schema_for("bot", exchange, strategy, hedge)
     assert isinstance(schema, BotSchema)
     owners: dict[str, list[str]] = {}
     for section in SECTIONS:
-        for key in schema.keys(section):
+        for key in schema.keys(section) if section != HEDGE_SECTION else ():
             owners.setdefault(key, []).append(section)
     for section in SECTIONS:
         for key in schema.keys(section):
             flag = key.replace("_", "-")
-            if len(owners[key]) > 1:
-                flag = f"{section.removesuffix('_config')}.{flag}"
+            if section == HEDGE_SECTION or len(owners[key]) > 1:
+                flag = f"{section.removesuffix('_config').replace('_', '-')}.{flag}"
             if f"--{flag}" not in taken and (section, key) not in _OURS:
                 yield KeyOption(flag, section, key, schema.node((section, key)) or {})
 
 
 def _chosen(args: Sequence[str]) -> dict[str, str]:
-    """Return exchange and strategy as the arguments name them, the last word first."""
+    """Return exchange, strategy and the hedge leg's venue as the arguments name them, the last word first."""
     found = {}
     for place, arg in enumerate(args):
         name, equals, value = arg.partition("=")
-        if name in ("--exchange", "--strategy"):
+        if name in ("--exchange", "--strategy", "--hedge-venue"):
             found[name[2:]] = value if equals else next(iter(args[place + 1 : place + 2]), "")
     return found
 

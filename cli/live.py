@@ -32,7 +32,7 @@ def agree_to_live(home: Home, names: Sequence[str], live: bool) -> None:
     """
     for bot in configs_in(home.active, home):
         if bot.real_money and not bot.problem and (not names or bot.name in names):
-            agree_to_one(home, bot.name, Subject(bot.exchange, bot.account, bot.symbol, bot.addresses), live)
+            agree_to_one(home, bot.name, Subject(bot.exchange, bot.account, bot.symbol, bot.addresses, bot.hedge), live)
 
 
 def agree_to_one(home: Home, name: str, what: Subject, live: bool) -> None:
@@ -42,11 +42,20 @@ def agree_to_one(home: Home, name: str, what: Subject, live: bool) -> None:
         return
     at = "".join(f", at {address}" for address in what.addresses if address)
     text = printable(
-        f"{name} would trade real money: {what.symbol} on {what.exchange}, account {what.account}{at}", 500
+        f"{name} would trade real money: {what.symbol} on {what.exchange}, account {what.account}{at}{_hedged(what)}",
+        500,
     )
     if not live and not _typed(name, text):
         raise ConfigError(f"{text}; agree with --live, or set exchange_config.mode to paper")
     give_consent(folder, what)
+
+
+def _hedged(what: Subject) -> str:
+    if not what.hedge:
+        return ""
+    venue, account, symbol, *addresses = what.hedge
+    at = "".join(f", at {address}" for address in addresses if address)
+    return f"; hedged with {symbol} on {venue}, account {account}{at}"
 
 
 def _typed(name: str, text: str) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.bot_config import HEDGE, MAKER
 from core.registry.live_consent import addresses_in, is_real_money
 from core.registry.reading import read_regular
 from utils.env import SUPPLIES, interpolate
@@ -23,6 +24,7 @@ from utils.version import __version__
 if TYPE_CHECKING:
     from core.registry.environment import Environment
 
+_HEDGE_MODES = ("same_venue", "cross_venue")  # of strategy_config: a maker leg, and with the second a hedge leg
 MAX_BYTES = 256 * 1024
 Figures = Callable[[Home, str], Mapping[str, Any] | None]
 
@@ -44,6 +46,8 @@ class ConfigOnDisk:
     problem: str = ""
     kind: str = "bot"
     tags: tuple[str, ...] = ()
+    leg: str = "main"
+    hedge: tuple[str | None, ...] = ()  # exchange, account, symbol and addresses of the hedge leg, where there is one
 
 
 def configs_in(folder: Path, home: Home) -> list[ConfigOnDisk]:
@@ -149,9 +153,10 @@ def whole_config(found: ConfigOnDisk, home: Home) -> Any:
 
 def _resolved(tree: Any, home: Home) -> dict[str, dict[str, Any]]:
     """Return the sections with the few texts that we show, their variables put in."""
-    known = ("name", "exchange", "strategy", "symbol", "account", "mode", "network", "base_url", "ws_url", "job")
+    of_legs = ("hedge_venue", "hedge_symbol", "hedge_account", "base_url", "ws_url")
+    known = ("name", "exchange", "strategy", "symbol", "account", "mode", "network", "job", *of_legs)
     sections = {}
-    for name in ("metadata", "exchange_config", "strategy_config", "job_config"):
+    for name in ("metadata", "exchange_config", "strategy_config", "job_config", "hedge_exchange_config"):
         section = tree.get(name) if isinstance(tree, dict) else None
         given = section if isinstance(section, dict) else {}
         sections[name] = {key: value for key, value in given.items() if key in known and isinstance(value, str)}
@@ -162,6 +167,7 @@ def _resolved(tree: Any, home: Home) -> dict[str, dict[str, Any]]:
 
 def _described(file: str, sections: dict[str, dict[str, Any]], kind: str, tags: tuple[str, ...]) -> ConfigOnDisk:
     metadata, exchange = sections["metadata"], sections["exchange_config"]
+    hedge = sections["hedge_exchange_config"]
     name = metadata.get("name", "")
     problem = "" if name else f"{file}: metadata.name is missing; `config validate {file}` tells more"
     if kind == "job":
@@ -177,11 +183,24 @@ def _described(file: str, sections: dict[str, dict[str, Any]], kind: str, tags: 
         account=exchange.get("account") or name,
         mode=exchange.get("mode", "paper"),
         network=exchange.get("network"),
-        real_money=is_real_money(exchange),
+        real_money=is_real_money(exchange) or is_real_money(hedge),
         addresses=addresses_in(exchange),
         problem=problem,
         tags=tags,
+        leg=MAKER if sections["strategy_config"].get("mode") in _HEDGE_MODES else "main",
+        hedge=_hedge_leg(sections, name),
     )
+
+
+def _hedge_leg(sections: dict[str, dict[str, Any]], name: str) -> tuple[str | None, ...]:
+    """Return exchange, account, symbol and addresses of the hedge leg, nothing where there is none."""
+    strategy, exchange = sections["strategy_config"], sections["metadata"].get("exchange", "")
+    if strategy.get("mode") != _HEDGE_MODES[1]:
+        return ()
+    venue = strategy.get("hedge_venue") or exchange
+    settings = sections["hedge_exchange_config"] or (sections["exchange_config"] if venue == exchange else {})
+    account = strategy.get("hedge_account") or settings.get("account") or name
+    return (venue, account, strategy.get("hedge_symbol") or strategy.get("symbol", ""), *addresses_in(settings))
 
 
 def status_while_down(home: Home, figures: Figures, pid: int | None = None) -> dict[str, Any]:
@@ -203,8 +222,13 @@ def status_while_down(home: Home, figures: Figures, pid: int | None = None) -> d
 
 
 def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
-    leg = {"leg": "main", "exchange": config.exchange, "account": config.account, "symbol": config.symbol}
-    leg["position"] = recorded.get("position", "0")
+    at_rest = {"open_orders": 0, "dead_man": "none"}
+    leg = {"leg": config.leg, "exchange": config.exchange, "account": config.account, "symbol": config.symbol}
+    legs = [{**leg, "position": recorded.get("position", "0"), **at_rest}]
+    if config.hedge:
+        exchange, account, symbol, *_ = config.hedge
+        other = {"leg": HEDGE, "exchange": exchange, "account": account, "symbol": symbol}
+        legs.append({**other, "position": recorded.get("legs", {}).get(HEDGE, "0"), **at_rest})
     return {
         "name": config.name,
         "kind": config.kind,
@@ -237,5 +261,5 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
         "quote_uptime_pct": 0.0,
         "gates": [],
         "config_digest": None,
-        "legs": [] if config.kind == "job" else [{**leg, "open_orders": 0, "dead_man": "none"}],
+        "legs": [] if config.kind == "job" else legs,
     }

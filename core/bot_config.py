@@ -28,6 +28,9 @@ class DaemonConfig:
     schedule_s: float | None = None
 
 
+MAKER, HEDGE = "maker", "hedge"  # the legs of a bot that makes on one market and takes on another
+
+
 @dataclass(frozen=True, slots=True)
 class Leg:
     """One (venue, account, symbol) that a bot trades."""
@@ -64,11 +67,26 @@ class BotConfig:
     kind: str = "bot"
     job_config: Mapping[str, Any] = field(default_factory=dict)
     risk_widths: Mapping[str, float | None] = field(default_factory=dict)  # key -> larger is wider, None has no limit
+    hedge_exchange_config: Mapping[str, Any] = field(default_factory=dict)  # of the leg `hedge`, where there is one
 
     @property
     def is_job(self) -> bool:
         """Tell whether this is a job: nothing of it rests on a venue, ever."""
         return self.kind == "job"
+
+    def exchange_config_of(self, leg: Leg) -> Mapping[str, Any]:
+        """Return the venue's keys of a leg."""
+        return self.hedge_exchange_config if leg.leg == HEDGE else self.exchange_config
+
+    def network_of(self, leg: Leg) -> str | None:
+        """Return the network of a leg: `live`, `test`, or None where its venue has no choice of one."""
+        value = self.exchange_config_of(leg).get("network")
+        return None if value is None else str(value)
+
+    @property
+    def hedge_exchange(self) -> str | None:
+        """Return the venue of the hedge leg, None where there is no such leg."""
+        return next((leg.exchange for leg in self.legs if leg.leg == HEDGE), None)
 
     @property
     def symbol(self) -> str:

@@ -43,6 +43,7 @@ class View:
     limits: dict[str, RiskLimits] = field(default_factory=dict)
     unbooked: dict[str, frozenset[str]] = field(default_factory=dict)  # leg -> slots whose order ended, fills to come
     utc_ns: int = 0  # for times of day, and for what outlives this life; steps when the host's clock is set
+    confirmed_ns: dict[str, int] = field(default_factory=dict)  # leg -> when its venue was last asked and agreed
     params_file: FileText | None = None  # of the strategy's key `params_file`, None where there is no such file
 
 
@@ -86,6 +87,14 @@ class Strategy(ABC):
     def account_needs(self) -> AccountNeeds | None:
         """Return what a margin account must be set to before the first order, None when nothing is asked of it."""
         return None
+
+    def gates(self) -> Mapping[str, str]:
+        """Return why the strategy itself wants no quotes for now, as gate and reason; empty while it does."""
+        return {}
+
+    def is_settled(self, view: View) -> bool:
+        """Tell whether a stop may go on: nothing is left that only this strategy can bring into balance."""
+        return True
 
     def stats(self) -> dict[str, Any]:
         """Return figures of the strategy's own for the status."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.registry.bases import extends_of, merged
+from core.registry.legs import hedge_venue
 from core.registry.one_file import tree_of
 from core.registry.reading import config_files
 from core.registry.references import value_of
@@ -32,7 +33,8 @@ def schema_of_text(home: Home, path: Path, content: bytes) -> DocumentSchema:
     kind = str(tree.get("kind", "bot"))
     metadata, job = _section(tree, "metadata"), _section(tree, "job_config")
     strategy = job.get("job") if kind == "job" else metadata.get("strategy")
-    return schema_for(kind, _text(metadata.get("exchange")), _text(strategy))
+    hedge = None if kind == "job" else hedge_venue(metadata, _section(tree, "strategy_config"))
+    return schema_for(kind, _text(metadata.get("exchange")), _text(strategy), hedge)
 
 
 def _first_that_extends(home: Home, base: Path) -> Any:

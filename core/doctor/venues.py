@@ -13,7 +13,7 @@ from api.proxies import Endpoint, endpoint_of, proxy_for
 from core.bot_config import BotConfig
 from core.doctor.finding import Finding, judged
 from core.registry.environment import Environment
-from core.registry.live_consent import addresses_in, has_consent, is_real_money, subject_of
+from core.registry.live_consent import addresses_in, has_consent, subject_of, trades_real_money
 from utils.env import Secret, whole_reference
 from utils.errors import ConfigError, VenueUnreachable
 from utils.home import Home
@@ -35,7 +35,7 @@ class Target:
 def venue_findings(home: Home, configs: Sequence[BotConfig]) -> Iterator[Finding]:
     """Yield what there is to say about the venues of live configs and of those that name addresses."""
     for config in configs:
-        if is_real_money(config.exchange_config) and not has_consent(home.bot_state(config.name), subject_of(config)):
+        if trades_real_money(config) and not has_consent(home.bot_state(config.name), subject_of(config)):
             text = f"nobody has agreed yet that {config.name} trades real money"
             yield judged("live", text, warns=f"`bot start {config.name} --live` when it shall")
     targets = targets_of(configs, Environment(os.environ, home.env_file))
@@ -50,12 +50,13 @@ def targets_of(configs: Sequence[BotConfig], environment: Mapping[str, str]) -> 
     """Return every address that a live config, or one that names addresses itself, needs; each once."""
     bots: dict[tuple[str, Secret | None], list[str]] = {}
     for config in configs:
-        section = config.exchange_config
-        if config.mode != "live" and not any(addresses_in(section)):
-            continue
-        proxy = _proxy_of(section, environment)
-        for url in client_class(config.exchange).addresses(section):
-            bots.setdefault((url, proxy), []).append(config.name)
+        for leg in config.legs:
+            section = config.exchange_config_of(leg)
+            if config.mode != "live" and not any(addresses_in(section)):
+                continue
+            proxy = _proxy_of(section, environment)
+            for url in client_class(leg.exchange).addresses(section):
+                bots.setdefault((url, proxy), []).append(config.name)
     return [Target(url, proxy, tuple(names)) for (url, proxy), names in bots.items()]
 
 

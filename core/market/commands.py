@@ -41,7 +41,8 @@ class Take:
     """Take liquidity now: an immediate-or-cancel limit order.
 
     One that is `reduce_only` is cut to what is held, less what is on its way on that side; a shut gate does not hold it
-    back.
+    back. One that `is_hedge` brings what all legs hold together nearer to balance: a shut gate and an open breaker do
+    not hold it back either, limits and balances do.
     """
 
     side: Side
@@ -49,6 +50,21 @@ class Take:
     size_lots: int
     leg: str = "main"
     reduce_only: bool = False
+    is_hedge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Make a decision due then at the latest, whatever the interval; the newest one counts."""
+
+    at_ns: int  # on the clock of the view's `now_ns`
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Ask a leg's venue now what became of our orders and what the position is; the view tells when it has agreed."""
+
+    leg: str = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +95,4 @@ class Flatten:
     leg: str = "main"
 
 
-Command = Quotes | Take | CancelAll | Halt | Flatten
+Command = Quotes | Take | CancelAll | Halt | Flatten | Wake | Confirm

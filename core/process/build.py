@@ -84,8 +84,9 @@ def hold_to_legs(config: BotConfig, folder: Path) -> None:
     A position in one instrument means nothing in another. Raises ConfigError, LedgerError.
     """
     path = folder / LEGS_NAME
-    network = "simulator" if is_simulated(config.exchange_config) else config.network
-    mine = {leg.leg: [leg.exchange, leg.account, leg.symbol, config.mode, network] for leg in config.legs}
+    mine = {
+        leg.leg: [leg.exchange, leg.account, leg.symbol, config.mode, _network_of(config, leg)] for leg in config.legs
+    }
     try:
         found = read_json(path)
         if found is None:
@@ -99,6 +100,10 @@ def hold_to_legs(config: BotConfig, folder: Path) -> None:
         )
 
 
+def _network_of(config: BotConfig, leg: Leg) -> str | None:
+    return "simulator" if is_simulated(config.exchange_config_of(leg)) else config.network_of(leg)
+
+
 def warm_up(plain: Mapping[str, Any]) -> None:
     """Run one bot of this kind for a moment of simulated time in a temporary folder, so that all its code is loaded.
 
@@ -110,10 +115,11 @@ def warm_up(plain: Mapping[str, Any]) -> None:
         job_function(config.strategy)  # its imports are all that can be warmed: what it does is its own
         return
     data_dirs = tuple(plain["data_dirs"])
-    if not client_class(config.exchange, config.mode).embedded:
+    if not all(client_class(leg.exchange, config.mode).embedded for leg in config.legs):
         from api.dialing import tls_context  # not for the kinds that speak to nobody
 
-        client_class(config.exchange)
+        for leg in config.legs:
+            client_class(leg.exchange)
         tls_context(None)  # 20 ms and 2 MiB that every worker would take for itself
         config, data_dirs = _on_embedded_venue(config), ()
     with tempfile.TemporaryDirectory(prefix="makerd-warm-") as folder:
@@ -124,10 +130,16 @@ def warm_up(plain: Mapping[str, Any]) -> None:
 
 def _on_embedded_venue(config: BotConfig) -> BotConfig:
     """Return the same strategy on made-up prices; its sizes and limits may not fit them, its code is the same."""
-    legs = tuple(Leg(leg.leg, "paper", leg.account, WARM_SYMBOL) for leg in config.legs)
+    legs = tuple(Leg(leg.leg, f"paper:{leg.leg}", leg.account, WARM_SYMBOL) for leg in config.legs)
     strategy = {**config.strategy_config, "symbol": WARM_SYMBOL}
     return dataclasses.replace(
-        config, exchange="paper", legs=legs, exchange_config={}, strategy_config=strategy, risk_config={}
+        config,
+        exchange=legs[0].exchange,
+        legs=legs,
+        exchange_config={},
+        hedge_exchange_config={},
+        strategy_config=strategy,
+        risk_config={},
     )
 
 

@@ -31,8 +31,8 @@ _s = 1_000_000_000
 
 def account_of(config: BotConfig, leg: Leg) -> str:
     """Return the account of a leg as one text, the same for all bots on it: venue, label, network, addresses."""
-    settings = config.exchange_config
-    parts = (leg.exchange, leg.account, config.mode, config.network, settings.get("base_url"), settings.get("ws_url"))
+    settings, network = config.exchange_config_of(leg), config.network_of(leg)
+    parts = (leg.exchange, leg.account, config.mode, network, settings.get("base_url"), settings.get("ws_url"))
     return " ".join(str(part) for part in parts if part)
 
 

@@ -91,10 +91,10 @@ def switch_claims(resolved: BotConfig, leg: Leg, home_id: str) -> list[Claim]:
     """Return what keeps a second guard off the switch: of the account's label, and of its key, whatever its label."""
     kind, venue = client_class(leg.exchange, resolved.mode), venue_of(leg.exchange)
     scope = f"{leg.exchange}@{home_id}" if kind.per_home else venue
-    network = resolved.network or ""
+    network = resolved.network_of(leg) or ""
     text = f"the dead-man switch of {leg.exchange} account {leg.account!r}"
     claims = [Claim(f"dead-man\0{scope}\0{network}\0{leg.account}", text)]
-    key_id = kind.key_id(resolved.exchange_config)
+    key_id = kind.key_id(resolved.exchange_config_of(leg))
     if key_id is not None:
         digest = hashlib.sha256(f"{venue}\0{key_id}".encode()).hexdigest()
         claims.append(Claim(f"dead-man-key\0{digest}", f"the dead-man switch of this API key on {venue}"))

@@ -16,10 +16,10 @@ LEDGER_NAME = "ledger.db"
 
 def claims_of(config: BotConfig, home_id: str) -> list[Claim]:
     """Return what a worker or sweeper of this bot must own: the bot and each of its legs."""
-    shared = bool(config.exchange_config.get("allow_shared_symbol", False))
     claims = [Claim(f"bot\0{home_id}\0{config.name}", f"bot {config.name!r}")]
     for leg in config.legs:
         venue = _venue_scope(leg, config.mode, home_id)
+        shared = bool(config.exchange_config_of(leg).get("allow_shared_symbol", False))
         text = f"{leg.symbol} on {leg.exchange} account {leg.account!r}"
         claims.append(Claim(f"symbol\0{venue}\0{leg.account}\0{leg.symbol}", text, shared))
     return claims
@@ -50,4 +50,4 @@ def build_client(
         utc_ns=clock.utc_ns,
         ids=ids,
     )
-    return client_class(leg.exchange, config.mode)(config.exchange_config, context)
+    return client_class(leg.exchange, config.mode)(config.exchange_config_of(leg), context)

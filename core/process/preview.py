@@ -47,7 +47,7 @@ def preview(config: BotConfig, data_dirs: tuple[str, ...]) -> dict[str, Any]:
     if config.is_job:
         raise ConfigError(f"{config.name} is a job: it places no order")
     paper = _on_paper(config)
-    is_embedded = client_class(paper.exchange, paper.mode).embedded
+    is_embedded = all(client_class(leg.exchange, paper.mode).embedded for leg in paper.legs)
     clock: Clock = SimulatedClock() if is_embedded else SystemClock()
     with tempfile.TemporaryDirectory(prefix="makerd-preview-") as folder:
         home = Home(Path(folder))
@@ -61,9 +61,12 @@ def preview(config: BotConfig, data_dirs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _on_paper(config: BotConfig) -> BotConfig:
-    live = config.exchange_config.get("mode") == "live"
-    exchange = {**config.exchange_config, "mode": "paper"} if live else config.exchange_config
-    return replace(config, exchange_config=exchange, secret_names=())
+    exchange, hedge = _simulated(config.exchange_config), _simulated(config.hedge_exchange_config)
+    return replace(config, exchange_config=exchange, hedge_exchange_config=hedge, secret_names=())
+
+
+def _simulated(section: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**section, "mode": "paper"} if section.get("mode") == "live" else section
 
 
 def _looked_at(bot: Bot, config: BotConfig, clock: Clock) -> dict[str, Any]:

@@ -9,4 +9,5 @@ from utils.env import Secret
 def secrets_in(config: BotConfig) -> list[Secret]:
     """Return every secret of a config whose references are resolved."""
     sections = (config.exchange_config, config.strategy_config, config.risk_config, config.job_config)
-    return [value for section in sections for value in section.values() if isinstance(value, Secret)]
+    every = (*sections, config.hedge_exchange_config)
+    return [value for section in every for value in section.values() if isinstance(value, Secret)]

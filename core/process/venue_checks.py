@@ -21,8 +21,13 @@ Check = Callable[[BotConfig, Sequence[str]], list[str]]
 
 
 def ask_venue(config: BotConfig, data_dirs: Sequence[str]) -> list[str]:
-    """Return what the client of a config's venue has against it; never needs an account or a network."""
-    return config_complaints(config.exchange, config.mode, config.exchange_config, config.symbol, data_dirs)
+    """Return what the clients of a config's venues have against it; never needs an account or a network."""
+    found: list[str] = []
+    for leg in config.legs:
+        settings = config.exchange_config_of(leg)
+        said = config_complaints(leg.exchange, config.mode, settings, leg.symbol, data_dirs)
+        found += said if leg is config.legs[0] else [f"{leg.leg} leg: {one}" for one in said]
+    return found
 
 
 def venue_complaints(

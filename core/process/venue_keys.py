@@ -22,10 +22,11 @@ def key_claims(resolved: BotConfig, venue_symbols: Mapping[str, str] | None = No
     """
     claims = []
     for leg in resolved.legs:
-        key_id = client_class(leg.exchange, resolved.mode).key_id(resolved.exchange_config)
+        settings = resolved.exchange_config_of(leg)
+        key_id = client_class(leg.exchange, resolved.mode).key_id(settings)
         if key_id is not None:
             symbol = leg.symbol if venue_symbols is None else venue_symbols[leg.leg]
-            claims.append(_claim(leg, key_id, symbol, bool(resolved.exchange_config.get("allow_shared_symbol", False))))
+            claims.append(_claim(leg, key_id, symbol, bool(settings.get("allow_shared_symbol", False))))
     return claims
 
 
@@ -42,10 +43,10 @@ def venue_symbols(clients: Sequence[ExchangeClient], legs: Sequence[Leg]) -> dic
 
 def check_keys(config: BotConfig, clients: Sequence[ExchangeClient]) -> None:
     """Ask the venues about our keys, as far as they tell; waits for them. Raises VenueAuthError, VenueUnreachable."""
-    may_withdraw = bool(config.exchange_config.get("allow_withdrawal_key", False))
     for leg, client in zip(config.legs, clients, strict=True):
         if client.per_home:
             continue
+        may_withdraw = bool(config.exchange_config_of(leg).get("allow_withdrawal_key", False))
         report = client.check_key()
         warnings = list(report.warnings)
         if report.refused and may_withdraw and "withdraw" in report.refused.lower():

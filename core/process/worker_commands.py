@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Message = Mapping[str, Any]
 SETTLE_SHARE = 0.5  # of the time of a handover: for what is in flight; the rest is the successor's
-_SECTIONS = ("exchange_config", "strategy_config", "risk_config")
+_SECTIONS = ("exchange_config", "strategy_config", "risk_config", "hedge_exchange_config")
 log = logging.getLogger("makerd.process")
 
 

@@ -38,7 +38,7 @@ def with_digests(config: BotConfig, schema: DocumentSchema) -> BotConfig:
 
 def changed_keys(old: BotConfig, new: BotConfig) -> tuple[ChangedKey, ...]:
     """Return the keys that differ between two configs of one bot, its legs and references as written included."""
-    schema = schema_for("bot", old.exchange, old.strategy)
+    schema = schema_for("bot", old.exchange, old.strategy, old.hedge_exchange)
     before, after = dict(_flat(old)), dict(_flat(new))
     missing = object()
     paths = [path for path in {**before, **after} if before.get(path, missing) != after.get(path, missing)]
@@ -54,6 +54,7 @@ def _sections(config: BotConfig) -> dict[str, Mapping[str, Any]]:
         "exchange_config": config.exchange_config,
         "strategy_config": config.strategy_config,
         "risk_config": config.risk_config,
+        "hedge_exchange_config": config.hedge_exchange_config,
     }
 
 
@@ -64,9 +65,12 @@ def _flat(config: BotConfig) -> Iterator[tuple[tuple[str, str], Any]]:
             yield (name, key), value
 
 
+_OF_VENUES = frozenset({"exchange_config", "hedge_exchange_config"})
+
+
 def _live_keys(schema: DocumentSchema) -> frozenset[JsonPath]:
     """Return what a running worker takes over; a key that no schema knows, or a client reads, needs a new one."""
-    return frozenset(path for path in schema.marked("x-reload", "live") if path[0] != "exchange_config")
+    return frozenset(path for path in schema.marked("x-reload", "live") if path[0] not in _OF_VENUES)
 
 
 def _legs(config: BotConfig) -> list[Any]:

@@ -69,7 +69,7 @@ def _is_known(variable: str) -> bool:
 @functools.cache
 def _all_keys() -> frozenset[str]:
     schemas = [
-        *(schema_for("bot", exchange, None) for exchange in known_exchanges()),
+        *(schema_for("bot", exchange, None, exchange) for exchange in known_exchanges()),
         *(schema_for("bot", None, strategy) for strategy in known_strategies()),
         *(schema_for("job", None, job) for job in known_jobs()),
         DocumentSchema("daemon_file"),

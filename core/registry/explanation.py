@@ -35,7 +35,7 @@ class Explained:
 
 def explain_loaded(loaded: Loaded, config: BotConfig, environment: Environment) -> list[Explained]:
     """Return every key of a valid config in the order of the schemas."""
-    schema = schema_for(config.kind, config.exchange, config.strategy)
+    schema = schema_for(config.kind, config.exchange, config.strategy, config.hedge_exchange)
     plain = config.to_plain()
     sections = {name: plain[_ATTRIBUTES.get(name, name)] for name in schema.sections if name != "kind"}
     return [

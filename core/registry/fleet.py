@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from core.bot_config import BotConfig
+from core.bot_config import HEDGE, BotConfig, Leg
 from core.registry.complaints import Complaint, Problem
 from core.registry.document import Loaded
 from core.registry.schema import load_schema, venue_of
@@ -40,20 +40,28 @@ def _same_names(loaded: Sequence[Loaded]) -> Iterator[tuple[int, Problem]]:
 
 
 def _shared_symbols(loaded: Sequence[Loaded]) -> Iterator[tuple[int, Problem]]:
-    claims: dict[tuple[str, str, str], list[tuple[int, BotConfig]]] = defaultdict(list)
+    claims: dict[tuple[str, str, str], list[tuple[int, BotConfig, Leg]]] = defaultdict(list)
     for place, one in enumerate(loaded):
         for leg in one.config.legs if one.config else ():
             assert one.config is not None
-            claims[leg.exchange, leg.account, symbol_key(leg.symbol)].append((place, one.config))
+            claims[leg.exchange, leg.account, symbol_key(leg.symbol)].append((place, one.config, leg))
     for (exchange, account, _), group in claims.items():
-        for place, bot in group:
-            others = [other.name for there, other in group if there != place and not (_shares(bot) and _shares(other))]
+        for place, bot, leg in group:
+            shares = _shares(bot, leg)
+            others = [
+                other.name for there, other, its in group if there != place and not (shares and _shares(other, its))
+            ]
             if others:
                 expected = (
                     f"one bot for it on {exchange}, account {account} ({_listed(others)} trades it too), "
                     "or allow_shared_symbol true in both"
                 )
-                yield place, Problem(("strategy_config", "symbol"), shown(bot.symbol), expected)
+                yield place, Problem(("strategy_config", _symbol_key(bot, leg)), shown(leg.symbol), expected)
+
+
+def _symbol_key(bot: BotConfig, leg: Leg) -> str:
+    """Return the key that says a leg's symbol."""
+    return "hedge_symbol" if leg.leg == HEDGE and bot.strategy_config.get("hedge_symbol") else "symbol"
 
 
 def _shared_keys(loaded: Sequence[Loaded]) -> Iterator[tuple[int, Problem]]:
@@ -61,21 +69,28 @@ def _shared_keys(loaded: Sequence[Loaded]) -> Iterator[tuple[int, Problem]]:
 
     Keys are told apart by their variables; two that hold the same value are refused by the claim on the key.
     """
-    users: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
+    users: dict[tuple[str, str, str], list[tuple[int, str, str]]] = defaultdict(list)
     for place, one in enumerate(loaded):
-        if one.config is not None and one.config.mode == "live":
-            venue = venue_of(one.config.exchange)
+        if one.config is None or one.config.mode != "live":
+            continue
+        for leg in one.config.legs:
+            venue, section = venue_of(leg.exchange), _section_of(leg)
             for key in load_schema(f"exchanges/{venue}").get("x-key-nonces", ()):
-                users[venue, key, str(one.config.exchange_config.get(key))].append((place, one.config.name))
+                reference = str(one.config.exchange_config_of(leg).get(key))
+                users[venue, key, reference].append((place, one.config.name, section))
     for (venue, key, reference), group in users.items():
-        for place, _ in group:
-            if others := [other for there, other in group if there != place]:
+        for at, (place, _, section) in enumerate(group):
+            if others := [name for there, (_, name, _) in enumerate(group) if there != at]:
                 expected = f"a key of its own: {venue} counts nonces per key, and {_listed(others)} uses it, too"
-                yield place, Problem(("exchange_config", key), reference, expected)
+                yield place, Problem((section, key), reference, expected)
 
 
-def _shares(bot: BotConfig) -> bool:
-    return bool(bot.exchange_config.get("allow_shared_symbol"))
+def _section_of(leg: Leg) -> str:
+    return "hedge_exchange_config" if leg.leg == HEDGE else "exchange_config"
+
+
+def _shares(bot: BotConfig, leg: Leg) -> bool:
+    return bool(bot.exchange_config_of(leg).get("allow_shared_symbol"))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.bot_config import BotConfig
+from core.bot_config import HEDGE, BotConfig
 from utils.errors import ConfigError
 from utils.files import read_json, write_json_atomic
 
@@ -42,10 +42,11 @@ class Subject:
     account: str
     symbol: str
     addresses: tuple[str | None, ...] = (None, None)  # None: the venue's own
+    hedge: tuple[str | None, ...] = ()  # the same of the hedge leg, where there is one
 
     def to_plain(self) -> list[Any]:
         """Return JSON-able data."""
-        return [self.exchange, self.account, self.symbol, *self.addresses]
+        return [self.exchange, self.account, self.symbol, *self.addresses, *self.hedge]
 
 
 def addresses_in(exchange_config: Mapping[str, Any]) -> tuple[str | None, ...]:
@@ -69,12 +70,20 @@ def has_consent(folder: Path, subject: Subject) -> bool:
 
 def subject_of(config: BotConfig) -> Subject:
     """Return what a bot would trade."""
-    return Subject(config.exchange, config.account, config.symbol, addresses_in(config.exchange_config))
+    others = [leg for leg in config.legs if leg.leg == HEDGE]
+    hedge = [[leg.exchange, leg.account, leg.symbol, *addresses_in(config.hedge_exchange_config)] for leg in others]
+    addresses = addresses_in(config.exchange_config)
+    return Subject(config.exchange, config.account, config.symbol, addresses, tuple(hedge[0]) if hedge else ())
+
+
+def trades_real_money(config: BotConfig) -> bool:
+    """Tell whether orders of any leg of a bot cost money."""
+    return any(is_real_money(config.exchange_config_of(leg)) for leg in config.legs)
 
 
 def hold_to_consent(folder: Path, config: BotConfig) -> None:
     """Raise ConfigError when a bot would trade real money and nobody has agreed to it."""
-    if is_real_money(config.exchange_config) and not has_consent(folder, subject_of(config)):
+    if trades_real_money(config) and not has_consent(folder, subject_of(config)):
         raise ConfigError(
             f"{config.name} would trade real money ({config.symbol} on {config.exchange}) and nobody has agreed to it: "
             f"`python core/daemon_manager.py restart {config.name} --live`"

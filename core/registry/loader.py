@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from core.bot_config import BotConfig, DaemonConfig, Leg
+from core.bot_config import BotConfig, DaemonConfig
 from core.registry.bases import base_problems
 from core.registry.change_classes import with_digests
-from core.registry.checks import Draft, KindOf, kind_by_symbol, run_checks
+from core.registry.checks import VENUE_SECTIONS, Draft, KindOf, kind_by_symbol, run_checks
 from core.registry.complaints import NOTHING, Complaint, Problem, covered
 from core.registry.document import Document, Loaded, digest_of, limited
 from core.registry.environment import Environment
+from core.registry.legs import hedge_section, hedge_venue, legs_of
 from core.registry.naming import schema_of, schema_of_base, section_of
 from core.registry.references import Resolved, resolve, secret_names_of
 from core.registry.risk_width import risk_widths
 from core.registry.schema import BotSchema, DocumentSchema, with_defaults
 from core.registry.validation import schema_problems
 from core.registry.versions import is_known
+
+HEDGE_SECTION = "hedge_exchange_config"
 
 
 def secret_names(document: Document, environment: Environment) -> tuple[str, ...]:
@@ -71,14 +74,19 @@ def _problems(
     problems += [one for one in schema_problems(resolved.tree, schema, document.value_at) if not covered(one.path, bad)]
     if document.complaints:  # a layer is broken: what is missing may be in there
         return [problem for problem in problems if problem.found != NOTHING]
-    live_required = tuple((schema.section("exchange_config") or {}).get("x-live-required", ()))
-    draft = Draft(sections, frozenset(problem.path for problem in problems), kind_of, live_required)
+    required = {name: tuple((schema.section(name) or {}).get("x-live-required", ())) for name in VENUE_SECTIONS}
+    draft = Draft(sections, frozenset(problem.path for problem in problems), kind_of, required)
     return [*problems, *run_checks(draft, schema.root)]
 
 
 def _filled(tree: Any, schema: DocumentSchema) -> dict[str, dict[str, Any]]:
     names = [name for name in schema.sections if name != "kind"]
-    return {name: with_defaults(schema.section(name) or {}, section_of(tree, name)) for name in names}
+    given = {name: section_of(tree, name) for name in names}
+    if isinstance(schema, BotSchema):
+        written = tree.get(HEDGE_SECTION) if isinstance(tree, dict) else None
+        metadata, exchange, strategy = (given[name] for name in ("metadata", "exchange_config", "strategy_config"))
+        given[HEDGE_SECTION] = hedge_section(written and given[HEDGE_SECTION], metadata, exchange, strategy)
+    return {name: with_defaults(schema.section(name) or {}, section) for name, section in given.items()}
 
 
 def _config(
@@ -92,12 +100,12 @@ def _config(
 
 def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, Any]]) -> BotConfig:
     metadata, exchange, strategy = (sections[name] for name in ("metadata", "exchange_config", "strategy_config"))
-    account = exchange.get("account") or metadata["name"]
+    hedge = sections[HEDGE_SECTION] if hedge_venue(metadata, strategy) is not None else {}
     return BotConfig(
         name=metadata["name"],
         exchange=metadata["exchange"],
         strategy=metadata["strategy"],
-        legs=(Leg("main", metadata["exchange"], account, strategy["symbol"]),),
+        legs=legs_of(metadata, exchange, strategy, hedge),
         daemon=DaemonConfig(**sections["daemon_config"]),
         metadata=metadata,
         exchange_config=exchange,
@@ -106,6 +114,7 @@ def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, A
         source_path=document.source_path,
         digest=digest_of(document.tree, sections),
         secret_names=resolved.secret_names,
+        hedge_exchange_config=hedge,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.registry.legs import hedge_venue
 from core.registry.schema import BaseSchema, BotSchema, DocumentSchema, schema_for
 from utils.env import BrokenReference, MissingVariables, interpolate
 
@@ -19,7 +20,11 @@ def schema_of(tree: Any, environment: Mapping[str, str]) -> DocumentSchema:
     kind = tree.get("kind") if isinstance(tree, dict) else None
     metadata, job = section_of(tree, "metadata"), section_of(tree, "job_config").get("job")
     named = (metadata.get("exchange"), job if kind == "job" else metadata.get("strategy"))
-    return schema_for(str(kind), *(_text(name, environment) for name in named))
+    strategy = section_of(tree, "strategy_config")
+    said = {key: _text(strategy.get(key), environment) for key in ("mode", "hedge_venue")}
+    exchange, what = (_text(name, environment) for name in named)
+    hedge = None if kind == "job" else hedge_venue({"exchange": exchange, "strategy": what}, said)
+    return schema_for(str(kind), exchange, what, hedge)
 
 
 def schema_of_base(tree: Any, environment: Mapping[str, str]) -> DocumentSchema:

@@ -14,7 +14,7 @@ from core.registry.schema import BotSchema
 from core.registry.schema_files import Node
 from core.registry.wording import shown
 
-SECTIONS = ("exchange_config", "strategy_config", "risk_config")
+SECTIONS = ("exchange_config", "strategy_config", "risk_config", "hedge_exchange_config")
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,15 +106,17 @@ class DocumentSchema:
 class BotSchema(DocumentSchema):
     """The schema of one whole config: the sections of its exchange and strategy put together.
 
-    An unknown exchange or strategy leaves its section out.
+    An unknown exchange or strategy leaves its section out. `hedge` is the venue of the hedge leg, where there is one.
     """
 
-    def __init__(self, exchange: str | None, strategy: str | None) -> None:
+    def __init__(self, exchange: str | None, strategy: str | None, hedge: str | None = None) -> None:
         super().__init__("bot")
         if exchange is not None and venue_of(exchange) in known_exchanges():
             self.names["exchange_config"] = f"exchanges/{venue_of(exchange)}"
         if strategy is not None and strategy in known_strategies():
             self.names["strategy_config"] = f"strategies/{strategy}"
+        if hedge is not None and venue_of(hedge) in known_exchanges():
+            self.names["hedge_exchange_config"] = f"exchanges/{venue_of(hedge)}"
 
 
 class BaseSchema(BotSchema):
@@ -134,26 +136,28 @@ class JobSchema(DocumentSchema):
             self.names["job_config"] = f"jobs/{job}"
 
 
-def schema_for(kind: str, exchange: str | None, strategy: str | None) -> DocumentSchema:
-    """Return the schema of a config of that kind; of a job, `strategy` is its name."""
+def schema_for(kind: str, exchange: str | None, strategy: str | None, hedge: str | None = None) -> DocumentSchema:
+    """Return the schema of a config of that kind; of a job, `strategy` is its name, `hedge` the hedge leg's venue."""
     if kind == "job":
         return _job_schema(strategy if strategy in known_jobs() else None)
     venue = venue_of(exchange or "")
     known = venue if venue in known_exchanges() else None
-    return _bot_schema(known, strategy if strategy in known_strategies() else None)
+    other = venue_of(hedge or "")
+    other_known = other if other in known_exchanges() else None
+    return _bot_schema(known, strategy if strategy in known_strategies() else None, other_known)
 
 
 @functools.cache
 def _secrets_of_all() -> frozenset[JsonPath]:
-    exchanges = (_bot_schema(exchange, None) for exchange in known_exchanges())
-    strategies = (_bot_schema(None, strategy) for strategy in known_strategies())
+    exchanges = (_bot_schema(exchange, None, exchange) for exchange in known_exchanges())
+    strategies = (_bot_schema(None, strategy, None) for strategy in known_strategies())
     jobs = (_job_schema(job) for job in known_jobs())
     return frozenset().union(*(one.marked("writeOnly", True) for one in (*exchanges, *strategies, *jobs)))
 
 
 @functools.cache
-def _bot_schema(exchange: str | None, strategy: str | None) -> DocumentSchema:
-    return BotSchema(exchange, strategy)
+def _bot_schema(exchange: str | None, strategy: str | None, hedge: str | None) -> DocumentSchema:
+    return BotSchema(exchange, strategy, hedge)
 
 
 @functools.cache

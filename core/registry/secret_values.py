@@ -15,7 +15,7 @@ from core.registry.schema import schema_for
 from utils.env import MissingVariables, Secret
 from utils.errors import ConfigError
 
-_SECTIONS = ("exchange_config", "strategy_config", "risk_config", "job_config")
+_SECTIONS = ("exchange_config", "strategy_config", "risk_config", "job_config", "hedge_exchange_config")
 
 
 def resolve_secrets(config: BotConfig, environ: Mapping[str, str], env_file: Path) -> BotConfig:
@@ -23,7 +23,8 @@ def resolve_secrets(config: BotConfig, environ: Mapping[str, str], env_file: Pat
 
     Raises ConfigError naming every missing variable, or why `.env` was refused.
     """
-    found = secret_references(_sections(config), schema_for(config.kind, config.exchange, config.strategy))
+    schema = schema_for(config.kind, config.exchange, config.strategy, config.hedge_exchange)
+    found = secret_references(_sections(config), schema)
     if not found:
         return config
     environment = Environment(environ, env_file)

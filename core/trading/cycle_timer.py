@@ -15,6 +15,7 @@ class CycleTimer:
         self._last_ns: int | None = None
         self._cause: str | None = None
         self._freed = False
+        self._wake_ns: int | None = None
 
     def use(self, interval_ns: int, min_cycle_ns: int) -> None:
         """Decide in another rhythm from now on."""
@@ -27,11 +28,18 @@ class CycleTimer:
         if _WEIGHTS[cause] > _WEIGHTS[self._cause]:
             self._cause = cause
 
+    def wake(self, at_ns: int) -> None:
+        """Make the next decision due then at the latest; what was said before counts no more."""
+        self._wake_ns = at_ns
+
     def due_ns(self) -> int:
         """Return when the next decision is due."""
         if self._last_ns is None:
             return 0
-        return self._last_ns + (self._interval_ns if self._cause is None else self._min_cycle_ns)
+        due_ns = self._last_ns + (self._interval_ns if self._cause is None else self._min_cycle_ns)
+        if self._wake_ns is None or self._wake_ns >= due_ns:
+            return due_ns
+        return max(self._wake_ns, self._last_ns + self._min_cycle_ns)
 
     @property
     def may_refill(self) -> bool:
@@ -47,5 +55,5 @@ class CycleTimer:
         if now_ns < self.due_ns():
             return None
         cause = OWN if self._cause == FREED else self._cause or INTERVAL
-        self._last_ns, self._cause, self._freed = now_ns, None, False
+        self._last_ns, self._cause, self._freed, self._wake_ns = now_ns, None, False, None
         return cause

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.market.commands import CancelAll, Flatten, Halt, Quotes
+from core.market.commands import CancelAll, Confirm, Flatten, Halt, Quotes, Wake
 from core.market.events import Timer, Watch
 from core.market.risk import CLOSING_ACTIONS, Gate
 from core.trading.closing import Closing, SpotRule
@@ -238,6 +238,10 @@ class Decider:
             elif isinstance(command, CancelAll):
                 for leg in self._bot.legs:
                     self._outgoing.withdraw(leg, now_ns, doubtful_too=True)
+            elif isinstance(command, Wake):
+                self._bot.timer.wake(command.at_ns)
+            elif isinstance(command, Confirm):
+                self._leg(command.leg).want_report(now_ns)
             else:
                 self._take(command, now_ns)
 
@@ -255,8 +259,8 @@ class Decider:
 
     def _take(self, take: Take, now_ns: int) -> None:
         leg = self._leg(take.leg)
-        shut = self._blocked and not take.reduce_only
-        if shut or self._flattening is not None or self._closing is not None or self._guard.tripped is not None:
+        shut = (self._blocked and not take.reduce_only) or self._guard.tripped is not None
+        if (shut and not take.is_hedge) or self._flattening is not None or self._closing is not None:
             self._bot.counters["skipped.gate"] += 1
         else:
             self._outgoing.take(leg, take, now_ns)

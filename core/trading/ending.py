@@ -44,8 +44,11 @@ class Ending:
         """Tell whether the end has begun, or is over."""
         return self.result is not None or self.is_stopping or self.is_handing_over
 
-    def stop(self, reason: str, status: int, closed: bool = False) -> None:
-        """Cancel everything, and make sure of it until the stop's deadline; the first stop counts."""
+    def stop(self, reason: str, status: int, closed: bool = False, spent_ns: int = 0) -> None:
+        """Cancel everything, and make sure of it until the stop's deadline; the first stop counts.
+
+        `spent_ns`: of the stop's time, on what came before.
+        """
         if self.result is not None or self.is_stopping:
             return
         if self._guard.tripped is not None:
@@ -54,7 +57,7 @@ class Ending:
         if closing is not None and not closed:
             reason = f"{reason} (not closed: {closing.in_the_way})"
         self._handing = None
-        deadline_ns = self._bot.clock.now_ns() + self.stop_timeout_ns
+        deadline_ns = self._bot.clock.now_ns() + self.stop_timeout_ns - spent_ns
         self._stopping = Stopping(self._bot, reason, status, deadline_ns, closed)
 
     def hand_over(self, reason: str, settle_s: float, write: Callable[[Sequence[str]], None]) -> None:

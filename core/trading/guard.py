@@ -11,7 +11,7 @@ from core.trading.log_fields import fields
 from utils.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from core.trading.bot_state import BotState
     from core.trading.latches import Latch
@@ -29,8 +29,9 @@ _HOLD = "hold"  # nothing new is placed, but cancels that the strategy's wish ne
 class Guard:
     """The gates of one bot."""
 
-    def __init__(self, bot: BotState) -> None:
+    def __init__(self, bot: BotState, asked_by_strategy: Callable[[], Mapping[str, str]] = dict) -> None:
         self._bot = bot
+        self._asked_by_strategy = asked_by_strategy  # why the strategy itself wants no quotes, by name
         self._next_latch_try_ns = 0
         self.operator_paused = False
         self.flattening = ""  # why a position is being closed while the bot goes on
@@ -99,6 +100,7 @@ class Guard:
             gates.append(Gate(BREAKER, "pause", False, "too many rejects in a row"))
         if not self._bot.journal.healthy:
             gates.append(Gate(LEDGER, _HOLD, False, self._bot.journal.reason))
+        gates += [Gate(name, _HOLD, False, reason) for name, reason in self._asked_by_strategy().items()]
         withheld = {reason for leg in self._bot.legs for reason in leg.withheld}
         if withheld:
             gates.append(Gate(WITHHELD, _HOLD, False, f"nothing may be placed: {', '.join(sorted(withheld))}"))

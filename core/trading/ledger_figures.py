@@ -31,7 +31,7 @@ def recorded_figures(state_folder: Path) -> dict[str, Any] | None:
 
 def _figures(legs: Mapping[str, Mapping[str, Any]], counters: Mapping[str, int]) -> dict[str, Any]:
     return {
-        "position": str(legs["main"]["size"]) if "main" in legs else "0",
+        "position": next((str(legs[leg]["size"]) for leg in ("main", "maker") if leg in legs), "0"),
         "realised_pnl": _sum(legs, "realised_pnl"),
         "fees": _sum(legs, "fees_paid"),
         "funding": _sum(legs, "funding_paid"),

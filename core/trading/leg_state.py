@@ -107,7 +107,14 @@ class LegState:
         All of them are replaced, never changed in place.
         """
         before = self._seen
-        self._seen = seen = (self.book, self.position, self.limits, self.facts, self.venue_position)
+        self._seen = seen = (
+            self.book,
+            self.position,
+            self.limits,
+            self.facts,
+            self.venue_position,
+            self.confirmed_ns,
+        )
         return not before or not all(map(is_, seen, before))
 
     def has_changed(self) -> bool:

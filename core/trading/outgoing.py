@@ -76,9 +76,11 @@ class Outgoing:
         """Send quotes that the limits allow now; return whether any was sent."""
         return self._place(leg, quotes, now_ns, False)
 
-    def _place(self, leg: LegState, quotes: Sequence[Quote], now_ns: int, immediate: bool) -> bool:
+    def _place(
+        self, leg: LegState, quotes: Sequence[Quote], now_ns: int, immediate: bool, is_hedge: bool = False
+    ) -> bool:
         bot = self._bot
-        if not bot.journal.healthy or bot.breaker.is_open(now_ns):
+        if not bot.journal.healthy or (bot.breaker.is_open(now_ns) and not is_hedge):
             return False
         verdict = allow_places(quotes, leg.limits, bot.risk_state(leg, now_ns, with_foreign=True))
         if verdict.denied:
@@ -109,7 +111,7 @@ class Outgoing:
         """Send an immediate order that the limits allow; return whether it was sent."""
         if take.reduce_only:
             return isinstance(self.close(leg, take, now_ns), Order)
-        return self._place(leg, (_immediate(leg, take),), now_ns, True)
+        return self._place(leg, (_immediate(leg, take),), now_ns, True, take.is_hedge)
 
     def close(self, leg: LegState, take: Take, now_ns: int) -> Order | str:
         """Send an immediate order that only reduces the position; return it, or why none was sent.

@@ -31,6 +31,7 @@ from core.trading.outgoing import Outgoing
 from core.trading.quote_uptime import QuoteUptime
 from core.trading.reject_breaker import RejectBreaker
 from core.trading.session_book import SessionBook
+from core.trading.settling import Settling
 from core.trading.snapshot import Told, take_snapshot
 from core.trading.stepping import Stepping
 from core.trading.stopping import LoopExit
@@ -67,7 +68,7 @@ def _bot_state(legs: Sequence[LegRuntime], settings: LoopSettings, clock: Clock,
 
 
 def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, params_file: WatchedFile | None) -> LoopParts:
-    guard, intake, keeping, uptime = Guard(bot), Intake(bot), Keeping(bot), QuoteUptime()
+    guard, intake, keeping, uptime = Guard(bot, strategy.gates), Intake(bot), Keeping(bot), QuoteUptime()
     outgoing, memory = Outgoing(bot, intake), StrategyMemory(bot, strategy)
     decider = Decider(bot, guard, outgoing, strategy, memory)
     return LoopParts(
@@ -81,6 +82,7 @@ def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, params_f
         keeping=keeping,
         uptime=uptime,
         upkeep=ViewUpkeep(bot, uptime, params_file),
+        settling=Settling(bot, decider, outgoing, strategy),
         ending=Ending(bot, guard, decider, keeping, seconds(stop_timeout_s)),
     )
 
@@ -174,6 +176,7 @@ class TradingLoop:
         """Take the quotes off, close the positions as `spot` says, and finish once the venues confirm it."""
         if self.finished is not None or self._ending.is_stopping or not self._started:
             return
+        self._parts.settling.is_on = False
         self._ending.stay()
         self._parts.close_reason = self._parts.close_reason or reason
         self._decider.begin_close(spot, self._clock.now_ns())
@@ -189,12 +192,12 @@ class TradingLoop:
         """Cancel everything and finish once the venues confirm it or `stop_timeout_s` is over."""
         if not self._started and self.finished is None:
             self._ending.result = LoopExit(status, reason, True, ())
-        self._ending.stop(reason, status)
+        self._parts.stop(reason, status, self._clock.now_ns())
 
     @property
     def is_ending(self) -> bool:
         """Tell whether it is too late to ask for anything else."""
-        return self._ending.has_begun
+        return self._ending.has_begun or self._parts.settling.is_on
 
     def close(self) -> None:
         """Disconnect the clients and give the descriptors back; orders stay as they are, the ledger is its owner's."""

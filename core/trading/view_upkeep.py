@@ -36,7 +36,7 @@ class ViewUpkeep:
                 view.balances[leg.name] = leg.balances.view(leg.tracker.live())
                 view.unbooked[leg.name] = leg.tracker.unbooked_slots()
         if changed:
-            self._uptime.update(now_ns, any([leg.quotes_both_sides for leg in self._bot.legs]))
+            self._uptime.update(now_ns, any(leg.quotes_both_sides for leg in self._bot.legs))
 
 
 def _show(leg: LegState, view: View) -> None:
@@ -45,6 +45,8 @@ def _show(leg: LegState, view: View) -> None:
     view.limits[leg.name] = leg.limits
     if leg.book is not None:
         view.books[leg.name] = leg.book
+    if leg.confirmed_ns is not None:
+        view.confirmed_ns[leg.name] = leg.confirmed_ns
     if leg.instrument.kind == "spot":
         return
     view.position_limits[leg.name] = position_limit(leg.limits, leg.book, leg.instrument)[0]

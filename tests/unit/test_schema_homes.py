@@ -289,7 +289,8 @@ def test_every_exchange_strategy_and_job_with_a_schema_has_its_code() -> None:
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_a_shipped_template_is_valid_without_any_variable(template: Path, tmp_path: Path) -> None:
     bot = load_file(template, Home(tmp_path), {})
-    assert template.stem.startswith(f"{bot.exchange or 'job'}_{bot.strategy}")
+    venue = (bot.exchange or "job").partition(":")[0]
+    assert template.stem.startswith(f"{venue}_{bot.strategy}")
 
 
 def test_every_template_is_on_the_page_of_templates() -> None:

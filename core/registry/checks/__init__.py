@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from core.registry.checks.draft import Draft, KindOf, kind_by_symbol
+from core.registry.checks.draft import VENUE_SECTIONS, Draft, KindOf, kind_by_symbol
+from core.registry.checks.hedge import (
+    check_hedge_account_is_said_once,
+    check_hedge_keys_have_a_leg,
+    check_hedge_perp_has_position_limit,
+    check_hedge_section_has_a_leg,
+    check_hedge_venue_is_known,
+    check_legs_are_two_markets,
+    check_legs_have_one_mode,
+    check_profits_ascend,
+)
 from core.registry.checks.layers import (
     check_cycle_fits_interval,
     check_exactly_one_order_size,
@@ -26,7 +36,7 @@ from core.registry.checks.money import check_layers_are_affordable, check_spread
 from core.registry.checks.supervision import check_backoff, check_bot_has_no_schedule, check_name_is_free
 from core.registry.complaints import Problem
 
-__all__ = ["CHECKS", "Draft", "KindOf", "kind_by_symbol", "run_checks"]
+__all__ = ["CHECKS", "VENUE_SECTIONS", "Draft", "KindOf", "kind_by_symbol", "run_checks"]
 Check = Callable[[Draft], Iterator[Problem]]
 _EVERY, _BOTS = ("bot", "job"), ("bot",)
 
@@ -46,6 +56,14 @@ CHECKS: dict[Check, tuple[str, ...]] = {
     check_live_has_keys: _BOTS,
     check_spread_is_above_fees: _BOTS,
     check_layers_are_affordable: _BOTS,
+    check_hedge_section_has_a_leg: _BOTS,
+    check_hedge_keys_have_a_leg: _BOTS,
+    check_hedge_venue_is_known: _BOTS,
+    check_legs_are_two_markets: _BOTS,
+    check_legs_have_one_mode: _BOTS,
+    check_hedge_account_is_said_once: _BOTS,
+    check_profits_ascend: _BOTS,
+    check_hedge_perp_has_position_limit: _BOTS,
 }
 
 

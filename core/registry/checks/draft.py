@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.registry.complaints import JsonPath, Problem
@@ -11,6 +11,7 @@ from core.registry.wording import shown
 from utils.input_validation import is_perp_symbol
 
 Section = Mapping[str, Any]
+VENUE_SECTIONS = ("exchange_config", "hedge_exchange_config")
 # (exchange, symbol) -> spot, perp or future; None when it cannot be told.
 KindOf = Callable[[str, str], str | None]
 
@@ -27,7 +28,7 @@ class Draft:
     sections: Mapping[str, Section]
     bad: frozenset[JsonPath]
     kind_of: KindOf = kind_by_symbol
-    live_required: tuple[str, ...] = ()  # keys of exchange_config without which the venue takes no orders
+    live_required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # without them a venue takes no orders
 
     @property
     def metadata(self) -> Section:
@@ -48,6 +49,11 @@ class Draft:
     def risk(self) -> Section:
         """Return the limits."""
         return self.sections["risk_config"]
+
+    @property
+    def hedge(self) -> Section:
+        """Return the section of the hedge leg's venue, empty where there is none."""
+        return self.sections.get("hedge_exchange_config", {})
 
     @property
     def is_leveraged(self) -> bool:

@@ -35,12 +35,13 @@ def check_shared_symbol_is_spot(draft: Draft) -> Iterator[Problem]:
 
 def check_live_has_keys(draft: Draft) -> Iterator[Problem]:
     """Real orders need a key."""
-    exchange = draft.exchange
-    if exchange.get("mode") != "live" or not draft.sound("exchange_config", "mode"):
-        return
-    for key in draft.live_required:
-        if exchange.get(key) is None and draft.sound("exchange_config", key):
-            yield Problem(("exchange_config", key), "nothing", '"${NAME}" with the key from .env: mode live needs it')
+    for section, required in draft.live_required.items():
+        venue = draft.sections.get(section, {})
+        if venue.get("mode") != "live" or not draft.sound(section, "mode"):
+            continue
+        for key in required:
+            if venue.get(key) is None and draft.sound(section, key):
+                yield Problem((section, key), "nothing", '"${NAME}" with the key from .env: mode live needs it')
 
 
 def check_one_order_fits_the_position(draft: Draft) -> Iterator[Problem]:

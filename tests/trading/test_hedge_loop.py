@@ -1,0 +1,357 @@
+"""maker_taker_hedge in the loop: both venues scripted, time simulated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from core.market.order import Order, OrderEvent, Side
+from core.trading.trading_loop import SpotRule
+from tests.trading.hedge_bench import HANG, HEDGE_MARKET, NOTHING, HedgeBench
+from tests.trading.scripted_venue import LOSE
+
+REJECT = "reject: insufficient margin"
+
+
+def quoting(folder: Path, **keys: object) -> HedgeBench:
+    """Return a bench whose bot quotes both sides."""
+    bench = HedgeBench(folder, **keys)  # type: ignore[arg-type]
+    bench.run(1)
+    assert set(bench.maker.resting) == {"buy.0", "sell.0"}
+    return bench
+
+
+def test_a_maker_fill_is_hedged_on_the_other_leg_at_once(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(0.1)
+    (sent,) = bench.hedge.sent
+    assert (sent.side, sent.size_lots, sent.time_in_force, sent.reduce_only) == (Side.SELL, 5, "IOC", False)
+    assert bench.exposure() == 0
+
+
+def test_a_fill_during_a_cancel_is_hedged_within_two_seconds(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+
+    def fill_first(order: Order) -> None:
+        bench.maker.fill(order.client_order_id, 40)
+
+    bench.maker.script.before_cancel = fill_first
+    bench.loop.pause()  # takes the quotes off; each fills on its way out
+    bench.run(2)
+    assert bench.maker.resting == {}
+    assert bench.maker.held() == 0
+    bench.maker.script.before_cancel = lambda order: fill_first(order) if order.side is Side.BUY else None
+    bench.loop.resume()
+    bench.run(1)
+    bench.loop.pause()
+    bench.run(2)
+    assert bench.maker.held() == Decimal("0.04")
+    assert bench.exposure() == 0
+
+
+def test_exposure_is_hedged_and_not_the_single_fill(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    bench.maker.hit(Side.BUY, 30, stream=False)  # never told; a report will bring it
+    bench.maker.hit(Side.BUY, 20)
+    bench.tell_again("maker")
+    bench.run(0.1)
+    assert [order.size_lots for order in bench.hedge.sent] == [2]
+    bench.run(12)
+    assert sum(order.size_lots for order in bench.hedge.sent) == 5
+    assert bench.exposure() == 0
+
+
+def test_while_one_hedge_is_outstanding_fills_only_grow_the_next(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    bench.hedge.takes.append(HANG)
+    bench.maker.hit(Side.BUY, 20)
+    bench.run(0.3)
+    bench.maker.hit(Side.BUY, 30)
+    bench.run(0.3)
+    (first,) = bench.hedge.sent
+    bench.hedge.fill(first.client_order_id, 2)
+    bench.run(0.5)
+    assert [order.size_lots for order in bench.hedge.sent] == [2, 3]
+    assert bench.exposure() == 0
+
+
+def test_a_partial_hedge_is_followed_by_one_that_reaches_farther(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge_slippage_bps=10, hedge_slippage_step=2)
+    bench.hedge.takes.extend([3, NOTHING])
+    bench.maker.hit(Side.BUY, 100)
+    bench.run(1)
+    first, second, third = bench.hedge.sent
+    assert [order.size_lots for order in (first, second, third)] == [10, 7, 7]
+    assert first.price_ticks > second.price_ticks > third.price_ticks
+    assert bench.exposure() == 0
+
+
+def test_lots_that_do_not_match_leave_a_residue_that_the_next_fills_use_up(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    for lots in (4, 3):
+        bench.maker.hit(Side.BUY, lots)
+        bench.run(0.2)
+    assert bench.hedge.sent == []
+    bench.maker.hit(Side.BUY, 5)
+    bench.run(0.2)
+    assert [order.size_lots for order in bench.hedge.sent] == [1]
+    assert bench.stats["residue"] == {"buy": "0", "sell": "0.002"}
+    bench.restart()
+    bench.run(1)
+    assert bench.stats["residue"] == {"buy": "0", "sell": "0.002"}
+
+
+def test_a_side_without_money_on_the_hedge_leg_is_not_quoted(tmp_path: Path) -> None:
+    spot = replace(HEDGE_MARKET, kind="spot")
+    bench = HedgeBench(tmp_path, hedge=spot)
+    bench.hedge.balances = {"SOL": Decimal(0), "USDC": Decimal(10_000)}
+    bench.run(1)
+    assert set(bench.maker.resting) == {"sell.0"}  # what a bid buys could not be sold there
+
+
+def test_five_refused_hedges_unwind_on_the_maker_leg_and_pause(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, failure_pause_s=30)
+    bench.hedge.take = REJECT
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(5)
+    assert len(bench.hedge.sent) == 5
+    (unwound,) = bench.maker.sent
+    assert (unwound.side, unwound.size_lots) == (Side.SELL, 50)
+    assert bench.exposure() == 0
+    assert (bench.maker.resting, "hedge_failed" in bench.gates) == ({}, True)
+    assert bench.loop.snapshot()["phase"] == "PAUSED"
+
+
+def test_quotes_are_off_before_anything_is_unwound(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    bench.hedge.take = REJECT
+    bench.maker.hit(Side.BUY, 50)
+    del bench.journal[:]
+    bench.run(5)
+    mine = [what for leg, what in bench.journal if leg == "maker"]
+    assert mine == ["cancel", "cancel", "take sell"]
+
+
+def test_after_the_pause_it_quotes_again(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, failure_pause_s=5, max_failures=10)
+    bench.hedge.take = REJECT
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(3)
+    bench.hedge.take = "fill"
+    assert bench.maker.resting == {}
+    bench.run(70)  # the breaker has its own time
+    assert set(bench.maker.resting) == {"buy.0", "sell.0"}
+
+
+def test_a_pause_outlives_a_restart(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, failure_pause_s=60)
+    bench.hedge.take = REJECT
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(5)
+    bench.restart()
+    bench.run(5)
+    assert ("hedge_failed" in bench.gates, bench.maker.resting) == (True, {})
+
+
+def test_on_hedge_failure_stop_halts_the_bot_for_good(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, on_hedge_failure="stop")
+    bench.hedge.take = REJECT
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(5)
+    assert bench.loop.finished is not None
+    assert (bench.loop.finished.status, bench.maker.resting) == (77, {})
+
+
+def test_too_many_failures_in_a_row_halt_the_bot_once_all_is_unwound(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, max_failures=1)
+    bench.hedge.take = REJECT
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(5)
+    assert bench.loop.finished is not None
+    assert bench.loop.finished.status == 77
+    assert bench.exposure() == 0
+
+
+def test_too_much_that_is_not_hedged_pulls_the_quotes(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, max_unhedged_usd=2)
+    bench.hedge.take = HANG
+    bench.maker.hit(Side.BUY, 50)  # worth 5
+    bench.run(0.5)
+    assert (bench.maker.resting, "unhedged" in bench.gates) == ({}, True)
+
+
+def test_what_is_not_hedged_for_too_long_pulls_the_quotes(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, max_unhedged_s=1, hedge_timeout_s=60)
+    bench.hedge.take = HANG
+    bench.maker.hit(Side.BUY, 10)
+    bench.run(0.5)
+    assert set(bench.maker.resting) == {"buy.0", "sell.0"}
+    bench.run(1.5)
+    assert (bench.maker.resting, "unhedged" in bench.gates) == ({}, True)
+
+
+def test_a_hedge_of_unknown_outcome_is_looked_up_before_any_other(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge_timeout_s=1)
+    bench.hedge.script.submit = LOSE  # it never arrives, and nobody says so
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(0.9)
+    asked = len(bench.hedge.reports_asked)
+    assert len(bench.hedge.sent) == 1
+    bench.hedge.script.reports.extend(["incomplete"] * 4)
+    bench.run(0.5)
+    assert (len(bench.hedge.sent), bench.maker.resting) == (1, {})
+    assert len(bench.hedge.reports_asked) > asked
+    bench.hedge.script.submit = "answer"
+    bench.hedge.script.reports.clear()
+    bench.run(6)
+    assert len(bench.hedge.sent) == 2
+    assert bench.exposure() == 0
+
+
+def test_a_lost_answer_of_a_hedge_that_filled_is_not_hedged_twice(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge_timeout_s=1)
+    bench.hedge.takes.append(HANG)
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(0.2)
+    (sent,) = bench.hedge.sent
+    bench.hedge.fill(sent.client_order_id, 5, stream=False)
+    bench.run(10)
+    assert len(bench.hedge.sent) == 1
+    assert bench.exposure() == 0
+    assert bench.stats["hedge_state"] == "IDLE"
+
+
+def test_a_hedge_leg_without_prices_takes_the_quotes_off(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    bench.silent.add("hedge")
+    bench.run(6)
+    assert bench.maker.resting == {}
+
+
+def test_a_fill_while_the_hedge_leg_has_no_prices_is_unwound_on_the_maker_leg(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge_timeout_s=1, hedge_retries=2)
+    bench.silent.add("hedge")
+    bench.run(4.5)
+    bench.hedge.take = REJECT
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(8)
+    assert bench.exposure() == 0
+    assert bench.maker.held() == 0
+
+
+def test_a_hedge_that_the_venue_confirms_ends_idle_and_one_report_was_asked_for_it(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    asked = len(bench.hedge.reports_asked)
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(0.5)
+    assert bench.stats["hedge_state"] == "IDLE"
+    assert len(bench.hedge.reports_asked) == asked + 1
+
+
+def test_a_position_that_the_venue_does_not_confirm_is_hedged_as_the_venue_has_it(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    bench.hedge.position_lots = -3
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(0.5)
+    assert bench.stats["hedge_state"] == "VERIFY"
+    bench.run(60, lambda: len(bench.hedge.sent) > 1)
+    assert [order.size_lots for order in bench.hedge.sent] == [5, 2]
+
+
+def test_a_restart_with_an_open_exposure_hedges_before_it_quotes(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    bench.hedge.take = HANG
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(0.2)
+    bench.hedge.take = "fill"
+    del bench.journal[:]
+    bench.restart()
+    bench.run(15)
+    taken = bench.journal.index(("hedge", "take sell"))
+    quoted = [at for at, (leg, what) in enumerate(bench.journal) if leg == "maker" and what.startswith("quote")]
+    assert quoted
+    assert taken < min(quoted)
+    assert bench.exposure() == 0
+
+
+def test_a_stop_takes_the_quotes_off_then_hedges_then_ends(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge_timeout_s=30)
+    bench.hedge.takes.append(HANG)
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(0.2)
+    (first,) = bench.hedge.sent
+    del bench.journal[:]
+    bench.loop.begin_stop("test")
+    bench.run(0.5)
+    assert bench.loop.snapshot()["phase"] == "STOPPING"
+    bench.hedge.fill(first.client_order_id, 3)
+    bench.hedge.open_orders.clear()
+    bench.hedge.tell(first.client_order_id, OrderEvent.CANCELED)
+    ended = bench.stopped()
+    assert ended.clean
+    assert bench.exposure() == 0
+    whats = [(leg, what) for leg, what in bench.journal if what != "cancel" or leg == "maker"]
+    assert whats[:2] == [("maker", "cancel")] * 2
+    assert ("hedge", "take sell") in whats[2:]
+
+
+def test_a_stop_does_not_wait_for_ever_for_a_hedge(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    bench.hedge.take = HANG
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(0.2)
+    began_ns = bench.clock.now_ns()
+    bench.stopped()
+    assert (bench.clock.now_ns() - began_ns) / 1e9 < 9
+
+
+def test_a_close_leaves_nothing_on_either_leg(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(0.5)
+    bench.loop.begin_close("test", SpotRule.CLOSE)
+    bench.run(10, lambda: bench.loop.finished is not None)
+    assert bench.loop.finished is not None
+    assert (bench.maker.held(), bench.hedge.held()) == (0, 0)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_on_one_venue_a_fill_is_flattened_where_it_was_made(tmp_path: Path, side: Side) -> None:
+    bench = quoting(tmp_path, hedge=None)
+    bench.maker.hit(side, 50)
+    bench.run(2)
+    (sent,) = bench.maker.sent
+    assert (sent.side, sent.size_lots) == (side.opposite, 50)
+    assert bench.maker.held() == 0
+    assert set(bench.maker.resting) == {"buy.0", "sell.0"}
+
+
+def test_on_one_venue_no_quote_of_ours_stands_in_the_way_of_the_taker(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge=None)
+    del bench.journal[:]
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(2)
+    whats = [what for _, what in bench.journal]
+    assert whats[:3] == ["cancel", "cancel", "take sell"]
+
+
+def test_an_open_breaker_does_not_hold_a_hedge_back(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, risk={"max_consecutive_rejects": 1})
+    bench.hedge.takes.extend([REJECT])
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(1)
+    assert "breaker" in bench.gates
+    assert bench.exposure() == 0
+
+
+def test_what_was_held_at_the_first_start_is_the_level_that_flat_means(tmp_path: Path) -> None:
+    bench = HedgeBench(tmp_path, reference_position="startup")
+    bench.hedge.position_lots = 40
+    bench.run(30, lambda: bool(bench.maker.resting))
+    assert bench.hedge.sent == []
+    assert bench.stats["reference_position"] == "0.4"
+    bench.hedge.position_lots = None
