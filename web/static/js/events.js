@@ -13,18 +13,25 @@ let next = null;
 
 const short = (text) => (/^[0-9a-f]{20,}$/.test(text ?? "") ? text.slice(0, 12) : text);
 
+/** A value without the marks of JSON: lists with commas, objects as key=value. */
+function plain(value) {
+  if (Array.isArray(value)) return value.map(plain).join(", ");
+  if (value === null || typeof value !== "object") return String(value);
+  return Object.entries(value).filter(([, one]) => one !== null && one !== false).map(([key, one]) => `${key}=${plain(one)}`).join(" ");
+}
+
 function details(event) {
   const way = event.to || event.from ? [`${short(event.from) ?? "new"} \u2192 ${short(event.to) ?? "gone"}`] : [];
   if (event.then && event.then !== event.to) way.push(`then ${event.then}`);
   const more = Object.entries(event)
     .filter(([key, value]) => !PLAIN.has(key) && value !== null && value !== "" && !(Array.isArray(value) && !value.length))
-    .map(([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`);
+    .map(([key, value]) => `${key} ${plain(value)}`);
   return [...way, event.reason, ...more].filter(Boolean).join(" · ");
 }
 
 function by(event) {
   if (!event.by) return "";
-  return Object.entries(event.by).map(([key, value]) => `${key} ${value}`).join(" ");
+  return plain(event.by);
 }
 
 function makeRow(event) {
