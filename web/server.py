@@ -17,6 +17,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
+from web.parts import Parts, parts
 from web.settings import MAX_BODY, WebSettings
 
 WORKERS = 8
@@ -53,6 +54,7 @@ class Threads(ThreadedTaskDispatcher):  # type: ignore[misc]
 class Server(TcpWSGIServer):  # type: ignore[misc]
     """Waitress, which also drops clients that ask or read too slowly, and leaves in good order."""
 
+    application_parts: Parts
     _leaving = False
 
     def maintenance(self, now: float) -> None:
@@ -124,4 +126,6 @@ def make_server(app: Flask, settings: WebSettings) -> Server:
         backlog=1024,
     )
     dispatcher = Threads(settings.max_streams + WORKERS)
-    return Server(app, dispatcher=dispatcher, adj=adjustments, sockinfo=adjustments.listen[0], map={})
+    server = Server(app, dispatcher=dispatcher, adj=adjustments, sockinfo=adjustments.listen[0], map={})
+    server.application_parts = parts(app)
+    return server

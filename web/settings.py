@@ -47,12 +47,12 @@ def is_loopback(host: str) -> bool:
 def unsafe(settings: WebSettings) -> str:
     """Return why the monitor must not be started like this, "" when it may."""
     if settings.token and len(settings.token) < SHORTEST_TOKEN:
-        return f"web.token has at least {SHORTEST_TOKEN} characters"
+        return f"MAKERD_WEB_TOKEN has at least {SHORTEST_TOKEN} characters"
     if settings.needs_login:
         return (
             ""
             if _operators(settings)
-            else "there is a password for viewers but none for operators; set web.password_hash"
+            else "there is a password for viewers but none for operators; make one with `run.py web-password`"
         )
     if not is_loopback(settings.host):
         return (
