@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _HEDGE_MODES = ("same_venue", "cross_venue")  # of strategy_config: a maker leg, and with the second a hedge leg
 MAX_BYTES = 256 * 1024
+_NO_MONITOR = {"state": "off", "url": None, "reason": ""}
 Figures = Callable[[Home, str], Mapping[str, Any] | None]
 
 
@@ -212,7 +213,7 @@ def status_while_down(home: Home, figures: Figures, pid: int | None = None) -> d
     daemon = {"state": "stopped" if pid is None else "starting", "pid": pid, "uptime_s": 0.0, "loop_age_s": None}
     broken = [config for config in configs if config.problem]
     return {
-        "daemon": {**daemon, "version": __version__, "home": str(home.root)},
+        "daemon": {**daemon, "version": __version__, "home": str(home.root), "web": dict(_NO_MONITOR)},
         "bots": sorted(
             (_row(config, figures(home, config.name) or {}) for config in configs if not config.problem),
             key=lambda row: str(row["name"]),

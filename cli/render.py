@@ -47,7 +47,7 @@ def _columns() -> int:
 
 def status_view(status: Mapping[str, Any], width: int) -> RenderableType:
     """Return the fleet as a headline, a table and the notes that explain it."""
-    parts: list[RenderableType] = [_headline(status["daemon"])]
+    parts: list[RenderableType] = [_headline(status["daemon"]), *_monitor(status["daemon"])]
     if status["bots"]:
         parts.append(_fleet_table(status["bots"], width))
     else:
@@ -63,6 +63,16 @@ def _headline(daemon: Mapping[str, Any]) -> Text:
     if daemon.get("pid"):
         line.append(f", pid {daemon['pid']}, up {duration(daemon['uptime_s'])}")
     return line.append(f", version {_text(daemon.get('version'))}, home {_text(daemon.get('home'))}")
+
+
+def _monitor(daemon: Mapping[str, Any]) -> list[RenderableType]:
+    """Return where the daemon's monitor is, or why it is not; nothing when it is off."""
+    web = daemon.get("web") or {}  # an older daemon says nothing of it
+    if web.get("state") in (None, "off"):
+        return []
+    if web.get("url"):
+        return [Text(f"monitor {_text(web['url'])}")]
+    return [Text(f"monitor {_text(web['state'])}: {_text(web.get('reason') or 'it is starting')}", "yellow")]
 
 
 def _fleet_table(bots: Sequence[Mapping[str, Any]], width: int) -> Table:

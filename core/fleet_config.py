@@ -62,6 +62,17 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WebConfig:
+    """Whether the daemon runs the monitor, and where; its passwords are in `.env` only."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: int = 8420
+    hosts: tuple[str, ...] = ()
+    proxies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FleetConfig:
     """The validated daemon file, or its defaults where there is none; `digest` is empty then."""
 
@@ -69,6 +80,7 @@ class FleetConfig:
     alerts: AlertsConfig = field(default_factory=AlertsConfig)
     logs: LogsConfig = field(default_factory=LogsConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    web: WebConfig = field(default_factory=WebConfig)
     digest: str = ""
 
     def to_plain(self) -> dict[str, Any]:
@@ -81,10 +93,13 @@ class FleetConfig:
         alerts = dict(plain["alerts"])
         alerts["events"] = tuple(alerts["events"])
         alerts["hook"] = None if alerts["hook"] is None else tuple(alerts["hook"])
+        web = dict(plain.get("web", {}))  # an older daemon carries none
+        web["hosts"] = tuple(web.get("hosts", ()))
         return cls(
             SupervisionConfig(**plain["supervision"]),
             AlertsConfig(**alerts),
             LogsConfig(**plain["logs"]),
             MetricsConfig(**plain["metrics"]),
+            WebConfig(**web),
             str(plain.get("digest", "")),
         )

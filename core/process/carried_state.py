@@ -43,6 +43,7 @@ class CarriedState:
     fleet_config: Mapping[str, Any]
     roll: Mapping[str, Any] = field(default_factory=dict)
     guards: tuple[Mapping[str, Any], ...] = ()
+    monitor: Mapping[str, Any] = field(default_factory=dict)
 
     def fds(self) -> list[int]:
         """Return every descriptor that must survive."""
@@ -64,6 +65,7 @@ class CarriedState:
             "fleet_config": dict(self.fleet_config),
             "roll": dict(self.roll),
             "guards": list(self.guards),
+            "monitor": dict(self.monitor),
         }
         fd = os.memfd_create("makerd-state", os.MFD_CLOEXEC)
         view = memoryview(json.dumps(plain).encode())
@@ -98,6 +100,7 @@ class CarriedState:
             fleet_config=FleetConfig.from_plain(plain["fleet_config"]).to_plain(),
             roll=dict(plain["roll"]),
             guards=tuple(plain.get("guards", ())),
+            monitor=dict(plain.get("monitor", {})),
         )
 
 

@@ -45,6 +45,7 @@ def carried(supervisor: Supervisor, roll: Roll, previous: ZygoteLink | None) -> 
         fleet_config=supervisor.fleet_config.to_plain(),
         roll=roll.to_plain(),
         guards=tuple(supervisor.fleet.guards.to_plain()),
+        monitor=supervisor.monitor.to_plain(),
     )
 
 
@@ -73,6 +74,7 @@ def take_over(supervisor: Supervisor, state: CarriedState) -> None:
     keep_open(state.fds(), False)
     supervisor.started_ns, supervisor.read_once = state.started_ns, True
     supervisor.bots.update({bot.config.name: bot for bot in state.bots})
+    supervisor.monitor.take_over(state.monitor)
     supervisor.take_fleet_config(FleetConfig.from_plain(state.fleet_config))
     supervisor.registry.take_over(list(state.invalid))
     supervisor.children.take_over(list(state.children))

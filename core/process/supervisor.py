@@ -28,6 +28,7 @@ from core.process.fleet_control import IDLE_NS, FleetControl
 from core.process.health import Health
 from core.process.log_care import LogCare
 from core.process.metrics_writer import MetricsWriter
+from core.process.monitor_keeper import MonitorKeeper
 from core.process.pid_file import PidFile
 from core.process.purpose import Kind, Purpose
 from core.process.registry_sync import Paths, RegistrySync
@@ -88,6 +89,7 @@ class Supervisor:
         self.service = ServiceManager({})  # whoever has one says so
         self.turns = TurnClock()
         self._metrics = MetricsWriter(paths.home.root, output_fd, self.fleet_config.metrics)
+        self.monitor = MonitorKeeper(paths.home.root, output_fd)
         self.registry.on_answer = self.events.configs_read
         self.upgrade = Upgrade(self)
         self.fleet.on_death.append(self.upgrade.died)
@@ -177,6 +179,7 @@ class Supervisor:
             partial(self.zygote.tend, now_ns),
             partial(self.children.quiet_lines.tend, now_ns),
             partial(self._metrics.tend, now_ns),
+            partial(self.monitor.tend, now_ns),
             partial(self.service.tend, now_ns, lambda: fleet_line(self.bots.values())),
             lambda: self.events.tend(now_ns, self.zygote.pid if self.zygote.lives else None),
             partial(self.registry.tend, now_ns),
@@ -222,6 +225,7 @@ class Supervisor:
         for pid in self.children.reap():
             self.events.notifiers.reaped(pid)
             self._metrics.reaped(pid)
+            self.monitor.reaped(pid)
             if pid == self.zygote.pid:
                 self.zygote.ended()
 
@@ -251,6 +255,8 @@ class Supervisor:
         self.fleet.take(config.supervision, self.logs.rules)
         if self.purpose.kind is not Kind.DIRECT:  # two writers of one file
             self._metrics.take(config.metrics)
+        if self.purpose.kind is Kind.DAEMON:
+            self.monitor.take(config.web)
 
     def _first_read(self, answer: dict[str, Any] | str) -> None:
         error = self.registry.why_nothing_runs(answer)
@@ -313,6 +319,7 @@ class Supervisor:
             "loop_age_s": round((now_ns - self.last_loop_ns) / 1e9, 2),  # an answer proves no more than itself
             "version": __version__,
             "home": str(self.paths.home.root),
+            "web": self.monitor.status(),
         }
         why, guards = self.fleet.starts.why, self.fleet.guards
         rows = [
@@ -349,4 +356,5 @@ class Supervisor:
         if self.control is not None:
             self.control.flush(2.0)
             self.control.close()
+        self.monitor.end()
         return 1 if any(bot.left_orders for bot in self.bots.values()) else 0

@@ -50,7 +50,8 @@ def test_status_with_the_daemon_down_has_the_same_shape(run: Run, home: Home) ->
     found = json.loads(done.stdout)
     assert done.exit_code == 0
     stopped = {"state": "stopped", "pid": None, "uptime_s": 0.0, "loop_age_s": None}
-    assert (found["daemon"], found["invalid"]) == ({**stopped, "version": __version__, "home": str(home.root)}, [])
+    rest = {"version": __version__, "home": str(home.root), "web": {"state": "off", "url": None, "reason": ""}}
+    assert (found["daemon"], found["invalid"]) == ({**stopped, **rest}, [])
     assert set(found["bots"][0]) == set(ROW)
     assert set(found["bots"][0]["legs"][0]) == set(ROW["legs"][0])
     assert (found["bots"][0]["state"], found["bots"][0]["legs"][0]["account"]) == ("STOPPED", "sol-mm")

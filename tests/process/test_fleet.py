@@ -34,7 +34,7 @@ def test_a_folder_of_configs_becomes_a_quoting_fleet_that_fills(fleet: Fleet) ->
     answer = json.loads(done.stdout)
     assert done.returncode == 0
     assert set(answer) == {"daemon", "bots", "invalid"}
-    assert set(answer["daemon"]) >= {"state", "pid", "uptime_s", "loop_age_s", "version", "home"}
+    assert set(answer["daemon"]) >= {"state", "pid", "uptime_s", "loop_age_s", "version", "home", "web"}
     assert answer["daemon"]["state"] == "running"
     assert 0 <= answer["daemon"]["loop_age_s"] < answer["daemon"]["uptime_s"]
     for row in answer["bots"]:

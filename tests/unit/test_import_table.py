@@ -74,6 +74,7 @@ PARENT_SIDE = (
     "turn_clock",
     "metrics",
     "metrics_writer",
+    "monitor_keeper",
     "starvation",
     "dead_man",
     "cgroups",
@@ -121,6 +122,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
     ),
     "core.init": (("utils",), ()),
+    "core.monitor": (("core", "web", "utils"), ()),
     "core.metrics_text": (("utils",), ("prometheus_client",)),
     "core.daemon_manager": (("core", "cli", "utils", "api", "strategies"), ("click",)),
     "core.door_services": (("core", "api.event_convert", "utils"), ()),
@@ -128,7 +130,10 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("cli", "core.registry", "core.process.control", "core.history", CONFIG, "utils"),
         ("click", "rich", "questionary"),
     ),
-    "web": (("web", "core.registry", "core.process.control", "core.history", CONFIG, "utils"), ("flask",)),
+    "web": (
+        ("web", "core.registry", "core.process.control", "core.history", CONFIG, "utils"),
+        ("flask", "werkzeug", "waitress"),
+    ),
     "setup_env": (("setup_env", "core", "cli", "utils"), ("click",)),
     "run": (("run", "core", "cli", "utils", "api", "strategies"), ("click",)),
 }

@@ -1,0 +1,167 @@
+"""The process of the monitor: `run.py --web` in the foreground, or a child of the daemon.
+
+    python -m core.monitor HOME PARENT_PID WEB    # WEB: the section `web` of the daemon file as JSON
+
+The child says one line of JSON on its standard output: {"url"}, or {"error", "final"} when it cannot serve; `final`: a
+later try would fail just as well.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.event_log import EventFile
+from core.fleet_config import FleetConfig, WebConfig
+from core.log_files import tail_lines
+from core.logger import setup_worker_logging
+from core.process.child_setup import PR_SET_PDEATHSIG, prctl, redirect_output, set_title
+from core.registry.daemon_file import layered_daemon_file, load_daemon_document, read_daemon_file
+from core.registry.environment import Environment
+from utils.errors import ConfigError, MakerdError
+from utils.exit_statuses import CONFIG, DONE, REFUSED
+from utils.home import Home
+from utils.web_names import PASSWORD, TOKEN, VIEWER
+from web.app import create_app
+from web.server import Server, make_server
+from web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from core.process.launcher import SupervisorHandle
+
+LOG = "daemon.web"  # no bot's name has a dot
+AUDIT = "audit.jsonl"
+log = logging.getLogger("makerd.web")
+
+
+class Rooms:
+    """What `web` does not import itself."""
+
+    def __init__(self, home: Home, config: FleetConfig) -> None:
+        self._audit = EventFile(home.log / AUDIT)
+        self._audit.follow(config)
+
+    def tail(self, path: Path, n: int, keep: Callable[[str], bool], since: str = "") -> list[str]:
+        """Return the last `n` accepted lines of a log."""
+        return tail_lines(path, n, keep, since)
+
+    def metrics_text(self, figures: Mapping[str, Any]) -> str:
+        """Return the answer to the verb `metrics` in Prometheus' text format."""
+        from core.metrics_text import render
+
+        return render(figures)
+
+    def write_audit(self, home: Home, row: dict[str, Any]) -> bool:
+        """Append a row to the audit trail; False when it is lost."""
+        return self._audit.write(row)
+
+    def start_flatten(self, home: Home, names: Sequence[str], sell_base: bool) -> SupervisorHandle:
+        """Start a supervisor that closes what the bots of a home hold, and then ends. Raises MakerdError."""
+        from core.process.launcher import start_supervisor
+
+        return start_supervisor(home, home.active, home.run, "flatten", tied=True, names=names, sell_base=sell_base)
+
+
+def fleet_config(home: Home) -> FleetConfig:
+    """Return the daemon file's config. Raises ConfigError."""
+    environment = Environment(os.environ, home.env_file)
+    loaded = load_daemon_document(layered_daemon_file(read_daemon_file(home), environment), environment)
+    if loaded.config is None:
+        raise ConfigError("; ".join(str(complaint) for complaint in loaded.complaints))
+    return loaded.config
+
+
+def settings_of(home: Home, web: WebConfig) -> WebSettings:
+    """Return what the monitor is told. Raises ConfigError when `.env` was refused, for its passwords may be there."""
+    environment = Environment(os.environ, home.env_file)
+    if environment.complaints:
+        raise ConfigError(str(environment.complaints[0]))
+    operator, viewer, token = (environment.get(name, "") for name in (PASSWORD, VIEWER, TOKEN))
+    return WebSettings(home, web.host, web.port, web.hosts, operator, viewer, token, web.proxies)
+
+
+def open_server(home: Home, web: WebConfig, config: FleetConfig) -> tuple[Server, WebSettings]:
+    """Return a server that listens, and what it was told. Raises ConfigError, MakerdError when the port is taken."""
+    settings = settings_of(home, web)
+    app = create_app(settings, Rooms(home, config))
+    try:
+        server = make_server(app, settings)
+    except (OSError, ValueError) as exc:
+        why = getattr(exc, "strerror", None) or str(exc)
+        raise MakerdError(f"cannot listen on {web.host} port {web.port}: {why}; choose another web.port") from exc
+    return server, settings
+
+
+def url_of(server: Server, host: str) -> str:
+    """Return the address for a browser on this host."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host and host[0] != "[" else host)
+    return f"http://{shown}:{server.effective_port}/"
+
+
+def serve(server: Server) -> None:
+    """Serve until TERM or INT."""
+    feed = server.application_parts.feed
+
+    def leave(_number: int, _frame: object) -> None:
+        feed.hub.close()
+        server.leave()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    feed.start()
+    server.serve()
+    feed.stop()
+
+
+def run_foreground(home: Home, host: str | None, port: int | None, say: Callable[[str], None]) -> int:
+    """Run the monitor on this terminal until Ctrl-C; return 0. Raises MakerdError."""
+    config = fleet_config(home)
+    given = {"host": host, "port": port}
+    web = WebConfig(**{**asdict(config.web), **{key: value for key, value in given.items() if value is not None}})
+    home.make_folders()
+    server, settings = open_server(home, web, config)
+    setup_worker_logging(home.log / f"{LOG}.log", LOG, _secrets(settings))
+    say(url_of(server, web.host))
+    serve(server)
+    return DONE
+
+
+def _secrets(settings: WebSettings) -> list[str]:
+    return [text for text in (settings.password_hash, settings.viewer_hash, settings.token) if text]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Be the daemon's child."""
+    home, parent_pid = Home(Path(arguments[0])), int(arguments[1])
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent_pid:
+        return DONE
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.setpgid(0, 0)
+    set_title("makerd: monitor")
+    try:
+        plain = json.loads(arguments[2])
+        web = WebConfig(**{**plain, "hosts": tuple(plain["hosts"])})
+        server, settings = open_server(home, web, fleet_config(home))
+    except MakerdError as exc:
+        final = isinstance(exc, ConfigError)
+        print(json.dumps({"error": str(exc), "final": final}), flush=True)
+        return CONFIG if final else REFUSED
+    print(json.dumps({"url": url_of(server, web.host)}), flush=True)
+    redirect_output(home.log / f"{LOG}.out")
+    setup_worker_logging(home.log / f"{LOG}.log", LOG, _secrets(settings))
+    serve(server)
+    logging.shutdown()
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

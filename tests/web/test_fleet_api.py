@@ -1,0 +1,119 @@
+"""The API of the fleet over real sockets: what it tells, what it passes on, what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.web.web_parts import Daemon, Reader, Site, bot_row, monitor
+
+Both = tuple[Site, Daemon]
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[Both]:
+    with monitor(tmp_path, bot_row(), bot_row("grid", gates=["stale"], phase="PAUSED")) as found:
+        found[0].join()
+        yield found
+
+
+def test_the_fleet_tells_each_bot_and_what_they_come_to(both: Both) -> None:
+    site, _ = both
+    told = site.get("/api/v1/fleet").json
+    assert [row["name"] for row in told["bots"]] == ["sol-mm", "grid"]
+    assert told["bots"][1]["why"] == "market data is stale"
+    assert told["totals"]["realised_pnl"] == "2.4062"
+    assert told["totals"]["quoting"] == 1
+
+
+def test_a_bot_has_a_page_of_its_own(both: Both) -> None:
+    site, _ = both
+    told = site.get("/api/v1/bots/sol-mm").json
+    assert told["bot"]["name"] == "sol-mm"
+    assert told["mids"][0][1] == 150.255
+
+
+@pytest.mark.parametrize("name", ["nobody", "..%2f..%2fetc%2fpasswd", "%2e%2e", "sol-mm%00", "a" * 500])
+def test_a_name_that_the_daemon_does_not_know_is_not_found(both: Both, name: str) -> None:
+    site, _ = both
+    assert site.get(f"/api/v1/bots/{name}").status == 404
+
+
+def test_a_command_reaches_the_daemon_and_the_audit_trail(both: Both) -> None:
+    site, daemon = both
+    answer = site.post("/api/v1/bots/sol-mm/command", {"action": "pause"})
+    assert (answer.status, answer.json) == (200, {"bots": [{"name": "sol-mm"}]})
+    assert daemon.commands() == [("bot", {"action": "pause", "names": ["sol-mm"]})]
+    row = site.rooms.audited[-1]
+    assert (row["who"], row["what"], row["outcome"]) == ("local", "pause sol-mm", "done")
+
+
+def test_a_refusal_of_the_daemon_is_told_and_written_down(both: Both) -> None:
+    site, daemon = both
+    daemon.refusal = "the daemon is stopping"
+    answer = site.post("/api/v1/bots/sol-mm/command", {"action": "start"})
+    assert (answer.status, answer.json["error"]) == (409, "the daemon is stopping")
+    assert site.rooms.audited[-1]["outcome"] == "refused: the daemon is stopping"
+
+
+@pytest.mark.parametrize("body", [{}, {"action": "kill"}, {"action": 7}, {"action": "stop", "more": 1}, [1], "text"])
+def test_a_command_that_is_none_is_refused(both: Both, body: object) -> None:
+    site, daemon = both
+    answer = site.ask("POST", "/api/v1/bots/sol-mm/command", body)
+    assert 400 <= answer.status < 500
+    assert daemon.commands() == []
+
+
+def test_flatten_wants_the_word_typed(both: Both) -> None:
+    site, daemon = both
+    assert site.post("/api/v1/flatten", {"names": None, "confirm": "flatten"}).status == 400
+    assert daemon.commands() == []
+    assert site.post("/api/v1/flatten", {"names": None, "confirm": "FLATTEN"}).status == 200
+    assert daemon.commands() == [("flatten", {"names": None, "sell_base": False})]
+
+
+def test_flatten_of_no_bot_is_not_flatten_of_all(both: Both) -> None:
+    site, daemon = both
+    assert site.post("/api/v1/flatten", {"names": [], "confirm": "FLATTEN"}).status == 400
+    assert daemon.commands() == []
+
+
+def test_a_stream_begins_with_the_fleet_and_goes_on_with_changed_rows_only(both: Both) -> None:
+    site, daemon = both
+    reader = Reader(site)
+    assert len(reader.next("fleet")["bots"]) == 2
+    daemon.bots = [bot_row(state="BACKOFF", pid=None), daemon.bots[1]]
+    rows = reader.next("bots")["rows"]
+    reader.close()
+    assert [(row["name"], row["state"]) for row in rows] == [("sol-mm", "BACKOFF")]
+
+
+def test_a_dead_daemon_is_told_as_stale(both: Both) -> None:
+    site, daemon = both
+    reader = Reader(site)
+    reader.next("fleet")
+    daemon.end()
+    stale = reader.next("stale")
+    reader.close()
+    assert stale["daemon"] == "stopped"
+    assert site.get("/readyz").status == 503
+    assert site.get("/healthz").status == 200
+    told = site.get("/api/v1/fleet").json
+    assert told["stale"]["reason"] and told["daemon"]["state"] == "stopped"
+
+
+def test_many_viewers_are_one_asker(both: Both) -> None:
+    site, daemon = both
+    readers = [Reader(site) for _ in range(5)]
+    for reader in readers:
+        reader.next("fleet")
+    daemon.asked.clear()
+    for _ in range(40):
+        site.get("/api/v1/fleet")
+    began = site.parts.feed.picture.asked_s
+    site.until(lambda: site.parts.feed.picture.asked_s > began)
+    for reader in readers:
+        reader.close()
+    assert len(daemon.asked) < 20

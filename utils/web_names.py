@@ -1,0 +1,6 @@
+"""The variables that the monitor's passwords are in."""
+
+PASSWORD = "MAKERD_WEB_PASSWORD_HASH"
+VIEWER = "MAKERD_WEB_VIEWER_HASH"
+TOKEN = "MAKERD_WEB_TOKEN"
+ALL = (PASSWORD, VIEWER, TOKEN)

@@ -1,0 +1,89 @@
+"""The one gate in front of every request: host, login, origin, CSRF, role. What comes behind it need not ask again."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Flask, Response, current_app, g, request
+
+from web.answers import refuse
+from web.parts import parts
+from web.security.headers import headers_for
+from web.security.origin import host_is_ours, is_foreign
+from web.security.passwords import is_token
+from web.security.roles import OPERATOR, WRONG_HOST, Caller, decide
+from web.security.sessions import LIFETIME_S, new_id
+from web.settings import WebSettings
+
+COOKIE = "makerd_session"
+LONGEST_ID = 128
+
+
+def install(app: Flask) -> None:
+    """Put the gate in front of an app."""
+    app.before_request(_check)
+    app.after_request(_finish)
+
+
+def _check() -> Response | None:
+    own = parts(current_app)
+    g.caller = Caller("", None, None)
+    if not host_is_ours(request.host, own.hosts):
+        return refuse(WRONG_HOST)
+    g.caller = _caller(own.settings)
+    given = request.headers.get("X-CSRF-Token") or ""
+    if not given and request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        given = request.form.get("csrf_token", "")
+    holds = own.sessions.csrf_holds(g.caller.sid, given)
+    foreign = is_foreign(request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site"), request.host)
+    verdict = decide(request.method, request.path, g.caller, holds, foreign)
+    if verdict is None:
+        return None
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        note(f"{request.method} {request.path}", {}, f"refused: {verdict.error}")
+    return refuse(verdict)
+
+
+def _caller(settings: WebSettings) -> Caller:
+    sid = request.cookies.get(COOKIE, "")[:LONGEST_ID]
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        good = is_token(settings.token, given.strip())
+        return Caller("", OPERATOR if good else None, "token" if good else None, by_token=good)
+    if not settings.needs_login:
+        return Caller(sid or _fresh(), OPERATOR, "local")
+    found = parts(current_app).sessions.find(sid, time.time())
+    if found is not None:
+        return Caller(sid, found.role, found.user)
+    return Caller(sid or _fresh(), None, None)
+
+
+def _fresh() -> str:
+    g.fresh_sid = new_id()
+    return str(g.fresh_sid)
+
+
+def _finish(response: Response) -> Response:
+    for name, value in headers_for(request.path, request.is_secure).items():
+        response.headers[name] = value
+    if "fresh_sid" in g and not request.path.startswith("/static/"):
+        set_cookie(response, g.fresh_sid)
+    return response
+
+
+def set_cookie(response: Response, sid: str) -> None:
+    """Hand a session id to the browser; no script sees it and no other site's request carries it."""
+    path = (request.script_root or "") + "/"
+    response.set_cookie(
+        COOKIE, sid, max_age=int(LIFETIME_S), path=path, secure=request.is_secure, httponly=True, samesite="Strict"
+    )
+
+
+def csrf_token() -> str:
+    """Return the token of the session that asks."""
+    return parts(current_app).sessions.csrf_token(g.caller.sid)
+
+
+def note(what: str, args: dict[str, object], outcome: str) -> None:
+    """Write a line of the audit trail about the request that is being answered."""
+    parts(current_app).audit.note(g.caller, request.remote_addr or "", what, args, outcome)

@@ -1,0 +1,124 @@
+// The page of one bot.
+
+import { botPath, get } from "./api.js";
+import { BotHead } from "./bot_head.js";
+import { showExits, showGates, showMarkouts, showOrders } from "./bot_tables.js";
+import { showConfig, showHistory } from "./config_panel.js";
+import { byId, make, onceAFrame } from "./dom.js";
+import { FillsTable } from "./fills_table.js";
+import { fitMoney } from "./format.js";
+import { LogView } from "./log_view.js";
+import { PriceChart } from "./price_chart.js";
+import { SeriesCharts } from "./series_charts.js";
+import { startShell } from "./shell.js";
+import { armTabs } from "./tabs.js";
+import { trying } from "./toast.js";
+
+const name = document.body.dataset.bot;
+const RANGES = [["15m", 900], ["1h", 3600], ["6h", 21600], ["24h", 86400], ["7d", 604800]];
+const LIVE_S = 900;
+const SLOW_MS = 15_000;
+
+class BotPage {
+  constructor() {
+    this.range_s = LIVE_S;
+    this.mid = null;
+    this.head = new BotHead(name);
+    this.price = new PriceChart();
+    this.series = new SeriesCharts();
+    this.fills = new FillsTable(name, (fills) => this.price.setFills(fills));
+    this.log = new LogView(byId("pane-log"), name);
+    this.#makeRanges();
+    armTabs(document.querySelector("[role=tablist]"), (pane) => this.#showPane(pane));
+    const { store, stream, changed } = startShell({ bot: name, chosen: () => [name] });
+    this.store = store;
+    const update = onceAFrame(() => this.#update());
+    changed.addEventListener("fleet", update);
+    changed.addEventListener("rows", ({ detail: names }) => names.includes(name) && update());
+    stream.addEventListener("mid", ({ detail }) => this.#takeMid(detail));
+    stream.addEventListener("quotes", ({ detail }) => this.#takeOrders(detail.orders));
+    stream.addEventListener("log", ({ detail }) => this.log.add(detail));
+    this.load();
+    setInterval(() => document.hidden || this.#loadSlow(), SLOW_MS);
+  }
+
+  #makeRanges() {
+    for (const [title, seconds] of RANGES) {
+      byId("ranges").append(make("button", { type: "button", "aria-pressed": String(seconds === this.range_s), onclick: (event) => this.#choose(seconds, event.target) }, title));
+    }
+  }
+
+  #choose(seconds, button) {
+    this.range_s = seconds;
+    for (const one of byId("ranges").children) one.setAttribute("aria-pressed", String(one === button));
+    this.load();
+  }
+
+  #showPane(pane) {
+    if (pane === "pane-log") this.log.load();
+    if (pane === "pane-config") showConfig(name);
+    if (pane === "pane-history") showHistory(name);
+  }
+
+  async load() {
+    const bot = await trying(() => get(`/bots/${encodeURIComponent(name)}`));
+    if (!bot) return;
+    this.#show(bot.bot);
+    showGates(bot.gates, bot.latches);
+    showExits(bot.exits);
+    if (this.range_s === LIVE_S) this.price.reset(bot.mids);
+    await Promise.all([this.#loadSlow(), this.#loadOrders(), this.fills.load()]);
+  }
+
+  async #loadSlow() {
+    const to = Date.now();
+    const series = await trying(() => get(botPath(name, "series"), { from: to - this.range_s * 1000, to, points: 500 }));
+    if (series) {
+      this.series.set(series);
+      if (this.range_s !== LIVE_S) this.price.reset(series.at.map((at_ms, place) => [at_ms, series.mid[place]]));
+    }
+    const markouts = await trying(() => get(botPath(name, "markouts")));
+    if (markouts) showMarkouts(markouts);
+  }
+
+  async #loadOrders() {
+    const answer = await trying(() => get(botPath(name, "orders")));
+    if (answer) this.#takeOrders(answer.orders);
+  }
+
+  #takeMid({ at, mid }) {
+    this.mid = mid;
+    if (this.range_s === LIVE_S) this.price.addMid(at, Number(mid));
+  }
+
+  #takeOrders(orders) {
+    this.price.setOrders(orders);
+    showOrders(orders, this.mid ?? this.row?.mid);
+  }
+
+  #update() {
+    const row = this.store.rows.get(name);
+    if (!row) return;
+    const before = this.row;
+    this.#show(row);
+    if (!before) return;
+    if (before.fills !== row.fills) this.fills.refresh();
+    if (before.state !== row.state || before.pid !== row.pid || String(before.gates) !== String(row.gates)) this.#loadState();
+  }
+
+  async #loadState() {
+    const bot = await trying(() => get(`/bots/${encodeURIComponent(name)}`));
+    if (!bot) return;
+    showGates(bot.gates, bot.latches);
+    showExits(bot.exits);
+    this.#loadOrders();
+  }
+
+  #show(row) {
+    this.row = row;
+    fitMoney([row.realised_pnl, row.today_pnl, row.unrealised_pnl]);
+    this.head.update(row);
+  }
+}
+
+new BotPage();

@@ -1,0 +1,86 @@
+// The head of a bot's page: what it is, how it is, its figures and the commands that fit its state.
+
+import { botPath, isOperator, post } from "./api.js";
+import { agreed } from "./confirm.js";
+import { byId, make, setAttribute, setText } from "./dom.js";
+import { amount, duration, fixed, gainTone, money, netPnl, price, stateOf } from "./format.js";
+import { trying } from "./toast.js";
+
+const isDown = (row) => ["STOPPED", "FATAL", "HALTED", "BACKOFF"].includes(row.state);
+const isUp = (row) => ["RUNNING", "STARTING"].includes(row.state);
+
+/** Which commands there are, when each makes sense, and what is asked before it. */
+export const COMMANDS = [
+  { action: "start", fits: (row) => ["STOPPED", "FATAL", "BACKOFF"].includes(row.state) },
+  { action: "pause", fits: (row) => row.state === "RUNNING" && row.kind !== "job" && !row.paused },
+  { action: "resume", fits: (row) => row.kind !== "job" && Boolean(row.paused) },
+  { action: "restart", fits: (row) => row.state === "RUNNING", ask: "A fresh worker takes its orders over; no queue position is lost." },
+  { action: "stop", fits: (row) => !["STOPPED", "HALTED", "FATAL", "STOPPING"].includes(row.state), ask: "Its orders are cancelled and it stays down. A position stays as it is." },
+  { action: "close", fits: (row) => row.kind !== "job" && (isUp(row) || isDown(row)), ask: "Its orders are cancelled, its position is traded away, and it stays down.", danger: true },
+  { action: "reset", fits: (row) => ["FATAL", "HALTED"].includes(row.state), ask: "Its latches are taken back and it starts again. Know first why it stopped.", danger: true },
+];
+
+const FIGURES = [
+  ["Position", (row) => amount(row.position)],
+  ["Mid", (row) => price(row.mid)],
+  ["Today", (row) => money(row.today_pnl), (row) => gainTone(row.today_pnl)],
+  ["Net PnL", (row) => money(netPnl(row)), (row) => gainTone(netPnl(row))],
+  ["Realised", (row) => money(row.realised_pnl), (row) => gainTone(row.realised_pnl)],
+  ["Unrealised", (row) => money(row.unrealised_pnl), (row) => gainTone(row.unrealised_pnl)],
+  ["Fees", (row) => money(-Number(row.fees))],
+  ["Funding", (row) => money(row.funding)],
+  ["Fills", (row) => String(row.fills ?? "-")],
+  ["Quoted", (row) => (row.quote_uptime_pct === null || row.quote_uptime_pct === undefined ? "-" : `${fixed(row.quote_uptime_pct, 1)}%`)],
+  ["Up", (row) => (row.pid ? duration(row.uptime_s) : "-")],
+  ["Beat", (row) => (row.pid && row.heartbeat_age_s !== null ? `${fixed(row.heartbeat_age_s, 1)}s` : "-"), (row) => (row.heartbeat_age_s > 5 ? "bad" : "")],
+  ["Restarts", (row) => String(row.restarts ?? 0), (row) => (row.restarts ? "warn" : "")],
+  ["Memory", (row) => (row.pss_mb ? `${fixed(row.pss_mb, 0)} MB` : "-")],
+  ["CPU", (row) => (row.cpu_pct === null || row.cpu_pct === undefined ? "-" : `${fixed(row.cpu_pct, 1)}%`)],
+  ["PID", (row) => String(row.pid ?? "-")],
+];
+
+export class BotHead {
+  constructor(name) {
+    this.name = name;
+    this.figures = FIGURES.map(([title]) => {
+      const value = make("dd");
+      byId("figures").append(make("div", {}, make("dt", {}, title), value));
+      return value;
+    });
+    this.buttons = new Map();
+    if (!isOperator) return;
+    for (const command of COMMANDS) {
+      const title = command.action[0].toUpperCase() + command.action.slice(1);
+      const button = make("button", { type: "button", class: command.danger ? "danger" : null, onclick: () => this.#run(command, title) }, title);
+      this.buttons.set(command, button);
+      byId("commands").append(button);
+    }
+  }
+
+  async #run({ action, ask, danger }, title) {
+    if (ask && !(await agreed(`${title} ${this.name}?`, ask, title, { danger }))) return;
+    await trying(() => post(botPath(this.name, "command"), { action }), (answer) => this.#outcome(action, answer));
+  }
+
+  #outcome(action, answer) {
+    const bot = answer?.bots?.find((one) => one.name === this.name);
+    return `${action} was ordered${bot ? `; it is ${bot.state}${bot.reason ? ` (${bot.reason})` : ""}` : ""}`;
+  }
+
+  /** Show a row. */
+  update(row) {
+    const { text, sign, tone } = stateOf(row);
+    setText(byId("state"), `${sign} ${row.state === text || row.state === "RUNNING" ? text : `${row.state} ${text}`}`);
+    setAttribute(byId("state"), "data-tone", tone);
+    const mode = row.mode === "live" ? (row.network === "test" ? "test net" : "LIVE") : row.mode;
+    setText(byId("what"), [row.exchange, row.symbol, row.strategy, mode].filter(Boolean).join(" · "));
+    setText(byId("why"), row.why ?? "");
+    setAttribute(byId("why"), "data-tone", row.attention || null);
+    byId("why").hidden = !row.why;
+    FIGURES.forEach(([, show, toneOf], place) => {
+      setText(this.figures[place], show(row));
+      if (toneOf) setAttribute(this.figures[place], "data-tone", toneOf(row));
+    });
+    for (const [command, button] of this.buttons) button.hidden = !command.fits(row);
+  }
+}

@@ -1,0 +1,67 @@
+// The tables beside the charts: open orders, gates and latches, markouts, last exits.
+
+import { byId, make, makeSvg, makeTable, setText } from "./dom.js";
+import { amount, clock, duration, fixed, price } from "./format.js";
+
+const side = (text) => make("span", { class: `side-${text.toLowerCase()}` }, text.toLowerCase());
+const empty = (text) => make("p", { class: "empty" }, text);
+
+/** How far a price is from the mid, in basis points. */
+const distance = (order, mid) => (mid ? `${fixed(((Number(order.price) - mid) / mid) * 10000, 1)}` : "-");
+
+const ORDER_COLUMNS = [["Side", ""], ["Price", "num"], ["Size", "num"], ["Filled", "num"], ["bps", "num"], ["Age", "num"]];
+
+/** Show open orders, asks on top, as in a book. */
+export function showOrders(orders, mid) {
+  setText(byId("orders-count"), `${orders.length}`);
+  if (!orders.length) return byId("orders").replaceChildren(empty("No order rests."));
+  const sorted = [...orders].sort((one, other) => Number(other.price) - Number(one.price));
+  const legs = new Set(orders.map((order) => order.leg)).size > 1;
+  const rows = sorted.map((order) => [
+    make("span", {}, side(order.side), legs ? ` ${order.leg}` : ""),
+    price(order.price),
+    amount(order.size),
+    amount(order.filled),
+    legs ? "-" : distance(order, Number(mid)),
+    order.placed_at ? duration((Date.now() - Date.parse(order.placed_at)) / 1000) : "-",
+  ]);
+  return byId("orders").replaceChildren(makeTable("Open orders", ORDER_COLUMNS, rows));
+}
+
+const textOf = (gate) => (typeof gate === "string" ? gate : [gate.name, gate.reason ?? gate.text, gate.at && clock(gate.at)].filter(Boolean).join(" · "));
+
+/** Show shut gates and tripped latches. */
+export function showGates(gates, latches) {
+  const items = [
+    ...gates.map((gate) => make("li", {}, make("span", { class: "tag", data: { tone: "warn" } }, "gate shut"), ` ${textOf(gate)}`)),
+    ...latches.map((latch) => make("li", {}, make("span", { class: "tag", data: { tone: "bad" } }, "latched"), ` ${textOf(latch)}`)),
+  ];
+  byId("gates").replaceChildren(items.length ? make("ul", { class: "gates" }, items) : make("p", { class: "dim" }, "All gates are open, no latch has tripped."));
+}
+
+function bar(value, largest) {
+  const width = 90;
+  const size = largest ? (Math.abs(value) / largest) * (width / 2 - 2) : 0;
+  const rect = makeSvg("rect", { x: value < 0 ? width / 2 - size : width / 2, y: 3, width: Math.max(size, 0.5), height: 8 });
+  return makeSvg("svg", { class: "bar", width, height: 14, "aria-hidden": "true", "data-tone": value < 0 ? "bad" : "good" }, rect, makeSvg("path", { d: `M${width / 2} 0V14`, "stroke-width": 1 }));
+}
+
+/** Show where the mid went after fills. */
+export function showMarkouts({ markouts, spread_captured_bps }) {
+  setText(byId("spread"), spread_captured_bps === null || spread_captured_bps === undefined ? "" : `spread captured ${fixed(spread_captured_bps, 2)} bps`);
+  if (!markouts.length) return byId("markouts").replaceChildren(empty("No fills to judge yet."));
+  const largest = Math.max(...markouts.map((one) => Math.abs(one.mean_bps ?? 0)));
+  const rows = markouts.map((one) => [duration(one.horizon_s), one.mean_bps === null ? "-" : fixed(one.mean_bps, 2), one.mean_bps === null ? "" : bar(one.mean_bps, largest), String(one.n)]);
+  return byId("markouts").replaceChildren(makeTable("Markouts: mean move of the mid after a fill, in our favour above zero", [["After", ""], ["bps", "num"], ["", ""], ["Fills", "num"]], rows));
+}
+
+/** Show how the bot last ended, each with the last lines of its log. */
+export function showExits(exits) {
+  if (!exits.length) return byId("exits").replaceChildren(make("p", { class: "dim" }, "It has not ended since the daemon started."));
+  const items = exits.map((exit) => {
+    const how = exit.signal ?? (exit.status === null || exit.status === undefined ? "" : `status ${exit.status}`);
+    const tail = Array.isArray(exit.log_tail) ? exit.log_tail.join("\n") : (exit.log_tail ?? "");
+    return make("details", { class: "exit" }, make("summary", {}, `${clock(exit.at)}  ${how}  ${exit.reason ?? ""}`), make("pre", { tabindex: "0" }, tail || "no log lines were kept"));
+  });
+  return byId("exits").replaceChildren(...items);
+}

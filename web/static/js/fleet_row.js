@@ -1,0 +1,97 @@
+// One bot's row. Cells are made once; an update touches only those whose text or tone differs.
+
+import { botPath, botUrl, isOperator, post } from "./api.js";
+import { COLUMNS } from "./columns.js";
+import { make, setAttribute, setText } from "./dom.js";
+import { stateOf } from "./format.js";
+import { drawSpark, makeSpark } from "./spark.js";
+import { trying } from "./toast.js";
+
+/** What the row's one button does to a bot in this state. */
+export function actionOf(row) {
+  if (row.state === "RUNNING") {
+    if (row.kind === "job") return null;
+    return row.paused ? "resume" : "pause";
+  }
+  return row.state === "STOPPED" ? "start" : null;
+}
+
+export class FleetRow {
+  constructor(row) {
+    this.cells = new Map();
+    this.node = make("tr", { role: "row", data: { name: row.name } });
+    for (const column of COLUMNS) this.node.append(this.#cell(column, row));
+    if (isOperator) this.node.append(make("td", { role: "cell", class: "act" }, this.#button(row.name)));
+    this.update(row);
+  }
+
+  #cell(column, row) {
+    const head = column.kind === "name";
+    const node = make(head ? "th" : "td", { role: head ? "rowheader" : "cell", scope: head ? "row" : null, class: `c-${column.id}${column.number ? " num" : ""}`, data: { label: column.title } });
+    if (head) node.append(make("a", { href: botUrl(row.name) }, row.name));
+    if (column.kind === "state") this.#makeState(node);
+    if (column.kind === "spark") node.append((this.spark = makeSpark()));
+    this.cells.set(column.id, node);
+    return node;
+  }
+
+  #makeState(node) {
+    this.sign = make("span", { class: "sign", "aria-hidden": "true" });
+    this.word = make("span", { class: "word" });
+    this.why = make("span", { class: "why" });
+    this.state = make("span", { class: "state" }, this.sign, this.word);
+    node.append(this.state, this.why);
+  }
+
+  #button(name) {
+    this.button = make("button", { type: "button", class: "small" });
+    this.button.addEventListener("click", async () => {
+      const action = this.button.dataset.action;
+      this.button.disabled = true;
+      await trying(() => post(botPath(name, "command"), { action }), `${name}: ${action} was ordered`);
+      this.button.disabled = false;
+    });
+    return this.button;
+  }
+
+  /** Show a row; cells that would look the same are left alone. */
+  update(row) {
+    this.row = row;
+    setAttribute(this.node, "data-attention", row.attention || null);
+    this.#updateState(row);
+    for (const column of COLUMNS) if (column.text) this.#updateCell(column, row);
+    this.#updateSpark(row.equity_spark ?? []);
+    if (this.button) this.#updateButton(row);
+  }
+
+  #updateCell(column, row) {
+    const node = this.cells.get(column.id);
+    setText(node, column.text(row));
+    if (column.tone) setAttribute(node, "data-tone", column.tone(row));
+  }
+
+  #updateState(row) {
+    const { text, sign, tone } = stateOf(row);
+    setText(this.sign, sign);
+    setText(this.word, text);
+    setAttribute(this.state, "data-tone", tone);
+    if (setText(this.why, row.why ?? "")) setAttribute(this.why, "title", row.why);
+    setAttribute(this.node, "data-why", row.why ? "yes" : null);
+  }
+
+  #updateSpark(values) {
+    const key = `${values.length}:${values.at(-1)}:${values[0]}`;
+    if (key === this.sparkKey) return;
+    this.sparkKey = key;
+    drawSpark(this.spark, values);
+  }
+
+  #updateButton(row) {
+    const action = actionOf(row);
+    this.button.hidden = !action;
+    if (!action) return;
+    setText(this.button, action[0].toUpperCase() + action.slice(1));
+    setAttribute(this.button, "data-action", action);
+    setAttribute(this.button, "aria-label", `${action} ${row.name}`);
+  }
+}

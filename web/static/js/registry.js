@@ -1,0 +1,69 @@
+// The configs: active, templates, archived.
+
+import { botUrl, get, isOperator, post, url } from "./api.js";
+import { agreed } from "./confirm.js";
+import { byId, make, makeTable, setText } from "./dom.js";
+import { clock } from "./format.js";
+import { startShell } from "./shell.js";
+import { say, trying } from "./toast.js";
+
+const path = (name, what) => `/registry/${encodeURIComponent(name)}/${what}`;
+const edit = (name) => url(`/registry/${encodeURIComponent(name)}`);
+const tag = (text, tone) => make("span", { class: "tag", data: { tone } }, text);
+
+function state(one) {
+  if (one.valid === false) return tag("not valid", "bad");
+  return one.drift && one.drift !== "-" ? tag("file differs from what runs", "warn") : tag("valid", "good");
+}
+
+const words = (complaint) => (typeof complaint === "string" ? complaint : `${complaint.path ?? ""} ${complaint.message ?? ""}`.trim());
+
+async function archive(name) {
+  if (!(await agreed(`Archive ${name}?`, "Its config leaves the active folder; it is stopped by the next reload. Its ledger and its history stay.", "Archive", { danger: true }))) return;
+  if (await trying(() => post(path(name, "archive"), {}), `${name} is archived`)) load();
+}
+
+async function restore(name) {
+  if (await trying(() => post(path(name, "restore"), {}), `${name} is active again`)) load();
+}
+
+function activeRow(one) {
+  const buttons = isOperator && [make("a", { class: "button", href: edit(one.name) }, "Edit"), make("button", { type: "button", onclick: () => archive(one.name) }, "Archive")];
+  const told = (one.complaints ?? []).map(words).join("; ");
+  return [make("a", { href: botUrl(one.name) }, one.name), one.exchange ?? "-", one.symbol ?? "-", one.strategy ?? "-", state(one), told || one.description || "", make("div", { class: "row-buttons" }, buttons)];
+}
+
+function templateRow(one) {
+  const use = isOperator && make("a", { class: "button", href: url(`/registry/new?template=${encodeURIComponent(one.name)}`) }, "Use");
+  return [one.name, one.exchange ?? "-", one.strategy ?? one.job ?? "-", one.description ?? "", make("div", { class: "row-buttons" }, use)];
+}
+
+function archivedRow(one) {
+  const button = isOperator && make("button", { type: "button", onclick: () => restore(one.name) }, "Restore");
+  return [one.name, clock(one.archived_at ?? one.at), make("div", { class: "row-buttons" }, button)];
+}
+
+function show(id, caption, columns, rows) {
+  setText(byId(`${id}-count`), String(rows.length));
+  byId(id).replaceChildren(rows.length ? makeTable(caption, columns, rows) : make("p", { class: "empty" }, "None."));
+}
+
+async function load() {
+  const answer = await trying(() => get("/registry"));
+  if (!answer) return;
+  show("active", "Active configs", [["Bot", ""], ["Venue", ""], ["Symbol", ""], ["Strategy", ""], ["State", ""], ["", "wide dim"], ["", "num"]], answer.active.map(activeRow));
+  show("templates", "Templates", [["Template", ""], ["Venue", ""], ["Strategy", ""], ["What it does", "wide dim"], ["", "num"]], answer.templates.map(templateRow));
+  show("archived", "Archived configs", [["Bot", ""], ["Since (UTC)", "wide"], ["", "num"]], answer.archived.map(archivedRow));
+}
+
+async function reload() {
+  const answer = await trying(() => post("/reload", {}));
+  if (!answer) return;
+  const bad = answer.invalid ?? [];
+  say(bad.length ? `${bad.length} configs are not valid and were left out: ${bad.map((one) => one.name ?? one.file).join(", ")}` : `${answer.bots} configs were read`, bad.length ? "bad" : "good");
+  load();
+}
+
+startShell();
+byId("reload")?.addEventListener("click", reload);
+load();

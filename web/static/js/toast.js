@@ -1,0 +1,25 @@
+// Short notices: what was done, or why not. Failures stay until they are put away.
+
+import { byId, make } from "./dom.js";
+
+const SHOWN_MS = 5000;
+
+/** Say something in the corner; tone `bad` stays. */
+export function say(text, tone = "good") {
+  const toast = make("div", { class: "toast", data: { tone } }, make("p", {}, text));
+  toast.append(make("button", { type: "button", class: "small", "aria-label": "Put away", onclick: () => toast.remove() }, "\u2715"));
+  byId("toasts").append(toast);
+  if (tone !== "bad") setTimeout(() => toast.remove(), SHOWN_MS);
+}
+
+/** Run something that asks the server; say what came of it. */
+export async function trying(what, done = null) {
+  try {
+    const answer = await what();
+    if (done) say(typeof done === "function" ? done(answer) : done);
+    return answer;
+  } catch (error) {
+    say(error.message, "bad");
+    return null;
+  }
+}
