@@ -8,7 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from core.registry.checks.barriers import (
+    check_barriers_are_not_zero,
+    check_pairs,
+    check_sigma_is_given_when_fixed,
+    check_thresholds_ascend,
+)
 from core.registry.checks.draft import Draft, KindOf, kind_by_symbol
+from core.registry.checks.grid import (
+    check_grid_centre,
+    check_grid_earns,
+    check_grid_fits_position,
+    check_grid_is_affordable,
+    check_grid_is_not_liquidated,
+    check_grid_range,
+    check_grid_size,
+    check_grid_stops,
+)
 from core.registry.checks.layers import (
     check_cycle_fits_interval,
     check_exactly_one_order_size,
@@ -46,6 +62,18 @@ CHECKS: dict[Check, tuple[str, ...]] = {
     check_live_has_keys: _BOTS,
     check_spread_is_above_fees: _BOTS,
     check_layers_are_affordable: _BOTS,
+    check_grid_range: _BOTS,
+    check_grid_stops: _BOTS,
+    check_grid_centre: _BOTS,
+    check_grid_size: _BOTS,
+    check_grid_earns: _BOTS,
+    check_grid_is_affordable: _BOTS,
+    check_grid_fits_position: _BOTS,
+    check_grid_is_not_liquidated: _BOTS,
+    check_barriers_are_not_zero: _BOTS,
+    check_pairs: _BOTS,
+    check_thresholds_ascend: _BOTS,
+    check_sigma_is_given_when_fixed: _BOTS,
 }
 
 
