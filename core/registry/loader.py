@@ -72,7 +72,8 @@ def _problems(
     if document.complaints:  # a layer is broken: what is missing may be in there
         return [problem for problem in problems if problem.found != NOTHING]
     live_required = tuple((schema.section("exchange_config") or {}).get("x-live-required", ()))
-    draft = Draft(sections, frozenset(problem.path for problem in problems), kind_of, live_required)
+    bad = {problem.path for problem in problems}
+    draft = Draft(sections, frozenset(bad), kind_of, live_required, frozenset(resolved.empty))
     return [*problems, *run_checks(draft, schema.root)]
 
 

@@ -28,6 +28,7 @@ class Draft:
     bad: frozenset[JsonPath]
     kind_of: KindOf = kind_by_symbol
     live_required: tuple[str, ...] = ()  # keys of exchange_config without which the venue takes no orders
+    empty: frozenset[JsonPath] = frozenset()  # secrets whose variable is not set, and may be missing
 
     @property
     def metadata(self) -> Section:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from core.registry.checks.draft import Draft, check_order
 from core.registry.checks.sizes import one_order
-from core.registry.complaints import Problem
+from core.registry.complaints import NOTHING, Problem
 from core.registry.wording import shown
 
 
@@ -39,8 +39,10 @@ def check_live_has_keys(draft: Draft) -> Iterator[Problem]:
     if exchange.get("mode") != "live" or not draft.sound("exchange_config", "mode"):
         return
     for key in draft.live_required:
-        if exchange.get(key) is None and draft.sound("exchange_config", key):
-            yield Problem(("exchange_config", key), "nothing", '"${NAME}" with the key from .env: mode live needs it')
+        is_empty = ("exchange_config", key) in draft.empty
+        if (exchange.get(key) is None or is_empty) and draft.sound("exchange_config", key):
+            found = f"{shown(exchange[key])}, which is not set" if is_empty else NOTHING
+            yield Problem(("exchange_config", key), found, '"${NAME}" with the key from .env: mode live needs it')
 
 
 def check_one_order_fits_the_position(draft: Draft) -> Iterator[Problem]:
