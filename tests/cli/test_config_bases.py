@@ -85,5 +85,21 @@ def test_a_literal_secret_reaches_neither_history_nor_message(run: Run, home: Ho
     assert kept == {"calm.json"}
 
 
+def test_validating_all_looks_at_archived_configs_and_bases_as_well(run: Run, home: Home, file: Path) -> None:
+    ok(run("config", "archive", "sol-mm"))
+    done = run("config", "validate", "--all")
+    assert done.exit_code == 0, done.stderr
+    assert "config/archived/sol-mm.json: valid by itself\nconfig/bases/calm.json: valid by itself\n" in done.stdout
+    put_base(home, "torn.json", '{"risk_config": {"max_los": 1}}')
+    (home.archived / "sol-mm.json").write_text("{")
+    done = run("config", "validate", "--all")
+    assert done.exit_code == 1
+    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == [
+        "config/archived/sol-mm.json:1:2",
+        "config/bases/torn.json:1:18",
+    ]
+    assert run("config", "validate", "--all", "sol-mm").exit_code != 0
+
+
 def test_one_that_is_none_is_told_with_the_nearest(run: Run, file: Path) -> None:
     assert "did you mean 'config/bases/calm.json'" in refused(run("config", "show", "config/bases/clam.json"))
