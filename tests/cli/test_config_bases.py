@@ -101,5 +101,18 @@ def test_validating_all_looks_at_archived_configs_and_bases_as_well(run: Run, ho
     assert run("config", "validate", "--all", "sol-mm").exit_code != 0
 
 
+def test_one_is_made_of_settings(run: Run, home: Home) -> None:
+    ok(run("config", "create", NAME, "--set", "metadata.strategy=market_maker", "--set", "layers=2", "--set", "nice=5"))
+    made = said(home.root / NAME)
+    assert made == {
+        "metadata": {"strategy": "market_maker"},
+        "strategy_config": {"layers": 2},
+        "daemon_config": {"nice": 5},
+    }
+    assert [one.action for one in versions(home, NAME)] == ["create"]
+    assert "is there already" in refused(run("config", "create", NAME))
+    assert "cannot be a base" in refused(run("config", "create", "config/bases/../active/x.json"))
+
+
 def test_one_that_is_none_is_told_with_the_nearest(run: Run, file: Path) -> None:
     assert "did you mean 'config/bases/calm.json'" in refused(run("config", "show", "config/bases/clam.json"))
