@@ -146,6 +146,13 @@ def complaints_about_base(home: Home, base: dict[str, Any], **environ: str) -> l
     return [str(line) for line in judged.complaints]
 
 
+def test_two_bases_that_say_the_same_have_a_version_each(home: Home) -> None:
+    for name in ("calm.json", "copy.json"):
+        put_base(home, name, {"risk_config": {"max_loss": 5}})
+    assert {one.bot for one in take_in_edits(home, {})} == {"config/bases/calm.json", "config/bases/copy.json"}
+    assert take_in_edits(home, {}) == []
+
+
 def test_a_base_edited_by_hand_becomes_a_version_when_it_is_sound(home: Home) -> None:
     put_base(home, "calm.json", {"risk_config": {"max_loss": 5}})
     put_base(home, "torn.json", '{"risk_config": {')
