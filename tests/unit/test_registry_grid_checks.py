@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from core.market import grid_worst_case
 from core.market.instrument import Instrument
 from core.market.risk import RiskLimits
+from core.registry.checks import CHECKS, Draft
 from core.registry.checks.grid import MAINTENANCE
 from core.registry.config_manager import InvalidConfig, load_file, load_plain
 from strategies.base import strategy_class
@@ -147,6 +148,43 @@ def test_a_complaint_has_the_line_and_column_of_its_key(home: Home) -> None:
 
 def test_the_share_of_maintenance_is_the_one_of_the_start() -> None:
     assert Decimal(str(MAINTENANCE)) == grid_worst_case.MAINTENANCE
+
+
+anything = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**18), 10**18), st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=3), st.lists(st.integers(), max_size=2), st.sampled_from(["geometric", "neutral", "long"]),
+    st.sampled_from([0, 0.0, 1, 2, 3.5, 100, 200.0, 1e-300, 1e300]),
+)  # fmt: skip
+KEYS = (
+    "lower", "upper", "grid_num", "grid_mode", "auto_range", "range_pct", "quantity", "quantity_quote", "leverage",
+    "total_investment", "grid_type", "neutral_center", "initial_position", "initial_inventory", "min_profit_check",
+    "stop_lower", "stop_upper", "trail_floor", "stop_loss", "trailing_start_pct", "trailing_delta_pct", "sigma",
+    "sigma_method", "min_spread_ticks", "max_spread_ticks", "min_spread_bps", "max_spread_bps",
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(
+    strategy=st.fixed_dictionaries(
+        {"lower": anything, "upper": anything, "grid_num": anything}, optional=dict.fromkeys(KEYS[3:], anything)
+    ),
+    exchange=st.fixed_dictionaries({}, optional={"maker_fee_bps": anything, "initial_balances": anything}),
+    risk=st.fixed_dictionaries({}, optional={"max_position": anything, "max_position_usd": anything}),
+    name=st.sampled_from(["grid_strategy", "perp_grid_strategy", "nobody_knows"]),
+)
+def test_no_value_whatever_breaks_a_check(
+    tmp_path_factory: pytest.TempPathFactory,
+    strategy: dict[str, Any],
+    exchange: dict[str, Any],
+    risk: dict[str, Any],
+    name: str,
+) -> None:
+    sections = {"exchange_config": exchange, "strategy_config": strategy, "risk_config": risk}
+    draft = Draft({"metadata": {"exchange": "x"}, "daemon_config": {"backoff_initial_s": 1, "backoff_max_s": 2},
+                   **sections}, frozenset())  # fmt: skip
+    for check in (one for one in CHECKS if one.__module__.endswith(("grid", "barriers"))):
+        list(check(draft))
+    complaints_of(Home(tmp_path_factory.getbasetemp()), _config(name, "SOL-USDC", strategy, exchange, risk))
 
 
 # ---------------------------------------------------------------- as the start tells it

@@ -146,13 +146,13 @@ def check_grid_is_not_liquidated(draft: Draft) -> Iterator[Problem]:
     """A grid on margin reaches its end before its liquidation price."""
     leverage = draft.number(SECTION, "leverage")
     shape = shape_of(draft)
-    if leverage is None or shape is None or not draft.sound(SECTION, "leverage"):
+    if leverage is None or leverage <= 0 or shape is None:
         return
     for sign, opens in zip((1, -1), _openings(draft, shape), strict=True):
         sizes = [cell_size(draft, price, shape.cells) for price in opens]
-        if not opens or None in sizes:
-            continue
         held = sum(size or 0.0 for size in sizes)
+        if held <= 0 or None in sizes:
+            continue
         average = sum(price * (size or 0.0) for price, size in zip(opens, sizes, strict=True)) / held
         liquidation = average * (1 - sign / leverage) / (1 - sign * MAINTENANCE)
         end = min(opens) if sign > 0 else max(opens)

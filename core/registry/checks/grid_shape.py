@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 
 from core.registry.checks.draft import Draft
 
 SECTION = "strategy_config"
+MAX_LINES = 500  # of a grid, as in its schema
 _SIZES = ("quantity", "quantity_quote", "total_investment")
 
 
@@ -47,9 +49,11 @@ def shape_of(draft: Draft, count: int | None = None) -> GridShape | None:
         return None
     lines = draft.number(SECTION, "grid_num") if count is None else float(count)
     bounds = _bounds(draft)
-    if lines is None or lines < 2 or bounds is None or not 0 < bounds[0] < bounds[1]:
-        return None
-    return GridShape(_lines(*bounds, int(lines), draft.strategy.get("grid_mode")), bool(draft.strategy["auto_range"]))
+    if lines is None or not 2 <= lines <= MAX_LINES or bounds is None or not 0 < bounds[0] < bounds[1] < inf:
+        return None  # of an unknown strategy nothing is checked before
+    return GridShape(
+        _lines(*bounds, int(lines), draft.strategy.get("grid_mode")), bool(draft.strategy.get("auto_range"))
+    )
 
 
 def _bounds(draft: Draft) -> tuple[float, float] | None:
