@@ -68,6 +68,13 @@ def test_a_limit_of_its_bots_becomes_wider_only_after_a_word(run: Run, home: Hom
     assert "sol-mm: risk_config.max_loss" in versions(home, NAME)[-1].note
 
 
+def test_limits_that_cannot_be_compared_are_told(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("{")
+    monkeypatch.setenv("EDITOR", 'sh -c \'echo "{}" > "$0"\'')
+    monkeypatch.delenv("VISUAL", raising=False)
+    assert "sol-mm: what it was is not valid any more" in ok(run("config", "edit", NAME, "--yes"))
+
+
 def test_what_its_bots_could_not_be_any_more_is_refused(run: Run, file: Path) -> None:
     before = file.read_bytes()
     assert "strategy_config.order_size_quote" in refused(run("config", "set", NAME, "order_size_quote=9", "--yes"))

@@ -137,6 +137,7 @@ def test_bots_that_a_base_changes_are_told_as_they_are_and_would_be(home: Home) 
     put(home, "b.json", config_with(metadata={"name": "other"}, strategy_config={"symbol": "ETH-USDC"}))
     proposed = {home.bases / "calm.json": json.dumps({"risk_config": {"max_loss": 7}}).encode()}
     ((old, new),) = changed_by_bases(home, {}, proposed)
+    assert old is not None
     assert (old.name, old.risk_config["max_loss"], new.risk_config["max_loss"]) == ("sol-mm", 5.0, 7.0)
 
 
