@@ -29,7 +29,7 @@ _ON_DISK = ("file", "name", "kind", "exchange", "symbol", "strategy", "mode", "p
 @everywhere
 @pass_app
 def list_configs(app: App, tags: tuple[str, ...], json_wanted: bool) -> int:
-    """List active and archived configs and templates; of active ones also what runs, and whether that is the file."""
+    """List configs, bases and templates; of active ones also what runs, and whether that is the file."""
     entries = list(_entries(app, _status(app.home)))
     if tags:
         entries = [one for one in entries if carries(_tags(app.home, one), tags)]
@@ -40,20 +40,21 @@ def list_configs(app: App, tags: tuple[str, ...], json_wanted: bool) -> int:
     for one in entries:
         if one["name"] not in (None, _stem(one)) and one["where"] in ("active", "archived"):
             click.echo(f"  {one['name']} is in {one['file']}")
-    broken = [{"complaints": one["complaints"]} for one in entries if one["where"] == "active"]
+    broken = [{"complaints": one["complaints"]} for one in entries if one["where"] in ("active", "base")]
     for line in complaints_of(broken):
         click.echo(f"  {line}")
     return DONE
 
 
 def _print_tables(entries: Sequence[Mapping[str, Any]]) -> None:
-    """Print bots and templates apart: the long names of these would take the room of those."""
+    """Print bots, bases and templates apart: the long names of the last would take the room of the first."""
     from cli.render import console, rows_view
 
-    bots = [one for one in entries if one["where"] != "template"]
-    templates = [one for one in entries if one["where"] == "template"]
+    apart = {where: [one for one in entries if one["where"] == where] for where in ("base", "template")}
+    bots = [one for one in entries if one["where"] not in apart]
     titles = ("where", "name", "state", "valid", "drift", "exchange", "symbol", "strategy")
-    for those, chosen in ((bots, titles), (templates, ("where", "name", "valid", "exchange", "symbol", "strategy"))):
+    of_templates = ("where", "name", "valid", "exchange", "symbol", "strategy")
+    for those, chosen in ((bots, titles), (apart["base"], of_templates[:3]), (apart["template"], of_templates)):
         rows = (dict(zip(titles, _row(one), strict=True)) for one in those)
         if those:
             console().print(rows_view(chosen, ([row[key] for key in chosen] for row in rows), whole=chosen[:-1]))
@@ -77,6 +78,9 @@ def _entries(app: App, status: Mapping[str, Any] | None) -> Iterator[dict[str, A
         for one in configs_in(folder, home):
             lines = verdict["beside"].get(one.file, []) or ([one.problem] if one.problem else [])
             yield _entry(where, one, not lines, lines)
+    for file, lines in verdict["beside"].items():
+        if (home.root / file).parent == home.bases:
+            yield _entry("base", ConfigOnDisk(file, file, kind="base"), not lines, lines)
 
 
 def _active(app: App, status: Mapping[str, Any] | None, verdict: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -126,7 +130,7 @@ def _verdict(app: App) -> Mapping[str, Any]:
     """Return what the validator says of active configs, and of archived ones and templates, each for itself."""
     home = app.home
     try:
-        return app.services.validate(home, folder=home.active, beside=(home.archived, home.templates))
+        return app.services.validate(home, folder=home.active, beside=(home.archived, home.templates, home.bases))
     except MakerdError:
         if home.active.is_dir():
             raise

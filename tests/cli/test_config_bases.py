@@ -108,6 +108,15 @@ def test_validating_all_looks_at_archived_configs_and_bases_as_well(run: Run, ho
     assert run("config", "validate", "--all", "sol-mm").exit_code != 0
 
 
+def test_bases_are_listed_with_what_is_wrong_with_them(run: Run, home: Home, file: Path) -> None:
+    put_base(home, "torn.json", '{"risk_config": {"max_los": 1}}')
+    shown = ok(run("config", "list"))
+    assert "config/bases/torn.json:1:18: risk_config.max_los" in shown
+    listed = json.loads(ok(run("config", "list", "--json")))
+    found = {one["name"]: one["valid"] for one in listed if one["where"] == "base"}
+    assert found == {NAME: True, "config/bases/torn.json": False}
+
+
 def test_one_is_made_of_settings(run: Run, home: Home) -> None:
     ok(run("config", "create", NAME, "--set", "metadata.strategy=market_maker", "--set", "layers=2", "--set", "nice=5"))
     made = said(home.root / NAME)
