@@ -62,21 +62,35 @@ def config() -> None:
 @config.command()
 @click.argument("which", required=False, metavar="[FILE|NAME]")
 @tag_option
+@click.option("--all", "everything", is_flag=True, help="Archived configs and bases as well.")
 @as_json
 @everywhere
 @pass_app
-def validate(app: App, which: str | None, tags: tuple[str, ...], json_wanted: bool) -> int:
+def validate(app: App, which: str | None, tags: tuple[str, ...], everything: bool, json_wanted: bool) -> int:
     """Validate one config, those with a tag, or all that are active, exactly as the daemon does."""
-    if which and tags:
-        raise click.UsageError("either a bot or --tag")
-    verdict = _of_tagged(app, _verdict(app, which), tags)
+    if sum(map(bool, (which, tags, everything))) > 1:
+        raise click.UsageError("a bot, --tag or --all, not several of them")
+    verdict = _of_all(app) if everything else _of_tagged(app, _verdict(app, which), tags)
     if json_wanted:
         bots = [{"name": bot["name"], "file": bot["source_path"]} for bot in verdict["bots"]]
+        bots += [{"name": None, "file": str(app.home.root / file)} for file in verdict.get("sound", ())]
         click.echo(json.dumps({"valid": bots, "invalid": verdict["invalid"]}))
     else:
         path = _find(app, which).absolute() if which else app.home.active
         _say_verdict(verdict, app.home, _said_name(path, app.home) if path.parent == app.home.bases else "")
     return REFUSED if verdict["invalid"] else DONE
+
+
+def _of_all(app: App) -> dict[str, Any]:
+    """Return the verdict on the active configs, with those on archived ones and bases, each for itself."""
+    home = app.home
+    verdict = app.services.validate(home, folder=home.active, beside=(home.archived, home.bases))
+    beside = [{"file": file, "name": None, "complaints": lines} for file, lines in verdict["beside"].items()]
+    return {
+        **verdict,
+        "sound": [one["file"] for one in beside if not one["complaints"]],
+        "invalid": [*verdict["invalid"], *(one for one in beside if one["complaints"])],
+    }
 
 
 def _verdict(app: App, which: str | None) -> dict[str, Any]:
@@ -118,6 +132,8 @@ def _say_verdict(verdict: Mapping[str, Any], home: Home, base: str) -> None:
         click.echo(f"daemon: valid ({_shown(str(home.daemon_file), home)})")
     for bot in verdict["bots"]:
         click.echo(f"{bot['name']}: valid ({_shown(bot['source_path'], home)})")
+    for file in verdict.get("sound", ()):
+        click.echo(f"{file}: valid by itself")
     lines = complaints_of(verdict["invalid"])
     if lines:
         click.echo("\n".join(lines), err=True)

@@ -63,8 +63,10 @@ class Services(Protocol):
     def stop_by_signal(self, home: Home, timeout_s: float) -> bool:
         """End a daemon that does not answer, by a signal; False when it still lives after `timeout_s`."""
 
-    def validate(self, home: Home, folder: Path | None = None, file: Path | None = None) -> dict[str, Any]:
-        """Return the verdict of the validator child. Raises MakerdError."""
+    def validate(
+        self, home: Home, folder: Path | None = None, file: Path | None = None, beside: Sequence[Path] = ()
+    ) -> dict[str, Any]:
+        """Return the verdict of the validator child; `beside` are folders that no daemon reads. Raises MakerdError."""
 
     def venue_complaints(self, home: Home, configs: Sequence[BotConfig]) -> dict[str, list[str]]:
         """Return what the venues have against configs, by the bot's name."""

@@ -82,11 +82,14 @@ class DoorServices:
 
         return stop_by_signal(home, timeout_s)
 
-    def validate(self, home: Home, folder: Path | None = None, file: Path | None = None) -> dict[str, Any]:
+    def validate(
+        self, home: Home, folder: Path | None = None, file: Path | None = None, beside: Sequence[Path] = ()
+    ) -> dict[str, Any]:
         """Return the verdict of the validator child, the same that the daemon asks. Raises MakerdError."""
         from core.process.forked_validator import ask_forked
 
         chosen = ["--file", str(file)] if file else ["--configs", str(folder or home.active)]
+        chosen += [word for one in beside for word in ("--beside", str(one))]
         said = ask_forked(["--home", str(home.root), *chosen], VALIDATE_S)
         if not said.in_time:
             raise MakerdError(f"the configs could not be validated within {VALIDATE_S:.0f} s")

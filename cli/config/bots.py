@@ -28,6 +28,12 @@ class BotFile:
     path: Path
     content: bytes
     readable: bool = True  # False: it does not say whose it is; `bot` is who it was, or how it is called
+    is_there: bool = True  # False: it is the daemon file that nobody has written yet
+
+    @property
+    def old(self) -> bytes | None:
+        """Return what a change of it starts from."""
+        return self.content if self.is_there else None
 
     def shown(self, home: Home) -> str:
         """Return the file as people write it."""
@@ -45,6 +51,14 @@ def bot_files(home: Home, folders: Sequence[Path] = ()) -> list[BotFile]:
             content = content_of(path) if one.name and not path.is_symlink() else None
             found += [BotFile(one.name, path, content)] if content is not None else []
     return found
+
+
+def file_to_write(home: Home, name: str) -> BotFile:
+    """Return the file of a bot as `bot_file` does; a daemon file that is missing begins empty. Raises ConfigError."""
+    is_daemon_file = name == DAEMON_FILE or Path(name).absolute() == home.daemon_file
+    if is_daemon_file and content_of(home.daemon_file) is None:
+        return BotFile(DAEMON_FILE, home.daemon_file, b"{}\n", is_there=False)
+    return bot_file(home, name)
 
 
 def bot_file(home: Home, name: str, folders: Sequence[Path] = ()) -> BotFile:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from cli.config.bots import BotFile, bot_file, chosen, name_in
+from cli.config.bots import BotFile, bot_file, chosen, file_to_write, name_in
 from cli.config.values import parse_settings, schema_of_text
 from cli.config.writing import Consent, Draft, complaints_about, consent_options, hold_to_valid, prepare, write
 from cli.shared import App, everywhere, pass_app
@@ -49,7 +49,7 @@ def set_values(app: App, given: tuple[str, ...], tags: tuple[str, ...], yes: boo
 
 def _meant(home: Home, names: Sequence[str], tags: Sequence[str]) -> list[BotFile]:
     """Return the bots that are meant, or the daemon file by its name."""
-    return chosen(home, names, tags) if tags else [bot_file(home, name) for name in names]
+    return chosen(home, names, tags) if tags else [file_to_write(home, name) for name in names]
 
 
 def split_names(given: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -61,7 +61,7 @@ def split_names(given: Sequence[str]) -> tuple[list[str], list[str]]:
 def _with_settings(home: Home, one: BotFile, settings: Sequence[str]) -> Draft:
     values = parse_settings(settings, schema_of_text(home, one.path, one.content))
     try:
-        return Draft(one.bot, one.path, one.content, with_values(one.content, values))
+        return Draft(one.bot, one.path, one.old, with_values(one.content, values))
     except ValueError as exc:
         raise ConfigError(f"{one.path.name}: {exc}; `config edit {one.bot}` corrects it") from exc
 
@@ -95,7 +95,7 @@ def rollback(app: App, name: str, version: int, yes: bool, wider_risk: bool) -> 
 def edit(app: App, name: str, yes: bool, wider_risk: bool) -> int:
     """Edit a copy of a bot's file in $EDITOR; it is validated, shown and agreed to before it takes its place."""
     prepare(app.home)
-    found = bot_file(app.home, name)
+    found = file_to_write(app.home, name)
     with tempfile.TemporaryDirectory(prefix="makerd-") as folder:
         copy = Path(folder) / found.path.name
         copy.write_bytes(found.content)
@@ -103,8 +103,8 @@ def edit(app: App, name: str, yes: bool, wider_risk: bool) -> int:
             _run_editor(copy)
             new = copy.read_bytes()
             bot = found.bot if found.readable else name_in(new) or found.bot
-            draft = Draft(bot, found.path, found.content, new)
-            if draft.new == draft.old:
+            draft = Draft(bot, found.path, found.old, new)
+            if new == found.content:
                 click.echo("nothing was changed")
                 return DONE
             complaints = complaints_about(app, [draft])

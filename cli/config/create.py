@@ -14,6 +14,7 @@ from cli.config.form import Form
 from cli.config.values import parse_settings, schema_of_text
 from cli.config.writing import Consent, Draft, agreed, complaints_about, hold_to_valid, prepare, write
 from cli.shared import App, everywhere, pass_app, unknown_name
+from core.registry.history import BASES
 from core.registry.reading import config_files
 from core.registry.store import content_of
 from core.registry.text_edit import with_values
@@ -34,8 +35,13 @@ DESCRIPTION = ("metadata", "description")
 @everywhere
 @pass_app
 def create(app: App, name: str | None, template: str | None, settings: tuple[str, ...], archived: bool) -> int:
-    """Make a bot from a template, with --set for what is to be different; on a terminal it can be asked for."""
+    """Make a bot from a template, with --set for what is to be different; on a terminal it can be asked for.
+
+    A NAME like config/bases/calm.json makes a base, of nothing but --set.
+    """
     prepare(app.home)
+    if name is not None and name.startswith(BASES):
+        return _make_base(app, name, settings, template is not None or archived)
     asks = is_terminal(sys.stdin) and is_terminal(sys.stdout)
     if name is None or template is None:
         if not asks:
@@ -43,6 +49,22 @@ def create(app: App, name: str | None, template: str | None, settings: tuple[str
         return _by_form(app, name, template, settings, archived)
     content = from_template(app.home, name, template, settings)
     drafts = [Draft(name, target(app.home, name, archived), None, content)]
+    hold_to_valid(app, drafts)
+    write(app, drafts, "create", Consent(yes=True))
+    return DONE
+
+
+def _make_base(app: App, name: str, settings: tuple[str, ...], has_other: bool) -> int:
+    if has_other:
+        raise click.UsageError("a base is made without --template and --archived")
+    stem, file = name.removeprefix(BASES).removesuffix(".json"), app.home.root / name
+    if not name.endswith(".json") or bot_name_problem(stem):
+        raise ConfigError(f"{name} cannot be a base: it is called {BASES}NAME.json")
+    new_file(app.home.bases, stem)
+    content = b"{}\n"
+    for one in settings:  # one after the other: of what venue it is says which keys it has
+        content = with_values(content, parse_settings([one], schema_of_text(app.home, file, content)))
+    drafts = [Draft(name, file, None, content)]
     hold_to_valid(app, drafts)
     write(app, drafts, "create", Consent(yes=True))
     return DONE

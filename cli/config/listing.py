@@ -14,7 +14,6 @@ from cli.config.bots import tags_of
 from cli.offline import ConfigOnDisk, configs_in
 from cli.shared import App, as_json, complaints_of, everywhere, pass_app
 from core.process.control import DaemonDown, call
-from core.registry.proposal import judge
 from core.registry.selection import carries
 from core.registry.store import ConfigStore, content_of
 from utils.errors import ConfigError, MakerdError
@@ -30,24 +29,37 @@ _ON_DISK = ("file", "name", "kind", "exchange", "symbol", "strategy", "mode", "p
 @everywhere
 @pass_app
 def list_configs(app: App, tags: tuple[str, ...], json_wanted: bool) -> int:
-    """List active and archived configs and templates; of active ones also what runs, and whether that is the file."""
+    """List configs, bases and templates; of active ones also what runs, and whether that is the file."""
     entries = list(_entries(app, _status(app.home)))
     if tags:
         entries = [one for one in entries if carries(_tags(app.home, one), tags)]
     if json_wanted:
         click.echo(json.dumps(entries))
         return DONE
-    from cli.render import console, rows_view
-
-    titles = ("where", "name", "state", "valid", "drift", "exchange", "symbol", "strategy")
-    console().print(rows_view(titles, (_row(one) for one in entries), whole=titles[:-1]))
+    _print_tables(entries)
     for one in entries:
         if one["name"] not in (None, _stem(one)) and one["where"] in ("active", "archived"):
             click.echo(f"  {one['name']} is in {one['file']}")
-    broken = [{"complaints": one["complaints"]} for one in entries if one["where"] == "active"]
+    broken = [{"complaints": one["complaints"]} for one in entries if one["where"] in ("active", "base")]
     for line in complaints_of(broken):
         click.echo(f"  {line}")
     return DONE
+
+
+def _print_tables(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Print bots, bases and templates apart: the long names of the last would take the room of the first."""
+    from cli.render import console, rows_view
+
+    apart = {where: [one for one in entries if one["where"] == where] for where in ("base", "template")}
+    bots = [one for one in entries if one["where"] not in apart]
+    titles = ("where", "name", "state", "valid", "drift", "exchange", "symbol", "strategy")
+    of_templates = ("where", "name", "valid", "exchange", "symbol", "strategy")
+    for those, chosen in ((bots, titles), (apart["base"], of_templates[:3]), (apart["template"], of_templates)):
+        rows = (dict(zip(titles, _row(one), strict=True)) for one in those)
+        if those:
+            console().print(rows_view(chosen, ([row[key] for key in chosen] for row in rows), whole=chosen[:-1]))
+    if not bots:
+        click.echo("no config yet; `config create` makes one of a template")
 
 
 def _status(home: Home) -> dict[str, Any] | None:
@@ -60,17 +72,18 @@ def _status(home: Home) -> dict[str, Any] | None:
 
 def _entries(app: App, status: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
     home = app.home
-    yield from _active(app, status)
-    for where, folder in (("archived", home.archived), ("template", home.templates)):
-        found = configs_in(folder, home)
-        complaints = _complaints(home, found)
-        for one in found:
-            lines = complaints.get(one.file, []) or ([one.problem] if one.problem else [])
-            yield _entry(where, one, not lines, lines)
-
-
-def _active(app: App, status: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
     verdict = _verdict(app)
+    yield from _active(app, status, verdict)
+    for where, folder in (("archived", home.archived), ("template", home.templates)):
+        for one in configs_in(folder, home):
+            lines = verdict["beside"].get(one.file, []) or ([one.problem] if one.problem else [])
+            yield _entry(where, one, not lines, lines)
+    for file, lines in verdict["beside"].items():
+        if (home.root / file).parent == home.bases:
+            yield _entry("base", ConfigOnDisk(file, file, kind="base"), not lines, lines)
+
+
+def _active(app: App, status: Mapping[str, Any] | None, verdict: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     root = str(app.home.root) + os.sep
     digests = {(bot["source_path"].removeprefix(root), bot["name"]): bot["digest"] for bot in verdict["bots"]}
     invalid = {entry["file"]: entry for entry in verdict["invalid"]}
@@ -114,20 +127,14 @@ def drift_of(digest: str | None, row: Mapping[str, Any] | None, daemon_runs: boo
 
 
 def _verdict(app: App) -> Mapping[str, Any]:
+    """Return what the validator says of active configs, and of archived ones and templates, each for itself."""
+    home = app.home
     try:
-        return app.services.validate(app.home, folder=app.home.active)
+        return app.services.validate(home, folder=home.active, beside=(home.archived, home.templates, home.bases))
     except MakerdError:
-        if app.home.active.is_dir():
+        if home.active.is_dir():
             raise
-        return {"bots": [], "invalid": []}
-
-
-def _complaints(home: Home, found: Sequence[ConfigOnDisk]) -> dict[str, list[str]]:
-    """Return what is wrong with configs that are not active, each for itself."""
-    files = {home.root / one.file: one.file for one in found}
-    contents = {path: content for path in files if (content := _content(path)) is not None}
-    judged = judge(home, os.environ, contents)
-    return {files[path]: [str(line) for line in one.complaints] for path, one in judged.items()}
+        return {"bots": [], "invalid": [], "beside": {}}
 
 
 def _content(path: Path) -> bytes | None:

@@ -221,6 +221,9 @@ def coloured(line: str) -> str:
     return click.style(line, fg=kind) if kind and not line.startswith(("+++", "---")) else line
 
 
+_NOT_COMPARED = "what it was is not valid any more; its limits were not compared"
+
+
 def _consequences(home: Home, drafts: Sequence[Draft]) -> dict[str, list[str]]:
     """Say what a reload does about each changed bot; return the limits that become wider, by the bot's name."""
     wider = _consequences_of_bases(home, drafts)
@@ -229,7 +232,7 @@ def _consequences(home: Home, drafts: Sequence[Draft]) -> dict[str, list[str]]:
             continue
         new, old = config_of(home, os.environ, one.file, one.new), earlier_of(home, one).config
         if old is None:
-            click.echo(f"{one.bot}: what it was is not valid any more; its limits were not compared")
+            click.echo(f"{one.bot}: {_NOT_COMPARED}")
         if new is None or old is None or new.is_job or old.is_job:
             continue
         if one.earlier != one.new:
@@ -244,6 +247,9 @@ def _consequences_of_bases(home: Home, drafts: Sequence[Draft]) -> dict[str, lis
     """Say what a reload does about the bots that extend a changed base; return the limits that become wider."""
     wider: dict[str, list[str]] = {}
     for old, new in changed_by_bases(home, os.environ, {one.file: one.new for one in drafts}):
+        if old is None:
+            click.echo(f"{new.name}: {_NOT_COMPARED}")
+            continue
         click.echo(f"{new.name}:")
         for line in consequences(old, new):
             click.echo(printable(line, MAX_LINE))

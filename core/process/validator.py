@@ -31,8 +31,10 @@ from core.registry.config_manager import (
     load_folder,
 )
 from core.registry.document import shown_path
+from core.registry.proposal import judge
+from core.registry.reading import config_files
 from core.registry.seen import take_in_edits
-from core.registry.store import ConfigStore
+from core.registry.store import ConfigStore, content_of
 from core.trading.ledger_figures import recorded_figures
 from utils.errors import ConfigError
 from utils.exit_statuses import DONE, REFUSED
@@ -57,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.remember and folder == home.active:
             _remember(home)
         answer = _answer(home, loaded)
+        if options.beside:
+            answer["beside"] = _beside(home, [Path(folder) for folder in options.beside])
         status = DONE
     except (ConfigError, OSError) as exc:
         answer, status = {"error": str(exc)}, REFUSED
@@ -69,8 +73,23 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--home", help="root of everything that changes")
     parser.add_argument("--configs", help="folder of configs; default: config/active of the home")
     parser.add_argument("--file", help="validate this file alone")
+    parser.add_argument("--beside", action="append", help="a folder whose files are told of, too, each for itself")
     parser.add_argument("--remember", action="store_true", help="take what was edited by hand into the history")
     return parser.parse_args(arguments)
+
+
+def _beside(home: Home, folders: Sequence[Path]) -> dict[str, list[str]]:
+    """Return what is wrong with files that no daemon runs, by the file; nothing for a sound one."""
+    files = [path for folder in folders if folder.is_dir() for path in config_files(folder)]
+    contents: dict[Path, bytes | None] = {}
+    unreadable = {}
+    for path in files:
+        try:
+            contents[path] = content_of(path)
+        except ConfigError as exc:
+            unreadable[shown_path(path, home)] = [str(exc)]
+    judged = judge(home, os.environ, contents)
+    return unreadable | {shown_path(path, home): [str(line) for line in one.complaints] for path, one in judged.items()}
 
 
 def _remember(home: Home) -> None:

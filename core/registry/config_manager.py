@@ -227,8 +227,9 @@ def find_config(name: str, home: Home, environ: Mapping[str, str]) -> Path:
 
     Raises ConfigError.
     """
-    given = home.root / name if name.endswith(".json") and not Path(name).exists() else Path(name)
-    given = given if given.exists() else Path(name)
+    given = Path(name)
+    if name.endswith(".json") and not os.path.exists(name) and os.path.exists(home.root / name):
+        given = home.root / name
     if given.suffix == ".json" or given.is_file():
         return given
     environment, bases = _environment(home, environ), Bases(home)

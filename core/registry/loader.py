@@ -75,7 +75,8 @@ def _problems(
     if document.complaints:  # a layer is broken: what is missing may be in there
         return [problem for problem in problems if problem.found != NOTHING]
     required = {name: tuple((schema.section(name) or {}).get("x-live-required", ())) for name in VENUE_SECTIONS}
-    draft = Draft(sections, frozenset(problem.path for problem in problems), kind_of, required)
+    bad = {problem.path for problem in problems}
+    draft = Draft(sections, frozenset(bad), kind_of, required, frozenset(resolved.empty))
     return [*problems, *run_checks(draft, schema.root)]
 
 

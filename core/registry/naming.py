@@ -30,10 +30,7 @@ def schema_of(tree: Any, environment: Mapping[str, str]) -> DocumentSchema:
 def schema_of_base(tree: Any, environment: Mapping[str, str]) -> DocumentSchema:
     """Return the schema for a base, as far as it says what it is of."""
     found = schema_of(tree, environment)
-    if not isinstance(found, BotSchema):
-        return found
-    metadata = section_of(tree, "metadata")
-    return BaseSchema(*(_text(metadata.get(key), environment) for key in ("exchange", "strategy")))
+    return BaseSchema(found) if isinstance(found, BotSchema) else found
 
 
 def section_of(tree: Any, name: str) -> Mapping[str, Any]:

@@ -67,8 +67,10 @@ def judge(home: Home, environ: Mapping[str, str], proposed: Proposed) -> dict[Pa
     return verdicts
 
 
-def changed_by_bases(home: Home, environ: Mapping[str, str], proposed: Proposed) -> list[tuple[BotConfig, BotConfig]]:
-    """Return each active config that a proposed base changes, as it is and as it would be; valid ones only."""
+def changed_by_bases(
+    home: Home, environ: Mapping[str, str], proposed: Proposed
+) -> list[tuple[BotConfig | None, BotConfig]]:
+    """Return each active config that a proposed base changes: as it is, None where that is not valid, and would be."""
     environment = Environment(environ, home.env_file, shown_path(home.env_file, home))
     bases = {str(path.absolute()) for path in proposed if path.parent == home.bases}
     if not bases:
@@ -76,7 +78,7 @@ def changed_by_bases(home: Home, environ: Mapping[str, str], proposed: Proposed)
     before, after = _weighed(home, environment, {}), _weighed(home, environment, proposed)
     extending = [path for path, one in after.items() if path in before and one.base in bases]
     pairs = [(before[path].judged.config, after[path].judged.config) for path in extending]
-    return [(old, new) for old, new in pairs if old and new and old.digest != new.digest]
+    return [(old, new) for old, new in pairs if new and (old is None or old.digest != new.digest)]
 
 
 def _harmed(base: Path, before: Mapping[Path, _Weighed], after: Mapping[Path, _Weighed]) -> Iterable[Complaint]:

@@ -27,6 +27,7 @@ class Resolved:
     names: dict[JsonPath, tuple[str, ...]] = field(default_factory=dict)  # where a value came from
     secret_names: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
+    empty: set[JsonPath] = field(default_factory=set)  # secrets that may be missing, and are
 
 
 def leaves(value: Any, path: JsonPath = ()) -> Iterator[tuple[JsonPath, Any]]:
@@ -103,6 +104,8 @@ class _Resolver:
             self._note(path, MASK, _SECRET)
         elif not ref.look_up(self.environment) and ref.default is None:
             self._note_missing(path, f"${{{ref.name}}}", [ref])
+        elif not ref.look_up(self.environment):
+            self.result.empty.add(path)
 
     def _resolved(self, path: JsonPath, text: str) -> Any:
         try:

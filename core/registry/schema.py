@@ -119,14 +119,6 @@ class BotSchema(DocumentSchema):
             self.names["hedge_exchange_config"] = f"exchanges/{venue_of(hedge)}"
 
 
-class BaseSchema(BotSchema):
-    """The schema of a base, which need not name its exchange: what is a secret of any schema is one in there."""
-
-    def is_below_secret(self, path: JsonPath) -> bool:
-        """Tell whether what is at a path is, or lies in, a secret of any config that could extend the base."""
-        return path[:2] in _secrets_of_all() or super().is_below_secret(path)
-
-
 class JobSchema(DocumentSchema):
     """The schema of a config of kind "job"; an unknown job leaves its section out."""
 
@@ -148,14 +140,6 @@ def schema_for(kind: str, exchange: str | None, strategy: str | None, hedge: str
 
 
 @functools.cache
-def _secrets_of_all() -> frozenset[JsonPath]:
-    exchanges = (_bot_schema(exchange, None, exchange) for exchange in known_exchanges())
-    strategies = (_bot_schema(None, strategy, None) for strategy in known_strategies())
-    jobs = (_job_schema(job) for job in known_jobs())
-    return frozenset().union(*(one.marked("writeOnly", True) for one in (*exchanges, *strategies, *jobs)))
-
-
-@functools.cache
 def _bot_schema(exchange: str | None, strategy: str | None, hedge: str | None) -> DocumentSchema:
     return BotSchema(exchange, strategy, hedge)
 
@@ -163,6 +147,30 @@ def _bot_schema(exchange: str | None, strategy: str | None, hedge: str | None) -
 @functools.cache
 def _job_schema(job: str | None) -> DocumentSchema:
     return JobSchema(job)
+
+
+class BaseSchema(DocumentSchema):
+    """The schema of a base, which need not say of what venue it is: what is a secret of any schema is one in there."""
+
+    def __init__(self, of: BotSchema) -> None:
+        super().__init__(of.root)
+        self.names = dict(of.names)
+
+    def is_below_secret(self, path: JsonPath) -> bool:
+        """Tell whether what is at a path is, or lies in, a secret of any config that could extend the base."""
+        is_of_venue = bool(path) and str(path[0]).endswith(_VENUE_SECTION)
+        own: JsonPath = (_VENUE_SECTION, *path[1:2]) if is_of_venue else path[:2]
+        return own in _secrets_of_all() or super().is_below_secret(path)
+
+
+_VENUE_SECTION = "exchange_config"  # how the section of any venue ends
+
+
+@functools.cache
+def _secrets_of_all() -> frozenset[JsonPath]:
+    exchanges = [BotSchema(exchange, None) for exchange in known_exchanges()]
+    strategies = [BotSchema(None, strategy) for strategy in known_strategies()]
+    return frozenset().union(*(one.marked("writeOnly", True) for one in (*exchanges, *strategies)))
 
 
 def _child(node: Node, part: str | int) -> Node | None:

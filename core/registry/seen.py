@@ -23,20 +23,21 @@ def take_in_edits(home: Home, environ: Mapping[str, str], store: ConfigStore | N
     """
     store = store or ConfigStore(home)
     with store.reading() as history:
-        known = set(history.newest_digests().values())
+        newest = history.newest_digests()
+    known = set(newest.values())
     fresh = [
         (path, content) for path, content in _contents(home.active, home.archived) if file_digest(content) not in known
     ]
     configs = [(config_of(home, environ, path, content), path, content) for path, content in fresh]
     seen = [(config.name, path, content) for config, path, content in configs if config]
-    seen += [*_bases(home, environ, known), *_daemon_file(home, environ, known)]
+    seen += [*_bases(home, environ, newest), *_daemon_file(home, environ, known)]
     return store.take_in(seen) if seen else []
 
 
-def _bases(home: Home, environ: Mapping[str, str], known: set[str]) -> list[tuple[str, Path, bytes]]:
-    fresh = [(path, content) for path, content in _contents(home.bases) if file_digest(content) not in known]
-    sound = [(path, content) for path, content in fresh if is_valid_base(home, environ, path, content)]
-    return [(f"{BASES}{path.name}", path, content) for path, content in sound]
+def _bases(home: Home, environ: Mapping[str, str], newest: Mapping[str, str]) -> list[tuple[str, Path, bytes]]:
+    found = [(f"{BASES}{path.name}", path, content) for path, content in _contents(home.bases)]
+    fresh = [one for one in found if newest.get(one[0]) != file_digest(one[2])]  # two bases may say the same
+    return [one for one in fresh if is_valid_base(home, environ, one[1], one[2])]
 
 
 def _daemon_file(home: Home, environ: Mapping[str, str], known: set[str]) -> list[tuple[str, Path, bytes]]:

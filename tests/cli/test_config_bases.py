@@ -68,6 +68,13 @@ def test_a_limit_of_its_bots_becomes_wider_only_after_a_word(run: Run, home: Hom
     assert "sol-mm: risk_config.max_loss" in versions(home, NAME)[-1].note
 
 
+def test_limits_that_cannot_be_compared_are_told(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("{")
+    monkeypatch.setenv("EDITOR", 'sh -c \'echo "{}" > "$0"\'')
+    monkeypatch.delenv("VISUAL", raising=False)
+    assert "sol-mm: what it was is not valid any more" in ok(run("config", "edit", NAME, "--yes"))
+
+
 def test_what_its_bots_could_not_be_any_more_is_refused(run: Run, file: Path) -> None:
     before = file.read_bytes()
     assert "strategy_config.order_size_quote" in refused(run("config", "set", NAME, "order_size_quote=9", "--yes"))
@@ -83,6 +90,44 @@ def test_a_literal_secret_reaches_neither_history_nor_message(run: Run, home: Ho
     assert SECRET not in run("config", "validate", NAME).output
     kept = {path.name for path in home.root.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()}
     assert kept == {"calm.json"}
+
+
+def test_validating_all_looks_at_archived_configs_and_bases_as_well(run: Run, home: Home, file: Path) -> None:
+    ok(run("config", "archive", "sol-mm"))
+    done = run("config", "validate", "--all")
+    assert done.exit_code == 0, done.stderr
+    assert "config/archived/sol-mm.json: valid by itself\nconfig/bases/calm.json: valid by itself\n" in done.stdout
+    put_base(home, "torn.json", '{"risk_config": {"max_los": 1}}')
+    (home.archived / "sol-mm.json").write_text("{")
+    done = run("config", "validate", "--all")
+    assert done.exit_code == 1
+    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == [
+        "config/archived/sol-mm.json:1:2",
+        "config/bases/torn.json:1:18",
+    ]
+    assert run("config", "validate", "--all", "sol-mm").exit_code != 0
+
+
+def test_bases_are_listed_with_what_is_wrong_with_them(run: Run, home: Home, file: Path) -> None:
+    put_base(home, "torn.json", '{"risk_config": {"max_los": 1}}')
+    shown = ok(run("config", "list"))
+    assert "config/bases/torn.json:1:18: risk_config.max_los" in shown
+    listed = json.loads(ok(run("config", "list", "--json")))
+    found = {one["name"]: one["valid"] for one in listed if one["where"] == "base"}
+    assert found == {NAME: True, "config/bases/torn.json": False}
+
+
+def test_one_is_made_of_settings(run: Run, home: Home) -> None:
+    ok(run("config", "create", NAME, "--set", "metadata.strategy=market_maker", "--set", "layers=2", "--set", "nice=5"))
+    made = said(home.root / NAME)
+    assert made == {
+        "metadata": {"strategy": "market_maker"},
+        "strategy_config": {"layers": 2},
+        "daemon_config": {"nice": 5},
+    }
+    assert [one.action for one in versions(home, NAME)] == ["create"]
+    assert "is there already" in refused(run("config", "create", NAME))
+    assert "cannot be a base" in refused(run("config", "create", "config/bases/../active/x.json"))
 
 
 def test_one_that_is_none_is_told_with_the_nearest(run: Run, file: Path) -> None:

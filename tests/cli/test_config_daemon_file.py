@@ -40,6 +40,18 @@ def test_it_is_set_diffed_and_rolled_back(run: Run, home: Home, file: Path) -> N
     assert "rollback to 1" in ok(run("config", "history", NAME))
 
 
+def test_one_that_is_missing_is_begun(run: Run, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "there is no config/daemon.json" in refused(run("config", "show", NAME))
+    ok(run("config", "set", NAME, "parallel_starts=5", "--yes"))
+    assert said(home.daemon_file) == {"supervision": {"parallel_starts": 5}}
+    assert [one.action for one in versions(home, NAME)] == ["set"]
+    home.daemon_file.unlink()
+    monkeypatch.setenv("EDITOR", "true")
+    monkeypatch.delenv("VISUAL", raising=False)
+    assert "nothing was changed" in ok(run("config", "edit", NAME, "--yes"))
+    assert not home.daemon_file.exists()
+
+
 def test_it_is_edited_and_shown(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDITOR", "sed -i s/2/7/")
     monkeypatch.delenv("VISUAL", raising=False)

@@ -137,6 +137,7 @@ def test_bots_that_a_base_changes_are_told_as_they_are_and_would_be(home: Home) 
     put(home, "b.json", config_with(metadata={"name": "other"}, strategy_config={"symbol": "ETH-USDC"}))
     proposed = {home.bases / "calm.json": json.dumps({"risk_config": {"max_loss": 7}}).encode()}
     ((old, new),) = changed_by_bases(home, {}, proposed)
+    assert old is not None
     assert (old.name, old.risk_config["max_loss"], new.risk_config["max_loss"]) == ("sol-mm", 5.0, 7.0)
 
 
@@ -144,6 +145,13 @@ def complaints_about_base(home: Home, base: dict[str, Any], **environ: str) -> l
     proposed = {home.bases / "calm.json": json.dumps(base).encode()}
     (judged,) = judge(home, environ, proposed).values()
     return [str(line) for line in judged.complaints]
+
+
+def test_two_bases_that_say_the_same_have_a_version_each(home: Home) -> None:
+    for name in ("calm.json", "copy.json"):
+        put_base(home, name, {"risk_config": {"max_loss": 5}})
+    assert {one.bot for one in take_in_edits(home, {})} == {"config/bases/calm.json", "config/bases/copy.json"}
+    assert take_in_edits(home, {}) == []
 
 
 def test_a_base_edited_by_hand_becomes_a_version_when_it_is_sound(home: Home) -> None:

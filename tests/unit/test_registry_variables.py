@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from core.registry.config_manager import InvalidConfig, explain, load_file, load_folder, load_plain, resolve_secrets
+from core.registry.key_names import key_parts, variable_of
 from tests.registry_parts import complaints_of, config_with, make_home, put, put_env
 from utils.env import MissingVariables, Secret
 from utils.errors import ConfigError
-from utils.home import Home
+from utils.home import CHECKOUT, Home
 
 KEYS = config_with(exchange_config={"api_key": "${KEY}", "api_secret": "${OTHER}"})
 
@@ -160,6 +161,18 @@ def test_the_worker_names_every_secret_that_went_missing(home: Home) -> None:
 def test_an_optional_secret_that_is_not_set_is_null(home: Home) -> None:
     bot = load_plain(config_with(exchange_config={"api_key": "${KEY:-}"}), "given", home, {})
     assert resolve_secrets(bot, {}, home.env_file).exchange_config["api_key"] is None
+
+
+@pytest.mark.parametrize("venue", ["backpack", "thalex"])
+def test_real_orders_need_a_key_that_is_set(home: Home, venue: str) -> None:
+    text = json.loads((CHECKOUT / "config" / "templates" / f"{venue}_market_maker.json").read_text())
+    config = {**text, "exchange_config": {**text["exchange_config"], "mode": "live"}}
+    names = [variable_of(venue, key) for key in key_parts(venue)]
+    found = complaints_of(home, config)
+    assert len(found) == 2
+    assert all(f'found "${{{name}:-}}", which is not set' in one for name, one in zip(names, found, strict=True))
+    assert complaints_of(home, config, **dict.fromkeys(names, "value")) == []
+    assert complaints_of(home, text) == []
 
 
 def test_a_literal_dollar_in_a_printable_key_is_no_secret(home: Home) -> None:

@@ -8,7 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from core.registry.checks.barriers import (
+    check_barriers_are_not_zero,
+    check_pairs,
+    check_sigma_is_given_when_fixed,
+    check_thresholds_ascend,
+)
 from core.registry.checks.draft import VENUE_SECTIONS, Draft, KindOf, kind_by_symbol
+from core.registry.checks.grid import (
+    check_grid_centre,
+    check_grid_earns,
+    check_grid_fits_position,
+    check_grid_is_affordable,
+    check_grid_is_not_liquidated,
+    check_grid_range,
+    check_grid_size,
+    check_grid_stops,
+)
 from core.registry.checks.hedge import (
     check_hedge_account_is_said_once,
     check_hedge_keys_have_a_leg,
@@ -64,6 +80,18 @@ CHECKS: dict[Check, tuple[str, ...]] = {
     check_hedge_account_is_said_once: _BOTS,
     check_profits_ascend: _BOTS,
     check_hedge_perp_has_position_limit: _BOTS,
+    check_grid_range: _BOTS,
+    check_grid_stops: _BOTS,
+    check_grid_centre: _BOTS,
+    check_grid_size: _BOTS,
+    check_grid_earns: _BOTS,
+    check_grid_is_affordable: _BOTS,
+    check_grid_fits_position: _BOTS,
+    check_grid_is_not_liquidated: _BOTS,
+    check_barriers_are_not_zero: _BOTS,
+    check_pairs: _BOTS,
+    check_thresholds_ascend: _BOTS,
+    check_sigma_is_given_when_fixed: _BOTS,
 }
 
 

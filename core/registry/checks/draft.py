@@ -29,6 +29,7 @@ class Draft:
     bad: frozenset[JsonPath]
     kind_of: KindOf = kind_by_symbol
     live_required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # without them a venue takes no orders
+    empty: frozenset[JsonPath] = frozenset()  # secrets whose variable is not set, and may be missing
 
     @property
     def metadata(self) -> Section:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from core.registry.checks.draft import Draft, check_order
 from core.registry.checks.sizes import one_order
-from core.registry.complaints import Problem
+from core.registry.complaints import NOTHING, Problem
 from core.registry.wording import shown
 
 
@@ -40,8 +40,10 @@ def check_live_has_keys(draft: Draft) -> Iterator[Problem]:
         if venue.get("mode") != "live" or not draft.sound(section, "mode"):
             continue
         for key in required:
-            if venue.get(key) is None and draft.sound(section, key):
-                yield Problem((section, key), "nothing", '"${NAME}" with the key from .env: mode live needs it')
+            is_empty = (section, key) in draft.empty
+            if (venue.get(key) is None or is_empty) and draft.sound(section, key):
+                found = f"{shown(venue[key])}, which is not set" if is_empty else NOTHING
+                yield Problem((section, key), found, '"${NAME}" with the key from .env: mode live needs it')
 
 
 def check_one_order_fits_the_position(draft: Draft) -> Iterator[Problem]:
