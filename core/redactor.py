@@ -16,6 +16,9 @@ HIDDEN = "***"
 MAX_TEXT = 32 * 1024  # characters of one text; a traceback of a deep recursion would fill the file by itself
 MAX_ITEMS = 200
 MAX_DEPTH = 8
+_NUMBERS = (int, float)
+_MAPPINGS = (dict, Mapping)  # the abstract one is slow to ask
+_NESTED = (dict, list, tuple, set, frozenset, Mapping)
 _SHORT = 4  # a secret shorter than this is replaced as a whole word only
 
 
@@ -47,11 +50,13 @@ class Redactor:
 
     def plain(self, value: object, depth: int = 0) -> Any:
         """Return `value` as bounded JSON-able data without the secrets; never raises."""
+        if type(value) is str:  # most of them are, and each line of a log comes here
+            return clip(self.text(value))
         if value is None or isinstance(value, bool):
             return value
-        if isinstance(value, int | float) and not isinstance(value, Enum):
+        if isinstance(value, _NUMBERS) and not isinstance(value, Enum):
             return self._number(value)
-        if isinstance(value, Mapping | list | tuple | set | frozenset):
+        if isinstance(value, _NESTED):
             return self._nested(value, depth)
         return clip(self.text(_text_of(value)))
 
@@ -64,7 +69,7 @@ class Redactor:
     def _nested(self, value: Mapping[Any, Any] | Iterable[Any], depth: int) -> Any:
         if depth >= MAX_DEPTH:
             return "..."
-        if isinstance(value, Mapping):
+        if isinstance(value, _MAPPINGS):
             items = list(value.items())[:MAX_ITEMS]
             return {clip(self.text(_text_of(k))): self.plain(v, depth + 1) for k, v in items}
         ordered = sorted(value, key=_text_of) if isinstance(value, set | frozenset) else list(value)

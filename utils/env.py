@@ -6,7 +6,6 @@ then), `$${` for a literal `${`.
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -132,6 +131,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac  # and with it OpenSSL, which no command needs
+
         return hmac.compare_digest(self._text.encode(), other._text.encode())
 
     def __hash__(self) -> int:

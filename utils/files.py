@@ -51,8 +51,16 @@ def give_to_owner_of(file: int | Path, like: Path) -> None:
 
 
 def write_json_atomic(path: Path, value: Any, mode: int = 0o600) -> None:
-    """Replace `path` by `value` as JSON, durably."""
-    write_atomic(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode(), mode)
+    """Replace `path` by `value` as JSON, durably; of an object each member on a line, by its key."""
+    write_atomic(path, json_lines(value), mode)
+
+
+def json_lines(value: Any) -> bytes:
+    """Return JSON that people can read; to indent it through and through takes ten times as long."""
+    if not isinstance(value, dict) or not value:
+        return json.dumps(value).encode() + b"\n"
+    members = ",\n ".join(f"{json.dumps(key)}: {json.dumps(value[key], sort_keys=True)}" for key in sorted(value))
+    return f"{{\n {members}\n}}\n".encode()
 
 
 def read_json(path: Path) -> Any | None:

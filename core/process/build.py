@@ -16,6 +16,7 @@ from core.jobs.base import job_function
 from core.market.client_ids import ClientOrderIds, OrderIds
 from core.process.legs import LEDGER_NAME, build_client
 from core.registry.live_consent import is_simulated
+from core.registry.secret_values import references_to_secrets
 from core.trading.clock import Clock, SimulatedClock
 from core.trading.ledger import Ledger
 from core.trading.loop_settings import LoopSettings
@@ -27,7 +28,7 @@ from utils.files import read_json, write_json_atomic
 from utils.home import Home
 
 LEGS_NAME = "legs.json"
-WARM_STEPS = 120
+WARM_STEPS = 40  # quotes, moves and cancels of every shipped strategy are among them
 WARM_SYMBOL = "SOL-USDC"
 
 
@@ -111,6 +112,7 @@ def warm_up(plain: Mapping[str, Any]) -> None:
     strategy is run on the embedded venue.
     """
     config = BotConfig.from_plain(plain["config"])
+    references_to_secrets(config)  # reads schemas, which every worker would do for itself
     if config.is_job:
         job_function(config.strategy)  # its imports are all that can be warmed: what it does is its own
         return

@@ -116,7 +116,7 @@ class LegSweeps:
         if not path.exists():
             return (), None
         with self._ledger_lock:
-            ledger = Ledger.open(path)
+            ledger = Ledger.open_to_read(path)
             try:
                 ledger.use_instrument(leg.leg, client.instrument)
                 return tuple(ledger.open_orders(leg.leg)), ledger.mark(leg.leg)

@@ -285,6 +285,8 @@ class Supervisor:
             log.info("stopping")
             self.events.note("daemon_stopping")
             self.service.stopping()
+            for name in self.bots:  # all at once: what each stop puts on record would let the last ones trade on
+                self.children.tell(name, {"t": "stop", "reason": "asked to stop"})
             for name in list(self.bots):
                 self._guarded(partial(self.fleet.happened, name, Stop()))
 

@@ -95,9 +95,10 @@ def sweep(
     folder = home.bot_state(config.name)
     try:
         record = RunRecord.read(folder)
+        in_place = record is not None and record.handover is None
     except ValueError as exc:  # damaged: today's config is the best that is known of what ran
         log.warning("run_record_damaged", extra={"fields": {"reason": str(exc)}})
-        record = RunRecord(config, 0, clean=False)
+        record, in_place = RunRecord(config, 0, clean=False), False
     if record is None or record.clean:
         return SweepResult(True, 0, (), "nothing was left")
     ran = record.config
@@ -112,7 +113,7 @@ def sweep(
         fence = _fence_for_sweep(folder, record)
         result = LegSweeps(home, resolved, sweep_ids_of_legs(ran, home, fence), needs).run()
         if result.confirmed:
-            _mark_clean(folder, record.swept(fence))
+            _mark_clean(folder, record, None if in_place else fence)
         return result
     finally:
         claims.release()
@@ -127,9 +128,13 @@ def _fence_for_sweep(folder: Path, record: RunRecord) -> int:
         return record.fence + 1
 
 
-def _mark_clean(folder: Path, record: RunRecord) -> None:
+def _mark_clean(folder: Path, record: RunRecord, fence: int | None) -> None:
+    """Mark the record clean in its place, or, with our fence, write it anew."""
     try:
-        record.write(folder)
+        if fence is None:
+            record.mark_clean(folder)
+        else:
+            record.swept(fence).write(folder)
     except OSError as exc:  # the next start sweeps once more, which is harmless
         log.warning("run_record_not_written", extra={"fields": {"reason": str(exc)}})
 

@@ -293,7 +293,7 @@ class Worker:
     def _mark_clean(self) -> None:
         assert self.record is not None
         try:
-            dataclasses.replace(self.record, clean=True).write(self.folder)
+            self.record.mark_clean(self.folder)
         except OSError as exc:  # the next start sweeps once more, which is harmless
             log.warning("run_record_not_written", extra={"fields": {"reason": str(exc)}})
 

@@ -12,10 +12,16 @@ from core.registry.complaints import JsonPath
 from core.registry.environment import Environment
 from core.registry.references import secret_references
 from core.registry.schema import schema_for
-from utils.env import MissingVariables, Secret
+from utils.env import MissingVariables, Reference, Secret
 from utils.errors import ConfigError
 
 _SECTIONS = ("exchange_config", "strategy_config", "risk_config", "job_config", "hedge_exchange_config")
+
+
+def references_to_secrets(config: BotConfig) -> dict[JsonPath, Reference]:
+    """Return the reference at every `writeOnly` key of a config; once asked, the schemas that say so are at hand."""
+    schema = schema_for(config.kind, config.exchange, config.strategy, config.hedge_exchange)
+    return secret_references(_sections(config), schema)
 
 
 def resolve_secrets(config: BotConfig, environ: Mapping[str, str], env_file: Path) -> BotConfig:
@@ -23,8 +29,7 @@ def resolve_secrets(config: BotConfig, environ: Mapping[str, str], env_file: Pat
 
     Raises ConfigError naming every missing variable, or why `.env` was refused.
     """
-    schema = schema_for(config.kind, config.exchange, config.strategy, config.hedge_exchange)
-    found = secret_references(_sections(config), schema)
+    found = references_to_secrets(config)
     if not found:
         return config
     environment = Environment(environ, env_file)

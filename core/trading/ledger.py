@@ -7,6 +7,7 @@ together with the position after it. The fill mark (`since` of the next report) 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -101,6 +102,25 @@ class Ledger:
             connection.close()
             raise
         return cls(path, connection)
+
+    @classmethod
+    def open_to_read(cls, path: Path) -> Ledger:
+        """Open the ledger that exists at `path` for reading only, where its format is the present one.
+
+        To give it back takes no checkpoint, which waits for the disk: whoever writes to it next does that.
+        """
+        with contextlib.suppress(sqlite3.Error):
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_OPEN_TIMEOUT_S
+            )
+            try:
+                if connection.execute("PRAGMA user_version").fetchone()[0] == rows.SCHEMA_VERSION:
+                    return cls(path, connection)
+            except BaseException:
+                connection.close()
+                raise
+            connection.close()
+        return cls.open(path)  # which brings it forward, or says what is wrong with it
 
     def use_instrument(self, leg: str, instrument: Instrument) -> None:
         """Tell in which ticks and lots the orders and fills of a leg are counted."""

@@ -234,6 +234,36 @@ def test_a_ledger_of_the_first_version_is_brought_forward_and_keeps_everything(t
         ledger.close()
 
 
+def test_a_ledger_is_read_without_a_checkpoint_also_after_its_writer_was_killed(tmp_path: Path) -> None:
+    made, pid = order(), os.fork()
+    if pid == 0:
+        opened(tmp_path).record_order(made)
+        os._exit(0)  # as a kill would: nothing is closed
+    os.waitpid(pid, 0)
+    log, size = tmp_path / "ledger.db-wal", (tmp_path / "ledger.db").stat().st_size
+    (tmp_path / "ledger.db-shm").unlink()  # the machine went down, too
+    for _ in range(2):
+        ledger = Ledger.open_to_read(tmp_path / "ledger.db")
+        ledger.use_instrument("main", SPOT)
+        assert ledger.open_orders() == [made]
+        with pytest.raises(LedgerError, match="readonly"):
+            ledger.record_order(made)
+        ledger.close()
+        assert log.stat().st_size > 0
+        assert (tmp_path / "ledger.db").stat().st_size == size
+
+
+def test_a_ledger_that_cannot_be_read_as_it_is_is_opened_like_any_other(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    as_version_1(tmp_path)
+    ledger = Ledger.open_to_read(tmp_path / "ledger.db")
+    assert ledger._connection.execute("PRAGMA user_version").fetchone() == (3,)
+    ledger.close()
+    (tmp_path / "ledger.db").write_bytes(b"not a database, not even nearly one" * 100)
+    with pytest.raises(LedgerError, match=r"ledger\.db"):
+        Ledger.open_to_read(tmp_path / "ledger.db")
+
+
 def test_an_order_is_found_by_the_venues_id_on_its_own_leg_only(tmp_path: Path) -> None:
     ledger, made = opened(tmp_path), order(venue_order_id="v9", state=OrderState.CANCELED)
     ledger.record_order(made)
