@@ -15,6 +15,7 @@ from core.market.order import Order, OrderState
 from utils.errors import StrategyBug
 
 _BILLION = 1_000_000_000
+_NEVER_NS = 1 << 63
 _NEW, _PARTIAL, _PENDING = OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_NEW
 
 
@@ -32,6 +33,11 @@ class DiffTolerance:
         """Convert the percentages once."""
         object.__setattr__(self, "price_billionths", int(Decimal(str(self.price_pct)) * (_BILLION // 100)))
         object.__setattr__(self, "size_billionths", int(Decimal(str(self.size_pct)) * (_BILLION // 100)))
+
+    def oldest_until_ns(self, orders: Sequence[Order]) -> int:
+        """Return the UTC from which on one of the orders is too old to stay."""
+        sent = [order.sent_ns for order in orders if order.sent_ns]
+        return min(sent) + self.max_order_age_ns if sent and self.max_order_age_ns else _NEVER_NS
 
     def accepts(self, order: Order, quote: Quote, now_utc_ns: int) -> bool:
         """Tell whether `order` may stand in for `quote`."""

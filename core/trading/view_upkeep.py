@@ -36,7 +36,7 @@ class ViewUpkeep:
                 view.balances[leg.name] = leg.balances.view(leg.tracker.live())
                 view.unbooked[leg.name] = leg.tracker.unbooked_slots()
         if changed:
-            self._uptime.update(now_ns, any([leg.quotes_both_sides for leg in self._bot.legs]))
+            self._uptime.update(now_ns, any(leg.quotes_both_sides for leg in self._bot.legs))
 
 
 def _show(leg: LegState, view: View) -> None:
