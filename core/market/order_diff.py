@@ -13,6 +13,7 @@ from decimal import Decimal
 from core.market.commands import Quote
 from core.market.order import Order, OrderState
 from utils.errors import StrategyBug
+from utils.quick_values import quickly_made
 
 _BILLION = 1_000_000_000
 _NEVER_NS = 1 << 63
@@ -53,6 +54,7 @@ class DiffTolerance:
         return not (self.max_order_age_ns and order.sent_ns and now_utc_ns - order.sent_ns >= self.max_order_age_ns)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Diff:
     """What to do: every live order is in exactly one of `cancel`, `keep` and `waiting` (client order ids)."""

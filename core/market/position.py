@@ -13,6 +13,7 @@ from decimal import Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 from core.market.order import Fill
+from utils.quick_values import quickly_made
 
 if TYPE_CHECKING:
     from core.market.instrument import Instrument
@@ -44,6 +45,7 @@ def _match_lots(lots: tuple[Lot, ...], signed: int, price: Decimal) -> tuple[tup
     return (*rest, (signed, price)), profit
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Position:
     """The net of all fills of a leg, in lots (long > 0); money in quote.

@@ -21,6 +21,7 @@ from core.market.instrument import CEIL, FLOOR, Instrument
 from core.market.order import MissingFills, Order, Side
 from core.market.position import Position
 from utils.errors import ConfigError
+from utils.quick_values import quickly_made
 
 CLOSING_ACTIONS = frozenset({"close", "close_and_stop"})  # gates that demand a flat position
 BALANCE_RESERVE = Decimal("0.005")  # share of a balance that quotes leave alone, for fees and rounding
@@ -217,6 +218,7 @@ def drawdown(equity: Decimal, peak: Decimal) -> Decimal | None:
     return (peak - equity) / peak if peak > 0 else None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Denial:
     """An order that may not go out, and why."""
@@ -225,6 +227,7 @@ class Denial:
     reason: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The orders that may go out, cut where needed, inside first; and the others."""

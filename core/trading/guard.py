@@ -75,10 +75,10 @@ class Guard:
         self._clear, self._clear_until_ns = seen, self._age_limit_ns() if is_clear else 0
 
     def _seen(self, now_ns: int) -> tuple[object, ...]:
-        """Return all that gates are made of but the ages of book, position and switch; to be compared by identity."""
+        """Return all that gates are made of but the age of book and position; to be compared by identity."""
         bot = self._bot
-        own: list[object] = [self.operator_paused, self.flattening or None, self.tripped, bot.breaker.is_open(now_ns)]
-        own += (bot.journal.healthy, bot.settings)
+        own: list[object] = [self.operator_paused, self.flattening or None, self.tripped, self.dead_man_until_ns]
+        own += (bot.breaker.is_open(now_ns), bot.journal.healthy, bot.settings)
         for leg in bot.legs:
             own += (leg.book, leg.position, leg.limits, leg.link_is_good, leg.withheld)
         return tuple(own)
