@@ -7,7 +7,7 @@ engine as on paper. Only for backtests: a feed that begins again is not played h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import starmap
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,10 @@ from core.market.order import Order, Side
 from utils.errors import ConfigError
 
 _MAX_RANGE = 100_000_000  # ticks between the lowest and the highest price; 16 bytes each, where there is a level
+_ROOM = 128  # numbers behind the fixed ones: two for each order and each level that was taken from; it grows
 _FEW_LEVELS = 16  # that an order mostly reaches
 _MAX_LEVELS = 1 << 14  # of a side that Python looks at in one go
+_as_level = partial(tuple.__new__, Level)  # of a pair; twenty are made for each side of each picture
 
 
 class KernelBook(Displayed):
@@ -35,7 +37,7 @@ class KernelBook(Displayed):
         super().__init__()
         self.is_whole = True
         self.sizes = {side: np.zeros(high_ticks - low_ticks + 1, dtype=np.int64) for side in Side}
-        self.state = np.full(kernel.FIRST, kernel.NO_PRICE, dtype=np.int64)
+        self.state = np.full(kernel.FIRST + _ROOM, kernel.NO_PRICE, dtype=np.int64)
         self.state[kernel.BASE] = self._low = low_ticks
         self.state[kernel.ORDERS] = self.state[kernel.WATCHED] = 0
         self._high = high_ticks
@@ -72,7 +74,7 @@ class KernelBook(Displayed):
         if depth > len(self._into):
             self._into = np.zeros((depth, 2), dtype=np.int64)
         found = kernel.top(self.sizes[side], self.state, side.sign, depth, self._into)
-        return tuple(starmap(Level, self._into[:found].tolist()))
+        return tuple(map(_as_level, self._into[:found].tolist()))
 
     def within(self, order_side: Side, price_ticks: int) -> list[Level]:
         """Return the levels that an order of that side and price can reach, best first."""
@@ -124,7 +126,9 @@ class CompiledVenue(PaperVenue):
         self._taken: list[tuple[Side, int]] = []
         self._stale = True  # the engine has moved places in the queue since they were loaded
         self._drained_ns = -1  # everything up to then is played
-        self._places = np.zeros(kernel.FIRST_PLACE, dtype=np.float64)
+        self._places = np.zeros(kernel.FIRST_PLACE + _ROOM, dtype=np.float64)
+        self._played = False  # the kernel may have moved places since they were stored
+        self._feed.chunk_rows = 1
         return self._book
 
     def play(self, until_ns: int, budget: int, stop_at_fill: bool = False) -> int:
@@ -142,7 +146,7 @@ class CompiledVenue(PaperVenue):
             row = stop if stop >= 0 else -1 - stop
             if row != at:
                 self._passed(at, row)
-                self._store_places()
+                self._played = True
             if stop < 0:
                 feed.moved_to(row, until)
                 self._drained_ns = self.played_ns = max(self.played_ns, until_ns)
@@ -152,6 +156,7 @@ class CompiledVenue(PaperVenue):
             assert event is not None
             before = before or engine.state()
             at_ns = self.time.elapsed_at(event.at_ns)
+            self._store_places()
             result = self._match(event, at_ns)
             self._stale = True
             if result.fills:
@@ -170,29 +175,35 @@ class CompiledVenue(PaperVenue):
         taken = list(book.taken)
         if not self._stale and orders == self._orders and taken == self._taken:
             return
+        self._store_places()
         self._orders, self._taken, self._stale = orders, taken, False
-        pairs = [pair for order in orders for pair in (order.price_ticks, order.side.sign)]
-        pairs += [pair for side, price in taken for pair in (price, side.sign)]
-        state = np.zeros(kernel.FIRST + len(pairs), dtype=np.int64)
-        state[: kernel.FIRST] = book.state[: kernel.FIRST]
-        state[kernel.FIRST :] = pairs
+        pairs = [number for order in orders for number in (order.price_ticks, order.side.sign)]
+        pairs += [number for side, price in taken for number in (price, side.sign)]
+        first, end = kernel.FIRST, kernel.FIRST + len(pairs)
+        if end > len(book.state):
+            book.state = np.concatenate([book.state, np.zeros(end, dtype=np.int64)])
+            self._places = np.zeros(2 * len(self._places) + end, dtype=np.float64)
+        book.state[first:end] = pairs
+        state = book.state
         state[kernel.ORDERS], state[kernel.WATCHED] = len(orders), len(taken)
         state[kernel.MODEL] = kernel.NO_QUEUE if engine.queue is None else engine.queue.model
-        book.state = state
         places = [engine.rules.queue_exponent, engine.rules.print_band_pct]
         if engine.queue is not None:
             for order in orders:
                 places += engine.queue.places[order.client_order_id]
-        self._places = np.array(places, dtype=np.float64)
+        self._places[: len(places)] = places
 
     def _store_places(self) -> None:
-        """Take over what the kernel has made of the places in the queue."""
+        """Take over what the kernel has made of the places in the queue of the orders that are still there."""
         queue = self._engine.queue
-        if queue is None or not self._orders:
+        if queue is None or not self._played:
             return
-        found = self._places[kernel.FIRST_PLACE :].tolist()
+        self._played = False
+        begin = kernel.FIRST_PLACE
+        found = self._places[begin : begin + 2 * len(self._orders)].tolist()
         for at, order in enumerate(self._orders):
-            queue.places[order.client_order_id] = (found[2 * at], found[2 * at + 1])
+            if order.client_order_id in queue.places:
+                queue.places[order.client_order_id] = (found[2 * at], found[2 * at + 1])
 
     def _passed(self, begin: int, end: int) -> None:
         """Note what the kernel has played: the newest change, and the prints for who wants them."""

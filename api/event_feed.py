@@ -12,7 +12,6 @@ from api.feed import BookChange, Levels, Picture, Print
 from core.market.book import Level
 from core.market.order import Side
 
-_CHUNK = 256  # rows turned into Python numbers at a time
 _SIDES = {1: Side.BUY, -1: Side.SELL, 0: None}
 
 
@@ -20,8 +19,10 @@ class EventFeed:
     """The rows of an event file, or a part of them; a position is the time since the first one.
 
     `at` is the row that comes next; a compiled player moves it on by itself, within the loop that begins at
-    `base_ns`.
+    `base_ns`, and wants single rows.
     """
+
+    chunk_rows = 256  # turned into Python numbers at a time
 
     def __init__(self, rows: Rows, interval_ns: int, begin: int = 0) -> None:
         """Play `rows` from row `begin` on; what is before it only makes the first book."""
@@ -82,7 +83,7 @@ class EventFeed:
     def _row(self) -> tuple[int, ...]:
         place = self.at - self._chunk_begin
         if not 0 <= place < len(self._chunk):
-            rows: Any = self.rows[self.at : self.at + _CHUNK]
+            rows: Any = self.rows[self.at : self.at + self.chunk_rows]
             self._chunk, self._chunk_begin, place = rows.tolist(), self.at, 0
         return self._chunk[place]
 

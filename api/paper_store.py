@@ -311,7 +311,7 @@ def _order_of(row: tuple[object, ...], instrument: Instrument) -> Order:
     return Order(
         client_order_id=str(client_id),
         leg="",
-        side=Side(side),
+        side=Side(str(side)),
         price_ticks=instrument.to_ticks(Decimal(str(price))),
         size_lots=instrument.to_lots(Decimal(str(size))),
         venue_order_id=str(venue_id),
@@ -339,7 +339,7 @@ def _fill_of(row: tuple[object, ...], instrument: Instrument, leg: str) -> Fill:
         trade_id=str(trade_id),
         client_order_id=str(client_id),
         leg=leg,
-        side=Side(side),
+        side=Side(str(side)),
         price_ticks=instrument.to_ticks(Decimal(str(price))),
         size_lots=instrument.to_lots(Decimal(str(size))),
         liquidity=str(liquidity),

@@ -164,7 +164,7 @@ def time_decisions(result: Result, home: Home, passes: int) -> None:
     desk = _Desk.of(config, home)
     times: dict[str, list[int]] = {name: [] for name in ("decide", "same", "cancel", "place", "allow")}
     for _ in range(passes):
-        for number, book in enumerate(_books(home)):
+        for number, book in enumerate(slice_books(home)):
             _decide_once(desk, book, number * INTERVAL_NS, times)
     orders = f"{len(desk.live)} orders"
     result.figures += [
@@ -211,7 +211,7 @@ def _resting(quote: Quote, number: int, off_ticks: int) -> Order:
     )
 
 
-def _books(home: Home) -> Sequence[OrderBook]:
+def slice_books(home: Home) -> Sequence[OrderBook]:
     """Return the books of the slice as the venue would show them."""
     path = find_recording(SLICE, home.data_dirs)
     feed: ReplayFeed = open_replay(path, market_of(path), INTERVAL_NS, DEPTH, home.data / "cache")

@@ -1,18 +1,21 @@
-"""A ledger for one backtest: nothing outlives the process, and orders never meet a database."""
+"""A ledger for one backtest: nothing outlives the process, and what is frequent never meets a database."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from core.market.order import Order
+from core.market.instrument import Instrument
+from core.market.order import Fill, Order
+from core.market.position import Position
 from core.trading import ledger_rows as rows
 from core.trading.ledger import Ledger, LedgerBatch
 
 
 class MemoryLedger(Ledger):
-    """Fills, positions and all that is rare are in SQLite's memory; orders, which are many, are in a dict."""
+    """Orders, fills and positions are in dicts; all that is rare is in SQLite's memory."""
 
     keeps_series = False
 
@@ -23,16 +26,31 @@ class MemoryLedger(Ledger):
         super().__init__(folder / "ledger.db", connection)
         self._orders: dict[str, Order] = {}
         self._ids_at: dict[tuple[str, str], str] = {}
+        self._fills: dict[tuple[str, str], Fill] = {}  # by leg and trade id, as they were booked
+        self._filled: dict[tuple[str, str], int] = {}  # lots by leg and order
+        self._positions: dict[str, Position] = {}
 
     def write(self, batch: LedgerBatch) -> int:
         """Keep a batch and return how many of its fills were new."""
         for order in batch.orders.values():
             self._keep(order)
-        orders, batch.orders = batch.orders, {}
-        try:
-            return super().write(batch) if batch else 0
-        finally:
-            batch.orders = orders
+        new = sum([self._book(fill, position) for fill, position in batch.fills])
+        if batch.funding or batch.marks or batch.counters or batch.session or batch.memory:
+            super().write(replace(batch, orders={}, fills=[]))
+        return new
+
+    def _book(self, fill: Fill, position: Position) -> bool:
+        key = (fill.leg, fill.trade_id)
+        if key in self._fills:
+            return False
+        self._fills[key] = fill
+        order_key = (fill.leg, fill.client_order_id)
+        self._filled[order_key] = self._filled.get(order_key, 0) + fill.size_lots
+        self._positions[fill.leg] = position
+        return True
+
+    def _put_position(self, position: Position, instrument: Instrument) -> None:
+        self._positions[position.leg] = position
 
     def _keep(self, order: Order) -> None:
         self._orders[order.client_order_id] = order
@@ -49,6 +67,32 @@ class MemoryLedger(Ledger):
     def order(self, client_order_id: str) -> Order | None:
         """Return an order, None when it is not known."""
         return self._orders.get(client_order_id)
+
+    def has_fill(self, leg: str, trade_id: str) -> bool:
+        """Tell whether a fill is booked."""
+        return (leg, trade_id) in self._fills
+
+    def filled_lots(self, leg: str, client_order_id: str) -> int:
+        """Return the sum of an order's booked fills in lots."""
+        return self._filled.get((leg, client_order_id), 0)
+
+    def position(self, leg: str) -> Position:
+        """Return the position after the last booked fill."""
+        return self._positions.get(leg) or Position(leg)
+
+    def fills(self, leg: str) -> list[Fill]:
+        """Return every booked fill of a leg, oldest first."""
+        return [fill for fill in self._fills.values() if fill.leg == leg]
+
+    def fills_after(self, number: int) -> list[tuple[Fill, str]]:
+        """Return the fills behind the `number`-th, oldest first, each with the slot of its order."""
+        behind = list(self._fills.values())[number:]
+        orders = [self._orders.get(fill.client_order_id) for fill in behind]
+        return [(fill, order.slot if order else "") for fill, order in zip(behind, orders, strict=True)]
+
+    def fill_count(self) -> int:
+        """Return the number of the last booked fill, 0 when there is none."""
+        return len(self._fills)
 
     def order_id_at(self, leg: str, venue_order_id: str) -> str | None:
         """Return the client order id of the order that has a venue's order id, None when it is not known."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from core.market.order import Side
+from utils.quick_values import quickly_made
 
 
 class Level(NamedTuple):
@@ -16,6 +17,7 @@ class Level(NamedTuple):
     size_lots: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class OrderBook:
     """The best levels of a book, best first; `sequence` grows with each change."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from utils.quick_values import quickly_made
+
 if TYPE_CHECKING:
     from core.market.order import Side
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Quote:
     """An order that the strategy wants to rest; `slot` names its place and is unique within a leg."""
@@ -28,6 +31,7 @@ class Quote:
         return self.slot or f"{self.side.value}.{self.level}"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Quotes:
     """The whole wanted set of a leg; an empty one cancels everything there."""

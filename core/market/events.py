@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from utils.quick_values import quickly_made
+
 if TYPE_CHECKING:
     from core.market.book import OrderBook
     from core.market.order import Fill, OrderEvent, Side
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class BookUpdate:
     """The newest book of a leg; older ones may have been skipped."""
@@ -19,6 +22,7 @@ class BookUpdate:
     book: OrderBook
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class TradePrint:
     """Anybody's execution on the tape."""
@@ -31,6 +35,7 @@ class TradePrint:
     local_ns: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
     """What the venue says happened to one of our orders (fills come as FillEvent)."""
@@ -45,6 +50,7 @@ class OrderUpdate:
     asked_for: bool = False  # for the strategy: the end of an order that we were cancelling
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class FillEvent:
     """One execution of ours, from the stream or from a report; may arrive more than once."""
@@ -54,6 +60,7 @@ class FillEvent:
     slot: str = ""  # of the order that filled, as the strategy named it; empty where it is not known
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Timer:
     """A decision is due; `reason` is interval, move or own."""
@@ -84,6 +91,7 @@ class LinkDown:
     reason: str = ""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class PerpFacts:
     """What a venue tells of a perpetual beside its book; the newest counts, None is "not told".

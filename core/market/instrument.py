@@ -31,6 +31,8 @@ class Instrument:
     taker_fee_bps: Decimal = Decimal(0)
     # Derived, so that a decision about many orders is integer work: a notional is price_ticks x size_lots units.
     unit_quote: Decimal = field(init=False, repr=False, compare=False)  # quote value of one tick x one lot
+    unit_cost: Decimal = field(init=False, repr=False, compare=False)  # the same with the worst fee of a buy
+    lot_base: Decimal = field(init=False, repr=False, compare=False)  # base of one lot
     min_units: int = field(init=False, repr=False, compare=False)  # least price_ticks x size_lots of an order
 
     def __post_init__(self) -> None:
@@ -38,7 +40,10 @@ class Instrument:
         if min(self.tick_size, self.lot_size, self.contract_size) <= 0:
             raise ValueError(f"{self.symbol}: tick, lot and contract size must be positive")
         unit = self.tick_size * self.lot_size * self.contract_size
+        worst_fee = max(Decimal(0), self.maker_fee_bps, self.taker_fee_bps) / 10_000
         object.__setattr__(self, "unit_quote", unit)
+        object.__setattr__(self, "unit_cost", unit * (1 + worst_fee))
+        object.__setattr__(self, "lot_base", self.lot_size * self.contract_size)
         object.__setattr__(self, "min_units", int((self.min_notional / unit).to_integral_value(CEIL)))
 
     def to_ticks(self, price: Decimal, rounding: str = FLOOR) -> int:
@@ -82,7 +87,7 @@ class Instrument:
         """Return why the venue would refuse such an order, None when it would not."""
         if price_ticks <= 0:
             return "price"
-        if size_lots < max(1, self.min_lots):
+        if size_lots < self.min_lots or size_lots < 1:
             return "min_size"
         if price_ticks * size_lots < self.min_units:
             return "min_notional"

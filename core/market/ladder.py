@@ -98,7 +98,14 @@ def build_side(
 ) -> list[Quote]:
     """Return the quotes of a side, inside first; strictly ordered and never crossing the touch of `book`."""
     touch = book.best_ask_ticks if side is Side.BUY else book.best_bid_ticks
-    layers = merge_layers(instrument.snap_rungs(reference_ticks, rungs, side), sizes)
+    return quote_side(side, instrument.snap_rungs(reference_ticks, rungs, side), sizes, slots, touch, leg)
+
+
+def quote_side(
+    side: Side, prices: Sequence[int], sizes: Sequence[int], slots: Sequence[str], touch: int, leg: str
+) -> list[Quote]:
+    """Return the quotes of a side at prices that are given, inside first; never crossing `touch`, the opposite best."""
+    layers = merge_layers(prices, sizes)
     return [
         Quote(side, price, size, layer, leg, True, False, slots[layer])
         for layer, price, size in keep_outside(side, layers, touch)

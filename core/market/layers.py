@@ -12,7 +12,7 @@ from typing import Any
 from core.market.book import OrderBook
 from core.market.commands import Quote
 from core.market.instrument import Instrument
-from core.market.ladder import Rung, build_side, geometric_rungs, keep_outside, linear_rungs, power_rungs, slot_names
+from core.market.ladder import Rung, geometric_rungs, keep_outside, linear_rungs, power_rungs, quote_side, slot_names
 from core.market.order import Order, Side
 from utils.errors import ConfigError
 
@@ -125,6 +125,7 @@ class LayerPlan:
         amounts = self._amounts(params, layers)
         self.sizes = [float(amount) for amount in amounts]
         self.whole_sizes = [int(amount) for amount in amounts]
+        self._last: dict[Side, tuple[Any, list[Quote]]] = {}  # what a side was made of, and the side
 
     def _amounts(self, params: LayerParams, layers: int) -> Sequence[Decimal]:
         lot_size = self.instrument.lot_size
@@ -153,7 +154,15 @@ class LayerPlan:
     def side(self, side: Side, reference_ticks: float, factor: float, book: OrderBook, leg: str) -> list[Quote]:
         """Return the quotes of a side round a reference, its sizes times `factor`; never through the touch."""
         lots = self.lots(factor, reference_ticks)
-        return build_side(side, reference_ticks, self.rungs[side], lots, self.slots[side], book, self.instrument, leg)
+        prices = self.instrument.snap_rungs(reference_ticks, self.rungs[side], side)
+        touch = book.best_ask_ticks if side is Side.BUY else book.best_bid_ticks
+        is_through = bool(prices) and (touch - prices[0]) * side.sign <= 0
+        told = (prices, lots, leg, touch if is_through else None)
+        last = self._last.get(side)
+        if last is None or last[0] != told:
+            made = quote_side(side, prices, lots, self.slots[side], touch, leg)
+            self._last[side] = last = (told, made)
+        return list(last[1])  # the same quotes, which nobody has to compare with what they were
 
 
 def fair_ticks(params: LayerParams, book: OrderBook) -> float:

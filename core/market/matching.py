@@ -30,8 +30,10 @@ from core.market.fill_rules import TIMES_IN_FORCE, MatchingRules, Standing, is_h
 from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderState, Side
 from core.market.queue_desk import Place, QueueDesk, picture_of, rests_at
 from core.market.sim_account import SimAccount
+from utils.quick_values import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """What became of an order on arrival. `order` is its new state; `reason` says why it was rejected or ended."""
@@ -47,6 +49,7 @@ class Arrival:
         return self.order.state is not OrderState.REJECTED
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Matched:
     """What a picture or a print did: fills, and reduce-only orders that had nothing left to reduce."""

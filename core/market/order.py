@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
+from utils.quick_values import quickly_made
+
 
 class Side(str, Enum):
     """Which way an order trades; `buy` rests as a bid."""
@@ -16,10 +18,10 @@ class Side(str, Enum):
     # Books and orders are looked up by these enumerations for each level and each state; that of Enum is Python code.
     __hash__ = str.__hash__
 
-    @property
-    def sign(self) -> int:
-        """Return +1 for buy, -1 for sell."""
-        return 1 if self is Side.BUY else -1
+    sign: int  # +1 for buy, -1 for sell
+
+    def __init__(self, value: str) -> None:
+        self.sign = 1 if value == "buy" else -1
 
     @property
     def opposite(self) -> Side:
@@ -122,6 +124,7 @@ def next_state(state: OrderState, event: OrderEvent) -> OrderState:
     return TRANSITIONS[state][event]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Order:
     """One order of ours. `slot` is the strategy's name for its place (`buy.0`); sizes are in lots."""
@@ -176,6 +179,7 @@ class MissingFills:
     size_lots: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Fill:
     """One execution of ours; `fee` is a cost in `fee_asset`, negative is a rebate."""

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from core.market.commands import Quote
-from core.market.order import Order, OrderState
+from core.market.order import CLOSED, Order, OrderState
 from utils.errors import StrategyBug
+from utils.quick_values import quickly_made
 
 _BILLION = 1_000_000_000
+_NEVER_NS = 1 << 63
 _NEW, _PARTIAL, _PENDING = OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_NEW
 
 
@@ -33,20 +35,27 @@ class DiffTolerance:
         object.__setattr__(self, "price_billionths", int(Decimal(str(self.price_pct)) * (_BILLION // 100)))
         object.__setattr__(self, "size_billionths", int(Decimal(str(self.size_pct)) * (_BILLION // 100)))
 
+    def oldest_until_ns(self, orders: Sequence[Order]) -> int:
+        """Return the UTC from which on one of the orders is too old to stay."""
+        sent = [order.sent_ns for order in orders if order.sent_ns]
+        return min(sent) + self.max_order_age_ns if sent and self.max_order_age_ns else _NEVER_NS
+
     def accepts(self, order: Order, quote: Quote, now_utc_ns: int) -> bool:
         """Tell whether `order` may stand in for `quote`."""
         if order.side is not quote.side or order.reduce_only != quote.reduce_only or order.post_only != quote.post_only:
             return False
-        price_off = abs(order.price_ticks - quote.price_ticks) * _BILLION
-        if self.price_billionths < 0 or price_off > self.price_billionths * quote.price_ticks:
+        price_ticks, size_lots = quote.price_ticks, quote.size_lots
+        price_off = abs(order.price_ticks - price_ticks) * _BILLION
+        if self.price_billionths < 0 or price_off > self.price_billionths * price_ticks:
             return False
-        size_off = abs(order.remaining_lots - quote.size_lots) * _BILLION
-        if self.size_billionths < 0 or size_off > self.size_billionths * quote.size_lots:
+        size_off = abs(order.size_lots - order.filled_lots - size_lots) * _BILLION
+        if self.size_billionths < 0 or size_off > self.size_billionths * size_lots:
             return False
         # An adopted order may not tell when it was sent; such a one never ages.
         return not (self.max_order_age_ns and order.sent_ns and now_utc_ns - order.sent_ns >= self.max_order_age_ns)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Diff:
     """What to do: every live order is in exactly one of `cancel`, `keep` and `waiting` (client order ids)."""
@@ -74,12 +83,14 @@ def diff_orders(wanted: Sequence[Quote], live: Sequence[Order], tolerance: DiffT
         seated = slots.pop(name, None)
         if seated is None:
             place.append(quote)
-        elif len(seated) == 1 and seated[0].state is _NEW and tolerance.accepts(seated[0], quote, now_utc_ns):
-            keep.append(seated[0].client_order_id)  # by far the most frequent case
+        elif len(seated) == 1 and seated[0].state is _NEW:  # by far the most frequent case
+            order = seated[0]
+            (keep if tolerance.accepts(order, quote, now_utc_ns) else cancel).append(order.client_order_id)
         else:
             _settle(seated, quote, tolerance, now_utc_ns, (cancel, keep, waiting))
-    for leftover in (*slots.values(), strays):
-        _dismiss(leftover, cancel, waiting)
+    if slots or strays:
+        for leftover in (*slots.values(), strays):
+            _dismiss(leftover, cancel, waiting)
     return Diff(tuple(cancel), tuple(place), tuple(keep), tuple(waiting))
 
 
@@ -89,7 +100,7 @@ def _by_slot(live: Sequence[Order]) -> tuple[dict[str, list[Order]], list[Order]
     strays: list[Order] = []
     takers: list[str] = []
     for order in live:
-        if order.is_closed:
+        if order.state in CLOSED:
             continue
         if order.time_in_force == "IOC":
             takers.append(order.client_order_id)
@@ -103,7 +114,7 @@ def _by_slot(live: Sequence[Order]) -> tuple[dict[str, list[Order]], list[Order]
 
 
 def _wanted_slots(wanted: Sequence[Quote]) -> dict[str, Quote]:
-    by_slot = {quote.slot_name: quote for quote in wanted}
+    by_slot = {quote.slot or quote.slot_name: quote for quote in wanted}
     if len(by_slot) != len(wanted):
         raise StrategyBug("two wanted quotes have the same slot")
     return by_slot

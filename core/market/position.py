@@ -13,6 +13,7 @@ from decimal import Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 from core.market.order import Fill
+from utils.quick_values import quickly_made
 
 if TYPE_CHECKING:
     from core.market.instrument import Instrument
@@ -44,6 +45,7 @@ def _match_lots(lots: tuple[Lot, ...], signed: int, price: Decimal) -> tuple[tup
     return (*rest, (signed, price)), profit
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Position:
     """The net of all fills of a leg, in lots (long > 0); money in quote.
@@ -130,12 +132,11 @@ class Position:
 
     def unrealised_pnl(self, mark: Decimal, instrument: Instrument) -> Decimal:
         """Return what closing at `mark` would realise in the average-cost book, before fees."""
-        with localcontext(_EXACT):
-            return self._unrealised(mark, instrument)
-
-    def _unrealised(self, mark: Decimal, instrument: Instrument) -> Decimal:
-        gain = mark * abs(self.size_lots) * instrument.lot_size * instrument.contract_size - self.entry_value
-        return gain if self.size_lots >= 0 else -gain
+        # The context's own methods: to switch it for this thread costs more than the sum.
+        multiply, held = _EXACT.multiply, self.size_lots
+        value = multiply(multiply(multiply(mark, abs(held)), instrument.lot_size), instrument.contract_size)
+        gain = _EXACT.subtract(value, self.entry_value)
+        return gain if held >= 0 else _EXACT.minus(gain)
 
     def unrealised_grid(self, mark: Decimal, instrument: Instrument) -> Decimal:
         """Return what closing at `mark` would add to `grid_profit`."""
@@ -145,8 +146,8 @@ class Position:
 
     def net_pnl(self, mark: Decimal, instrument: Instrument) -> Decimal:
         """Return realised + unrealised - fees + funding in quote."""
-        with localcontext(_EXACT):
-            return self.realised_pnl + self._unrealised(mark, instrument) - self.fees_paid + self.funding_paid
+        earned = _EXACT.add(self.realised_pnl, self.unrealised_pnl(mark, instrument))
+        return _EXACT.add(_EXACT.subtract(earned, self.fees_paid), self.funding_paid)
 
     def to_plain(self, lot_size: Decimal = Decimal(1)) -> dict[str, Any]:
         """Return a JSON-able record; sizes in base units when `lot_size` is given, else in lots."""

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from utils.quick_values import quickly_made
+
 if TYPE_CHECKING:
     from core.market.funding import FundingPayment
     from core.market.order import Fill, Order
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Balance:
     """An asset of an account."""

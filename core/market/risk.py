@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from operator import attrgetter
 from typing import Any
 
@@ -21,6 +21,7 @@ from core.market.instrument import CEIL, FLOOR, Instrument
 from core.market.order import MissingFills, Order, Side
 from core.market.position import Position
 from utils.errors import ConfigError
+from utils.quick_values import quickly_made
 
 CLOSING_ACTIONS = frozenset({"close", "close_and_stop"})  # gates that demand a flat position
 BALANCE_RESERVE = Decimal("0.005")  # share of a balance that quotes leave alone, for fees and rounding
@@ -217,6 +218,7 @@ def drawdown(equity: Decimal, peak: Decimal) -> Decimal | None:
     return (peak - equity) / peak if peak > 0 else None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Denial:
     """An order that may not go out, and why."""
@@ -225,6 +227,7 @@ class Denial:
     reason: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The orders that may go out, cut where needed, inside first; and the others."""
@@ -270,8 +273,25 @@ class _Room:
             if self.base_lots is not None:
                 self.base_lots -= size_lots
 
+    def take_whole(self, side: Side, price_ticks: int, size_lots: int) -> bool:
+        """Use up room for an order where there is room for all of it; return whether there was."""
+        if side is Side.BUY:
+            units, budget = price_ticks * size_lots, self.quote_units
+            if size_lots > self.buy_lots or budget is None or units > budget:
+                return False
+            self.buy_lots -= size_lots
+            self.quote_units = budget - units
+            return True
+        base_lots = self.base_lots
+        if size_lots > self.sell_lots or base_lots is None or size_lots > base_lots:
+            return False
+        self.sell_lots -= size_lots
+        self.base_lots = base_lots - size_lots
+        return True
+
     def fit(self, quote: Quote) -> tuple[int, str]:
         """Return how many lots of a quote fit, and what stands in the way of the rest."""
+        wanted = quote.size_lots
         if quote.side is Side.BUY:
             lots, budget = self.buy_lots, self.quote_units
             afforded = budget // quote.price_ticks if budget is not None else None
@@ -280,8 +300,8 @@ class _Room:
         if afforded is None:
             return 0, "balance_unknown"
         if afforded < lots:
-            return min(afforded, quote.size_lots), "balance"
-        return min(lots, quote.size_lots), self.full_reason
+            return (afforded if afforded < wanted else wanted), "balance"
+        return (lots if lots < wanted else wanted), self.full_reason
 
 
 def position_limit(limits: RiskLimits, book: OrderBook | None, instrument: Instrument) -> tuple[int | None, str]:
@@ -302,16 +322,22 @@ def _budgets(state: RiskState, reserve: Decimal) -> tuple[int | None, int | None
     if instrument.kind != "spot":
         return _NO_LIMIT, _NO_LIMIT
     quote, base = state.available.get(instrument.quote), state.available.get(instrument.base)
-    fee = max(Decimal(0), instrument.maker_fee_bps, instrument.taker_fee_bps) / 10_000
-    units = None if quote is None else int(quote * (1 - reserve) / (instrument.unit_quote * (1 + fee)))
-    lots = None if base is None else int(base * (1 - reserve) / (instrument.lot_size * instrument.contract_size))
+    left = 1 - reserve
+    units = None if quote is None else int(quote * left / instrument.unit_cost)
+    lots = None if base is None else int(base * left / instrument.lot_base)
     return units, lots
 
 
 def _inside_first(quotes: Sequence[Quote]) -> list[Quote]:
     """Return the quotes from the touch outward, both sides in turn: what is dropped is the farthest."""
-    bids = sorted([quote for quote in quotes if quote.side is Side.BUY], key=_BY_PRICE, reverse=True)
-    asks = sorted([quote for quote in quotes if quote.side is Side.SELL], key=_BY_PRICE)
+    bids: list[Quote] = []
+    asks: list[Quote] = []
+    for quote in quotes:
+        (bids if quote.side is Side.BUY else asks).append(quote)
+    bids.sort(key=_BY_PRICE, reverse=True)
+    asks.sort(key=_BY_PRICE)
+    if len(bids) == len(asks):
+        return list(chain.from_iterable(zip(bids, asks, strict=True)))
     return [quote for pair in zip_longest(bids, asks) for quote in pair if quote is not None]
 
 
@@ -320,16 +346,25 @@ def _admit(quotes: Sequence[Quote], limits: RiskLimits, state: RiskState, room: 
     allowed: list[Quote] = []
     denied: list[Denial] = []
     instrument = state.instrument
+    refusal, take_whole = instrument.unplaceable_reason, room.take_whole
+    most_lots = _NO_LIMIT if limits.max_order_lots is None else limits.max_order_lots
+    has_band = limits.price_ceiling_ticks is not None or limits.price_floor_ticks is not None
     for quote in _inside_first(quotes):
-        reason = instrument.unplaceable_reason(quote.price_ticks, quote.size_lots) or _price_rule(quote, limits)
+        price_ticks, size_lots = quote.price_ticks, quote.size_lots
+        reason = refusal(price_ticks, size_lots)
+        if reason is None and has_band:
+            reason = _price_rule(quote, limits)
         if reason is None and len(allowed) >= slots_left:
             reason = "max_open_orders"
         if reason is None:
+            if size_lots <= most_lots and take_whole(quote.side, price_ticks, size_lots):
+                allowed.append(quote)  # by far the most frequent case
+                continue
             fitted, reason = _fitted(quote, limits, room, instrument)
         if reason is not None:
             denied.append(Denial(quote, reason))
             continue
-        room.take(fitted.side, fitted.price_ticks, fitted.size_lots)
+        room.take(fitted.side, price_ticks, fitted.size_lots)
         allowed.append(fitted)
     return Verdict(tuple(allowed), tuple(denied))
 

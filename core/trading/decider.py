@@ -249,10 +249,12 @@ class Decider:
         """Keep what is wanted; said outside of a decision, it makes the next one due soon."""
         leg = self._leg(quotes.leg)
         wanted = quotes.quotes
-        if not leg.knows_reduce_only:
-            wanted = tuple(replace(one, reduce_only=False) if one.reduce_only else one for one in wanted)
         if self._blocked or leg.wanted == wanted:
             return
+        if not leg.knows_reduce_only:
+            wanted = tuple(replace(one, reduce_only=False) if one.reduce_only else one for one in wanted)
+            if leg.wanted == wanted:
+                return
         leg.wanted = wanted
         if hurry:
             self._bot.timer.hurry(MOVE)

@@ -78,6 +78,9 @@ class LegState:
         self.has_unknown = False
         self.awaited_since_ns: int | None = None  # oldest request without an answer
         self.quotes_both_sides = False
+        self.met_until_utc_ns = 0  # until then what rests is what is wanted, unless `wish_moved`
+        self._weighed: tuple[object, ...] = ()
+        self._weighed_revisions = (-1, -1)
         self._seen_revisions = (-1, -1)
         self._seen: tuple[object, ...] = ()
 
@@ -116,6 +119,15 @@ class LegState:
             self.confirmed_ns,
         )
         return not before or not all(map(is_, seen, before))
+
+    def wish_moved(self, settings: LoopSettings) -> bool:
+        """Tell whether anything that says which orders are to rest is another than at the last call."""
+        mark = None if self.limits.max_position_quote is None else self.book
+        weighed = (self.wanted, self.position, self.limits, settings, mark)
+        revisions = (self.tracker.revision, self.balances.revision)
+        before, self._weighed = self._weighed, weighed
+        before_revisions, self._weighed_revisions = self._weighed_revisions, revisions
+        return revisions != before_revisions or not before or not all(map(is_, weighed, before))
 
     def has_changed(self) -> bool:
         """Tell whether orders or balances changed since the last call, and work out what follows from the orders."""

@@ -39,17 +39,23 @@ class Outgoing:
         """Bring the live orders of a leg to what the strategy wants, as far as the limits allow."""
         if leg.wanted is None:
             return
-        bot = self._bot
+        bot, utc_ns = self._bot, self._bot.clock.utc_ns()
+        if utc_ns < leg.met_until_utc_ns and not leg.wish_moved(bot.settings):
+            return
+        leg.met_until_utc_ns = 0
         leg.denied.clear()
         verdict = trim_quotes(leg.wanted, leg.limits, bot.risk_state(leg, now_ns))
         if verdict.denied:
             self._count_denials(leg, verdict.denied)
-        diff = diff_orders(verdict.allowed, leg.tracker.live(), bot.settings.tolerance, bot.clock.utc_ns())
+        diff = diff_orders(verdict.allowed, leg.tracker.live(), bot.settings.tolerance, utc_ns)
         if diff.cancel:
             self.cancel(leg, diff.cancel, now_ns)
         if diff.place:
             self.place(leg, diff.place, now_ns)
         self._note_withheld(leg)
+        if not (verdict.denied or diff.cancel or diff.place):
+            leg.wish_moved(bot.settings)
+            leg.met_until_utc_ns = bot.settings.tolerance.oldest_until_ns(leg.tracker.live())
 
     def _note_withheld(self, leg: LegState) -> None:
         """Note why nothing rests although something is wanted; a bot that may place nothing must not look well."""
