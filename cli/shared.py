@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import click
 
@@ -111,6 +111,12 @@ class Services(Protocol):
 
     def write_textfile(self, path: Path, text: str) -> None:
         """Replace a file that a node exporter may read at any moment. Raises OSError."""
+
+    def run_monitor(self, home: Home, host: str | None, port: int | None) -> NoReturn:
+        """Become the monitor, which serves until Ctrl-C."""
+
+    def password_hash(self, password: str) -> str:
+        """Return what is kept of a password of the monitor. Raises ConfigError for one that is too short."""
 
 
 @dataclass

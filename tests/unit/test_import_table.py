@@ -124,7 +124,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "core.monitor": (("core", "web", "utils"), ()),
     "core.metrics_text": (("utils",), ("prometheus_client",)),
     "core.daemon_manager": (("core", "cli", "utils", "api", "strategies"), ("click",)),
-    "core.door_services": (("core", "api.event_convert", "utils"), ()),
+    "core.door_services": (("core", "api.event_convert", "web.security.passwords", "utils"), ()),
     "cli": (("cli", "core.registry", "core.process.control", CONFIG, "utils"), ("click", "rich", "questionary")),
     "web": (("web", "core.registry", "core.process.control", CONFIG, "utils"), ("flask", "werkzeug", "waitress")),
     "setup_env": (("setup_env", "core", "cli", "utils"), ("click",)),
