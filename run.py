@@ -17,6 +17,7 @@ def main(arguments: "list[str] | None" = None) -> int:
         from cli.backtest import backtest, convert
         from cli.commands import cli
         from cli.direct import direct
+        from cli.history_commands import export, report
         from cli.shared import App, command_arguments, guarded
         from cli.smoke import smoke
         from cli.web import web_password
@@ -26,7 +27,7 @@ def main(arguments: "list[str] | None" = None) -> int:
         return 1
     app = App(DoorServices(), commands=cli)
     given = sys.argv[1:] if arguments is None else arguments
-    for command in (smoke, backtest, convert, web_password):
+    for command in (smoke, backtest, convert, export, report, web_password):
         name = str(command.name)
         of_command = command_arguments(given, name)
         if of_command is not None:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 import click
 
 from core.bot_config import BotConfig
+from core.history.bot_history import BotHistory
 from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import COMMAND_USAGE, REFUSED
 from utils.home import Home
@@ -96,6 +97,9 @@ class Services(Protocol):
         self, home: Home, plain: Mapping[str, Any], source: str, span: Mapping[str, Any], progress: Progress | None
     ) -> dict[str, Any]:
         """Return the statistics of a config over `span` (files, from, to, engine). Raises MakerdError."""
+
+    def history_page(self, bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -> str:
+        """Return the report of bots as one HTML page."""
 
     def convert(self, recording: Path, out: Path) -> int:
         """Write the event file of a recording; return its rows. Raises MakerdError."""

@@ -21,6 +21,7 @@ from utils.terminal import forget_stdout, wants_colour
 
 if TYPE_CHECKING:
     from core.bot_config import BotConfig
+    from core.history.bot_history import BotHistory
     from core.process.launcher import SupervisorHandle
 
 VALIDATE_S = 120.0
@@ -152,6 +153,12 @@ class DoorServices:
         from core.backtest.run import run_backtest
 
         return run_backtest(home, plain, source, span, progress)
+
+    def history_page(self, bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -> str:
+        """Return the report of bots as one HTML page."""
+        from core.backtest.history_page import history_page
+
+        return history_page(bots, from_utc_ns, to_utc_ns)
 
     def convert(self, recording: Path, out: Path) -> int:
         """Write the event file of a recording; return its rows. Raises MakerdError."""

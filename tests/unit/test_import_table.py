@@ -95,6 +95,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
     ),
     "core.backtest": (("core", "api", "strategies", "utils"), ("numpy",)),
+    "core.history": (("core.history", CONFIG, "utils"), ()),
     "core.jobs": (("core.jobs", "utils"), ("numpy", "requests", "websocket", "jsonschema")),
     "core.registry": (("core.registry", CONFIG, FLEET, "utils"), ("jsonschema", "dotenv", "referencing")),
     "core.process": (("core", "api", "strategies", "utils"), ("setproctitle",)),
@@ -125,8 +126,14 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "core.metrics_text": (("utils",), ("prometheus_client",)),
     "core.daemon_manager": (("core", "cli", "utils", "api", "strategies"), ("click",)),
     "core.door_services": (("core", "api.event_convert", "web.security.passwords", "utils"), ()),
-    "cli": (("cli", "core.registry", "core.process.control", CONFIG, "utils"), ("click", "rich", "questionary")),
-    "web": (("web", "core.registry", "core.process.control", CONFIG, "utils"), ("flask", "werkzeug", "waitress")),
+    "cli": (
+        ("cli", "core.registry", "core.process.control", "core.history", CONFIG, "utils"),
+        ("click", "rich", "questionary"),
+    ),
+    "web": (
+        ("web", "core.registry", "core.process.control", "core.history", CONFIG, "utils"),
+        ("flask", "werkzeug", "waitress"),
+    ),
     "setup_env": (("setup_env", "core", "cli", "utils"), ("click",)),
     "run": (("run", "core", "cli", "utils", "api", "strategies"), ("click",)),
 }
