@@ -73,7 +73,7 @@ PARENT_SIDE = (
     "sd_notify",
     "turn_clock",
     "metrics",
-    "metrics_writer",
+    "periodic_child",
     "starvation",
     "dead_man",
     "cgroups",
