@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from core.init import reap_strangers, reap_until_alone
 from utils.errors import MakerdError
@@ -223,6 +223,20 @@ class DoorServices:
         from core.metrics_text import write_textfile
 
         write_textfile(path, text)
+
+    def run_monitor(self, home: Home, host: str | None, port: int | None) -> NoReturn:
+        """Become the monitor, which serves until Ctrl-C."""
+        asked = json.dumps({"host": host, "port": port})
+        os.chdir(CHECKOUT)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "core.monitor", str(home.root), "foreground", asked])
+
+    def password_hash(self, password: str) -> str:
+        """Return what is kept of a password of the monitor. Raises ConfigError for one that is too short."""
+        from web.security.passwords import password_hash
+
+        return password_hash(password)
 
 
 def _warn(invalid: Iterable[Mapping[str, Any]]) -> None:

@@ -15,15 +15,17 @@ from utils.errors import ConfigError
 from utils.version import __version__
 from web import health, login, stream
 from web.answers import error, http_error
-from web.api import bots, fleet
+from web.api import bots, fleet, history, logs, registry, registry_writes, venues
 from web.feed import Feed, utc_text
 from web.hub import Hub
 from web.parts import KEY, Parts
+from web.registry.view import RegistryView
 from web.security import guard
 from web.security.audit import Audit
 from web.security.sessions import Sessions
 from web.services import Services
 from web.settings import MAX_BODY, WebSettings, allowed_hosts, unsafe
+from web.watch import Watch
 
 API = "/api/v1"
 log = logging.getLogger("makerd.web")
@@ -39,9 +41,10 @@ def create_app(settings: WebSettings, services: Services, feed: Feed | None = No
     app.extensions[KEY] = _parts(settings, services, feed)
     guard.install(app)
     app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(Exception, _failed)
-    for blueprint in (fleet.blueprint, bots.blueprint, stream.blueprint):
-        app.register_blueprint(blueprint, url_prefix=API)
+    for room in (fleet, bots, history, logs, registry, registry_writes, venues, stream):
+        app.register_blueprint(room.blueprint, url_prefix=API)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(login.blueprint)
     _add_pages(app)
@@ -54,13 +57,15 @@ def create_app(settings: WebSettings, services: Services, feed: Feed | None = No
 def _parts(settings: WebSettings, services: Services, feed: Feed | None) -> Parts:
     home = settings.home
     home.make_folders()
-    binding = "\n".join((settings.password_hash, settings.viewer_hash))
+    feed = feed or Feed(home, Hub(settings.max_streams))
+    feed.after_turn.append(Watch(home, feed.hub).turn)
     return Parts(
         settings,
         services,
-        feed or Feed(home, Hub(settings.max_streams)),
-        Sessions(home.state / "web_sessions.json", binding),
+        feed,
+        Sessions(home.state / "web_sessions.json", settings.binding),
         Audit(lambda row: services.write_audit(home, row), lambda: utc_text(time.time())),
+        RegistryView(home),
         allowed_hosts(settings),
     )
 
@@ -75,6 +80,10 @@ def _add_pages(app: Flask) -> None:
     def _context() -> dict[str, object]:
         caller = g.caller
         return {"csrf_token": guard.csrf_token(), "role": caller.role, "user": caller.user, "version": __version__}
+
+
+def _too_deep(_exc: RecursionError) -> Response:
+    return error(400, "the body is nested too deeply")
 
 
 def _failed(exc: Exception) -> Response:

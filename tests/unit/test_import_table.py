@@ -73,8 +73,8 @@ PARENT_SIDE = (
     "sd_notify",
     "turn_clock",
     "metrics",
-    "metrics_writer",
     "monitor_keeper",
+    "periodic_child",
     "starvation",
     "dead_man",
     "cgroups",
@@ -125,7 +125,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "core.monitor": (("core", "web", "utils"), ()),
     "core.metrics_text": (("utils",), ("prometheus_client",)),
     "core.daemon_manager": (("core", "cli", "utils", "api", "strategies"), ("click",)),
-    "core.door_services": (("core", "api.event_convert", "utils"), ()),
+    "core.door_services": (("core", "api.event_convert", "web.security.passwords", "utils"), ()),
     "cli": (
         ("cli", "core.registry", "core.process.control", "core.history", CONFIG, "utils"),
         ("click", "rich", "questionary"),
