@@ -1,4 +1,4 @@
-"""The other door: the menu (--cli), one bot run directly in the foreground, a trial of one (smoke), or a backtest."""
+"""The other door: the menu (--cli), one bot run in the foreground, a trial of one (smoke), backtests, reports."""
 
 import os
 import sys
@@ -20,13 +20,14 @@ def main(arguments: "list[str] | None" = None) -> int:
         from cli.history_commands import export, report
         from cli.shared import App, command_arguments, guarded
         from cli.smoke import smoke
+        from cli.sweep import sweep
         from core.door_services import DoorServices
     except ModuleNotFoundError as exc:
         sys.stderr.write("makerd: " + missing_module(str(exc.name)) + "\n")
         return 1
     app = App(DoorServices(), commands=cli)
     given = sys.argv[1:] if arguments is None else arguments
-    for command in (smoke, backtest, convert, export, report):
+    for command in (smoke, backtest, convert, sweep, export, report):
         name = str(command.name)
         of_command = command_arguments(given, name)
         if of_command is not None:
