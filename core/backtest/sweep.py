@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from core.backtest.data import data_of
@@ -145,12 +146,12 @@ def _run_all(
             while any(worker.chosen is not None for worker in workers):
                 for key, _ in selector.select():
                     worker = key.data
+                    selector.unregister(key.fileobj)
                     chosen, answer = worker.take()
-                    if worker.has_ended:
-                        selector.unregister(key.fileobj)
-                        worker.start()
-                        selector.register(worker.answers, selectors.EVENT_READ, worker)
                     if waiting:  # first, so that nobody idles while the answer is made durable
+                        if worker.has_ended:
+                            worker.start()
+                        selector.register(worker.answers, selectors.EVENT_READ, worker)
                         worker.give(sweep, waiting.pop())
                     yield chosen, answer
         finally:
@@ -171,8 +172,9 @@ class Worker:
         """Start a process. Raises OSError."""
         env = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
         command = [sys.executable, "-m", "core.backtest.sweep_worker", str(self._home.root)]
+        self._said = TemporaryFile()  # noqa: SIM115  # closed in `end`
         self._process = subprocess.Popen(
-            command, cwd=CHECKOUT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command, cwd=CHECKOUT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._tasks, self.answers = self._process.stdin, self._process.stdout
@@ -194,16 +196,23 @@ class Worker:
         chosen, self.chosen = self.chosen, None
         line = self.answers.readline()
         if not line.endswith(b"\n"):
-            self.has_ended = True
+            self._process.wait()  # by itself: it has closed its output
+            last = self._last_words()
             self.end()
-            return chosen, {"error": f"the process that ran it ended with status {self._process.returncode}"}
+            return chosen, {"error": f"the process that ran it ended with status {self._process.returncode}{last}"}
         return chosen, _timeless(json.loads(line))
+
+    def _last_words(self) -> str:
+        self._said.seek(0)
+        said = self._said.read().decode("utf-8", "replace").strip().splitlines()
+        return f": {said[-1]}" if said else ""
 
     def end(self) -> None:
         """End it."""
+        self.has_ended = True
         self._process.kill()
         self._process.wait()
-        for pipe in (self._tasks, self.answers):
+        for pipe in (self._tasks, self.answers, self._said):
             try:
                 pipe.close()
             except BrokenPipeError:
