@@ -1,4 +1,4 @@
-"""The other door: the menu (--cli), the monitor (--web), one bot run directly, a trial of one (smoke), a backtest."""
+"""The other door: the menu (--cli), the monitor (--web), one bot run directly, smoke, backtests, sweeps, reports."""
 
 import os
 import sys
@@ -20,6 +20,7 @@ def main(arguments: "list[str] | None" = None) -> int:
         from cli.history_commands import export, report
         from cli.shared import App, command_arguments, guarded
         from cli.smoke import smoke
+        from cli.sweep import sweep
         from cli.web_password import web_password
         from core.door_services import DoorServices
     except ModuleNotFoundError as exc:
@@ -27,7 +28,7 @@ def main(arguments: "list[str] | None" = None) -> int:
         return 1
     app = App(DoorServices(), commands=cli)
     given = sys.argv[1:] if arguments is None else arguments
-    for command in (smoke, backtest, convert, export, report, web_password):
+    for command in (smoke, backtest, convert, sweep, export, report, web_password):
         name = str(command.name)
         of_command = command_arguments(given, name)
         if of_command is not None:

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from cli.backtest_parts import plain_with, progress_bar
 from cli.direct import DirectCommand
-from cli.direct_config import setting_of
 from cli.shared import App, as_json, everywhere, pass_app
 from core.registry.config_manager import find_config
-from utils.errors import ConfigError
-from utils.terminal import is_terminal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-Done = Callable[[float], None]
 
 
 @click.command(cls=DirectCommand, name="backtest")
@@ -75,36 +66,6 @@ def convert(app: App, recording: Path, out: Path) -> None:
     began = time.monotonic()
     rows = app.services.convert(recording, out)
     click.echo(f"{out}: {rows} rows, {out.stat().st_size / 2**20:.1f} MiB, in {time.monotonic() - began:.1f} s")
-
-
-def plain_with(path: Path, settings: Sequence[str]) -> dict[str, Any]:
-    """Return a config's sections with settings put in. Raises ConfigError, click.UsageError."""
-    try:
-        plain = json.loads(path.read_bytes())
-    except ValueError as exc:
-        raise ConfigError(f"{path} is not JSON: {exc}") from exc
-    if not isinstance(plain, dict):
-        raise ConfigError(f"{path} is not a JSON object")
-    for setting in settings:
-        section, key, value = setting_of(setting)
-        plain.setdefault(section, {})[key] = value
-    return plain
-
-
-@contextmanager
-def progress_bar(wanted: bool) -> Iterator[Done | None]:
-    """Show a bar on stderr while the body runs; nothing where nobody looks."""
-    if not wanted or not is_terminal(sys.stderr):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
-
-    with Progress(
-        BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task("backtest", total=1.0)
-        yield lambda share: bar.update(task, completed=share)
 
 
 _ROWS = {

@@ -102,6 +102,9 @@ class Services(Protocol):
     ) -> dict[str, Any]:
         """Return the statistics of a config over `span` (files, from, to, engine). Raises MakerdError."""
 
+    def sweep(self, home: Home, request: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
+        """Return what came out of a sweep: results (the file), rows, best_first, csv, html. Raises MakerdError."""
+
     def history_page(self, bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -> str:
         """Return the report of bots as one HTML page."""
 

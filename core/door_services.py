@@ -158,6 +158,12 @@ class DoorServices:
 
         return run_backtest(home, plain, source, span, progress)
 
+    def sweep(self, home: Home, request: Mapping[str, Any], progress: Callable[[float], None] | None) -> dict[str, Any]:
+        """Return what came out of a sweep: results (the file), rows, best_first, csv, html. Raises MakerdError."""
+        from core.backtest.sweep import sweep_of
+
+        return sweep_of(home, request, progress)
+
     def history_page(self, bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -> str:
         """Return the report of bots as one HTML page."""
         from core.backtest.history_page import history_page

@@ -98,7 +98,7 @@ class _Scale:
         for value in np.linspace(self.low, self.high, 5):
             y = self.y(float(value))
             parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
-            parts.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{_short(float(value))}</text>')
+            parts.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{short(float(value))}</text>')
         for at in range(_TIME_LABELS + 1):
             time_ns = self.begin_ns + (self.end_ns - self.begin_ns) * at // _TIME_LABELS
             anchor = "start" if at == 0 else "end" if at == _TIME_LABELS else "middle"
@@ -147,7 +147,8 @@ def clock_text(time_ns: int, span_ns: int = 0) -> str:
     return moment.strftime("%H:%M:%S" if span_ns <= _DAY_NS else "%m-%d %H:%M")
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Return a number in few characters."""
     text = f"{value:,.6g}" if abs(value) < 1e15 else f"{value:.3g}"
     return text.replace("-0", "0") if text == "-0" else text
 
@@ -155,3 +156,12 @@ def _short(value: float) -> str:
 def rows_of(pairs: Sequence[tuple[str, str]]) -> str:
     """Return the rows of a table of two columns."""
     return "\n".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in pairs)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table; the first cell of a row is its head."""
+    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
+    body = "\n".join(
+        f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{escape(one)}</td>' for one in row[1:])}</tr>" for row in rows
+    )
+    return f'<table class="wide"><tr>{head}</tr>\n{body}</table>'

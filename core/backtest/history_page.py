@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from core.backtest.charts import Chart, Line
+from core.backtest.charts import Chart, Line, table
 from core.backtest.report import page
 from core.history.bot_history import BotHistory, days_of_all, total_of
 from core.history.records import Day, Markout
@@ -87,15 +87,6 @@ def _markouts(markouts: Sequence[Markout]) -> str:
         for one in markouts
     ]
     return f"<h2>Markouts, bps of the price, by time after a fill</h2>\n{table(('after', 'bps', 'fills'), rows)}"
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table; the first cell of a row is its head."""
-    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
-    body = "\n".join(
-        f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{escape(one)}</td>' for one in row[1:])}</tr>" for row in rows
-    )
-    return f'<table class="wide"><tr>{head}</tr>\n{body}</table>'
 
 
 def _shown(money: str | None) -> str:

@@ -36,6 +36,8 @@ path.buy { fill: var(--bid); stroke: none; } path.sell { fill: var(--ask); strok
 table { border-collapse: collapse; }
 th { text-align: left; font-weight: normal; color: var(--dim); padding-right: 2rem; }
 td { font-variant-numeric: tabular-nums; text-align: right; } tr { border-bottom: 1px solid var(--line); }
+rect.plus { fill: var(--good); } rect.minus { fill: var(--bad); } rect.gap { fill: none; stroke: var(--line); }
+rect.best { stroke: var(--ink); stroke-width: 2; }
 table.wide td, table.wide tr:first-child th { padding: 0 .6rem; text-align: right; }
 .side { display: flex; flex-wrap: wrap; gap: 0 4rem; }
 """

@@ -7,6 +7,7 @@ Every function raises LedgerError when the file is there and cannot be read; a f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -152,12 +153,12 @@ def daily(path: Path, from_utc_ns: int | None = None, to_utc_ns: int | None = No
         begins = ledger.rows("series", days.BEGINS)
         ends = ledger.rows("series", days.ENDS, (days.DAY_NS,))
         payments = ledger.rows("funding", days.FUNDING, (since, until))
-        traded = _instruments(ledger)
-    sums = days.Sums(traded)
-    sums.add_ends(begins, ends, since, until)
-    sums.add_funding(payments)
-    for fill in fills_between(path, since, until):
-        sums.add_fill(fill)
+        sums = days.Sums(_instruments(ledger))
+    with _numbers_of(path):
+        sums.add_ends(begins, ends, since, until)
+        sums.add_funding(payments)
+        for fill in fills_between(path, since, until):
+            sums.add_fill(fill)
     return sums.days()
 
 
@@ -175,11 +176,11 @@ def markouts(
     wanted = (0.0, *(one for one in horizons_s if one > 0))
     if span is None:
         return [Markout(horizon_s, None, 0) for horizon_s in wanted]
-    with reading(path) as ledger:
-        found = [] if ledger is None else ledger.rows("series", marks.MIDS)
-    course = marks.Mids(found)
     since = max(from_utc_ns or 0, span[0] - marks.NEAR_NS)
-    return marks.mean_markouts(course, fills_between(path, since, _largest(to_utc_ns)), wanted)
+    with reading(path) as ledger:
+        found = [] if ledger is None else ledger.rows("series", marks.MIDS, (since - marks.NEAR_NS,))
+    with _numbers_of(path):
+        return marks.mean_markouts(marks.Mids(found), fills_between(path, since, _largest(to_utc_ns)), wanted)
 
 
 def latches(path: Path) -> list[LatchRow]:
@@ -192,6 +193,15 @@ def latches(path: Path) -> list[LatchRow]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
         raise LedgerError(f"{place} cannot be read: {exc}") from exc
     return sorted(rows, key=lambda row: row.at_utc_ns)
+
+
+@contextmanager
+def _numbers_of(path: Path) -> Iterator[None]:
+    """Make of a number that is none a LedgerError."""
+    try:
+        yield
+    except (ArithmeticError, ValueError, TypeError) as exc:
+        raise LedgerError(f"the ledger {path} is damaged: {exc!r}") from exc
 
 
 def _largest(number: int | None) -> int:

@@ -147,6 +147,15 @@ def test_a_fill_without_a_mid_near_it_does_not_count(past: Past) -> None:
     assert [one.fills for one in reader.markouts(past.path)] == [0, 0, 0, 0]
 
 
+def test_a_number_that_is_none_makes_the_ledger_a_damaged_one(past: Past) -> None:
+    past.sample(0)
+    past.fill(1)
+    past.ledger._connection.execute("UPDATE fills SET price = 'dear'")
+    for ask in (reader.daily, reader.markouts):
+        with pytest.raises(LedgerError, match="damaged"):
+            ask(past.path)
+
+
 def test_latches_are_read_from_their_file(past: Past) -> None:
     past.ledger.latches.set("max_loss", "cancel", "too much", 7, done=False)
     assert [(one.name, one.reason, one.done) for one in reader.latches(past.path)] == [("max_loss", "too much", False)]

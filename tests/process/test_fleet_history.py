@@ -43,7 +43,7 @@ def writers(fleet: Fleet) -> list[psutil.Process]:
 def test_the_variable_has_the_daemon_keep_fills_orders_equity_and_events(fleet: Fleet) -> None:
     fast = {"synthetic_trades_per_s": 50, "touch_prob": 0.8}
     fleet.home.daemon_file.write_text(json.dumps({"database": {"interval_s": 1}}))
-    fleet.add("one", exchange_config=fast, strategy_config={"interval_s": 0.5})
+    fleet.add("one", exchange_config=fast, strategy_config={"interval_s": 0.5, "spread_pct": 0.005})
     fleet.start(ENABLE_DATABASE="true").quoting("one")
     killed: set[int] = set()
 

@@ -13,7 +13,9 @@ ALL_NS = (0, 2**62)
 
 def test_a_live_workers_ledger_is_read_all_the_while_and_the_worker_does_not_notice(fleet: Fleet) -> None:
     fleet.add(
-        "one", exchange_config={"synthetic_trades_per_s": 50, "touch_prob": 0.8}, strategy_config={"interval_s": 0.5}
+        "one",
+        exchange_config={"synthetic_trades_per_s": 50, "touch_prob": 0.8},
+        strategy_config={"interval_s": 0.5, "spread_pct": 0.005},
     )
     fleet.start().quoting("one")
     path = fleet.home.bot_state("one") / "ledger.db"
