@@ -112,6 +112,7 @@ def instrument_of(market: ThalexMarket, settings: ThalexSettings) -> Instrument:
             min_lots=max(1, int((market.min_size / market.size_step).to_integral_value(ROUND_CEILING))),
             maker_fee_bps=settings.maker_fee_bps,
             taker_fee_bps=settings.taker_fee_bps,
+            expiry_utc_ns=None if market.expiry_ms is None else market.expiry_ms * 1_000_000,
         )
     except (ValueError, ArithmeticError) as exc:
         raise VenueRefused(f"thalex lists {market.name} with increments that cannot be counted in: {exc}") from exc

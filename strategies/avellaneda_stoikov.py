@@ -25,9 +25,11 @@ from core.market.as_quotes import (
     moved,
     size_factor,
     spread_bounds,
+    widened,
 )
 from core.market.avellaneda import ModelQuote
 from core.market.book import OrderBook
+from core.market.capital_sizing import CAPITAL
 from core.market.commands import Command, Flatten, Quote
 from core.market.events import BookUpdate, Event, Timer, TradePrint
 from core.market.filter import Signal
@@ -35,19 +37,21 @@ from core.market.instrument import Instrument
 from core.market.ladder import build_side
 from core.market.layers import LayerPlan, keep_apart, only_reducing
 from core.market.order import Side
+from core.market.rescue import UNWIND_GAMMA, UNWIND_SKEW
 from core.market.risk import RiskLimits
 from core.market.signal_latch import SignalLatch
 from core.market.skew import inventory_ratio
 from core.market.tape_signals import TapeSignals
 from core.market.trend import Trend
 from strategies.base import View
-from strategies.perp_position import LEG, NOTHING, PositionStrategy, mark_of, position_of
+from strategies.cared_position import CaredPosition
+from strategies.perp_position import LEG, NOTHING, mark_of, position_of
 from utils.errors import ConfigError
 
 _SIGNALS = {Side.BUY: Signal.BUY, Side.SELL: Signal.SELL}
 
 
-class AvellanedaStoikov(PositionStrategy):
+class AvellanedaStoikov(CaredPosition):
     """Layers on both sides of a reservation price."""
 
     params: AvellanedaStoikovParams
@@ -63,6 +67,7 @@ class AvellanedaStoikov(PositionStrategy):
         self._refusal: str | None = None
         self._trend = Trend(params)
         self._latch = self._trend.latch.to_plain()
+        self._order_times = 1.0  # what the plan's sizes are multiplied with: an order's value where capital decides
         self._seen_ns = 0
         self._q = 0.0
         self._quote_now: ModelQuote | None = None
@@ -86,6 +91,11 @@ class AvellanedaStoikov(PositionStrategy):
         refusal = params.complaint_at_any_price(float(instrument.tick_size))
         if refusal is not None:
             raise ConfigError(f"gamma and kappa: {refusal}")
+        least_pct = params.least_profit_pct()
+        if least_pct is not None and least_pct * 100 <= float(instrument.taker_fee_bps):
+            raise ConfigError(
+                f"upnl_take_profit_pct: closing costs {float(instrument.taker_fee_bps) / 100:g} % in fees"
+            )
         floor_bps, is_in_bps = fee_floor_bps(params, instrument), params.min_spread_ticks is None
         if is_in_bps and floor_bps > params.max_spread_bps:
             raise ConfigError(f"max_spread_bps: fees and margin ask for a spread of {floor_bps:g} bps")
@@ -172,6 +182,7 @@ class AvellanedaStoikov(PositionStrategy):
         mid = self._mid = self._fair(view, book)
         self._take_file(view, mid)
         held = position_of(view).size_lots
+        self._order_times = self._order_value(view) if self.params.sizing == CAPITAL else 1.0
         regime = self._regime(view, held)
         quote = self._quote_now = self._model(view, plan, mid, regime)
         if quote is None:
@@ -183,7 +194,11 @@ class AvellanedaStoikov(PositionStrategy):
         for side in Side:
             if self._trend.blocks(side) or toxic.blocks(side, view.now_ns):
                 quotes = only_reducing(quotes, held, side)
-        return quotes
+        return self._cared(quotes, view, plan.lots(self._times, mid)[0], regime in _SIGNALS.values())
+
+    @property
+    def _times(self) -> float:
+        return self._order_times * self._recovery.size_scale
 
     def _take_file(self, view: View, mid: float) -> None:
         if self._given.look(view.params_file, view.instruments[LEG], mid, view.utc_ns):
@@ -234,20 +249,28 @@ class AvellanedaStoikov(PositionStrategy):
         if inputs is None:
             self._source = "fallback"
             share = max(-1.0, min(1.0, self._q / full_q))
-            return fallback_quote(self.params, plan.instrument, mid, share)
+            still = fallback_quote(self.params, plan.instrument, mid, share)
+            return widened(still, self._recovery.spread_factor)
+        self._sigma = inputs.sigma / mid
+        self._rescue = self._rescue.unwound(self._q / full_q)
+        unwinds = self._rescue.is_unwinding
         try:
             tape = self._tape_of(view)
             inputs = tape.inputs(in_regime(inputs, self.params, regime), view.now_ns)
+            if unwinds:
+                inputs = inputs._replace(gamma=inputs.gamma * UNWIND_GAMMA)
             wanted = model_quote(mid, self._q, inputs)
-            if regime is Signal.TRENDING:
-                wanted = moved(wanted, mid, self.params.trending_skew_mult)
+            if regime is Signal.TRENDING or unwinds:
+                times = UNWIND_SKEW if unwinds else 1.0
+                times *= self.params.trending_skew_mult if regime is Signal.TRENDING else 1.0
+                wanted = moved(wanted, mid, times)
         except ValueError:
             self._source = "no_number"
             return None
         self._source = self.params.model
         quote, was_clamped = clamped(wanted, spread_bounds(self._given.now, plan.instrument, mid))
         self._clamped += was_clamped
-        return tape.moved(quote, view.now_ns)
+        return widened(tape.moved(quote, view.now_ns), self._recovery.spread_factor)
 
     def _inventory(self, view: View, plan: LayerPlan, mid: float) -> float:
         """Work out the inventory in its unit; return what a full one is in that unit."""
@@ -256,7 +279,7 @@ class AvellanedaStoikov(PositionStrategy):
         if self.params.q_unit == "max_position":
             self._q = inventory_ratio(held, target, limit)
             return 1.0
-        order_lots = plan.sizes[0] / (mid if plan.in_quote else 1.0)
+        order_lots = plan.sizes[0] * self._order_times / (mid if plan.in_quote else 1.0) or 1.0
         self._q = (held - target) / order_lots
         return max(1.0, limit / order_lots) if limit else 1.0
 
@@ -265,11 +288,11 @@ class AvellanedaStoikov(PositionStrategy):
         sides: dict[Side, list[Quote]] = {}
         held = {Side.BUY: min(quote.bid, book.best_ask_ticks - 1), Side.SELL: max(quote.ask, book.best_bid_ticks + 1)}
         for side, price in held.items():
-            lots = plan.lots(size_factor(side, self._q, self.params.order_amount_shape), mid)
+            lots = plan.lots(self._times * size_factor(side, self._q, self.params.order_amount_shape), mid)
             made = build_side(side, price, rungs, lots, plan.slots[side], book, plan.instrument, LEG)
             sides[side] = [one for one in made if price > 0 and one.price_ticks > 0]
             if regime is _SIGNALS[side]:
-                extra = boosts(self.params, side, mid, plan.lots(1.0, mid)[0], book, plan.instrument)
+                extra = boosts(self.params, side, mid, plan.lots(self._times, mid)[0], book, plan.instrument)
                 sides[side] = sorted([*sides[side], *extra], key=lambda one: -one.side.sign * one.price_ticks)
         return keep_apart(sides[Side.BUY], sides[Side.SELL], Side.BUY if self._q >= 0 else Side.SELL)
 

@@ -14,6 +14,7 @@ from typing import Any
 from core.market.account_needs import AccountNeeds
 from core.market.commands import Command, Flatten, Quote, Quotes
 from core.market.events import Event, FillEvent, OrderUpdate, Timer, Watch
+from core.market.expiry import NearExpiry
 from core.market.exposure import target_for
 from core.market.instrument import Instrument
 from core.market.lasting import Moment, record_of
@@ -87,6 +88,8 @@ class PositionStrategy(Strategy):
         self._funding_paid = -position.funding_paid
         if mark is None:
             return []
+        if self._near_expiry(view) is NearExpiry.FLAT and _can_close(position, instrument, mark):
+            return [Flatten("expiry", self.params.reduce_slippage_bps, self._widest_bps(), LEG)]
         held_there = view.venue_positions.get(LEG)
         # As of the last report: good enough while the position has not turned since.
         known = held_there is not None and held_there.size_lots * position.size_lots > 0
@@ -96,6 +99,9 @@ class PositionStrategy(Strategy):
             return [Flatten(reason, self.params.reduce_slippage_bps, self._widest_bps(), LEG)]
         shed = self._too_much(view, position, instrument)
         return self._shed_now(shed, view) if shed is not None and shed.immediate else []
+
+    def _near_expiry(self, view: View) -> NearExpiry:
+        return self.params.expiry_rules().look(view.instruments[LEG], view.utc_ns)
 
     def _widest_bps(self) -> float:
         return max(self.params.reduce_slippage_bps, self.params.max_close_slippage_bps)
@@ -125,9 +131,11 @@ class PositionStrategy(Strategy):
         book = view.books.get(LEG)
         if book is None or not book.is_quotable:
             return [NOTHING]
-        position = position_of(view)
+        position, near = position_of(view), self._near_expiry(view)
+        if near is NearExpiry.FLAT:
+            return [NOTHING]
         quotes = self.wanted(view)
-        if self._protection.is_cooling(view.now_ns):
+        if near is NearExpiry.REDUCE or self._protection.is_cooling(view.now_ns):
             quotes = only_reducing(quotes, position.size_lots)
         shed = self._too_much(view, position, view.instruments[LEG])
         if shed is not None:  # it takes the place of the quotes on its side
@@ -180,3 +188,8 @@ def mark_of(view: View) -> Decimal | None:
     if book is None or not book.is_quotable:
         return None
     return Decimal(book.mid_ticks()) * view.instruments[LEG].tick_size
+
+
+def _can_close(position: Position, instrument: Instrument, mark: Decimal) -> bool:
+    """Tell whether something is held, and not too little for an order."""
+    return instrument.unplaceable_reason(instrument.to_ticks(mark), abs(position.size_lots)) is None

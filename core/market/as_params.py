@@ -9,6 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from core.market.auto_gamma import AutoGammaSettings
+from core.market.capital_sizing import CAPITAL, CapitalRules
+from core.market.capital_sizing import FIXED as FIXED_SIZE
+from core.market.care_params import CareParams
 from core.market.horizon import Horizon
 from core.market.intensity import IntensitySettings
 from core.market.layers import LayerParams
@@ -27,7 +30,7 @@ _SIZES = ("order_size", "order_size_quote", "volume_candle_size")
 
 
 @dataclass(frozen=True, slots=True)
-class AvellanedaStoikovParams(TrendParams, TapeParams, PositionParams):
+class AvellanedaStoikovParams(TrendParams, TapeParams, CareParams, PositionParams):
     """Model, estimators, bounds of the spread, layers; the position's keys are those of every perpetual's strategy."""
 
     model: str = "as"
@@ -68,6 +71,10 @@ class AvellanedaStoikovParams(TrendParams, TapeParams, PositionParams):
     no_trade_timeout_s: float = 600.0
     order_size: Decimal | None = None
     order_size_quote: Decimal | None = None
+    sizing: str = FIXED_SIZE
+    capital_usage_pct: float = 99.0
+    safety_margin_pct: float = 1.0
+    capital_refresh_s: float = 60.0
     size_ratio: float = 1.0
     order_amount_shape: float = 0.0
     layers: int = 7
@@ -130,13 +137,27 @@ class AvellanedaStoikovParams(TrendParams, TapeParams, PositionParams):
         )
 
     def layer_params(self) -> LayerParams:
-        """Return what the sizes of the layers follow from; their prices follow from the model."""
+        """Return what the sizes of the layers follow from; their prices follow from the model.
+
+        With sizes by capital they are those of an order of one quote.
+        """
         return LayerParams(
             layers=self.layers,
             order_size=self.order_size,
-            order_size_quote=self.order_size_quote,
+            order_size_quote=Decimal(1) if self.sizing == CAPITAL else self.order_size_quote,
             size_ratio=self.size_ratio,
             price_source=self.price_source,
+        )
+
+    def capital_rules(self) -> CapitalRules:
+        """Return how the size of an order follows from what the account is worth."""
+        return CapitalRules(
+            self.capital_usage_pct,
+            self.safety_margin_pct,
+            float(self.leverage or 1),
+            self.layers,
+            self.sigma_ref,
+            int(self.capital_refresh_s * 1_000_000_000),
         )
 
     def complaint(self, mid_ticks: float, tick_size: float) -> str | None:
@@ -175,8 +196,12 @@ def with_file(params: AvellanedaStoikovParams, values: Mapping[str, float]) -> A
 
 
 def _check(params: AvellanedaStoikovParams) -> None:
-    if (params.order_size is None) == (params.order_size_quote is None):
+    given = sum(size is not None for size in (params.order_size, params.order_size_quote))
+    if params.sizing == CAPITAL and given:
+        raise ConfigError("with sizing 'capital' neither order_size nor order_size_quote is given")
+    if params.sizing != CAPITAL and given != 1:
         raise ConfigError("exactly one of order_size and order_size_quote is needed")
+    params.check_care()
     if isinstance(params.gamma, str) and params.gamma != AUTO:
         raise ConfigError(f'gamma was {params.gamma!r}; it is a number or "auto"')
     if not params.min_spread_bps < params.max_spread_bps:

@@ -84,6 +84,14 @@ def moved(quote: ModelQuote, mid: float, times: float) -> ModelQuote:
     return ModelQuote(quote.bid + more, quote.ask + more, quote.reservation + more, quote.spread)
 
 
+def widened(quote: ModelQuote, factor: float) -> ModelQuote:
+    """Return the quote with its spread times a factor, around where it was."""
+    if factor == 1.0:
+        return quote
+    middle, half = (quote.bid + quote.ask) / 2, (quote.ask - quote.bid) / 2 * factor
+    return ModelQuote(middle - half, middle + half, quote.reservation, quote.spread * factor)
+
+
 def in_regime(inputs: ModelInputs, params: AvellanedaStoikovParams, regime: Signal) -> ModelInputs:
     """Return the inputs with what a volatile market does to them."""
     if regime is not Signal.VOLATILE:

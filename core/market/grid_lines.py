@@ -38,7 +38,11 @@ class GridLines:
 
     def all(self) -> tuple[int, ...]:
         """Return every line, ascending."""
-        return tuple(self.at(k) for k in range(self.count))
+        return self.from_line(0)
+
+    def from_line(self, first: int) -> tuple[int, ...]:
+        """Return as many lines from line `first` on, ascending."""
+        return tuple(self.at(first + k) for k in range(self.count))
 
 
 def bounds_ticks(lower: Decimal, upper: Decimal, instrument: Instrument) -> tuple[int, int]:

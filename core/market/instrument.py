@@ -29,6 +29,7 @@ class Instrument:
     min_notional: Decimal = Decimal(0)
     maker_fee_bps: Decimal = Decimal(0)
     taker_fee_bps: Decimal = Decimal(0)
+    expiry_utc_ns: int | None = None  # of a dated future, where the venue tells
     # Derived, so that a decision about many orders is integer work: a notional is price_ticks x size_lots units.
     unit_quote: Decimal = field(init=False, repr=False, compare=False)  # quote value of one tick x one lot
     unit_cost: Decimal = field(init=False, repr=False, compare=False)  # the same with the worst fee of a buy

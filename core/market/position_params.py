@@ -9,6 +9,7 @@ from typing import Any
 
 from core.market.account_needs import AccountNeeds
 from core.market.barriers import BARRIER_KEYS, barrier_limits
+from core.market.expiry import ExpiryRules
 from core.market.protection import ProtectionRules
 from core.market.shedding import ShedRules
 
@@ -40,6 +41,8 @@ class PositionParams:
     time_limit_s: float | None = None
     barrier_cooldown_s: float = 60.0
     liquidation_buffer_pct: float = 10.0
+    roll_before_s: float = 86400.0
+    stop_before_s: float = 3600.0
 
     def account_needs(self) -> AccountNeeds:
         """Return the leverage and the margin mode that the account must have."""
@@ -52,6 +55,10 @@ class PositionParams:
             liquidation_buffer_pct=Decimal(str(self.liquidation_buffer_pct)),
             cooldown_ns=int(self.barrier_cooldown_s * _SECOND_NS),
         )
+
+    def expiry_rules(self) -> ExpiryRules:
+        """Return what is done before a dated future expires."""
+        return ExpiryRules(int(self.roll_before_s * _SECOND_NS), int(self.stop_before_s * _SECOND_NS))
 
     def shed_rules(self) -> ShedRules:
         """Return how too much of a position is shed."""

@@ -80,6 +80,10 @@ class Protection:
             return LIQUIDATION
         return "" if barrier is None else barrier.value
 
+    def age_ns(self, now_ns: int) -> int:
+        """Return how old what is held is, 0 when nothing is."""
+        return now_ns - self._clock.since_ns if self._clock.side else 0
+
     def is_cooling(self, now_ns: int) -> bool:
         """Tell whether nothing may be added yet."""
         return now_ns < self._cools_until_ns

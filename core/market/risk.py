@@ -49,6 +49,11 @@ class RiskLimits:
     max_spread_bps: float | None = None
     price_floor_ticks: int | None = None
     price_ceiling_ticks: int | None = None
+    max_unrealised_loss_quote: Decimal | None = None
+    max_unrealised_loss_action: str = "close"
+    profit_lock_start_quote: Decimal | None = None
+    profit_lock_pct: float | None = None
+    profit_lock_action: str = "close_and_stop"
 
     @classmethod
     def from_config(cls, risk_config: Mapping[str, Any], instrument: Instrument) -> RiskLimits:
@@ -66,6 +71,11 @@ class RiskLimits:
             max_drawdown_action=config.get("max_drawdown_action", defaults.max_drawdown_action),
             max_profit_quote=_decimal(config, "max_profit"),
             max_profit_action=config.get("max_profit_action", defaults.max_profit_action),
+            max_unrealised_loss_quote=_decimal(config, "max_unrealised_loss"),
+            max_unrealised_loss_action=config.get("max_unrealised_loss_action", defaults.max_unrealised_loss_action),
+            profit_lock_start_quote=_decimal(config, "profit_lock_start"),
+            profit_lock_pct=config.get("trailing_profit_lock_pct"),
+            profit_lock_action=config.get("trailing_profit_lock_action", defaults.profit_lock_action),
             max_book_age_ns=_nanoseconds(config, "max_book_age_s", defaults.max_book_age_ns),
             max_position_age_ns=_nanoseconds(config, "max_position_age_s", defaults.max_position_age_ns),
             max_spread_bps=config.get("max_spread_bps"),
@@ -138,6 +148,8 @@ def tripped_gates(limits: RiskLimits, state: RiskState) -> list[Gate]:
         _loss_gate(limits, state),
         _drawdown_gate(limits, state),
         _profit_gate(limits, state),
+        _open_loss_gate(limits, state),
+        _profit_lock_gate(limits, state),
     )
     return [gate for gate in gates if gate is not None]
 
@@ -197,6 +209,33 @@ def _profit_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
     if net < limit:
         return None
     return Gate("max_profit", limits.max_profit_action, True, f"the session's net is {net:f}, the goal {limit:f}")
+
+
+def _open_loss_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
+    limit, held = limits.max_unrealised_loss_quote, state.position.size_lots
+    if limit is None or not held or state.book is None:
+        return None  # no book at all is the gate `stale`
+    if not state.book.is_quotable:
+        return Gate("max_unrealised_loss", "pause", False, "the book is one-sided or crossed")
+    mark = state.instrument.tick_size * Decimal(state.book.mid_ticks())
+    gain = state.position.unrealised_pnl(mark, state.instrument)
+    if gain > -limit:
+        return None
+    told = f"the open result is {gain:f}, the limit -{limit:f}"
+    return Gate("max_unrealised_loss", limits.max_unrealised_loss_action, True, told)
+
+
+def _profit_lock_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
+    start, share, net = limits.profit_lock_start_quote, limits.profit_lock_pct, state.session_net_quote
+    if start is None or share is None:
+        return None
+    if net is None:
+        return _unjudged("profit_lock")
+    best = max(net, Decimal(0) if state.session_peak_quote is None else state.session_peak_quote)
+    if best < start or (best - net) * 100 < best * Decimal(str(share)):
+        return None
+    told = f"the session's net is {net:f}, it was {best:f}"
+    return Gate("profit_lock", limits.profit_lock_action, True, told)
 
 
 def _drawdown_gate(limits: RiskLimits, state: RiskState) -> Gate | None:

@@ -23,7 +23,8 @@ WITHHELD = "withheld"  # something is wanted, and limits or balances allow none 
 FLATTEN = "flatten"
 _BLIND = frozenset({LINK, "stale"})
 # Gates that a life may begin with because nothing is known yet: no line, no book, no price, no word of the switch.
-_FACTS = frozenset({LINK, DEAD_MAN, "stale", "max_loss", "max_profit", "max_drawdown"})
+_UNJUDGED = ("stale", "max_loss", "max_profit", "max_drawdown", "max_unrealised_loss", "profit_lock")
+_FACTS = frozenset({LINK, DEAD_MAN, *_UNJUDGED})
 _HOLD = "hold"  # nothing new is placed, but cancels that the strategy's wish needs still go out
 
 

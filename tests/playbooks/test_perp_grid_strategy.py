@@ -41,6 +41,7 @@ class Script:
     def at(self, mid: int, seconds: float = 0) -> None:
         """Move the price, and the time."""
         self.view.now_ns += int(seconds * SECOND)
+        self.view.utc_ns += int(seconds * SECOND)
         self.view.books["main"] = replace(book(mid - 1, mid + 1), venue_ns=self.view.now_ns)
 
     def hear(self, event: Event) -> list[Command]:
@@ -312,6 +313,127 @@ def test_an_age_is_counted_from_the_start_of_the_grid() -> None:
     assert script.due() == [Quotes(()), Halt("barrier time_limit; the position is closed")]
 
 
+def test_an_age_goes_on_over_a_restart() -> None:
+    script = Script(time_limit_s=100)
+    script.rows()
+    script.at(10_000, 60)
+    script.rows()
+    script.at(10_000, 39)
+    later = script.reborn()
+    assert len(later.rows()) == 4
+    later.at(10_000, 1)
+    assert later.due() == [Quotes(()), Halt("barrier time_limit; the position is closed")]
+
+
+def test_the_pause_after_a_barrier_goes_on_over_a_restart() -> None:
+    script = Script(take_profit=4, after_barrier="wait", barrier_cooldown_s=30)
+    script.rows()
+    script.fill(Side.SELL, 10_500, "cell.2")
+    script.fill(Side.BUY, 10_000, "cell.2")
+    assert script.due() == [Quotes(())]
+    script.at(10_000, 20)
+    later = script.reborn()
+    assert later.rows() == []
+    later.at(10_000, 10)
+    assert len(later.rows()) == 4
+
+
+TRAILS: dict[str, Any] = {"range_exit_confirm_s": 0}
+
+
+def test_a_long_grid_trails_up_cell_by_cell_up_to_its_limit() -> None:
+    script = Script(grid_type="long", on_range_exit="trail_up", trail_limit=2, **TRAILS)
+    script.at(11_499)
+    assert [row[2] for row in script.rows()] == [9_000, 9_500, 10_000, 10_500]
+    script.at(11_500, 1)
+    assert script.rows() == [(f"cell.{number}", "buy", 9_000 + 500 * number) for number in (1, 2, 3, 4)]
+    script.at(12_600, 1)
+    assert [row[2] for row in script.rows()] == [10_000, 10_500, 11_000, 11_500]
+    assert script.reborn().rows() == script.rows()
+    script.at(13_100, 1)
+    assert [row[2] for row in script.rows()] == [10_000, 10_500, 11_000, 11_500]
+    assert script.strategy.stats()["shifted"] == 2
+
+
+def test_a_long_grid_trails_down_with_what_the_highest_cell_holds() -> None:
+    script = Script(grid_type="long", on_range_exit="trail_down", trail_floor=85, **TRAILS)
+    script.at(11_100)
+    script.rows()
+    for number, price in ((3, 10_500), (2, 10_000), (1, 9_500), (0, 9_000)):
+        script.fill(Side.BUY, price, f"cell.{number}")
+    script.at(8_500, 1)
+    rows = [
+        ("cell.-1", "sell!", 9_000),
+        ("cell.0", "sell!", 9_500),
+        ("cell.1", "sell!", 10_000),
+        ("cell.2", "sell!", 10_500),
+    ]
+    assert script.rows() == rows
+    assert Decimal(script.strategy.stats()["uncovered"]) == 0
+    assert script.reborn().rows() == rows
+    script.at(8_000, 1)
+    assert script.rows() == rows  # the floor
+
+
+def test_a_short_grid_trails_as_its_mirror() -> None:
+    script = Script(9_900, grid_type="short", on_range_exit="trail_both", **TRAILS)
+    script.at(8_900)
+    script.rows()
+    for number, price in ((0, 9_500), (1, 10_000), (2, 10_500), (3, 11_000)):
+        script.fill(Side.SELL, price, f"cell.{number}")
+    script.at(11_500, 1)
+    assert script.rows() == [
+        ("cell.1", "buy!", 9_500),
+        ("cell.2", "buy!", 10_000),
+        ("cell.3", "buy!", 10_500),
+        ("cell.4", "buy!", 11_000),
+    ]
+
+
+def test_a_grid_that_the_limits_do_not_let_trail_stays_where_it_is() -> None:
+    script = Script(grid_type="long", on_range_exit="trail_up", **TRAILS)
+    script.view.limits["main"] = RiskLimits(max_position_quote=Decimal(370))  # four at the low end of 90
+    script.at(11_499)
+    script.rows()
+    script.at(11_500, 1)
+    assert [row[2] for row in script.rows()] == [9_000, 9_500, 10_000, 10_500]  # four at 95 would be too many
+    assert "max_position_usd" in script.strategy.stats()["refusal"]
+
+
+def test_a_neutral_grid_is_made_anew_around_the_price_three_times_a_day() -> None:
+    script = Script(**AUTO, on_range_exit="recenter", **TRAILS)
+    script.rows()
+    for number, price in enumerate((11_200, 12_500, 14_000), 1):
+        script.at(price, 1)
+        rows = script.rows()
+        assert [row[1] for row in rows] == ["buy", "buy", "sell", "sell"]
+        assert rows[0][2] == pytest.approx(price * 0.9, abs=1)
+        assert {row[0] for row in rows} <= {f"cell.{number * 1000 + k}" for k in range(5)}
+    later = script.reborn()
+    assert later.rows() == script.rows()
+    later.at(16_000, 1)
+    assert later.rows()[0][2] == 12_600  # no fourth one that day
+    later.at(16_000, 86_400)
+    assert later.rows()[0][2] == 14_400
+
+
+def test_what_a_grid_holds_when_it_is_made_anew_is_closed_by_the_new_one() -> None:
+    script = Script(**AUTO, grid_type="long", on_range_exit="recenter", position_sync_s=1, **TRAILS)
+    script.at(11_100)
+    script.rows()
+    for number, price in ((3, 10_500), (2, 10_000), (1, 9_500), (0, 9_000)):
+        script.fill(Side.BUY, price, f"cell.{number}")
+    before = script.strategy.stats()["grid_profit"]
+    script.at(8_700, 1)
+    closing = [row for row in script.rows() if row[1] == "sell!"]
+    assert len(closing) == 2  # the cells behind the price
+    for _ in range(3):
+        script.at(8_700, 2)
+        closing = [quote for quote in script.quotes() if quote.reduce_only]
+    assert sum(quote.size_lots for quote in closing) == 4_000
+    assert script.strategy.stats()["grid_profit"] == before
+
+
 def test_it_waits_until_the_trigger_is_touched() -> None:
     script = Script(trigger_price=95)
     assert script.rows() == []
@@ -404,6 +526,12 @@ def test_nothing_new_is_saved_while_nothing_happens() -> None:
         ({"stop_upper": 110}, "stop_upper must be above upper"),
         ({"stop_loss": 0}, "stop_loss must not be 0"),
         ({"trailing_start_pct": 1}, "need each other"),
+        ({"on_range_exit": "trail_up"}, "does not trail"),
+        (
+            {"on_range_exit": "trail_down", "grid_type": "long", "trail_floor": 95},
+            "trail_floor must not be above lower",
+        ),
+        ({"stop_lower": 80, "stop_upper": 79, **AUTO}, "stop_lower must be below stop_upper"),
     ],
 )
 def test_contradicting_keys_are_refused(config: dict[str, Any], told: str) -> None:

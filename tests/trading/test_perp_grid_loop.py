@@ -158,12 +158,25 @@ def test_a_position_that_somebody_else_made_is_closed_by_the_grid(tmp_path: Path
     assert bench.strategy.stats()["uncovered"] == "0.0"
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_no_life_of_any_length_loses_count(tmp_path: Path, seed: int) -> None:
-    kinds: list[dict[str, Any]] = [{}, {"grid_type": "long"}, {"grid_type": "short", "initial_position": "maker"}]
-    bench, dice, price = PerpBench(tmp_path, **kinds[seed % 3]), random.Random(seed), 10_000
+MOVES: dict[str, Any] = {"range_exit_confirm_s": 0, "position_sync_s": 1, "trail_limit": 20}
+KINDS: list[dict[str, Any]] = [
+    {},
+    {"grid_type": "long"},
+    {"grid_type": "short", "initial_position": "maker"},
+    {},
+    {"grid_type": "long"},
+    {"grid_type": "long", "on_range_exit": "trail_both", **MOVES},
+    {"grid_type": "short", "on_range_exit": "trail_both", **MOVES},
+    {"on_range_exit": "recenter", "max_recenters": 9, "range_pct": 1, **MOVES},
+]
+
+
+@pytest.mark.parametrize(("seed", "kind"), list(enumerate(KINDS)))
+def test_no_life_of_any_length_loses_count(tmp_path: Path, seed: int, kind: dict[str, Any]) -> None:
+    bench, dice, price = PerpBench(tmp_path, **kind), random.Random(seed), 10_000
+    room, places = (400 if "on_range_exit" in kind else 130), set()
     for _ in range(60):
-        price = min(10_130, max(9_870, price + dice.randint(-40, 40)))
+        price = min(10_000 + room, max(10_000 - room, price + dice.randint(-40, 40) * (1 if room == 130 else 3)))
         event = dice.random()
         if event < 0.15:
             bench.die()
@@ -186,8 +199,10 @@ def test_no_life_of_any_length_loses_count(tmp_path: Path, seed: int) -> None:
             if order.time_in_force == "IOC":
                 bench.venue.fill(order.client_order_id, order.remaining_lots)
                 bench.run(1.0)
+        places.add(bench.strategy._laid.bounds())  # type: ignore[attr-defined]
     bench.venue.script.submit = "answer"
     bench.run(20)
     bench.check()
     bench.check_books()
     assert bench.booked() > 10
+    assert (len(places) > 2) == ("on_range_exit" in kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from core.registry.checks import CHECKS
 from core.registry.config_manager import InvalidConfig, load_plain
 from tests.registry_parts import complaints_of, config_with, make_home
-from utils.home import Home
+from utils.home import CHECKOUT, Home
 from utils.input_validation import bot_name_problem, printable, symbol_key, symbol_problem
 
 
@@ -45,6 +46,15 @@ def test_explicit_sizes_of_all_layers_need_no_order_size(home: Home) -> None:
 
 def test_a_size_in_quote_alone_is_sound(home: Home) -> None:
     assert complaints_of(home, config_with(strategy_config={"order_size": ..., "order_size_quote": 50})) == []
+
+
+def test_sizes_by_capital_need_no_order_size_and_allow_none(home: Home) -> None:
+    template = json.loads((CHECKOUT / "config" / "templates" / "paper_avellaneda_stoikov.json").read_text())
+    template["strategy_config"] |= {"sizing": "capital", "order_size": None, "order_size_quote": None}
+    assert complaints_of(home, template) == []
+    template["strategy_config"]["order_size"] = 0.01
+    (said,) = complaints_of(home, template)
+    assert "strategy_config.order_size: found a size, expected null" in said
 
 
 def test_a_wrongly_typed_key_is_not_complained_of_twice(home: Home) -> None:

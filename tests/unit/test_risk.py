@@ -28,7 +28,7 @@ from core.market.risk import (
     trim_quotes,
     tripped_gates,
 )
-from tests.market_parts import SECOND, book, instrument, live_orders, order, quote, risk_state, sides
+from tests.market_parts import SECOND, book, fill, instrument, live_orders, order, quote, risk_state, sides
 from utils.errors import ConfigError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "quant" / "risk.json"
@@ -311,6 +311,50 @@ def test_profit_trips_at_its_goal_with_a_latch(net: str, trips: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("side", "mid_off", "trips"),
+    [(Side.BUY, -99, False), (Side.BUY, -100, True), (Side.SELL, 100, True), (Side.SELL, -100, False)],
+)
+def test_an_open_loss_trips_at_its_limit_whatever_was_earned_before(side: Side, mid_off: int, trips: bool) -> None:
+    held = Position("main").after_fill(fill(side, 1_500, 1_000), instrument())
+    state = risk_state(position=held, book=book(1_499 + mid_off, 1_501 + mid_off), session_net_quote=Decimal(900))
+    gates = tripped_gates(RiskLimits(max_unrealised_loss_quote=Decimal(10)), state)
+    assert [(gate.name, gate.action, gate.latched) for gate in gates] == [
+        ("max_unrealised_loss", "close", True)
+    ] * trips
+
+
+def test_without_a_position_no_open_loss_is_looked_for() -> None:
+    asked = RiskLimits(max_unrealised_loss_quote=Decimal(1))
+    assert tripped_gates(asked, risk_state(book=book(1501, 1500))) == []
+
+
+@pytest.mark.parametrize(
+    ("net", "peak", "trips"),
+    [
+        ("9", "9.9", False),
+        ("6", "10", False),
+        ("5", "10", True),
+        ("-5", "12", True),
+        ("20", "10", False),
+        ("0", None, False),
+    ],
+)
+def test_a_profit_that_was_locked_may_be_given_back_in_part(net: str, peak: str | None, trips: bool) -> None:
+    limits = RiskLimits(profit_lock_start_quote=Decimal(10), profit_lock_pct=50.0)
+    highest = None if peak is None else Decimal(peak)
+    gates = tripped_gates(limits, risk_state(session_net_quote=Decimal(net), session_peak_quote=highest))
+    assert [(gate.name, gate.action, gate.latched) for gate in gates] == [
+        ("profit_lock", "close_and_stop", True)
+    ] * trips
+
+
+def test_half_of_the_keys_of_a_lock_lock_nothing() -> None:
+    state = risk_state(session_net_quote=Decimal(1), session_peak_quote=Decimal(100))
+    assert tripped_gates(RiskLimits(profit_lock_pct=50.0), state) == []
+    assert tripped_gates(RiskLimits(profit_lock_start_quote=Decimal(10)), state) == []
+
+
+@pytest.mark.parametrize(
     ("net", "peak", "trips"), [("-49", "0", False), ("-50", "0", True), ("40", "100", True), ("46", "100", False)]
 )
 def test_drawdown_from_the_peak_trips_inclusively(net: str, peak: str, trips: bool) -> None:
@@ -336,6 +380,11 @@ def test_peak_that_was_not_updated_yet_is_at_least_the_net_of_now() -> None:
         (RiskLimits(max_loss_quote=Decimal(1)), {"session_net_quote": None}),
         (RiskLimits(max_profit_quote=Decimal(1)), {"session_net_quote": None}),
         (RiskLimits(max_drawdown_pct=5.0), {"session_net_quote": None}),
+        (RiskLimits(profit_lock_start_quote=Decimal(1), profit_lock_pct=5.0), {"session_net_quote": None}),
+        (
+            RiskLimits(max_unrealised_loss_quote=Decimal(1)),
+            {"position": Position("main", size_lots=1), "book": book(1501, 1500)},
+        ),
         (RiskLimits(max_drawdown_pct=5.0), {"start_equity_quote": None}),
         (RiskLimits(max_spread_bps=5.0), {"book": book(1501, 1500)}),
     ],

@@ -256,7 +256,13 @@ def test_the_keys_of_the_layers_are_the_same_in_every_strategy_that_has_them() -
     assert {key: first[key] for key in layers} == {key: second[key] for key in layers}
 
 
-_OTHER_VALUES = {"max_loss_action": "close", "max_drawdown_action": "cancel", "max_profit_action": "cancel"}
+_OTHER_VALUES = {
+    "max_loss_action": "close",
+    "max_drawdown_action": "cancel",
+    "max_profit_action": "cancel",
+    "max_unrealised_loss_action": "cancel",
+    "trailing_profit_lock_action": "cancel",
+}
 
 
 @pytest.mark.parametrize("key", load_schema("risk")["properties"])

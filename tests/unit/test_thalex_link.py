@@ -72,6 +72,7 @@ def test_dated_future_keeps_its_name_and_tells_its_expiry() -> None:
     client = Bench(symbol="BTC-25DEC26", config={"maker_fee_bps": -1}).open().client
     assert (client.instrument.symbol, client.instrument.kind) == ("BTC-25DEC26", "future")
     assert client.expiry_ms == 1798185600000 and client.instrument.maker_fee_bps == -1
+    assert client.instrument.expiry_utc_ns == 1798185600 * 10**9
 
 
 @pytest.mark.parametrize("symbol", ["BTC-PREP", "BTC-25DEC26-70000-C"])
