@@ -4,8 +4,9 @@ import { byId, make } from "./dom.js";
 
 const SHOWN_MS = 5000;
 
-/** Say something in the corner; tone `bad` stays. */
+/** Say something in the corner; tone `bad` stays. What stands there already is not said again. */
 export function say(text, tone = "good") {
+  if ([...byId("toasts").children].some((toast) => toast.firstChild.textContent === text)) return;
   const toast = make("div", { class: "toast", data: { tone } }, make("p", {}, text));
   toast.append(make("button", { type: "button", class: "small", "aria-label": "Put away", onclick: () => toast.remove() }, "\u2715"));
   byId("toasts").append(toast);
