@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.process.fleet_parts import Fleet
@@ -59,6 +61,11 @@ class Monitored:
         page.goto(self.url + path)
         return page
 
+    def monitor_pid(self) -> int:
+        """Return the monitor's pid."""
+        children = psutil.Process(self.fleet.daemon_pid()).children()
+        return next(child.pid for child in children if "monitor" in " ".join(child.cmdline()))
+
     def log_in(self, page: Page | None = None) -> Page:
         """Log in by the form."""
         page = self.open("login", page)
@@ -105,10 +112,16 @@ def monitored(*names: str, **sections: dict[str, Any]) -> Iterator[Monitored]:
             fleet.end()
 
 
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
 def _start(fleet: Fleet, names: tuple[str, ...], sections: dict[str, dict[str, Any]]) -> str:
     for name in names:
         fleet.add(name, **sections)
-    fleet.home.daemon_file.write_text(json.dumps({"web": {"enabled": True, "port": 0}}))
+    web = {"enabled": True, "port": _free_port()}  # the same after a restart of the monitor
+    fleet.home.daemon_file.write_text(json.dumps({"web": web}))
     fleet.home.env_file.write_text(f"{PASSWORD}={password_hash(WORD)}\n")
     fleet.home.env_file.chmod(0o600)
     fleet.start()
