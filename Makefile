@@ -7,7 +7,7 @@ DEMO_HOME := $(CURDIR)/.demo
 	prerequisites
 
 help:
-	@echo "make demo    start four paper bots in a home of their own (.demo) and show them"
+	@echo "make demo    start four paper bots and the monitor in a home of their own (.demo) and show them"
 	@echo "make stop    stop them"
 	@echo "make test    run all tests"
 	@echo "make simulate  a million steps of fleets in a simulated world (SEED=1, STEPS=1000000)"
@@ -43,12 +43,13 @@ venv: .venv/.run-time
 
 demo: .venv/.run-time
 	@mkdir -p "$(DEMO_HOME)"/config/active && cp config/demo/*.json "$(DEMO_HOME)"/config/active/
+	@test -e "$(DEMO_HOME)"/config/daemon.json || cp config/demo/daemon/daemon.json "$(DEMO_HOME)"/config/
 	@$(PY) core/daemon_manager.py --home "$(DEMO_HOME)" status --json | grep -q '"state": "running"' \
 		|| $(PY) core/daemon_manager.py --home "$(DEMO_HOME)" start --daemon
 	@echo "the bots trade a recorded minute of a real market; first fills come within seconds ..."; sleep 8
 	@$(PY) core/daemon_manager.py --home "$(DEMO_HOME)" status
 	@echo
-	@echo "look further:"
+	@echo "look further (the monitor's address is in the second line above):"
 	@echo "  $(PY) core/daemon_manager.py --home .demo status --watch       the same, live"
 	@echo "  $(PY) core/daemon_manager.py --home .demo logs demo-tight -f   what a bot does"
 	@echo "  $(PY) run.py --home .demo --cli                                the menu"

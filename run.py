@@ -1,4 +1,4 @@
-"""The other door: the menu (--cli), one bot run directly in the foreground, a trial of one (smoke), or a backtest."""
+"""The other door: the menu (--cli), the monitor (--web), one bot run directly, a trial of one (smoke), a backtest."""
 
 import os
 import sys
@@ -17,15 +17,17 @@ def main(arguments: "list[str] | None" = None) -> int:
         from cli.backtest import backtest, convert
         from cli.commands import cli
         from cli.direct import direct
+        from cli.history_commands import export, report
         from cli.shared import App, command_arguments, guarded
         from cli.smoke import smoke
+        from cli.web import web_password
         from core.door_services import DoorServices
     except ModuleNotFoundError as exc:
         sys.stderr.write("makerd: " + missing_module(str(exc.name)) + "\n")
         return 1
     app = App(DoorServices(), commands=cli)
     given = sys.argv[1:] if arguments is None else arguments
-    for command in (smoke, backtest, convert):
+    for command in (smoke, backtest, convert, export, report, web_password):
         name = str(command.name)
         of_command = command_arguments(given, name)
         if of_command is not None:

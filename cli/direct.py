@@ -11,7 +11,7 @@ import click
 from cli.direct_config import Wish, direct_config, meanings
 from cli.direct_flags import KEYS, KeyedCommand
 from cli.direct_run import AT_REST, DirectRun
-from cli.live import agree_to_one, live_option
+from cli.live import agree_to_live, agree_to_one, live_option
 from cli.shared import App, DoorCommand, complaints_of, everywhere, pass_app
 from core.process.control import ControlRefused, DaemonDown, call
 from core.registry.live_consent import is_real_money, subject_of
@@ -45,6 +45,9 @@ class KeyedDirectCommand(DirectCommand, KeyedCommand):
 @click.command(cls=KeyedDirectCommand, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="makerd", message="%(prog)s %(version)s")
 @click.option("--cli", "menu", is_flag=True, help="Open the interactive menu.")
+@click.option("--web", "monitor", is_flag=True, help="Serve the monitor in the foreground (docs/system/monitor.md).")
+@click.option("--host", help="With --web: the address that it listens on; default web.host of config/daemon.json.")
+@click.option("--port", type=click.IntRange(0, 65535), help="With --web: its port; default web.port.")
 @click.option("--exchange", default="paper", show_default=True, help="Venue.")
 @click.option("--symbol", help="What to trade, such as BTC-USDT; needed for a direct run.")
 @click.option("--strategy", default="market_maker", show_default=True, help="Strategy.")
@@ -60,8 +63,19 @@ class KeyedDirectCommand(DirectCommand, KeyedCommand):
 @live_option
 @everywhere
 @pass_app
-def direct(app: App, /, menu: bool, symbol: str | None, settings: tuple[str, ...], live: bool, **options: Any) -> int:
-    """Open the menu (--cli), or run one bot in the foreground until it ends or Ctrl-C stops it.
+def direct(
+    app: App,
+    /,
+    menu: bool,
+    monitor: bool,
+    host: str | None,
+    port: int | None,
+    symbol: str | None,
+    settings: tuple[str, ...],
+    live: bool,
+    **options: Any,
+) -> int:
+    """Open the menu (--cli), the monitor (--web), or run one bot in the foreground until it ends or Ctrl-C stops it.
 
     Every key of the config is a flag: those below are of the chosen --exchange and --strategy.
     `run.py smoke NAME` tries a bot's venue, key and config with the smallest orders, far from the touch.
@@ -70,8 +84,12 @@ def direct(app: App, /, menu: bool, symbol: str | None, settings: tuple[str, ...
         from cli.menu import run_menu
 
         return run_menu(app)
+    if monitor:
+        from cli.web import run_web
+
+        return run_web(app, host, port, lambda: agree_to_live(app.home, (), False))
     if not symbol:
-        raise click.UsageError("--symbol is needed for a direct run, such as --symbol BTC-USDT (or use --cli)")
+        raise click.UsageError("--symbol is needed for a direct run, such as --symbol BTC-USDT (or use --cli, --web)")
     keys = click.get_current_context().meta.get(KEYS, {})
     plain = direct_config(Wish(symbol=symbol, settings=settings, keys=keys, live=live, **options), app.home)
     return run_plain(app, plain, live)

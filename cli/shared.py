@@ -7,11 +7,12 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import click
 
 from core.bot_config import BotConfig
+from core.history.bot_history import BotHistory
 from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import COMMAND_USAGE, REFUSED
 from utils.home import Home
@@ -97,6 +98,9 @@ class Services(Protocol):
     ) -> dict[str, Any]:
         """Return the statistics of a config over `span` (files, from, to, engine). Raises MakerdError."""
 
+    def history_page(self, bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -> str:
+        """Return the report of bots as one HTML page."""
+
     def convert(self, recording: Path, out: Path) -> int:
         """Write the event file of a recording; return its rows. Raises MakerdError."""
 
@@ -111,6 +115,12 @@ class Services(Protocol):
 
     def write_textfile(self, path: Path, text: str) -> None:
         """Replace a file that a node exporter may read at any moment. Raises OSError."""
+
+    def run_monitor(self, home: Home, host: str | None, port: int | None) -> NoReturn:
+        """Become the monitor, which serves until Ctrl-C."""
+
+    def password_hash(self, password: str) -> str:
+        """Return what is kept of a password of the monitor. Raises ConfigError for one that is too short."""
 
 
 @dataclass

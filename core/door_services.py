@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from core.init import reap_strangers, reap_until_alone
 from utils.errors import MakerdError
@@ -21,6 +21,7 @@ from utils.terminal import forget_stdout, wants_colour
 
 if TYPE_CHECKING:
     from core.bot_config import BotConfig
+    from core.history.bot_history import BotHistory
     from core.process.launcher import SupervisorHandle
 
 VALIDATE_S = 120.0
@@ -153,6 +154,12 @@ class DoorServices:
 
         return run_backtest(home, plain, source, span, progress)
 
+    def history_page(self, bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -> str:
+        """Return the report of bots as one HTML page."""
+        from core.backtest.history_page import history_page
+
+        return history_page(bots, from_utc_ns, to_utc_ns)
+
     def convert(self, recording: Path, out: Path) -> int:
         """Write the event file of a recording; return its rows. Raises MakerdError."""
         from api.event_convert import convert_recording
@@ -212,6 +219,20 @@ class DoorServices:
         from core.metrics_text import write_textfile
 
         write_textfile(path, text)
+
+    def run_monitor(self, home: Home, host: str | None, port: int | None) -> NoReturn:
+        """Become the monitor, which serves until Ctrl-C."""
+        asked = json.dumps({"host": host, "port": port})
+        os.chdir(CHECKOUT)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "core.monitor", str(home.root), "foreground", asked])
+
+    def password_hash(self, password: str) -> str:
+        """Return what is kept of a password of the monitor. Raises ConfigError for one that is too short."""
+        from web.security.passwords import password_hash
+
+        return password_hash(password)
 
 
 def _warn(invalid: Iterable[Mapping[str, Any]]) -> None:

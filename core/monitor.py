@@ -1,6 +1,7 @@
 """The process of the monitor: `run.py --web` in the foreground, or a child of the daemon.
 
-    python -m core.monitor HOME PARENT_PID WEB    # WEB: the section `web` of the daemon file as JSON
+    python -m core.monitor HOME PARENT_PID WEB     # WEB: the section `web` of the daemon file as JSON
+    python -m core.monitor HOME foreground GIVEN   # GIVEN: host and port as JSON, null for those of the daemon file
 
 The child says one line of JSON on its standard output: {"url"}, or {"error", "final"} when it cannot serve; `final`: a
 later try would fail just as well.
@@ -13,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,13 +33,14 @@ from utils.home import Home
 from utils.web_names import PASSWORD, TOKEN, VIEWER
 from web.app import create_app
 from web.server import Server, make_server
-from web.settings import WebSettings
+from web.settings import WebSettings, unsafe
 
 if TYPE_CHECKING:
     from core.process.launcher import SupervisorHandle
 
 LOG = "daemon.web"  # no bot's name has a dot
 AUDIT = "audit.jsonl"
+LOOK_S = 2.0
 log = logging.getLogger("makerd.web")
 
 
@@ -105,9 +108,46 @@ def url_of(server: Server, host: str) -> str:
     return f"http://{shown}:{server.effective_port}/"
 
 
-def serve(server: Server) -> None:
+class PasswordWatch:
+    """Lets passwords that change in `.env` count at once; when they leave the monitor open to all, it ends."""
+
+    def __init__(self, server: Server, web: WebConfig) -> None:
+        self._server, self._web = server, web
+        self._own = server.application_parts
+        self._seen = self._look()
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._own.settings.home.env_file)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size
+
+    def run(self, ended: threading.Event) -> None:
+        """Look every two seconds until the end."""
+        while not ended.wait(LOOK_S):
+            if (look := self._look()) != self._seen:
+                self._seen = look
+                self._take()
+
+    def _take(self) -> None:
+        try:
+            settings = settings_of(self._own.settings.home, self._web)
+            problem = unsafe(settings)
+        except ConfigError as exc:
+            problem = str(exc)
+        if problem:
+            log.error("passwords_not_safe", extra={"fields": {"reason": problem}})
+            self._server.leave()
+            return
+        self._own.take(settings)
+        log.info("passwords_read")
+
+
+def serve(server: Server, web: WebConfig) -> None:
     """Serve until TERM or INT."""
-    feed = server.application_parts.feed
+    feed, ended = server.application_parts.feed, threading.Event()
+    watch = PasswordWatch(server, web)
 
     def leave(_number: int, _frame: object) -> None:
         feed.hub.close()
@@ -117,20 +157,21 @@ def serve(server: Server) -> None:
         signal.signal(number, leave)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     feed.start()
+    threading.Thread(target=watch.run, args=(ended,), name="passwords", daemon=True).start()
     server.serve()
+    ended.set()
     feed.stop()
 
 
-def run_foreground(home: Home, host: str | None, port: int | None, say: Callable[[str], None]) -> int:
-    """Run the monitor on this terminal until Ctrl-C; return 0. Raises MakerdError."""
+def _foreground(home: Home, given: Mapping[str, Any]) -> int:
+    """Serve on this terminal until Ctrl-C. Raises MakerdError, OSError."""
     config = fleet_config(home)
-    given = {"host": host, "port": port}
     web = WebConfig(**{**asdict(config.web), **{key: value for key, value in given.items() if value is not None}})
     home.make_folders()
     server, settings = open_server(home, web, config)
     setup_worker_logging(home.log / f"{LOG}.log", LOG, _secrets(settings))
-    say(url_of(server, web.host))
-    serve(server)
+    print(f"monitor: {url_of(server, web.host)} (Ctrl-C ends it; the bots go on)", flush=True)
+    serve(server, web)
     return DONE
 
 
@@ -139,8 +180,20 @@ def _secrets(settings: WebSettings) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Be the daemon's child."""
-    home, parent_pid = Home(Path(arguments[0])), int(arguments[1])
+    """Be the daemon's child, or serve on the terminal that this was called from."""
+    home, given = Home(Path(arguments[0])), json.loads(arguments[2])
+    if arguments[1] != "foreground":
+        return _child(home, int(arguments[1]), WebConfig(**{**given, "hosts": tuple(given["hosts"])}))
+    try:
+        return _foreground(home, given)
+    except MakerdError as exc:
+        print(f"makerd: {exc}", file=sys.stderr)
+    except OSError as exc:
+        print(f"makerd: {exc.filename or home.root}: {exc.strerror}", file=sys.stderr)
+    return REFUSED
+
+
+def _child(home: Home, parent_pid: int, web: WebConfig) -> int:
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent_pid:
         return DONE
@@ -148,8 +201,6 @@ def main(arguments: Sequence[str]) -> int:
     os.setpgid(0, 0)
     set_title("makerd: monitor")
     try:
-        plain = json.loads(arguments[2])
-        web = WebConfig(**{**plain, "hosts": tuple(plain["hosts"])})
         server, settings = open_server(home, web, fleet_config(home))
     except MakerdError as exc:
         final = isinstance(exc, ConfigError)
@@ -158,7 +209,7 @@ def main(arguments: Sequence[str]) -> int:
     print(json.dumps({"url": url_of(server, web.host)}), flush=True)
     redirect_output(home.log / f"{LOG}.out")
     setup_worker_logging(home.log / f"{LOG}.log", LOG, _secrets(settings))
-    serve(server)
+    serve(server, web)
     logging.shutdown()
     return DONE
 

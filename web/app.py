@@ -54,12 +54,11 @@ def create_app(settings: WebSettings, services: Services, feed: Feed | None = No
 def _parts(settings: WebSettings, services: Services, feed: Feed | None) -> Parts:
     home = settings.home
     home.make_folders()
-    binding = "\n".join((settings.password_hash, settings.viewer_hash))
     return Parts(
         settings,
         services,
         feed or Feed(home, Hub(settings.max_streams)),
-        Sessions(home.state / "web_sessions.json", binding),
+        Sessions(home.state / "web_sessions.json", settings.binding),
         Audit(lambda row: services.write_audit(home, row), lambda: utc_text(time.time())),
         allowed_hosts(settings),
     )

@@ -34,6 +34,11 @@ class Parts:
     logins: LoginLimit = field(default_factory=LoginLimit)
     commands: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(COMMANDS))
 
+    def take(self, settings: WebSettings) -> None:
+        """Let other passwords count from now on; whoever came in by the old ones is out."""
+        self.settings = settings
+        self.sessions.bind(settings.binding)
+
 
 def parts(app: Flask) -> Parts:
     """Return the parts of an app."""

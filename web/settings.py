@@ -33,6 +33,11 @@ class WebSettings:
         """Tell whether somebody has to say who he is."""
         return bool(self.password_hash or self.viewer_hash or self.token)
 
+    @property
+    def binding(self) -> str:
+        """Return what sessions hang on."""
+        return "\n".join((self.password_hash, self.viewer_hash))
+
 
 def is_loopback(host: str) -> bool:
     """Tell whether only this host reaches an address."""

@@ -14,6 +14,7 @@ WIDTH = 1000
 _LEFT, _RIGHT, _TOP, _BOTTOM = 78, 10, 8, 20
 _MAX_POINTS = 1200  # of a line; each bucket keeps its lowest and highest
 _TIME_LABELS = 6
+_DAY_NS = 86_400 * 10**9
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -101,7 +102,7 @@ class _Scale:
         for at in range(_TIME_LABELS + 1):
             time_ns = self.begin_ns + (self.end_ns - self.begin_ns) * at // _TIME_LABELS
             anchor = "start" if at == 0 else "end" if at == _TIME_LABELS else "middle"
-            text = clock_text(time_ns)
+            text = clock_text(time_ns, self.end_ns - self.begin_ns)
             parts.append(f'<text x="{self.x(time_ns)}" y="{self.height - 5}" text-anchor="{anchor}">{text}</text>')
         return parts
 
@@ -140,9 +141,10 @@ def thinned(times: Times, values: Floats, most: int = _MAX_POINTS) -> tuple[Time
     return times[at], values[at]
 
 
-def clock_text(time_ns: int) -> str:
-    """Return the time of day, UTC."""
-    return datetime.fromtimestamp(time_ns // 10**9, tz=UTC).strftime("%H:%M:%S")
+def clock_text(time_ns: int, span_ns: int = 0) -> str:
+    """Return the time of day, UTC; with its date where the span that is shown is more than a day."""
+    moment = datetime.fromtimestamp(time_ns // 10**9, tz=UTC)
+    return moment.strftime("%H:%M:%S" if span_ns <= _DAY_NS else "%m-%d %H:%M")
 
 
 def _short(value: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from api.event_convert import load_events
 from api.event_file import EventFile, EventSpan, Rows
 from utils.errors import ConfigError
 from utils.home import Home
+from utils.moments import utc_ns_of
 
 
 def load_data(files: Sequence[Path], cache: Path, from_ns: int | None = None, to_ns: int | None = None) -> EventSpan:
@@ -47,20 +47,6 @@ def _check_joinable(files: Sequence[EventFile]) -> None:
 def _row_at(rows: Rows, time_ns: int) -> int:
     times = rows["local_ns"]
     return bisect_left(range(len(rows)), time_ns, key=lambda row: int(times[row]))
-
-
-def utc_ns_of(text: str) -> int:
-    """Return a time as `2024-08-08T23:55:00` (UTC unless it says otherwise) or UTC nanoseconds. Raises ConfigError."""
-    if text.isdecimal():
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{text!r} is not a time such as 2024-08-08T23:55:00") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    seconds = int(moment.replace(microsecond=0).timestamp())
-    return seconds * 10**9 + moment.microsecond * 1000
 
 
 def data_of(home: Home, span: Mapping[str, Any]) -> EventSpan:

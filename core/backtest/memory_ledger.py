@@ -14,6 +14,8 @@ from core.trading.ledger import Ledger, LedgerBatch
 class MemoryLedger(Ledger):
     """Fills, positions and all that is rare are in SQLite's memory; orders, which are many, are in a dict."""
 
+    keeps_series = False
+
     def __init__(self, folder: Path) -> None:
         """Begin an empty one; a latch that trips is written to `folder`."""
         connection = sqlite3.connect(":memory:", isolation_level=None)

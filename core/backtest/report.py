@@ -36,6 +36,7 @@ path.buy { fill: var(--bid); stroke: none; } path.sell { fill: var(--ask); strok
 table { border-collapse: collapse; }
 th { text-align: left; font-weight: normal; color: var(--dim); padding-right: 2rem; }
 td { font-variant-numeric: tabular-nums; text-align: right; } tr { border-bottom: 1px solid var(--line); }
+table.wide td, table.wide tr:first-child th { padding: 0 .6rem; text-align: right; }
 .side { display: flex; flex-wrap: wrap; gap: 0 4rem; }
 """
 
@@ -48,12 +49,7 @@ def report_of(result: BacktestResult, facts: Mapping[str, Any]) -> str:
     span = f"{_moment(begin_ns)} to {_moment(end_ns)} UTC, {facts['events']:,} events"
     ended = f"<p>Ended before the data: {escape(str(facts['ended']))}</p>" if facts.get("ended") else ""
     title = escape(f"{facts['bot']}: {facts['symbol']}")
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Backtest {title}</title>
-<style>{_STYLE}</style>
-<h1>{title}</h1>
+    body = f"""<h1>{title}</h1>
 <p>{span}</p>
 {ended}
 {charts}
@@ -63,7 +59,18 @@ def report_of(result: BacktestResult, facts: Mapping[str, Any]) -> str:
 <div><h2>Orders</h2><table>{rows_of([(key, str(value)) for key, value in facts["orders"].items()])}</table></div>
 </div>
 <h2>All figures</h2>
-<table>{rows_of(_figures(facts))}</table>
+<table>{rows_of(_figures(facts))}</table>"""
+    return page(f"Backtest {facts['bot']}: {facts['symbol']}", body)
+
+
+def page(title: str, body: str) -> str:
+    """Return a whole page around a body of HTML."""
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{escape(title)}</title>
+<style>{_STYLE}</style>
+{body}
 </html>
 """
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.market.order import Fill, Order, OrderState
 from core.trading.ledger import Ledger, LedgerBatch, Memory, Session
+from core.trading.ledger_series import Sample
 from core.trading.log_fields import fields
 from utils.errors import LedgerError
 
@@ -68,6 +69,10 @@ class Journal:
     def note_memory(self, memory: Memory) -> None:
         """Keep what the strategy remembers for the next flush, together with the fills noted so far."""
         self._pending.memory = memory
+
+    def note_samples(self, samples: Sequence[Sample]) -> None:
+        """Keep the newest rows of the series for the next flush; while the ledger fails the older ones are let go."""
+        self._pending.samples = samples
 
     def has_fill(self, leg: str, trade_id: str) -> bool:
         """Tell whether a fill is booked, in the ledger or here. Raises LedgerError."""

@@ -1,10 +1,11 @@
-"""What a loop saves on its way: counters, the session's peak, how long the run has lasted; and what it forgets."""
+"""What a loop saves on its way: counters, peak, series, how long the run has lasted; and what it forgets."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from core.trading.clock import SECOND_NS, seconds
+from core.trading.sampling import Sampler
 from utils.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Keeping:
 
     def __init__(self, bot: BotState) -> None:
         self._bot = bot
+        self.sampler = Sampler(bot)
         self._run_began_ns = 0
         self._save_due_ns = self._prune_due_ns = 0
 
@@ -44,6 +46,7 @@ class Keeping:
             return
         self._save_due_ns = now_ns + self._bot.settings.save_ns
         self._note(now_ns)
+        self.sampler.note_due(now_ns)
         if now_ns >= self._prune_due_ns:
             self._prune_due_ns = now_ns + _PRUNE_NS
             self._prune(now_ns)
@@ -51,6 +54,7 @@ class Keeping:
     def save_end(self, now_ns: int, run_goes_on: bool) -> None:
         """Save at the end of this life; `run_goes_on`: a successor counts on."""
         self._note(now_ns)
+        self.sampler.note(now_ns)
         if not run_goes_on:
             self._bot.journal.note_counters({**self._bot.counters, RUN_S: 0})
 

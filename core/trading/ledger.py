@@ -23,6 +23,7 @@ from core.market.position import Position
 from core.trading import latches as latch_file
 from core.trading import ledger_rows as rows
 from core.trading.latches import Latches
+from core.trading.ledger_series import Sample, write_instrument, write_samples
 from core.trading.order_changes import after_fill
 from utils.errors import LedgerError
 
@@ -62,20 +63,24 @@ class LedgerBatch:
     counters: dict[str, int] = field(default_factory=dict)
     session: Session | None = None
     memory: Memory | None = None
+    samples: Sequence[Sample] = ()  # of the series, one for each leg
 
     def __bool__(self) -> bool:
         parts = (self.orders, self.fills, self.funding, self.marks, self.counters, self.session, self.memory)
-        return any(bool(part) for part in parts)
+        return bool(self.samples) or any(bool(part) for part in parts)
 
 
 class Ledger:
     """The record of one bot. Every method raises LedgerError when the file cannot be written or read."""
+
+    keeps_series = True  # False: samples are not wanted
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self.latches = Latches(path.with_name(latch_file.FILE_NAME))
         self._connection = connection
         self._instruments: dict[str, Instrument] = {}
+        self._described: set[str] = set()  # legs whose instrument is in the file as it is now
 
     @classmethod
     def open(cls, path: Path) -> Ledger:
@@ -99,6 +104,7 @@ class Ledger:
     def use_instrument(self, leg: str, instrument: Instrument) -> None:
         """Tell in which ticks and lots the orders and fills of a leg are counted."""
         self._instruments[leg] = instrument
+        self._described.discard(leg)
 
     def close(self) -> None:
         """Give the file back."""
@@ -117,7 +123,9 @@ class Ledger:
             for order in batch.orders.values():
                 execute(rows.UPSERT_ORDER, rows.order_row(order, self._instrument(order.leg)))
             self._write_rest(batch)
+            self._write_series(batch.samples)
             execute("COMMIT")
+            self._described.update(sample.leg for sample in batch.samples)
             return new
         except sqlite3.Error as exc:
             self._roll_back()
@@ -157,6 +165,11 @@ class Ledger:
         if batch.memory:
             memory = batch.memory
             execute("REPLACE INTO memory VALUES (1,?,?,?)", (memory.kind, memory.saved, memory.heard))
+
+    def _write_series(self, samples: Sequence[Sample]) -> None:
+        for leg in {sample.leg for sample in samples} - self._described:
+            write_instrument(self._connection, leg, self._instrument(leg))
+        write_samples(self._connection, samples)
 
     def _roll_back(self) -> None:
         try:

@@ -9,9 +9,10 @@ from core.market.client_ids import fence_of
 from core.market.funding import FundingPayment
 from core.market.instrument import Instrument
 from core.market.order import Fill, Order, OrderState, Side
+from core.trading import ledger_series as series
 from utils.errors import LedgerError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _FUNDING = """CREATE TABLE IF NOT EXISTS funding (
     number INTEGER PRIMARY KEY, leg TEXT NOT NULL, payment_id TEXT NOT NULL, amount TEXT NOT NULL, rate TEXT NOT NULL,
     mark_price TEXT NOT NULL, size TEXT NOT NULL, venue_ns INTEGER NOT NULL, UNIQUE (leg, payment_id)
@@ -44,10 +45,12 @@ CREATE TABLE session (
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 {_FUNDING}
 {_MEMORY}
+{series.SCHEMA}
 """
 MIGRATIONS = {  # what makes the next version of a version
     1: "CREATE INDEX IF NOT EXISTS orders_venue ON orders (leg, venue_order_id) WHERE venue_order_id IS NOT NULL;",
     2: _FUNDING + _MEMORY,
+    3: series.SCHEMA,
 }
 ORDER_COLUMNS = (
     "client_order_id, leg, fence, slot, side, price, size, filled, state, closed, post_only, reduce_only, "

@@ -83,6 +83,10 @@ class SessionBook:
         """Return the equity that the session began with, None when it is not known."""
         return self._session.start_equity if self._session else None
 
+    def equity(self, legs: Sequence[LegState]) -> Decimal | None:
+        """Return the value of the accounts in quote now, None while a balance or a mark is missing."""
+        return equity_quote(legs)
+
     def measure(self, legs: Sequence[LegState], utc_ns: int) -> None:
         """Work out the session's net at the current marks; begin the session when that is possible first."""
         net = net_quote(legs)

@@ -297,6 +297,7 @@ class TradingLoop:
         bot = self._bot
         bot.sent = False
         due_ns = self._listen(now_ns)
+        self._keeping.sampler.look(now_ns)
         bot.journal.flush(now_ns)
         self._deliver(now_ns)
         if not self._ending.is_stopping:

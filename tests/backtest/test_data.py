@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.backtest.data import data_of, load_data, utc_ns_of
+from core.backtest.data import data_of, load_data
 from tests.backtest.made_events import made_rows, save
 from utils.errors import ConfigError
 from utils.home import Home
+from utils.moments import utc_ns_of
 
 
 def two_files(folder: Path, gap_ns: int = 10**9) -> list[Path]:

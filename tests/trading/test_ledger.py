@@ -225,7 +225,7 @@ def test_a_ledger_of_the_first_version_is_brought_forward_and_keeps_everything(t
     as_version_1(tmp_path)
     for _ in range(2):
         ledger = opened(tmp_path)
-        assert ledger._connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert ledger._connection.execute("PRAGMA user_version").fetchone() == (4,)
         assert (ledger.open_orders(), ledger.position("main")) == ([made], before)
         plan = ledger._connection.execute(
             "EXPLAIN QUERY PLAN SELECT client_order_id FROM orders WHERE leg = 'main' AND venue_order_id = 'v9'"

@@ -95,6 +95,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
     ),
     "core.backtest": (("core", "api", "strategies", "utils"), ("numpy",)),
+    "core.history": (("core.history", CONFIG, "utils"), ()),
     "core.jobs": (("core.jobs", "utils"), ("numpy", "requests", "websocket", "jsonschema")),
     "core.registry": (("core.registry", CONFIG, FLEET, "utils"), ("jsonschema", "dotenv", "referencing")),
     "core.process": (("core", "api", "strategies", "utils"), ("setproctitle",)),
@@ -124,9 +125,15 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "core.monitor": (("core", "web", "utils"), ()),
     "core.metrics_text": (("utils",), ("prometheus_client",)),
     "core.daemon_manager": (("core", "cli", "utils", "api", "strategies"), ("click",)),
-    "core.door_services": (("core", "api.event_convert", "utils"), ()),
-    "cli": (("cli", "core.registry", "core.process.control", CONFIG, "utils"), ("click", "rich", "questionary")),
-    "web": (("web", "core.registry", "core.process.control", CONFIG, "utils"), ("flask", "werkzeug", "waitress")),
+    "core.door_services": (("core", "api.event_convert", "web.security.passwords", "utils"), ()),
+    "cli": (
+        ("cli", "core.registry", "core.process.control", "core.history", CONFIG, "utils"),
+        ("click", "rich", "questionary"),
+    ),
+    "web": (
+        ("web", "core.registry", "core.process.control", "core.history", CONFIG, "utils"),
+        ("flask", "werkzeug", "waitress"),
+    ),
     "setup_env": (("setup_env", "core", "cli", "utils"), ("click",)),
     "run": (("run", "core", "cli", "utils", "api", "strategies"), ("click",)),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, current_app, g, request
 
@@ -13,7 +14,9 @@ from web.security.origin import host_is_ours, is_foreign
 from web.security.passwords import is_token
 from web.security.roles import OPERATOR, WRONG_HOST, Caller, decide
 from web.security.sessions import LIFETIME_S, new_id
-from web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from web.settings import WebSettings
 
 COOKIE = "makerd_session"
 LONGEST_ID = 128

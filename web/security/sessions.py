@@ -41,8 +41,8 @@ class Sessions:
 
     def __init__(self, path: Path, binding: str) -> None:
         self._path = path
-        self._binding = hashlib.sha256(binding.encode()).hexdigest()
         self._lock = threading.Lock()
+        self._binding = _digest(binding)
         kept = self._read()
         self._key = bytes.fromhex(str(kept["key"]))
         self._sessions = {str(digest): Session(**one) for digest, one in kept["sessions"].items()}
@@ -64,6 +64,13 @@ class Sessions:
             write_json_atomic(self._path, {"binding": self._binding, "key": self._key.hex(), "sessions": sessions})
         except OSError as exc:  # they hold until the next start
             log.warning("sessions_not_kept", extra={"fields": {"reason": exc.strerror}})
+
+    def bind(self, binding: str) -> None:
+        """Let them hang on something else; when it is not the same, all end."""
+        with self._lock:
+            if self._binding != _digest(binding):
+                self._binding, self._sessions = _digest(binding), {}
+                self._write()
 
     def find(self, sid: str, now_s: float) -> Session | None:
         """Return the session of an id, None for one that is unknown or over."""
