@@ -34,6 +34,7 @@ from utils.web_names import PASSWORD, TOKEN, VIEWER
 from web.app import create_app
 from web.server import Server, make_server
 from web.settings import WebSettings, unsafe
+from web.today import Today
 
 if TYPE_CHECKING:
     from core.process.launcher import SupervisorHandle
@@ -157,7 +158,8 @@ def serve(server: Server, web: WebConfig) -> None:
         signal.signal(number, leave)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     feed.start()
-    threading.Thread(target=watch.run, args=(ended,), name="passwords", daemon=True).start()
+    for name, run in (("passwords", watch.run), ("today", Today(server.application_parts.settings.home, feed).run)):
+        threading.Thread(target=run, args=(ended,), name=name, daemon=True).start()
     server.serve()
     ended.set()
     feed.stop()

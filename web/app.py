@@ -15,7 +15,7 @@ from utils.errors import ConfigError
 from utils.version import __version__
 from web import health, login, stream
 from web.answers import error, http_error
-from web.api import bots, fleet
+from web.api import bots, fleet, history, logs
 from web.feed import Feed, utc_text
 from web.hub import Hub
 from web.parts import KEY, Parts
@@ -24,6 +24,7 @@ from web.security.audit import Audit
 from web.security.sessions import Sessions
 from web.services import Services
 from web.settings import MAX_BODY, WebSettings, allowed_hosts, unsafe
+from web.watch import Watch
 
 API = "/api/v1"
 log = logging.getLogger("makerd.web")
@@ -40,7 +41,7 @@ def create_app(settings: WebSettings, services: Services, feed: Feed | None = No
     guard.install(app)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(Exception, _failed)
-    for blueprint in (fleet.blueprint, bots.blueprint, stream.blueprint):
+    for blueprint in (fleet.blueprint, bots.blueprint, history.blueprint, logs.blueprint, stream.blueprint):
         app.register_blueprint(blueprint, url_prefix=API)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(login.blueprint)
@@ -54,10 +55,12 @@ def create_app(settings: WebSettings, services: Services, feed: Feed | None = No
 def _parts(settings: WebSettings, services: Services, feed: Feed | None) -> Parts:
     home = settings.home
     home.make_folders()
+    feed = feed or Feed(home, Hub(settings.max_streams))
+    feed.after_turn.append(Watch(home, feed.hub).turn)
     return Parts(
         settings,
         services,
-        feed or Feed(home, Hub(settings.max_streams)),
+        feed,
         Sessions(home.state / "web_sessions.json", settings.binding),
         Audit(lambda row: services.write_audit(home, row), lambda: utc_text(time.time())),
         allowed_hosts(settings),

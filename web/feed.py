@@ -29,7 +29,6 @@ QUIET_EVERY_S = 2.0
 STALE_S = 3.0
 log = logging.getLogger("makerd.web")
 Ask = Callable[[], dict[str, Any]]
-Today = Callable[[list[dict[str, Any]]], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,11 @@ def utc_text(at_s: float) -> str:
 class Feed:
     """Asks, remembers, tells. `ask` is the control socket; a test gives its own."""
 
-    def __init__(self, home: Home, hub: Hub, ask: Ask | None = None, today: Today | None = None) -> None:
-        self._home = home
+    def __init__(self, home: Home, hub: Hub, ask: Ask | None = None) -> None:
         self.hub = hub
         self._ask = ask or (lambda: dict(call(home, "status", timeout_s=ASK_S)))
-        self._today = today or (lambda _bots: {})
+        self.today: dict[str, str | None] = {}  # what each bot has earned today, kept by `today.py`
+        self.after_turn: list[Callable[[], None]] = []
         self.rings = Rings()
         self.picture = Picture()
         self._ended = threading.Event()
@@ -100,6 +99,8 @@ class Feed:
             began_s = time.monotonic()
             try:
                 self.turn(began_s, time.time())
+                for step in self.after_turn:
+                    step()
             except Exception:  # the feed must outlive whatever an answer holds
                 log.exception("feed_failed")
             self._ended.wait(max(0.05, EVERY_S - (time.monotonic() - began_s)))
@@ -127,7 +128,7 @@ class Feed:
 
     def _heard(self, status: dict[str, Any], now_s: float, at_s: float) -> None:
         bots: list[dict[str, Any]] = status["bots"]
-        mids, today = self.rings.add(bots, at_s), self._today(bots)
+        mids, today = self.rings.add(bots, at_s), dict(self.today)
         rows = {b["name"]: fleet_row(b, self.rings.spark(b["name"]), today.get(b["name"])) for b in bots}
         named = {bot["name"]: bot for bot in bots}
         before = self.picture

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.fleet_config import WebConfig
-from core.process.zygote_link import environ_without_secrets, spawn_module
-from utils import web_names
+from core.process.zygote_link import spawn_module
 
 MODULE = "core.monitor"
 FIRST_NS = 1_000_000_000  # pause before the first restart; doubles
@@ -123,11 +122,10 @@ class MonitorKeeper:
         self._said, self._started_ns, self._url = b"", now_ns, None
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(writer, True)
-        passwords = {name: os.environ[name] for name in web_names.ALL if name in os.environ}
         arguments = [str(self._home), str(os.getpid()), json.dumps(asdict(self._config))]
         try:
-            env = {**environ_without_secrets(), **passwords}
-            self._pid = spawn_module(MODULE, arguments, env, writer, self._output_fd)
+            # What configs refer to may be in the environment: the monitor judges them as the validator does.
+            self._pid = spawn_module(MODULE, arguments, dict(os.environ), writer, self._output_fd)
             self._reader = reader
         except OSError as exc:
             os.close(reader)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 from flask import Blueprint, Response, current_app
 
+from utils.errors import LedgerError
 from web.answers import answer
 from web.api.requests import known_row
+from web.ledgers import LEDGER, latches_in
 from web.parts import parts
 
+log = logging.getLogger("makerd.web")
 blueprint = Blueprint("api_bots", __name__)
 
 
@@ -23,7 +29,16 @@ def bot(name: str) -> Response:
             "bot": row,
             "mids": feed.rings.mids(name),
             "gates": gates,
-            "latches": [],
+            "latches": _latches(name),
             "exits": [] if last_exit is None else [last_exit],
         }
     )
+
+
+def _latches(name: str) -> list[dict[str, Any]]:
+    """Return the tripped limits, none when they cannot be read: the rest of the page matters, too."""
+    try:
+        return latches_in(parts(current_app).settings.home.bot_state(name) / LEDGER)
+    except LedgerError as exc:
+        log.warning("latches_not_read", extra={"fields": {"bot": name, "reason": str(exc)[:300]}})
+        return []

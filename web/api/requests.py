@@ -44,6 +44,16 @@ def whole_number(key: str, default: int, most: int) -> int:
     return int(text)
 
 
+def number(key: str, default: int | None, most: int) -> int | None:
+    """Return a number of the query, 0 to `most`; `default` where there is none."""
+    text = request.args.get(key)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= most):
+        abort(400, f"{key} is a whole number from 0 to {most}")
+    return int(text)
+
+
 def ask_daemon(verb: str, args: dict[str, Any], what: str) -> Any:
     """Ask the daemon for a change and write who did into the audit trail; a refusal ends the request."""
     own = parts(current_app)

@@ -1,0 +1,135 @@
+"""What the API tells of ledgers, logs and events that are really there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.history.ledger_parts import BEGIN_NS, Past
+from tests.web.web_parts import Daemon, Reader, Site, bot_row, monitor
+from utils.home import Home
+from web.ledgers import today_pnl
+
+Both = tuple[Site, Daemon]
+MS = 10**6
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[Both]:
+    home = Home(tmp_path)
+    home.make_folders()
+    folder = home.bot_state("sol-mm")
+    folder.mkdir()
+    past = Past(folder)
+    for at_s in range(5):
+        past.fill(at_s * 10)
+        past.sample(at_s * 10 + 1, str(100 + at_s))
+    past.order(60)
+    past.order(61, closed=True)
+    past.ledger.close()
+    lines = [
+        {"ts": "2026-01-01T00:00:00.000001Z", "level": "INFO", "component": "orders", "event": "placed", "price": "1"},
+        {
+            "ts": "2026-01-01T00:00:01.000001Z",
+            "level": "ERROR",
+            "component": "link",
+            "event": "<script>alert(1)</script>",
+        },
+    ]
+    (home.log / "sol-mm.log").write_text("".join(json.dumps(line) + "\n" for line in lines) + "torn {")
+    rows = [
+        {"ts": "t", "seq": n, "kind": "state", "bot": "sol-mm", "alert": "halt" if n == 3 else None} for n in range(9)
+    ]
+    (home.log / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with monitor(tmp_path, bot_row(), bot_row("none")) as found:
+        found[0].join()
+        yield found
+
+
+def test_orders_fills_and_series_come_from_the_ledger(both: Both) -> None:
+    site, _ = both
+    orders = site.get("/api/v1/bots/sol-mm/orders").json["orders"]
+    assert [(one["side"], one["leg"]) for one in orders] == [("buy", "main")]
+    first = site.get("/api/v1/bots/sol-mm/fills?limit=2").json
+    second = site.get(f"/api/v1/bots/sol-mm/fills?limit=5&before={first['next']}").json
+    assert [len(first["fills"]), len(second["fills"]), second["next"]] == [2, 3, None]
+    assert first["fills"][0]["at"] > second["fills"][0]["at"]
+    begin = BEGIN_NS // MS
+    series = site.get(f"/api/v1/bots/sol-mm/series?from={begin}&to={begin + 60_000}").json
+    assert series["mid"] == [100, 101, 102, 103, 104]
+    assert len(series["equity"]) == len(series["at"]) == 5
+
+
+def test_a_bot_that_never_ran_has_an_empty_past(both: Both) -> None:
+    site, _ = both
+    assert site.get("/api/v1/bots/none/orders").json == {"orders": []}
+    assert site.get("/api/v1/bots/none/fills").json == {"fills": [], "next": None}
+    assert site.get("/api/v1/bots/none/series").json["at"] == []
+    assert site.get("/api/v1/bots/none/markouts").json["spread_captured_bps"] is None
+
+
+def test_a_ledger_that_cannot_be_read_is_said_so(both: Both) -> None:
+    site, _ = both
+    folder = site.settings.home.bot_state("none")
+    folder.mkdir()
+    (folder / "ledger.db").write_bytes(b"no database" * 1000)
+    assert site.get("/api/v1/bots/none/orders").status == 503
+    assert site.get("/api/v1/bots/none").status == 200
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=-1", "limit=1e3", "before=x", "before=" + "9" * 30])
+def test_a_page_that_makes_no_sense_is_refused(both: Both, query: str) -> None:
+    site, _ = both
+    assert site.get(f"/api/v1/bots/sol-mm/fills?{query}").status == 400
+
+
+def test_logs_are_filtered_and_what_they_say_stays_text(both: Both) -> None:
+    site, _ = both
+    lines = site.get("/api/v1/bots/sol-mm/logs").json["lines"]
+    assert [line["level"] for line in lines] == ["INFO", "ERROR"]
+    assert lines[0]["text"] == "placed price=1"
+    answer = site.get("/api/v1/bots/sol-mm/logs?level=warning&q=ALERT")
+    assert [line["text"] for line in answer.json["lines"]] == ["<script>alert(1)</script>"]
+    assert answer.headers["Content-Type"] == "application/json"
+    assert site.get("/api/v1/bots/sol-mm/logs?level=loud").status == 400
+    assert site.get("/api/v1/bots/daemon/logs").json == {"lines": []}
+
+
+def test_events_come_newest_first_by_pages(both: Both) -> None:
+    site, _ = both
+    first = site.get("/api/v1/events?limit=4").json
+    assert ([event["seq"] for event in first["events"]], first["next"]) == ([8, 7, 6, 5], 5)
+    alerts = site.get("/api/v1/events?level=alert").json
+    assert [event["seq"] for event in alerts["events"]] == [3]
+    assert site.get("/api/v1/events?name=other").json["events"] == []
+
+
+def test_a_stream_of_one_bot_tells_its_log_its_mids_and_its_quotes(both: Both) -> None:
+    site, daemon = both
+    reader = Reader(site, "?bot=sol-mm")
+    assert reader.next("quotes")["orders"]
+    daemon.bots = [bot_row(mid="151"), *daemon.bots[1:]]
+    assert reader.next("mid")["mid"] in (150.255, 151)
+    with open(site.settings.home.log / "sol-mm.log", "a") as log:
+        log.write('\n{"ts": "t", "level": "INFO", "component": "x", "event": "fresh"}\n')
+    assert reader.next("log")["text"] == "fresh"
+    with open(site.settings.home.log / "events.jsonl", "a") as events:
+        events.write('{"ts": "t", "seq": 10, "kind": "state", "bot": "other"}\n')
+    assert reader.next("event")["seq"] == 10
+    reader.close()
+
+
+def test_what_was_earned_today_is_the_change_since_midnight(tmp_path: Path) -> None:
+    past = Past(tmp_path)
+    past.fill(0)
+    past.sample(1, "100")
+    past.sample(86_400 + 5, "101")
+    past.sample(86_400 + 15, "103")
+    past.ledger.close()
+    midnight = BEGIN_NS + 86_400 * 10**9
+    assert float(str(today_pnl(past.path, midnight + 20 * 10**9))) > 0
+    assert today_pnl(past.path, midnight + 86_400 * 10**9) is None
+    assert today_pnl(tmp_path / "nothing.db", midnight) is None

@@ -1,0 +1,88 @@
+"""What the ledger of a bot says, in the API's words. Money and sizes stay decimal text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.history.days import DAY_NS
+from core.history.ledger_reader import daily, fills, latches, markouts, open_orders, series
+from core.history.records import FillRow, OrderRow, SeriesPoint
+from utils.moments import moment_text
+
+LEDGER = "ledger.db"
+
+
+def orders_in(path: Path) -> list[dict[str, Any]]:
+    """Return the open orders. Raises LedgerError."""
+    return [_order(one) for one in open_orders(path)]
+
+
+def _order(one: OrderRow) -> dict[str, Any]:
+    return {
+        "client_id": one.client_order_id,
+        "venue_id": one.venue_order_id,
+        "leg": one.leg,
+        "side": one.side,
+        "price": one.price,
+        "size": one.size,
+        "filled": one.filled,
+        "status": one.state,
+        "placed_at": moment_text(one.sent_utc_ns),
+    }
+
+
+def fills_in(path: Path, before: int | None, limit: int) -> dict[str, Any]:
+    """Return a page of fills, newest first, and what the next page begins before. Raises LedgerError."""
+    found = fills(path, before, limit)
+    return {"fills": [_fill(one) for one in found], "next": found[-1].number if len(found) == limit else None}
+
+
+def _fill(one: FillRow) -> dict[str, Any]:
+    return {
+        "at": moment_text(one.utc_ns),
+        "leg": one.leg,
+        "side": one.side,
+        "price": one.price,
+        "size": one.size,
+        "fee": one.fee,
+        "fee_asset": one.fee_asset,
+        "pnl": None,  # a ledger knows the profit of a position, not of a fill
+        "maker": one.liquidity == "maker",
+        "order": one.client_order_id,
+    }
+
+
+def series_in(path: Path, from_ms: int, to_ms: int, points: int) -> dict[str, Any]:
+    """Return columns of a span, UTC milliseconds; `equity` is what the bot has earned. Raises LedgerError."""
+    found = series(path, from_ms * 10**6, to_ms * 10**6, points)
+    return {
+        "at": [point.utc_ns // 10**6 for point in found],
+        "equity": _numbers(found, "net"),
+        "position": _numbers(found, "position"),
+        "realised": _numbers(found, "realised"),
+        "mid": _numbers(found, "mid"),
+    }
+
+
+def _numbers(found: Sequence[SeriesPoint], key: str) -> list[float | None]:
+    return [None if (text := getattr(point, key)) is None else float(text) for point in found]
+
+
+def markouts_in(path: Path, since_ns: int) -> dict[str, Any]:
+    """Return the markouts of the fills since a time, and the captured spread. Raises LedgerError."""
+    captured, *later = markouts(path, from_utc_ns=since_ns)
+    told = [{"horizon_s": one.horizon_s, "mean_bps": one.mean_bps, "n": one.fills} for one in later]
+    return {"markouts": told, "spread_captured_bps": captured.mean_bps}
+
+
+def latches_in(path: Path) -> list[dict[str, Any]]:
+    """Return the tripped limits. Raises LedgerError."""
+    return [{"name": one.name, "reason": one.reason, "at": moment_text(one.at_utc_ns)} for one in latches(path)]
+
+
+def today_pnl(path: Path, now_ns: int) -> str | None:
+    """Return what a bot has earned since midnight UTC, as decimal text; None when nothing says. Raises LedgerError."""
+    found = daily(path, now_ns // DAY_NS * DAY_NS, now_ns + DAY_NS)
+    return found[-1].pnl if found else None

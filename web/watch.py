@@ -1,0 +1,57 @@
+"""What the streams tell beside the status: events, and for a bot that somebody looks at its quotes and its log."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from utils.errors import LedgerError
+from utils.home import Home
+from web.hub import Hub
+from web.ledgers import LEDGER, orders_in
+from web.log_lines import Follower, line_of
+
+EVENTS = "events.jsonl"
+
+
+class Watch:
+    """Looks after each turn of the feed; at nothing that nobody looks at."""
+
+    def __init__(self, home: Home, hub: Hub) -> None:
+        self._home = home
+        self._hub = hub
+        self._events = Follower(home.log / EVENTS)
+        self._logs: dict[str, Follower] = {}
+        self._quotes: dict[str, list[dict[str, Any]]] = {}
+
+    def turn(self) -> None:
+        """Tell what is new."""
+        for event in self._events.news():
+            self._hub.publish("event", partial(dict, event))
+        watched = self._hub.bots()
+        for gone in self._logs.keys() - watched:
+            del self._logs[gone]
+            self._quotes.pop(gone, None)
+        for name in watched:
+            self._tell_log(name)
+            self._tell_quotes(name)
+
+    def _tell_log(self, name: str) -> None:
+        follower = self._logs.setdefault(name, Follower(log_file(self._home, name)))
+        for entry in follower.news():
+            self._hub.publish("log", partial(line_of, entry), name)
+
+    def _tell_quotes(self, name: str) -> None:
+        try:
+            orders = orders_in(self._home.bot_state(name) / LEDGER)
+        except LedgerError:
+            return
+        if orders != self._quotes.get(name):
+            self._quotes[name] = orders
+            self._hub.publish("quotes", lambda: {"orders": orders}, name)
+
+
+def log_file(home: Home, name: str) -> Path:
+    """Return the log of a bot, or of the daemon."""
+    return home.log / f"{name}.log"
