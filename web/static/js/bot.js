@@ -74,8 +74,8 @@ class BotPage {
     const to = Date.now();
     const series = await trying(() => get(botPath(name, "series"), { from: to - this.range_s * 1000, to, points: 500 }));
     if (series) {
-      this.series.set(series);
       if (this.range_s !== LIVE_S) this.price.reset(series.at.map((at_ms, place) => [at_ms, series.mid[place]]));
+      this.series.set(series, this.price.span);
     }
     const markouts = await trying(() => get(botPath(name, "markouts")));
     if (markouts) showMarkouts(markouts);

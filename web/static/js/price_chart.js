@@ -1,6 +1,6 @@
 // Price over time with what the bot does in it: its best quotes as steps, its levels at the right edge, its fills.
 
-import { colour, line, makeChart, priceTicks } from "./charts.js";
+import { colour, line, makeChart, priceTicks, setValues } from "./charts.js";
 import { byId, onceAFrame, setText } from "./dom.js";
 import { clock, price } from "./format.js";
 
@@ -45,6 +45,11 @@ export class PriceChart {
     this.show();
   }
 
+  /** The times of the first and the last mid in seconds, null when there is none. */
+  get span() {
+    return this.samples.length ? [this.samples[0][0], this.samples.at(-1)[0]] : null;
+  }
+
   setOrders(orders) {
     this.orders = orders;
     this.show();
@@ -56,7 +61,7 @@ export class PriceChart {
   }
 
   #show() {
-    this.plot.setData([0, 1, 2, 3].map((place) => this.samples.map((sample) => sample[place])));
+    setValues(this.plot, [0, 1, 2, 3].map((place) => this.samples.map((sample) => sample[place])));
   }
 
   #readOut(place) {
