@@ -53,7 +53,7 @@ export function makeChart(box, { height, series, values, hooks = {}, onPoint, xR
     cursor: { sync: { key: cursorGroup.key }, points: { size: 6 }, drag: { x: true, y: false } },
     scales: { x: { time: true, ...(xRange ? { range: xRange } : {}) } },
     series: [{}, ...series],
-    axes: [axis({ size: 24, space: 70, values: timeTicks }), axis({ size: 74, space: 28, values })],
+    axes: [axis({ size: 24, space: 70, values: timeTicks }), axis({ size: 74, space: height < 200 ? 20 : 28, values })],
     hooks: { setCursor: [(plot) => onPoint?.(plot.cursor.idx ?? null)], setSelect: [(plot) => plot.select.width > 0 && (plot.isZoomed = true)], ...hooks },
     padding: [8, 10, 0, 0],
   };

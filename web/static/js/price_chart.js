@@ -18,7 +18,7 @@ export class PriceChart {
   constructor() {
     this.samples = []; // [s, mid, own bid, own ask]
     this.orders = [];
-    this.fills = [];
+    this.fills = new Map();
     this.plot = makeChart(byId("price"), {
       height: 300,
       series: [line("mid", "mid"), line("bid", "buy", { stepped: true }), line("ask", "sell", { stepped: true })],
@@ -55,8 +55,12 @@ export class PriceChart {
     this.show();
   }
 
-  setFills(fills) {
-    this.fills = fills.map((fill) => ({ at_s: Date.parse(fill.at) / 1000, price: Number(fill.price), side: fill.side.toLowerCase() }));
+  /** Add fills; those that are there already count once. */
+  addFills(fills) {
+    for (const fill of fills) {
+      const key = `${fill.order} ${fill.at} ${fill.price} ${fill.size}`;
+      this.fills.set(key, { at_s: Date.parse(fill.at) / 1000, price: Number(fill.price), side: fill.side.toLowerCase() });
+    }
     this.show();
   }
 
@@ -102,7 +106,7 @@ export class PriceChart {
     const { min, max } = plot.scales.x;
     const paint = { buy: colour("buy"), sell: colour("sell") };
     const rim = colour("panel");
-    for (const fill of this.fills) {
+    for (const fill of this.fills.values()) {
       if (fill.at_s < min || fill.at_s > max) continue;
       const x = plot.valToPos(fill.at_s, "x", true);
       const y = plot.valToPos(fill.price, "y", true);
