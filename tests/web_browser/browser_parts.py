@@ -6,7 +6,7 @@ import json
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,12 +95,13 @@ def wait_for_state(page: Page, name: str, *words: str) -> float:
 
 
 @contextmanager
-def monitored(*names: str, **sections: dict[str, Any]) -> Iterator[Monitored]:
-    """Run a daemon with these bots and its monitor, and a browser that is logged in."""
+def monitored(add_bots: Callable[[Fleet], object]) -> Iterator[Monitored]:
+    """Run a daemon with the bots that are added and its monitor, and a browser that is logged in."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         fleet = Fleet(Path(folder) / "home")
         try:
-            url = _start(fleet, names, sections)
+            add_bots(fleet)
+            url = _start(fleet)
             browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(ARGUMENTS))
             try:
                 site = Monitored(fleet, url, browser)
@@ -117,9 +118,7 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _start(fleet: Fleet, names: tuple[str, ...], sections: dict[str, dict[str, Any]]) -> str:
-    for name in names:
-        fleet.add(name, **sections)
+def _start(fleet: Fleet) -> str:
     web = {"enabled": True, "port": _free_port()}  # the same after a restart of the monitor
     fleet.home.daemon_file.write_text(json.dumps({"web": web}))
     fleet.home.env_file.write_text(f"{PASSWORD}={password_hash(WORD)}\n")

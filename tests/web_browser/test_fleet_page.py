@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.process.fleet_parts import Fleet
 from tests.web_browser.browser_parts import PATIENCE_MS, Monitored, monitored, row_of, wait_for_state
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -17,9 +18,14 @@ DOWN = ("SWEEPING", "BACKOFF", "STARTING")
 expect.set_options(timeout=PATIENCE_MS)
 
 
+def add_bots(fleet: Fleet) -> None:
+    for name in NAMES:
+        fleet.add(name, daemon_config={"backoff_initial_s": 2})
+
+
 @pytest.fixture(scope="module")
 def site() -> Iterator[Monitored]:
-    with monitored(*NAMES, daemon_config={"backoff_initial_s": 2}) as site:
+    with monitored(add_bots) as site:
         yield site
 
 
