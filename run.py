@@ -20,7 +20,7 @@ def main(arguments: "list[str] | None" = None) -> int:
         from cli.history_commands import export, report
         from cli.shared import App, command_arguments, guarded
         from cli.smoke import smoke
-        from cli.web import web_password
+        from cli.web_password import web_password
         from core.door_services import DoorServices
     except ModuleNotFoundError as exc:
         sys.stderr.write("makerd: " + missing_module(str(exc.name)) + "\n")

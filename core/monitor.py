@@ -15,11 +15,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.bot_config import BotConfig
 from core.event_log import EventFile
 from core.fleet_config import FleetConfig, WebConfig
 from core.log_files import tail_lines
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 LOG = "daemon.web"  # no bot's name has a dot
 AUDIT = "audit.jsonl"
 LOOK_S = 2.0
+VENUES_S = 20.0
 log = logging.getLogger("makerd.web")
 
 
@@ -65,6 +68,12 @@ class Rooms:
     def write_audit(self, home: Home, row: dict[str, Any]) -> bool:
         """Append a row to the audit trail; False when it is lost."""
         return self._audit.write(row)
+
+    def venue_complaints(self, home: Home, configs: Sequence[BotConfig]) -> dict[str, list[str]]:
+        """Return what the venues have against configs, by the bot's name."""
+        from core.process.venue_checks import venue_complaints
+
+        return venue_complaints(configs, home.data_dirs, time.monotonic() + VENUES_S)
 
     def start_flatten(self, home: Home, names: Sequence[str], sell_base: bool) -> SupervisorHandle:
         """Start a supervisor that closes what the bots of a home hold, and then ends. Raises MakerdError."""

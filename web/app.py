@@ -15,10 +15,11 @@ from utils.errors import ConfigError
 from utils.version import __version__
 from web import health, login, stream
 from web.answers import error, http_error
-from web.api import bots, fleet, history, logs
+from web.api import bots, fleet, history, logs, registry, registry_writes
 from web.feed import Feed, utc_text
 from web.hub import Hub
 from web.parts import KEY, Parts
+from web.registry.view import RegistryView
 from web.security import guard
 from web.security.audit import Audit
 from web.security.sessions import Sessions
@@ -41,8 +42,8 @@ def create_app(settings: WebSettings, services: Services, feed: Feed | None = No
     guard.install(app)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(Exception, _failed)
-    for blueprint in (fleet.blueprint, bots.blueprint, history.blueprint, logs.blueprint, stream.blueprint):
-        app.register_blueprint(blueprint, url_prefix=API)
+    for room in (fleet, bots, history, logs, registry, registry_writes, stream):
+        app.register_blueprint(room.blueprint, url_prefix=API)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(login.blueprint)
     _add_pages(app)
@@ -63,6 +64,7 @@ def _parts(settings: WebSettings, services: Services, feed: Feed | None) -> Part
         feed,
         Sessions(home.state / "web_sessions.json", settings.binding),
         Audit(lambda row: services.write_audit(home, row), lambda: utc_text(time.time())),
+        RegistryView(home),
         allowed_hosts(settings),
     )
 

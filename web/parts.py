@@ -12,6 +12,7 @@ from web.security.rate_limit import LoginLimit
 
 if TYPE_CHECKING:
     from web.feed import Feed
+    from web.registry.view import RegistryView
     from web.security.audit import Audit
     from web.security.sessions import Sessions
     from web.services import Services
@@ -30,6 +31,7 @@ class Parts:
     feed: Feed
     sessions: Sessions
     audit: Audit
+    registry: RegistryView
     hosts: frozenset[str]
     logins: LoginLimit = field(default_factory=LoginLimit)
     commands: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(COMMANDS))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from core.bot_config import BotConfig
 from utils.home import Home
 
 Keep = Callable[[str], bool]
@@ -22,6 +23,9 @@ class Services(Protocol):
 
     def write_audit(self, home: Home, row: dict[str, Any]) -> bool:
         """Append a row to the audit trail; False when it is lost."""
+
+    def venue_complaints(self, home: Home, configs: Sequence[BotConfig]) -> Mapping[str, Sequence[str]]:
+        """Return what the venues have against configs, by the bot's name."""
 
     def start_flatten(self, home: Home, names: Sequence[str], sell_base: bool) -> Any:
         """Start a supervisor that closes what the bots of a home hold, and then ends. Raises MakerdError."""

@@ -14,6 +14,7 @@ from cli.config.bots import tags_of
 from cli.offline import ConfigOnDisk, configs_in
 from cli.shared import App, as_json, complaints_of, everywhere, pass_app
 from core.process.control import DaemonDown, call
+from core.registry.drift import drift_of
 from core.registry.proposal import judge
 from core.registry.selection import carries
 from core.registry.store import ConfigStore, content_of
@@ -96,21 +97,6 @@ def _owner(home: Home, file: str, known: Collection[str]) -> str:
     with ConfigStore(home).reading() as history:
         name = history.newest_files().get(file, Path(file).stem)
     return name if name in known else ""
-
-
-def drift_of(digest: str | None, row: Mapping[str, Any] | None, daemon_runs: bool) -> str | None:
-    """Return how a valid file (its config's digest; None: not valid) differs from what the daemon runs of it.
-
-    `none`, `changed`, `new` (not read yet), `invalid`; None when nothing runs, or it has not said what.
-    """
-    if row is None:
-        return "new" if daemon_runs and digest else None
-    if row["pid"] is None:
-        return None
-    if digest is None:
-        return "invalid"
-    running = row.get("config_digest")
-    return None if running is None else "none" if running == digest else "changed"
 
 
 def _verdict(app: App) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 import api.paper_client  # noqa: F401  # the child that asks the venue is forked, and has it then
-from cli.config.listing import drift_of
+from core.registry.drift import drift_of
 from core.registry.history import Version
 from core.registry.store import ConfigStore
 from tests.cli.conftest import Run

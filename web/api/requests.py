@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from flask import abort, current_app, g, request
+from flask import Response, abort, current_app, g, request
 
 from core.process.control import ControlRefused, DaemonDown, call
+from utils.home import Home
 from utils.input_validation import bot_name_problem, printable
+from web.answers import answer
 from web.parts import parts
 from web.rows import Row
 from web.security.guard import note
 
+MAX_ERROR = 1000  # characters
 ANSWER_S = 12.0  # the daemon answers a command within 8 s
 
 
@@ -28,12 +32,23 @@ def body(**types: type | tuple[type, ...]) -> dict[str, Any]:
     given = request.get_json()
     if not isinstance(given, dict):
         abort(400, "the body is a JSON object")
+    if not _is_text(given):
+        abort(400, "the body holds what is no text")
     if unknown := sorted(given.keys() - types.keys()):
         abort(400, f"unknown key {printable(str(unknown[0]), 40)}; known: {', '.join(sorted(types))}")
     for key, value in given.items():
         if value is not None and not isinstance(value, types[key]):
             abort(400, f"{key} has the wrong type")
     return {key: given.get(key) for key in types}
+
+
+def _is_text(given: dict[str, Any]) -> bool:
+    """Tell whether all texts of a body can be written: JSON may escape halves of characters."""
+    try:
+        json.dumps(given, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def whole_number(key: str, default: int, most: int) -> int:
@@ -77,3 +92,17 @@ def ask_daemon(verb: str, args: dict[str, Any], what: str) -> Any:
 def who() -> str:
     """Return who asks, for the records of the registry."""
     return f"{g.caller.user or 'nobody'} (web, {request.remote_addr})"
+
+
+def home_of() -> Home:
+    """Return the home of the app."""
+    return parts(current_app).settings.home
+
+
+def refuse_complaints(complaints: list[dict[str, Any]]) -> Response:
+    """Return the refusal of a config that is not valid."""
+    first = complaints[0]
+    text = f"{first['path']}: {first['message']}" if first["path"] else first["message"]
+    more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+    told = {"error": f"not valid: {text}{more}"[:MAX_ERROR], "next": "correct it; nothing was written"}
+    return answer({**told, "complaints": complaints}, 422)
