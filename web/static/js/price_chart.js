@@ -66,6 +66,7 @@ export class PriceChart {
 
   #show() {
     setValues(this.plot, [0, 1, 2, 3].map((place) => this.samples.map((sample) => sample[place])));
+    this.#readOut(this.plot.cursor.idx ?? null);
   }
 
   #readOut(place) {

@@ -13,14 +13,16 @@ export function say(text, tone = "good") {
   if (tone !== "bad") setTimeout(() => toast.remove(), SHOWN_MS);
 }
 
-/** Run something that asks the server; say what came of it. */
-export async function trying(what, done = null) {
+/** Run something that asks the server; say what came of it. `onError` may look at what went wrong, too. */
+export async function trying(what, done = null, onError = null) {
   try {
     const answer = await what();
-    if (done) say(typeof done === "function" ? done(answer) : done);
+    const text = typeof done === "function" ? done(answer) : done;
+    if (text) say(text);
     return answer;
   } catch (error) {
     say(error.message, "bad");
+    onError?.(error);
     return null;
   }
 }
