@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,12 +19,9 @@ from cli.render import console
 from cli.shared import App, as_json, everywhere, pass_app, unknown_name
 from core.history import ledger_reader as reader
 from core.history.bot_history import days_of_all, history_of, ledgers
-from core.history.csv_text import KINDS, lines
+from core.history.csv_text import KINDS, Row, lines
 from utils.files import write_atomic
 from utils.moments import utc_ns_of
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 DAY_NS = 86_400 * 10**9
 REPORT_DAYS = 30
@@ -89,7 +86,7 @@ def report(
     if html is not None:
         write_atomic(html, app.services.history_page(bots, since, until).encode())
     if json_wanted:
-        days = {quote: [_plain(day) for day in found] for quote, found in days_of_all(bots).items()}
+        days = {quote: [asdict(day) for day in found] for quote, found in days_of_all(bots).items()}
         answer = {"from_utc_ns": since, "to_utc_ns": until, "bots": [bot.to_plain() for bot in bots], "days": days}
         click.echo(json.dumps(answer, indent=1))
         return
@@ -97,10 +94,6 @@ def report(
     out.print(report_view(bots, out.width, out.encoding))
     if html is not None:
         click.echo(f"written: {html}")
-
-
-def _plain(row: DataclassInstance) -> dict[str, Any]:
-    return asdict(row)
 
 
 def _ledger(app: App, name: str) -> Path:
@@ -111,7 +104,7 @@ def _ledger(app: App, name: str) -> Path:
     return known[name]
 
 
-def _rows(kind: str, path: Path, since: int, until: int) -> Iterable[DataclassInstance]:
+def _rows(kind: str, path: Path, since: int, until: int) -> Iterable[Row]:
     if kind == "fills":
         return reader.fills_between(path, since, until)
     if kind == "orders":

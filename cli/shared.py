@@ -7,17 +7,19 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import click
 
 from core.bot_config import BotConfig
-from core.history.bot_history import BotHistory
 from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import COMMAND_USAGE, REFUSED
 from utils.home import Home
 from utils.input_validation import printable
 from utils.system import missing_module
+
+if TYPE_CHECKING:
+    from core.history.bot_history import BotHistory
 
 MAX_LINE = 4000  # characters of one complaint
 Keep = Callable[[str], bool]

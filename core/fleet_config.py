@@ -73,6 +73,15 @@ class WebConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    """Whether the daemon keeps the history of the whole fleet in one file."""
+
+    enabled: bool = False
+    interval_s: float = 30.0
+    keep_orders_days: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class FleetConfig:
     """The validated daemon file, or its defaults where there is none; `digest` is empty then."""
 
@@ -80,6 +89,7 @@ class FleetConfig:
     alerts: AlertsConfig = field(default_factory=AlertsConfig)
     logs: LogsConfig = field(default_factory=LogsConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    database: DatabaseConfig = field(default_factory=DatabaseConfig)
     web: WebConfig = field(default_factory=WebConfig)
     digest: str = ""
 
@@ -100,6 +110,7 @@ class FleetConfig:
             AlertsConfig(**alerts),
             LogsConfig(**plain["logs"]),
             MetricsConfig(**plain["metrics"]),
+            DatabaseConfig(**plain.get("database", {})),  # an older daemon that hands over has none
             WebConfig(**web),
             str(plain.get("digest", "")),
         )

@@ -9,6 +9,7 @@
     |   |-- OutcomeUnknown   may have arrived: reconcile before anything else
     |   `-- VenueAuthError   fix the key
     |-- LedgerError          the bot's own record cannot be written or read
+    |-- HistoryError         the fleet's history cannot be written or read
     |-- ClaimHeld            somebody alive owns this bot or symbol
     |-- RiskHalt             a limit spoke: stop, a person decides
     `-- StrategyBug          traceback, counts as a crash
@@ -54,6 +55,10 @@ class VenueAuthError(VenueError):
 
 class LedgerError(MakerdError):
     """The ledger cannot be written; free some disk space."""
+
+
+class HistoryError(MakerdError):
+    """The fleet's history cannot be written; free some disk space."""
 
 
 class ClaimHeld(MakerdError):

@@ -11,18 +11,16 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.history.records import FillRow, OrderRow, SeriesPoint
 from utils.moments import moment_text
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
+Row = FillRow | OrderRow | SeriesPoint
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _LEADING = " \u00a0\ufeff"  # what a spreadsheet may strip before it looks
-KINDS: Mapping[str, type[DataclassInstance]] = {"fills": FillRow, "orders": OrderRow, "equity": SeriesPoint}
+KINDS: Mapping[str, type[Row]] = {"fills": FillRow, "orders": OrderRow, "equity": SeriesPoint}
 
 
 def columns(kind: str) -> list[str]:
@@ -30,7 +28,7 @@ def columns(kind: str) -> list[str]:
     return ["time", *(field.name for field in fields(KINDS[kind]))]
 
 
-def lines(kind: str, rows: Iterable[DataclassInstance]) -> Iterator[str]:
+def lines(kind: str, rows: Iterable[Row]) -> Iterator[str]:
     """Yield CSV lines, the header first, each with its line end (CRLF, as RFC 4180 says)."""
     names = columns(kind)
     yield csv_line(names)

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.history import days, marks
 from core.history.ledger_file import LedgerFile, reading
-from core.history.records import Day, FillRow, InstrumentRow, LatchRow, Markout, OrderRow, SeriesPoint
+from core.history.records import Day, FillRow, FundingRow, InstrumentRow, LatchRow, Markout, OrderRow, SeriesPoint
 from core.history.whole_bot import added
 from utils.errors import LedgerError
 from utils.files import read_json
@@ -28,6 +28,7 @@ _FILLS = (
     "SELECT number, leg, trade_id, client_order_id, venue_order_id, side, price, size, liquidity, fee, fee_asset, "
     "venue_ns FROM fills"
 )
+_FUNDING = "SELECT number, leg, payment_id, amount, rate, mark_price, size, venue_ns FROM funding"
 _SERIES = "SELECT utc_ns, position, mid, realised, fees, funding, net, equity"
 STEPS_S = (10, 300, 3_600)  # of the series, finest first; `core/trading/ledger_series.py` writes them
 _IN_SERIES = f"FROM series WHERE leg = ? AND step_s IN {STEPS_S}"
@@ -49,6 +50,14 @@ def orders_between(path: Path, from_utc_ns: int, to_utc_ns: int) -> list[OrderRo
     return [_order(row) for row in found]
 
 
+def orders_of(path: Path, client_order_ids: Sequence[str]) -> list[OrderRow]:
+    """Return the orders of some hundred ids, as far as the ledger still has them."""
+    with reading(path) as ledger:
+        statement = f"{_ORDERS} WHERE client_order_id IN ({','.join('?' * len(client_order_ids))})"
+        found = [] if ledger is None else ledger.rows("orders", statement, client_order_ids)
+    return [_order(row) for row in found]
+
+
 def fills(path: Path, before: int | None = None, limit: int = 50) -> list[FillRow]:
     """Return the newest fills first, at most `limit`; `before`: the number of the last one that was shown."""
     with reading(path) as ledger:
@@ -62,6 +71,22 @@ def fills_after(path: Path, number: int, limit: int) -> list[FillRow]:
     with reading(path) as ledger:
         statement = f"{_FILLS} WHERE number > ? ORDER BY number LIMIT ?"
         return [] if ledger is None else [FillRow(*row) for row in ledger.rows("fills", statement, (number, limit))]
+
+
+def funding_after(path: Path, number: int, limit: int) -> list[FundingRow]:
+    """Return at most `limit` funding payments booked after the `number`th, oldest first."""
+    with reading(path) as ledger:
+        statement = f"{_FUNDING} WHERE number > ? ORDER BY number LIMIT ?"
+        return (
+            [] if ledger is None else [FundingRow(*row) for row in ledger.rows("funding", statement, (number, limit))]
+        )
+
+
+def identity(path: Path) -> str | None:
+    """Return the random id that a ledger was born with; None when there is none, or a format older than such ids."""
+    with reading(path) as ledger:
+        found = [] if ledger is None else ledger.rows("identity", "SELECT ledger FROM identity")
+    return found[0][0] if found else None
 
 
 def fills_between(path: Path, from_utc_ns: int, to_utc_ns: int) -> Iterator[FillRow]:

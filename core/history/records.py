@@ -46,6 +46,20 @@ class FillRow:
 
 
 @dataclass(frozen=True, slots=True)
+class FundingRow:
+    """A funding payment in quote, negative when we paid; `number` as of fills."""
+
+    number: int
+    leg: str
+    payment_id: str
+    amount: str
+    rate: str
+    mark_price: str
+    size: str
+    utc_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesPoint:
     """What a leg was worth: lifetime sums in quote; `net` is after fees with funding and open profit.
 

@@ -27,8 +27,8 @@ from core.process.fleet import BotEntry, fleet_line
 from core.process.fleet_control import IDLE_NS, FleetControl
 from core.process.health import Health
 from core.process.log_care import LogCare
-from core.process.metrics_writer import MetricsWriter
 from core.process.monitor_keeper import MonitorKeeper
+from core.process.periodic_child import PeriodicChild
 from core.process.pid_file import PidFile
 from core.process.purpose import Kind, Purpose
 from core.process.registry_sync import Paths, RegistrySync
@@ -88,7 +88,8 @@ class Supervisor:
         self.fleet_config = FleetConfig()
         self.service = ServiceManager({})  # whoever has one says so
         self.turns = TurnClock()
-        self._metrics = MetricsWriter(paths.home.root, output_fd, self.fleet_config.metrics)
+        self._metrics = PeriodicChild("core.process.metrics_file", "metrics_not_written", output_fd)
+        self._history = PeriodicChild("core.process.fleet_history", "history_not_written", output_fd)
         self.monitor = MonitorKeeper(paths.home.root, output_fd)
         self.registry.on_answer = self.events.configs_read
         self.upgrade = Upgrade(self)
@@ -179,6 +180,7 @@ class Supervisor:
             partial(self.zygote.tend, now_ns),
             partial(self.children.quiet_lines.tend, now_ns),
             partial(self._metrics.tend, now_ns),
+            partial(self._history.tend, now_ns),
             partial(self.monitor.tend, now_ns),
             partial(self.service.tend, now_ns, lambda: fleet_line(self.bots.values())),
             lambda: self.events.tend(now_ns, self.zygote.pid if self.zygote.lives else None),
@@ -225,6 +227,7 @@ class Supervisor:
         for pid in self.children.reap():
             self.events.notifiers.reaped(pid)
             self._metrics.reaped(pid)
+            self._history.reaped(pid)
             self.monitor.reaped(pid)
             if pid == self.zygote.pid:
                 self.zygote.ended()
@@ -254,9 +257,21 @@ class Supervisor:
         self.logs.use(asdict(config.logs))
         self.fleet.take(config.supervision, self.logs.rules)
         if self.purpose.kind is not Kind.DIRECT:  # two writers of one file
-            self._metrics.take(config.metrics)
+            self._want_files(config)
         if self.purpose.kind is Kind.DAEMON:
             self.monitor.take(config.web)
+
+    def _want_files(self, config: FleetConfig) -> None:
+        """Have children keep the files fresh that the daemon file asks for."""
+        root, metrics, database = self.paths.home.root, config.metrics, config.database
+        if metrics.textfile is None:
+            self._metrics.leave()
+        else:
+            self._metrics.want(metrics.interval_s, [str(root), str(root / metrics.textfile)])
+        if database.enabled:
+            self._history.want(database.interval_s, [str(root), str(database.keep_orders_days)])
+        else:
+            self._history.leave()
 
     def _first_read(self, answer: dict[str, Any] | str) -> None:
         error = self.registry.why_nothing_runs(answer)

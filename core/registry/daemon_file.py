@@ -20,6 +20,7 @@ from core.registry.wording import shown
 from utils.home import Home
 
 NAME = "daemon_file"
+ENABLE_DATABASE = "ENABLE_DATABASE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,18 @@ def read_daemon_file(home: Home) -> Document | None:
 def layered_daemon_file(document: Document | None, environment: Environment) -> Document | None:
     """Return the file with what only the environment says; None where nobody says anything."""
     written = document_of({}, PLACE) if document is None else document
-    tree = supplied(written.tree, DocumentSchema(NAME), environment)
+    tree = _with_database(supplied(written.tree, DocumentSchema(NAME), environment), environment)
     return document if tree is written.tree else replace(written, merged=tree)
+
+
+def _with_database(tree: Any, environment: Environment) -> Any:
+    """Return the tree with the variable that is known under a short name; itself where it is not set."""
+    if not isinstance(tree, dict) or not environment.get(ENABLE_DATABASE):
+        return tree
+    there = tree.get("database", {})
+    if not isinstance(there, dict) or "enabled" in there:
+        return tree
+    return {**tree, "database": {**there, "enabled": f"${{{ENABLE_DATABASE}}}"}}
 
 
 def daemon_file_secrets(document: Document | None) -> tuple[str, ...]:

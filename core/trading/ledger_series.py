@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS instruments (
     leg TEXT PRIMARY KEY, symbol TEXT NOT NULL, kind TEXT NOT NULL, base TEXT NOT NULL, quote TEXT NOT NULL,
     contract_size TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS identity (id INTEGER PRIMARY KEY CHECK (id = 1), ledger TEXT NOT NULL);
+INSERT OR IGNORE INTO identity VALUES (1, lower(hex(randomblob(8))));
 CREATE INDEX IF NOT EXISTS fills_time ON fills (venue_ns);"""
 _VALUES = "position, mid, realised, fees, funding, net, equity"
 _INSERT = f"REPLACE INTO series (leg, step_s, utc_ns, {_VALUES}) VALUES (?,?,?,?,?,?,?,?,?,?)"

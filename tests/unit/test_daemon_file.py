@@ -73,6 +73,24 @@ def test_plain_data_and_back_is_the_same(
     assert FleetConfig.from_plain(json.loads(json.dumps(fleet.to_plain()))) == fleet
 
 
+@pytest.mark.parametrize(("value", "enabled"), [("true", True), ("false", False), ("", False)])
+def test_the_database_can_be_asked_for_by_its_variable_without_a_file(home: Home, value: str, enabled: bool) -> None:
+    fleet = load_daemon_file(home, {"ENABLE_DATABASE": value}).fleet
+    assert fleet is not None
+    assert (fleet.database.enabled, fleet.database.interval_s) == (enabled, 30.0)
+
+
+def test_a_file_that_speaks_of_the_database_counts_before_its_variable(home: Home) -> None:
+    fleet = load(home, {"database": {"enabled": False}}, ENABLE_DATABASE="true").fleet
+    assert fleet is not None and not fleet.database.enabled
+
+
+def test_a_daemon_that_hands_over_without_a_database_has_none() -> None:
+    plain = FleetConfig().to_plain()
+    del plain["database"]
+    assert FleetConfig.from_plain(plain) == FleetConfig()
+
+
 def test_all_mistakes_are_told_at_once_with_line_path_expectation_and_nearest_key(home: Home) -> None:
     content = {
         "supervision": {"parallel_starts": 0, "venue_gard_s": 1},
