@@ -177,7 +177,7 @@ def test_a_busy_page_changes_only_what_changed(page: Page) -> None:
                     if (target.id === "fleet-body") window.seen.rows += addedNodes.length;
                     else window.seen.cells += 1;
                 }
-            }).observe(document.querySelector("#fleet-body"), { childList: true, subtree: true });
+            }).observe(document.querySelector("#fleet-body"), { childList: true, characterData: true, subtree: true });
         }"""
     )
     page.wait_for_function("() => window.seen.cells > 20")
