@@ -15,7 +15,7 @@ from utils.errors import ConfigError
 from utils.version import __version__
 from web import health, login, stream
 from web.answers import error, http_error
-from web.api import bots, fleet, history, logs, registry, registry_writes
+from web.api import bots, fleet, history, logs, registry, registry_writes, venues
 from web.feed import Feed, utc_text
 from web.hub import Hub
 from web.parts import KEY, Parts
@@ -42,7 +42,7 @@ def create_app(settings: WebSettings, services: Services, feed: Feed | None = No
     guard.install(app)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(Exception, _failed)
-    for room in (fleet, bots, history, logs, registry, registry_writes, stream):
+    for room in (fleet, bots, history, logs, registry, registry_writes, venues, stream):
         app.register_blueprint(room.blueprint, url_prefix=API)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(login.blueprint)

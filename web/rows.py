@@ -67,6 +67,9 @@ _GATES: dict[str, tuple[str, str]] = {  # gate -> (attention, words)
 }
 
 
+BAD_LINKS = frozenset({"link", "stale"})
+
+
 def why_not_quoting(row: Mapping[str, Any]) -> tuple[str, str]:
     """Return why a bot does not quote, "" when it does, and how much that asks for attention."""
     state = str(row["state"])

@@ -63,7 +63,8 @@ class OperatorVerbs:
 
     def _metrics(self, request: Request) -> None:
         supervisor, now_ns = self._supervisor, time.monotonic_ns()
-        request.answer(metrics_of(supervisor.bots, supervisor.events, supervisor.turns, supervisor.started_ns, now_ns))
+        found = metrics_of(supervisor.bots, supervisor.events, supervisor.turns, supervisor.started_ns, now_ns)
+        request.answer({**found, "budgets": supervisor.fleet.leases.told(now_ns)})
 
     def _stop(self, request: Request) -> None:
         self._supervisor.on_stopped.append(request.answer)

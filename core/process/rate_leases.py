@@ -91,6 +91,19 @@ class RateLeases:
         leases = [lease for lease in scope.leases.values() if lease.until_ns > now_ns]
         return math.fsum(lease.per_s for lease in leases), math.fsum(lease.burst for lease in leases)
 
+    def told(self, now_ns: int) -> list[dict[str, Any]]:
+        """Return every budget: its size, how much of it is lent, and to whom."""
+        return [
+            {
+                "key": key,
+                "per_s": min(capacity[0] for capacity in scope.capacities.values()),
+                "lent_per_s": self.lent(key, now_ns)[0],
+                "holders": sorted(scope.capacities),
+            }
+            for key, scope in sorted(self._scopes.items())
+            if scope.capacities
+        ]
+
     def __len__(self) -> int:
         return len(self._scopes)
 

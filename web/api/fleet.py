@@ -6,18 +6,24 @@ from flask import Blueprint, Response, abort, current_app, g
 
 from web.answers import answer
 from web.api.requests import ask_daemon, body, known_row
+from web.openapi import ACTIONS, document
 from web.parts import parts
 from web.security.guard import csrf_token
 
 blueprint = Blueprint("api_fleet", __name__)
 CONFIRM = "FLATTEN"
-ACTIONS = ("start", "stop", "pause", "resume", "close", "reset", "restart")
 
 
 @blueprint.get("/session")
 def session() -> Response:
     """Tell who asks, and the token that a change has to carry."""
     return answer({"role": g.caller.role, "user": g.caller.user, "csrf_token": csrf_token()})
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    """Tell what the API can do."""
+    return answer(document())
 
 
 @blueprint.get("/fleet")
