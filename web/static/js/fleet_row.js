@@ -28,7 +28,7 @@ export class FleetRow {
   #cell(column, row) {
     const head = column.kind === "name";
     const node = make(head ? "th" : "td", { role: head ? "rowheader" : "cell", scope: head ? "row" : null, class: `c-${column.id}${column.number ? " num" : ""}`, data: { label: column.title } });
-    if (head) node.append(make("a", { href: botUrl(row.name) }, row.name));
+    if (head) node.append(make("a", { href: botUrl(row.name), title: row.name }, row.name));
     if (column.kind === "state") this.#makeState(node);
     if (column.kind === "spark") node.append((this.spark = makeSpark()));
     if (column.text) this.cells.set(column.id, new LiveText(node));

@@ -34,18 +34,18 @@ async function move(name, what) {
 }
 
 function activeRow(one) {
-  const buttons = isOperator && [make("a", { class: "button", href: edit(one.name) }, "Edit"), make("button", { type: "button", onclick: () => move(one.name, "archive") }, "Archive")];
+  const buttons = isOperator && [make("a", { class: "button small", href: edit(one.name) }, "Edit"), make("button", { type: "button", class: "small", onclick: () => move(one.name, "archive") }, "Archive")];
   const told = (one.complaints ?? []).map(words).join("; ");
-  return [make("a", { href: botUrl(one.name) }, one.name), one.exchange ?? "-", one.symbol ?? "-", one.strategy ?? "-", state(one), told || one.description || "", make("div", { class: "row-buttons" }, buttons)];
+  return [make("a", { href: botUrl(one.name) }, one.name), one.exchange ?? "-", one.symbol ?? "-", one.strategy ?? "-", state(one), told, make("div", { class: "row-buttons" }, buttons)];
 }
 
 function templateRow(one) {
-  const use = isOperator && make("a", { class: "button", href: url(`/registry/new?template=${encodeURIComponent(one.name)}`) }, "Use");
+  const use = isOperator && make("a", { class: "button small", href: url(`/registry/new?template=${encodeURIComponent(one.name)}`) }, "Use");
   return [one.name, one.exchange ?? "-", one.strategy ?? one.job ?? "-", one.description ?? "", make("div", { class: "row-buttons" }, use)];
 }
 
 function archivedRow(one) {
-  const button = isOperator && make("button", { type: "button", onclick: () => move(one.name, "restore") }, "Restore");
+  const button = isOperator && make("button", { type: "button", class: "small", onclick: () => move(one.name, "restore") }, "Restore");
   return [one.name, clock(one.archived_at ?? one.at), make("div", { class: "row-buttons" }, button)];
 }
 
