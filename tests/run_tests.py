@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parent
+sys.path.insert(0, str(TESTS.parent))
+
+from tests.web_browser.chromium import LEFT_OUT, find_chromium  # noqa: E402
+
 SUITES = sorted(path.name for path in TESTS.iterdir() if path.is_dir() and any(path.glob("test_*.py")))
 
 # Most tests of processes and sockets wait more than they work. A file stays in one process: it may share a simulator.
@@ -16,6 +20,13 @@ SIDE_BY_SIDE = ("-n", "6", "--dist", "loadfile", "--no-loadscope-reorder")
 
 def main(arguments: list[str]) -> int:
     """Run what is asked for; return pytest's exit status, 2 for a wrong word."""
+    status = _run(arguments)
+    if find_chromium() is None:
+        print(LEFT_OUT)
+    return status
+
+
+def _run(arguments: list[str]) -> int:
     what, rest = (arguments[0] if arguments else "all"), [*SIDE_BY_SIDE, *arguments[1:]]
     if what == "all":
         return int(pytest.main([str(TESTS), *rest]))
@@ -34,5 +45,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(TESTS.parent))
     raise SystemExit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ export const isOperator = document.body.dataset.role === "operator";
 /** What went wrong, in the server's words. */
 export class ApiError extends Error {
   constructor(message, next, status, body) {
-    super(next ? `${message}. ${next}` : message);
+    super(next ? `${message.replace(/\.$/, "")}. ${next}` : message);
     this.status = status;
     this.body = body;
   }

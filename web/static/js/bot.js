@@ -18,6 +18,7 @@ const name = document.body.dataset.bot;
 const RANGES = [["15m", 900], ["1h", 3600], ["6h", 21600], ["24h", 86400], ["7d", 604800]];
 const LIVE_S = 900;
 const SLOW_MS = 15_000;
+const MARKS = 500; // fills that are drawn, the newest
 
 class BotPage {
   constructor() {
@@ -26,7 +27,7 @@ class BotPage {
     this.head = new BotHead(name);
     this.price = new PriceChart();
     this.series = new SeriesCharts();
-    this.fills = new FillsTable(name, (fills) => this.price.setFills(fills));
+    this.fills = new FillsTable(name, (fills) => this.price.addFills(fills));
     this.log = new LogView(byId("pane-log"), name);
     this.#makeRanges();
     armTabs(document.querySelector("[role=tablist]"), (pane) => this.#showPane(pane));
@@ -67,18 +68,23 @@ class BotPage {
     showGates(bot.gates, bot.latches);
     showExits(bot.exits);
     if (this.range_s === LIVE_S) this.price.reset(bot.mids);
-    await Promise.all([this.#loadSlow(), this.#loadOrders(), this.fills.load()]);
+    await Promise.all([this.#loadSlow(), this.#loadOrders(), this.#loadMarks(), this.fills.load()]);
   }
 
   async #loadSlow() {
     const to = Date.now();
     const series = await trying(() => get(botPath(name, "series"), { from: to - this.range_s * 1000, to, points: 500 }));
     if (series) {
-      this.series.set(series);
       if (this.range_s !== LIVE_S) this.price.reset(series.at.map((at_ms, place) => [at_ms, series.mid[place]]));
+      this.series.set(series, this.price.span);
     }
     const markouts = await trying(() => get(botPath(name, "markouts")));
     if (markouts) showMarkouts(markouts);
+  }
+
+  async #loadMarks() {
+    const answer = await trying(() => get(botPath(name, "fills"), { limit: MARKS }));
+    if (answer) this.price.addFills(answer.fills);
   }
 
   async #loadOrders() {

@@ -53,12 +53,19 @@ export function makeChart(box, { height, series, values, hooks = {}, onPoint, xR
     cursor: { sync: { key: cursorGroup.key }, points: { size: 6 }, drag: { x: true, y: false } },
     scales: { x: { time: true, ...(xRange ? { range: xRange } : {}) } },
     series: [{}, ...series],
-    axes: [axis({ size: 24, space: 70, values: timeTicks }), axis({ size: 74, space: 28, values })],
-    hooks: { setCursor: [(plot) => onPoint?.(plot.cursor.idx ?? null)], ...hooks },
+    axes: [axis({ size: 24, space: 70, values: timeTicks }), axis({ size: 74, space: height < 200 ? 20 : 28, values })],
+    hooks: { setCursor: [(plot) => onPoint?.(plot.cursor.idx ?? null)], setSelect: [(plot) => plot.select.width > 0 && (plot.isZoomed = true)], ...hooks },
     padding: [8, 10, 0, 0],
   };
   const plot = new uPlot(options, [[], ...series.map(() => [])], box);
+  plot.over.addEventListener("dblclick", () => (plot.isZoomed = false));
   new ResizeObserver(() => plot.setSize({ width: Math.max(200, box.clientWidth - 4), height })).observe(box);
   addEventListener("themechange", () => plot.data[0].length && plot.redraw(false));
   return plot;
+}
+
+/** Give a chart new values; what somebody has zoomed into stays in sight until a double click. */
+export function setValues(plot, columns) {
+  plot.setData(columns, !plot.isZoomed);
+  if (plot.isZoomed) plot.redraw();
 }

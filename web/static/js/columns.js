@@ -18,16 +18,24 @@ function beatTone(row) {
   return age_s === null ? "" : age_s > 5 ? "bad" : age_s > 3 ? "warn" : "";
 }
 
+const isLive = (row) => row.mode === "live" && row.network !== "test";
+
+/** The venue, with how real it is where that is not plain. */
+function venueOf(row) {
+  if (!row.exchange) return row.kind === "job" ? "job" : "-";
+  if (row.mode === "live") return `${row.exchange} ${row.network === "test" ? "test" : "LIVE"}`;
+  return row.mode && row.mode !== row.exchange ? `${row.exchange} ${row.mode}` : row.exchange;
+}
+
 const gain = (key) => ({ number: true, sort: number(key), text: unlessJob((row) => money(row[key])), tone: (row) => gainTone(row[key]) });
 
-/** id, title, text(row), sort(row), tone(row); `hint` is what the title means; `drop` 1 leaves first where it is narrow. */
+/** id, title, text(row), sort(row), tone(row); `hint` is what the title means. */
 export const COLUMNS = [
   { id: "name", title: "Bot", sort: (row) => row.name, kind: "name" },
   { id: "state", title: "State", sort: rank, kind: "state", hint: "Sorted by what needs attention" },
-  { id: "venue", title: "Venue", text: (row) => row.exchange || (row.kind === "job" ? "job" : "-"), sort: (row) => row.exchange ?? "" },
+  { id: "venue", title: "Venue", hint: "LIVE: real money; test: the venue's test net", text: venueOf, sort: venueOf, tone: (row) => (isLive(row) ? "warn" : "dim") },
   { id: "symbol", title: "Symbol", text: (row) => row.symbol || "", sort: (row) => row.symbol ?? "" },
-  { id: "strategy", title: "Strategy", text: (row) => row.strategy || "", sort: (row) => row.strategy ?? "", drop: 2 },
-  { id: "mode", title: "Mode", text: (row) => (row.mode === "live" ? (row.network === "test" ? "test" : "LIVE") : row.mode || ""), sort: (row) => row.mode ?? "", tone: (row) => (row.mode === "live" && row.network !== "test" ? "warn" : "dim") },
+  { id: "strategy", title: "Strategy", text: (row) => row.strategy || "", sort: (row) => row.strategy ?? "" },
   { id: "position", title: "Position", number: true, text: unlessJob((row) => amount(row.position)), sort: number("position") },
   { id: "today", title: "Today", hint: "PnL since midnight UTC", ...gain("today_pnl") },
   { id: "realised", title: "Realised", ...gain("realised_pnl") },
@@ -36,7 +44,7 @@ export const COLUMNS = [
   { id: "orders", title: "Orders", number: true, text: unlessJob((row) => String(row.open_orders ?? "-")), sort: number("open_orders") },
   { id: "quoted", title: "Quoted", hint: "Share of the time with quotes in the market", number: true, text: unlessJob((row) => (row.quote_uptime_pct === null || row.quote_uptime_pct === undefined ? "-" : `${fixed(row.quote_uptime_pct, 1)}%`)), sort: number("quote_uptime_pct") },
   { id: "beat", title: "Beat", hint: "Age of the worker's last heartbeat", number: true, text: (row) => (beatAge(row) === null ? "-" : duration(beatAge(row))), sort: (row) => beatAge(row) ?? -1, tone: beatTone },
-  { id: "restarts", title: "Rst", hint: "Restarts since the daemon started", number: true, text: (row) => String(row.restarts ?? 0), sort: number("restarts"), tone: (row) => (row.restarts ? "warn" : "dim"), drop: 1 },
-  { id: "memory", title: "MB", hint: "Memory of the worker", number: true, text: (row) => fixed(row.pss_mb, 0), sort: number("pss_mb"), drop: 1 },
-  { id: "cpu", title: "CPU%", number: true, text: (row) => fixed(row.cpu_pct, 1), sort: number("cpu_pct"), drop: 1 },
+  { id: "restarts", title: "Rst", hint: "Restarts since the daemon started", number: true, text: (row) => String(row.restarts ?? 0), sort: number("restarts"), tone: (row) => (row.restarts ? "warn" : "dim") },
+  { id: "memory", title: "MB", hint: "Memory of the worker", number: true, text: (row) => fixed(row.pss_mb, 0), sort: number("pss_mb") },
+  { id: "cpu", title: "CPU", hint: "Percent of one core", number: true, text: (row) => fixed(row.cpu_pct, 1), sort: number("cpu_pct") },
 ];

@@ -1,6 +1,7 @@
 // A bot's config with where each value comes from, and its history with the way back.
 
 import { botPath, get, isOperator, post, url } from "./api.js";
+import { makeApply, reloadWhen } from "./apply.js";
 import { agreed } from "./confirm.js";
 import { byId, make, makeTable } from "./dom.js";
 import { clock } from "./format.js";
@@ -13,11 +14,17 @@ function applyTag(apply) {
   return apply ? make("span", { class: "tag", data: { tone: apply === "live" ? "good" : "warn" } }, apply) : "";
 }
 
+function showInvalid(pane, name, complaints) {
+  const lines = complaints.map((one) => make("li", {}, `${one.path} ${one.message}`));
+  pane.replaceChildren(make("p", { class: "empty complaint" }, `The file of ${name} is not valid:`), make("ul", {}, lines));
+}
+
 /** Show the config's values; defaults only when they are asked for. */
 export async function showConfig(name) {
   const pane = byId("pane-config");
   const answer = await trying(() => get(botPath(name, "config")));
   if (!answer) return;
+  if (answer.text === null) return showInvalid(pane, name, answer.complaints ?? []);
   const all = make("input", { type: "checkbox", id: "config-defaults" });
   const table = make("div", { class: "table-wrap" });
   const fill = () => {
@@ -30,8 +37,8 @@ export async function showConfig(name) {
   fill();
 }
 
-/** Show what the config was before; any version can be brought back. */
-export async function showHistory(name, pane = byId("pane-history")) {
+/** Show what the config was before; any version can be brought back, `onChange` hears of that. */
+export async function showHistory(name, pane = byId("pane-history"), onChange = () => showHistory(name, pane)) {
   const answer = await trying(() => get(botPath(name, "history")));
   if (!answer) return;
   const rows = answer.versions.map((one, place) => [
@@ -40,14 +47,35 @@ export async function showHistory(name, pane = byId("pane-history")) {
     one.who ?? "",
     make("span", { class: "mono" }, (one.digest ?? "").slice(0, 12)),
     one.note ?? "",
-    place === 0 ? make("span", { class: "tag" }, "newest") : isOperator && make("button", { type: "button", class: "small", onclick: () => rollBack(name, one.version, pane) }, "Roll back"),
+    place === 0 ? make("span", { class: "tag" }, "newest") : isOperator && make("button", { type: "button", class: "small", "aria-label": `Roll back to version ${one.version}`, onclick: () => rollBack(name, one.version, onChange) }, "Roll back"),
   ]);
-  const columns = [["Version", "num"], ["When (UTC)", ""], ["Who", ""], ["Digest", ""], ["Note", "wide"], ["", "num"]];
+  const columns = [["Version", "num"], ["When (UTC)", ""], ["Who", ""], ["Digest", ""], ["What", "wide"], ["", "num"]];
   pane.replaceChildren(make("div", { class: "table-wrap" }, rows.length ? makeTable("History", columns, rows) : make("p", { class: "empty" }, "Nothing was recorded yet.")));
 }
 
-async function rollBack(name, version, pane) {
-  if (!(await agreed(`Roll ${name} back?`, `Its config becomes what it was in version ${version}. The version of now stays in the history.`, "Roll back"))) return;
-  const done = await trying(() => post(botPath(name, "rollback"), { version }), `${name} is back at version ${version}`);
-  if (done) showHistory(name, pane);
+async function rollBack(name, version, onChange) {
+  const apply = makeApply();
+  const text = `Its config becomes what it was in version ${version}. The version of now stays in the history.`;
+  if (!(await agreed(`Roll ${name} back?`, text, "Roll back", { more: apply.node }))) return;
+  if (!(await rolledBack(name, version, false))) return;
+  await reloadWhen(apply.isWanted());
+  onChange();
+}
+
+/** Roll back; where that widens a limit, only when somebody wants it so. */
+async function rolledBack(name, version, allow_wider_risk) {
+  let wider = null;
+  const send = async () => {
+    try {
+      return await post(botPath(name, "rollback"), { version, allow_wider_risk });
+    } catch (error) {
+      wider = error.body?.wider_risk ?? null;
+      if (!wider) throw error;
+      return null;
+    }
+  };
+  const done = await trying(send, (answer) => answer && `${name} is back at version ${version}`);
+  if (!wider) return done;
+  const more = make("ul", {}, wider.map((line) => make("li", {}, line)));
+  return (await agreed("Wider limits", "Going back widens limits:", "Widen them", { danger: true, more })) && rolledBack(name, version, true);
 }

@@ -29,6 +29,32 @@ export function setText(node, text) {
   return true;
 }
 
+/** Text that changes often: it remembers what it shows, so that nothing is read back from the page. */
+export class LiveText {
+  constructor(node) {
+    this.node = node;
+    this.text = "";
+    this.tone = "";
+    this.inner = document.createTextNode("");
+    node.append(this.inner);
+  }
+
+  /** Show a text; tell whether it is another one. */
+  set(text) {
+    if (text === this.text) return false;
+    this.text = text;
+    this.inner.data = text;
+    return true;
+  }
+
+  /** Show a tone, "" for none. */
+  setTone(tone) {
+    if (tone === this.tone) return;
+    this.tone = tone;
+    setAttribute(this.node, "data-tone", tone);
+  }
+}
+
 /** Set or remove an attribute unless it is so already. */
 export function setAttribute(node, name, value) {
   if (value === null || value === "" || value === false) {

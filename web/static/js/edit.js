@@ -1,6 +1,7 @@
 // Make or change a config: form or text, validated as it is typed, the difference shown before it is written.
 
-import { botPath, botUrl, get, isOperator, post, put, url } from "./api.js";
+import { botPath, get, post, put, url } from "./api.js";
+import { makeApply, reloadWhen } from "./apply.js";
 import { agreed } from "./confirm.js";
 import { showHistory } from "./config_panel.js";
 import { makeDiff, makeMeaning } from "./diff.js";
@@ -32,12 +33,20 @@ class Editor {
     byId("config-text").value = text;
     const values = JSON.parse(text);
     const { strategy, exchange } = values.metadata ?? {};
-    const schema = await trying(() => get("/schema", { strategy, exchange }));
+    const kind = values.kind === "job" ? { job: values.job_config?.job } : { strategy, exchange };
+    const schema = await trying(() => get("/schema", kind));
     if (!schema) return;
     this.form = new ConfigForm(byId("config-form"), schema.fields, () => this.check());
     this.form.set(values);
     this.#filter();
     this.check();
+  }
+
+  /** Say why a file cannot be edited here. */
+  refuse(complaints) {
+    this.asText = true;
+    this.#complain(complaints);
+    this.#say("This file is not valid and is not shown, for it may hold a secret. Correct it with an editor.", "bad");
   }
 
   #filter() {
@@ -62,10 +71,17 @@ class Editor {
       this.text = byId("config-text").value;
       this.form.set(values);
       return true;
-    } catch (error) {
+    } catch {
       this.#say("The text is not JSON; correct it first", "bad");
       return false;
     }
+  }
+
+  /** The whole config as the form has it; a new one bears the name that was typed. */
+  get values() {
+    const values = this.form.all;
+    if (isNew) values.metadata = { ...values.metadata, name: this.nameGiven };
+    return values;
   }
 
   get nameGiven() {
@@ -77,7 +93,7 @@ class Editor {
     const asked = (this.asked = {});
     this.#allow(false);
     if (isNew && !this.nameGiven) return this.#say("Give it a name", "");
-    const body = this.asText ? { name: this.nameGiven, text: byId("config-text").value } : { name: this.nameGiven, values: this.form.all };
+    const body = this.asText ? { name: this.nameGiven, text: byId("config-text").value } : { name: this.nameGiven, values: this.values };
     const answer = await trying(() => post("/registry/validate", body));
     if (!answer || asked !== this.asked) return;
     this.text = answer.text ?? this.text;
@@ -117,42 +133,47 @@ class Editor {
   }
 
   async #review() {
-    const diff = await trying(() => post("/registry/diff", { name: this.nameGiven, text: this.text }));
+    const diff = await trying(() => post("/registry/diff", { name: this.nameGiven, text: this.text }), null, (error) => this.#complain(error.body?.complaints ?? []));
     if (!diff) return;
     const wider = diff.wider_risk ?? [];
     const consent = make("input", { type: "checkbox", id: "wider" });
-    const more = make("div", {}, makeDiff(diff.diff), makeMeaning(diff), wider.length ? make("label", { class: "check" }, consent, " I want these wider limits") : null);
+    const apply = makeApply();
+    const more = make("div", { class: "review" }, makeDiff(diff.diff), makeMeaning(diff), wider.length ? make("label", {}, consent, " I want these wider limits") : null, apply.node);
     const title = isNew ? `Create ${this.nameGiven}?` : `Save ${this.nameGiven}?`;
     const what = isNew ? "This becomes a file in config/active." : "This replaces the file; the version of now stays in the history.";
     if (!(await agreed(title, what, isNew ? "Create" : "Save", { more }))) return;
-    await this.#write(consent.checked);
+    const done = isNew ? await this.#create() : await this.#save(consent.checked);
+    if (!done) return;
+    await reloadWhen(apply.isWanted());
+    if (isNew) location.assign(url(`/registry/${encodeURIComponent(this.nameGiven)}`));
+    else await openActive(this);
   }
 
-  async #write(allow_wider_risk) {
-    if (isNew) {
-      const body = { name: this.nameGiven, template: byId("template").value, values: JSON.parse(this.text) };
-      const made = await trying(() => post("/registry/create", body), `${this.nameGiven} was created`);
-      if (made) location.assign(url(`/registry/${encodeURIComponent(this.nameGiven)}`));
-      return;
-    }
-    const path = `/registry/${encodeURIComponent(this.name)}`;
-    const done = await trying(() => put(path, { text: this.text, base_digest: this.digest, allow_wider_risk }), `${this.name} was saved`);
-    if (done) await openActive(this);
+  #create() {
+    const body = { name: this.nameGiven, template: byId("template").value, values: JSON.parse(this.text) };
+    return trying(() => post("/registry/create", body), `${this.nameGiven} was created`);
+  }
+
+  #save(allow_wider_risk) {
+    const body = { text: this.text, base_digest: this.digest, allow_wider_risk };
+    return trying(() => put(`/registry/${encodeURIComponent(this.name)}`, body), `${this.name} was saved`);
   }
 }
 
 async function openActive(editor) {
   const config = await trying(() => get(botPath(editor.name, "config")));
   if (!config) return;
-  await editor.open(config.text, config.digest);
-  showHistory(editor.name);
+  if (config.text === null) editor.refuse(config.complaints ?? []);
+  else await editor.open(config.text, config.digest);
+  showHistory(editor.name, byId("pane-history"), () => openActive(editor));
 }
 
 async function openTemplate(editor, templates) {
   const template = templates.find((one) => one.name === byId("template").value);
   if (!template) return;
   setText(byId("template-about"), template.description ?? "");
-  await editor.open(template.text, null);
+  if (template.text === null) editor.refuse([]);
+  else await editor.open(template.text, null);
 }
 
 async function start() {

@@ -24,7 +24,7 @@ function details(event) {
   const way = event.to || event.from ? [`${short(event.from) ?? "new"} \u2192 ${short(event.to) ?? "gone"}`] : [];
   if (event.then && event.then !== event.to) way.push(`then ${event.then}`);
   const more = Object.entries(event)
-    .filter(([key, value]) => !PLAIN.has(key) && value !== null && value !== "" && !(Array.isArray(value) && !value.length))
+    .filter(([key, value]) => !PLAIN.has(key) && value !== null && value !== "" && value !== 0 && !(Array.isArray(value) && !value.length))
     .map(([key, value]) => `${key} ${plain(value)}`);
   return [...way, event.reason, ...more].filter(Boolean).join(" · ");
 }

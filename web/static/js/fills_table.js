@@ -6,7 +6,8 @@ import { amount, clock, gainTone, money, price } from "./format.js";
 import { trying } from "./toast.js";
 
 const A_PAGE = 50;
-const COLUMNS = [["Time (UTC)", ""], ["Side", ""], ["Price", "num"], ["Size", "num"], ["Fee", "num"], ["PnL", "num"], ["", ""], ["Order", "mono"]];
+const COLUMNS = [["Time (UTC)", ""], ["Side", ""], ["Price", "num"], ["Size", "num"], ["Fee", "num"], ["PnL", "num"], ["", ""], ["Order", "mono wide"]];
+const PNL = 5; // not every venue and ledger knows one
 
 function cells(fill) {
   return [
@@ -39,7 +40,9 @@ export class FillsTable {
     if (!answer) return;
     const { fills, next } = answer;
     this.next = next;
-    this.table.replaceChildren(fills.length ? makeTable("Fills", COLUMNS, fills.map(cells)) : make("p", { class: "empty" }, "No fills yet."));
+    const hasPnl = fills.some((fill) => fill.pnl !== null && fill.pnl !== undefined);
+    const shown = (columns) => columns.filter((_, place) => hasPnl || place !== PNL);
+    this.table.replaceChildren(fills.length ? makeTable("Fills", shown(COLUMNS), fills.map((fill) => shown(cells(fill)))) : make("p", { class: "empty" }, "No fills yet."));
     this.newer.disabled = this.cursors.length === 1;
     this.older.disabled = next === null;
     setText(this.place, `page ${this.cursors.length}`);

@@ -2,7 +2,7 @@
 
 import { botPath, botUrl, isOperator, post } from "./api.js";
 import { COLUMNS } from "./columns.js";
-import { make, setAttribute, setText } from "./dom.js";
+import { LiveText, make, setAttribute } from "./dom.js";
 import { stateOf } from "./format.js";
 import { drawSpark, makeSpark } from "./spark.js";
 import { trying } from "./toast.js";
@@ -28,19 +28,20 @@ export class FleetRow {
   #cell(column, row) {
     const head = column.kind === "name";
     const node = make(head ? "th" : "td", { role: head ? "rowheader" : "cell", scope: head ? "row" : null, class: `c-${column.id}${column.number ? " num" : ""}`, data: { label: column.title } });
-    if (head) node.append(make("a", { href: botUrl(row.name) }, row.name));
+    if (head) node.append(make("a", { href: botUrl(row.name), title: row.name }, row.name));
     if (column.kind === "state") this.#makeState(node);
     if (column.kind === "spark") node.append((this.spark = makeSpark()));
-    this.cells.set(column.id, node);
+    if (column.text) this.cells.set(column.id, new LiveText(node));
     return node;
   }
 
   #makeState(node) {
-    this.sign = make("span", { class: "sign", "aria-hidden": "true" });
-    this.word = make("span", { class: "word" });
-    this.why = make("span", { class: "why" });
-    this.state = make("span", { class: "state" }, this.sign, this.word);
-    node.append(this.state, this.why);
+    const sign = make("span", { class: "sign", "aria-hidden": "true" });
+    const word = make("span", { class: "word" });
+    const why = make("span", { class: "why" });
+    this.state = make("span", { class: "state" }, sign, word);
+    node.append(this.state, why);
+    [this.sign, this.word, this.why] = [sign, word, why].map((one) => new LiveText(one));
   }
 
   #button(name) {
@@ -65,17 +66,17 @@ export class FleetRow {
   }
 
   #updateCell(column, row) {
-    const node = this.cells.get(column.id);
-    setText(node, column.text(row));
-    if (column.tone) setAttribute(node, "data-tone", column.tone(row));
+    const cell = this.cells.get(column.id);
+    cell.set(column.text(row));
+    if (column.tone) cell.setTone(column.tone(row));
   }
 
   #updateState(row) {
     const { text, sign, tone } = stateOf(row);
-    setText(this.sign, sign);
-    setText(this.word, text);
+    this.sign.set(sign);
+    this.word.set(text);
     setAttribute(this.state, "data-tone", tone);
-    if (setText(this.why, row.why ?? "")) setAttribute(this.why, "title", row.why);
+    if (this.why.set(row.why ?? "")) setAttribute(this.why.node, "title", row.why);
     setAttribute(this.node, "data-why", row.why ? "yes" : null);
   }
 
@@ -90,7 +91,8 @@ export class FleetRow {
     const action = actionOf(row);
     this.button.hidden = !action;
     if (!action) return;
-    setText(this.button, action[0].toUpperCase() + action.slice(1));
+    if (action === this.button.dataset.action) return;
+    this.button.textContent = action[0].toUpperCase() + action.slice(1);
     setAttribute(this.button, "data-action", action);
     setAttribute(this.button, "aria-label", `${action} ${row.name}`);
   }

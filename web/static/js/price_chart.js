@@ -1,6 +1,6 @@
 // Price over time with what the bot does in it: its best quotes as steps, its levels at the right edge, its fills.
 
-import { colour, line, makeChart, priceTicks } from "./charts.js";
+import { colour, line, makeChart, priceTicks, setValues } from "./charts.js";
 import { byId, onceAFrame, setText } from "./dom.js";
 import { clock, price } from "./format.js";
 
@@ -18,7 +18,7 @@ export class PriceChart {
   constructor() {
     this.samples = []; // [s, mid, own bid, own ask]
     this.orders = [];
-    this.fills = [];
+    this.fills = new Map();
     this.plot = makeChart(byId("price"), {
       height: 300,
       series: [line("mid", "mid"), line("bid", "buy", { stepped: true }), line("ask", "sell", { stepped: true })],
@@ -45,18 +45,28 @@ export class PriceChart {
     this.show();
   }
 
+  /** The times of the first and the last mid in seconds, null when there is none. */
+  get span() {
+    return this.samples.length ? [this.samples[0][0], this.samples.at(-1)[0]] : null;
+  }
+
   setOrders(orders) {
     this.orders = orders;
     this.show();
   }
 
-  setFills(fills) {
-    this.fills = fills.map((fill) => ({ at_s: Date.parse(fill.at) / 1000, price: Number(fill.price), side: fill.side.toLowerCase() }));
+  /** Add fills; those that are there already count once. */
+  addFills(fills) {
+    for (const fill of fills) {
+      const key = `${fill.order} ${fill.at} ${fill.price} ${fill.size}`;
+      this.fills.set(key, { at_s: Date.parse(fill.at) / 1000, price: Number(fill.price), side: fill.side.toLowerCase() });
+    }
     this.show();
   }
 
   #show() {
-    this.plot.setData([0, 1, 2, 3].map((place) => this.samples.map((sample) => sample[place])));
+    setValues(this.plot, [0, 1, 2, 3].map((place) => this.samples.map((sample) => sample[place])));
+    this.#readOut(this.plot.cursor.idx ?? null);
   }
 
   #readOut(place) {
@@ -97,7 +107,7 @@ export class PriceChart {
     const { min, max } = plot.scales.x;
     const paint = { buy: colour("buy"), sell: colour("sell") };
     const rim = colour("panel");
-    for (const fill of this.fills) {
+    for (const fill of this.fills.values()) {
       if (fill.at_s < min || fill.at_s > max) continue;
       const x = plot.valToPos(fill.at_s, "x", true);
       const y = plot.valToPos(fill.price, "y", true);

@@ -1,6 +1,7 @@
 // The configs: active, templates, archived.
 
 import { botUrl, get, isOperator, post, url } from "./api.js";
+import { makeApply, reloadWhen } from "./apply.js";
 import { agreed } from "./confirm.js";
 import { byId, make, makeTable, setText } from "./dom.js";
 import { clock } from "./format.js";
@@ -13,33 +14,38 @@ const tag = (text, tone) => make("span", { class: "tag", data: { tone } }, text)
 
 function state(one) {
   if (one.valid === false) return tag("not valid", "bad");
-  return one.drift && one.drift !== "-" ? tag("file differs from what runs", "warn") : tag("valid", "good");
+  return one.drift ? tag(one.drift, "warn") : tag("valid", "good");
 }
 
 const words = (complaint) => (typeof complaint === "string" ? complaint : `${complaint.path ?? ""} ${complaint.message ?? ""}`.trim());
 
-async function archive(name) {
-  if (!(await agreed(`Archive ${name}?`, "Its config leaves the active folder; it is stopped by the next reload. Its ledger and its history stay.", "Archive", { danger: true }))) return;
-  if (await trying(() => post(path(name, "archive"), {}), `${name} is archived`)) load();
-}
+const MOVES = {
+  archive: ["Archive", "Its config leaves the active folder and the bot is stopped by the reload. Its ledger and its history stay.", "is archived"],
+  restore: ["Restore", "Its config comes back to the active folder; the reload starts it if it has autostart.", "is active again"],
+};
 
-async function restore(name) {
-  if (await trying(() => post(path(name, "restore"), {}), `${name} is active again`)) load();
+async function move(name, what) {
+  const [title, text, done] = MOVES[what];
+  const apply = makeApply();
+  if (!(await agreed(`${title} ${name}?`, text, title, { danger: what === "archive", more: apply.node }))) return;
+  if (!(await trying(() => post(path(name, what), {}), `${name} ${done}`))) return;
+  await reloadWhen(apply.isWanted());
+  load();
 }
 
 function activeRow(one) {
-  const buttons = isOperator && [make("a", { class: "button", href: edit(one.name) }, "Edit"), make("button", { type: "button", onclick: () => archive(one.name) }, "Archive")];
+  const buttons = isOperator && [make("a", { class: "button small", href: edit(one.name) }, "Edit"), make("button", { type: "button", class: "small", onclick: () => move(one.name, "archive") }, "Archive")];
   const told = (one.complaints ?? []).map(words).join("; ");
-  return [make("a", { href: botUrl(one.name) }, one.name), one.exchange ?? "-", one.symbol ?? "-", one.strategy ?? "-", state(one), told || one.description || "", make("div", { class: "row-buttons" }, buttons)];
+  return [make("a", { href: botUrl(one.name) }, one.name), one.exchange ?? "-", one.symbol ?? "-", one.strategy ?? "-", state(one), told, make("div", { class: "row-buttons" }, buttons)];
 }
 
 function templateRow(one) {
-  const use = isOperator && make("a", { class: "button", href: url(`/registry/new?template=${encodeURIComponent(one.name)}`) }, "Use");
+  const use = isOperator && make("a", { class: "button small", href: url(`/registry/new?template=${encodeURIComponent(one.name)}`) }, "Use");
   return [one.name, one.exchange ?? "-", one.strategy ?? one.job ?? "-", one.description ?? "", make("div", { class: "row-buttons" }, use)];
 }
 
 function archivedRow(one) {
-  const button = isOperator && make("button", { type: "button", onclick: () => restore(one.name) }, "Restore");
+  const button = isOperator && make("button", { type: "button", class: "small", onclick: () => move(one.name, "restore") }, "Restore");
   return [one.name, clock(one.archived_at ?? one.at), make("div", { class: "row-buttons" }, button)];
 }
 

@@ -1,6 +1,6 @@
 // Inventory, equity and drawdown over the chosen time, from the ledger's history.
 
-import { line, makeChart } from "./charts.js";
+import { line, makeChart, setValues } from "./charts.js";
 import { byId, setText } from "./dom.js";
 import { amount, clock, money } from "./format.js";
 
@@ -29,7 +29,7 @@ class OneLine {
 
   set(at_s, values) {
     this.data = [at_s, values];
-    this.plot.setData(this.data);
+    setValues(this.plot, this.data);
     this.#readOut(null);
   }
 
@@ -48,11 +48,15 @@ export class SeriesCharts {
     this.drawdown = new OneLine("drawdown", "bad", money, { fill: "bad" });
   }
 
-  /** Show the answer of `series`. */
-  set({ at, equity, position }) {
+  /** Show the answer of `series`; all charts begin and end with `span`, the times of the price chart. */
+  set({ at, equity, position }, span) {
     const at_s = at.map((at_ms) => at_ms / 1000);
-    this.inventory.set(at_s, position);
-    this.equity.set(at_s, equity);
-    this.drawdown.set(at_s, drawdown(equity));
+    const before = span && (!at_s.length || span[0] < at_s[0]) ? [span[0]] : [];
+    const after = span && (!at_s.length || span[1] > at_s.at(-1)) ? [span[1]] : [];
+    const padded = (values) => [...before.map(() => null), ...values, ...after.map(() => null)];
+    const times = [...before, ...at_s, ...after];
+    this.inventory.set(times, padded(position));
+    this.equity.set(times, padded(equity));
+    this.drawdown.set(times, padded(drawdown(equity)));
   }
 }

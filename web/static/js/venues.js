@@ -1,13 +1,18 @@
 // Venues: what is left of each request budget, how far clocks are apart, how the streams do.
 
-import { get } from "./api.js";
+import { botUrl, get } from "./api.js";
 import { byId, make, makeSvg, makeTable, setText } from "./dom.js";
-import { clock, duration, fixed } from "./format.js";
+import { clock, fixed } from "./format.js";
 import { startShell } from "./shell.js";
 import { trying } from "./toast.js";
 
 const AGAIN_MS = 5000;
 const WIDTH = 120;
+
+const isKnown = (value) => value !== null && value !== undefined;
+const seconds = (value) => (isKnown(value) ? `${fixed(value, 1)} s` : "-");
+const milliseconds = (value) => (isKnown(value) ? `${fixed(value, 1)} ms` : "-");
+const worst = (values) => (values.some(isKnown) ? Math.max(...values.filter(isKnown)) : null);
 
 function meter(share) {
   const tone = share > 0.9 ? "bad" : share > 0.7 ? "warn" : "good";
@@ -15,35 +20,37 @@ function meter(share) {
   return makeSvg("svg", { class: "meter", width: WIDTH, height: 8, "data-tone": tone, "aria-hidden": "true" }, makeSvg("rect", { class: "track", width: WIDTH, height: 8, rx: 2 }), makeSvg("rect", { class: "used", width: used, height: 8, rx: 2 }));
 }
 
-function fact(title, value) {
-  return value === null || value === undefined ? null : make("div", {}, make("dt", {}, title), make("dd", {}, String(value)));
+function show(id, caption, columns, rows, none) {
+  byId(id).replaceChildren(rows.length ? makeTable(caption, columns, rows) : make("p", { class: "empty" }, none));
 }
 
-function budgets(rows) {
-  if (!rows?.length) return null;
-  const cells = rows.map((row) => {
-    const share = row.limit ? row.used / row.limit : null;
-    return [row.key, share === null ? "" : meter(share), row.used === undefined ? "-" : `${fixed(row.used, 0)} / ${fixed(row.limit, 0)}`, row.per_s === undefined ? "-" : fixed(row.per_s, 1)];
-  });
-  return make("div", { class: "table-wrap" }, makeTable("Request budgets", [["Budget", ""], ["", ""], ["Used", "num"], ["per s", "num"]], cells));
+function venueRow({ venue, account, bots, streams, clock_offset_ms }) {
+  const up = streams.filter((stream) => stream.state === "up").length;
+  const count = make("span", { data: { tone: up === streams.length ? "good" : "bad" } }, `${up} of ${streams.length} up`);
+  return [venue, account, String(bots), count, seconds(worst(streams.map((one) => one.age_s))), milliseconds(worst(streams.map((one) => one.loop_lag_ms))), isKnown(clock_offset_ms) ? milliseconds(clock_offset_ms) : "not known"];
 }
 
-function streams(rows) {
-  if (!rows?.length) return null;
-  const cells = rows.map((row) => [row.name, make("span", { data: { tone: row.state === "up" ? "good" : "bad" } }, row.state ?? "-"), duration(row.age_s), String(row.reconnects ?? "-")]);
-  return make("div", { class: "table-wrap" }, makeTable("Streams", [["Stream", ""], ["State", ""], ["Age", "num"], ["Reconnects", "num"]], cells));
+function budgetRow(venue, { key, used, limit }) {
+  return [venue.venue, venue.account, key, limit ? meter(used / limit) : "", `${fixed(used, 1)} of ${fixed(limit, 1)}`];
 }
 
-function card(venue) {
-  const facts = make("dl", { class: "facts body" }, fact("Bots", venue.bots), fact("Clock offset", venue.clock_offset_ms === null || venue.clock_offset_ms === undefined ? null : `${fixed(venue.clock_offset_ms, 1)} ms`));
-  return make("section", { class: "panel" }, make("header", {}, make("h2", {}, venue.venue), make("span", { class: "dim" }, venue.account ?? "")), facts, budgets(venue.budgets), streams(venue.streams));
+function streamRow(venue, stream) {
+  const isUp = stream.state === "up";
+  const state = make("span", { data: { tone: isUp ? "good" : "bad" } }, isUp ? "\u25CF up" : "\u25A0 down");
+  return [make("a", { href: botUrl(stream.name) }, stream.name), venue.venue, venue.account, state, seconds(stream.age_s), seconds(stream.last_ack_age_s), milliseconds(stream.loop_lag_ms)];
 }
 
 async function load() {
   const answer = await trying(() => get("/venues"));
   if (!answer) return;
+  const { venues } = answer;
   setText(byId("asked"), `as of ${clock(new Date())} UTC`);
-  byId("venues").replaceChildren(...(answer.venues.length ? answer.venues.map(card) : [make("p", { class: "empty" }, "No bot runs at a venue.")]));
+  show("venues", "Venues and accounts", [["Venue", ""], ["Account", ""], ["Bots", "num"], ["Streams", ""], ["Oldest book", "num"], ["Worst loop delay", "num"], ["Clock offset", "num"]], venues.map(venueRow), "No bot runs at a venue.");
+  const budgets = venues.flatMap((venue) => (venue.budgets ?? []).map((one) => budgetRow(venue, one)));
+  show("budgets", "Request budgets", [["Venue", ""], ["Account", ""], ["Budget", "wide"], ["", ""], ["Lent per s", "num"]], budgets, "No budget is shared: paper venues have none.");
+  const streams = venues.flatMap((venue) => (venue.streams ?? []).map((one) => [one.state === "up" ? 1 : 0, streamRow(venue, one)]));
+  streams.sort(([one], [other]) => one - other);
+  show("streams", "Streams", [["Bot", ""], ["Venue", ""], ["Account", ""], ["Stream", ""], ["Book age", "num"], ["Last word on an order", "num"], ["Loop delay", "num"]], streams.map(([, row]) => row), "No bot runs at a venue.");
 }
 
 startShell();

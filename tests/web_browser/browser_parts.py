@@ -1,0 +1,127 @@
+"""A browser before a real monitor, which is the child of a real daemon with paper bots."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.process.fleet_parts import Fleet
+from tests.web_browser.chromium import find_chromium
+from utils.web_names import PASSWORD
+from web.security.passwords import password_hash
+
+WORD = "a word for the tests"
+PATIENCE_MS = 30_000.0
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class Monitored:
+    """A fleet, its monitor's address, and one page of a browser that is logged in."""
+
+    def __init__(self, fleet: Fleet, url: str, browser: Browser) -> None:
+        self.fleet = fleet
+        self.url = url
+        self.browser = browser
+        self.complaints: list[str] = []
+        self.page = self.new_page()
+
+    def new_page(self, **context: Any) -> Page:
+        """Open a page of a browser that knows nothing yet; what its console complains about is kept."""
+        page = self.browser.new_context(viewport={"width": 1280, "height": 800}, **context).new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(f"{error}\n{error.stack}"))
+        return page
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} ({message.location.get('url')})")
+
+    def open(self, path: str = "", page: Page | None = None) -> Page:
+        """Go to a page of the monitor."""
+        page = page or self.page
+        page.goto(self.url + path)
+        return page
+
+    def monitor_pid(self) -> int:
+        """Return the monitor's pid."""
+        children = psutil.Process(self.fleet.daemon_pid()).children()
+        return next(child.pid for child in children if "monitor" in " ".join(child.cmdline()))
+
+    def log_in(self, page: Page | None = None) -> Page:
+        """Log in by the form."""
+        page = self.open("login", page)
+        page.get_by_label("Password").fill(WORD)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(self.url)
+        return page
+
+
+def row_of(page: Page, name: str) -> Any:
+    """Return the row of a bot on the fleet page."""
+    return page.locator(f'#fleet-body tr[data-name="{name}"]')
+
+
+def wait_for_state(page: Page, name: str, *words: str) -> float:
+    """Wait until a row shows one of these states; return after how many seconds it did."""
+    began_s = time.monotonic()
+    page.wait_for_function(
+        """([name, words]) => {
+            const row = document.querySelector(`#fleet-body tr[data-name="${name}"] .word`);
+            return row && words.includes(row.textContent);
+        }""",
+        arg=[name, list(words)],
+        polling=20,
+    )
+    return time.monotonic() - began_s
+
+
+@contextmanager
+def monitored(add_bots: Callable[[Fleet], object]) -> Iterator[Monitored]:
+    """Run a daemon with the bots that are added and its monitor, and a browser that is logged in."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        fleet = Fleet(Path(folder) / "home")
+        try:
+            add_bots(fleet)
+            url = _start(fleet)
+            browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(ARGUMENTS))
+            try:
+                site = Monitored(fleet, url, browser)
+                site.log_in()
+                yield site
+            finally:
+                browser.close()
+        finally:
+            fleet.end()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _start(fleet: Fleet) -> str:
+    web = {"enabled": True, "port": _free_port()}  # the same after a restart of the monitor
+    fleet.home.daemon_file.write_text(json.dumps({"web": web}))
+    fleet.home.env_file.write_text(f"{PASSWORD}={password_hash(WORD)}\n")
+    fleet.home.env_file.chmod(0o600)
+    fleet.start()
+    return str(fleet.until(lambda: fleet.status()["daemon"]["web"]["url"]))

@@ -1,0 +1,204 @@
+"""Configs in a browser: made by the form with a wrong and a right value, changed, rolled back, archived; a bot's page."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.process.fleet_parts import Fleet
+from tests.web_browser.browser_parts import PATIENCE_MS, Monitored, monitored, wait_for_state
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+expect.set_options(timeout=PATIENCE_MS)
+ALL_PAGES = ("", "bots/steady", "registry", "registry/new", "registry/steady", "events", "logs", "venues")
+
+
+def add_bots(fleet: Fleet) -> None:
+    fleet.add("steady")
+    fleet.add("limited", risk_config={"max_loss": 0.000001})
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Monitored]:
+    with monitored(add_bots) as site:
+        yield site
+
+
+@pytest.fixture
+def page(site: Monitored) -> Iterator[Page]:
+    """A page that is logged in; what it complained about in the end fails the test."""
+    yield site.page
+    assert site.complaints == []
+
+
+def review_and(page: Page, button: str) -> None:
+    """Look at the difference, then agree."""
+    page.get_by_role("button", name="Review").click()
+    page.get_by_role("dialog").get_by_role("button", name=button, exact=True).click()
+
+
+def told(site: Monitored, name: str) -> dict[str, dict[str, object]]:
+    """Return what a bot's file says."""
+    plain: dict[str, dict[str, object]] = json.loads((site.fleet.home.active / f"{name}.json").read_text())
+    return plain
+
+
+def test_a_bot_is_made_by_the_form_after_a_wrong_value_was_corrected(site: Monitored, page: Page) -> None:
+    site.open("registry")
+    page.get_by_role("link", name="New bot").click()
+    page.get_by_label("Template").select_option("paper_market_maker")
+    page.get_by_label("Name of the bot").fill("made-here")
+    spread = page.get_by_label("spread_pct", exact=True)
+    spread.fill("-1")
+    complaint = page.locator("#key-strategy_config-spread_pct-complaint")
+    expect(complaint).to_be_visible()
+    expect(spread).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_role("button", name="Review and create")).to_be_disabled()
+    spread.fill("0.02")
+    expect(complaint).to_be_hidden()
+    expect(page.locator("#valid")).to_have_text("Valid")
+    review_and(page, "Create")
+    page.wait_for_url("**/registry/made-here")
+    assert told(site, "made-here")["strategy_config"]["spread_pct"] == 0.02
+    site.fleet.quoting("made-here", seconds=30)
+    wait_for_state(site.open(), "made-here", "QUOTING")
+
+
+def test_a_change_shows_its_difference_and_is_rolled_back(site: Monitored, page: Page) -> None:
+    site.fleet.quoting("steady")
+    before = told(site, "steady")["strategy_config"]["spread_pct"]
+    site.open("registry/steady")
+    page.get_by_label("spread_pct", exact=True).fill("0.03")
+    page.get_by_role("button", name="Review and save").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".diff .add")).to_contain_text('"spread_pct": 0.03')
+    expect(dialog).to_contain_text("taken over live")
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("steady was saved")).to_be_visible()
+    assert told(site, "steady")["strategy_config"]["spread_pct"] == 0.03
+    page.get_by_role("button", name="Roll back to version 1", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back", exact=True).click()
+    expect(page.get_by_text("steady is back at version 1")).to_be_visible()
+    assert told(site, "steady")["strategy_config"]["spread_pct"] == before
+    expect(page.get_by_label("spread_pct", exact=True)).to_have_value(str(before))
+
+
+def test_a_wider_limit_is_written_only_when_somebody_wants_it(site: Monitored, page: Page) -> None:
+    site.open("registry/steady")
+    page.get_by_label("max_position", exact=True).fill("1")
+    page.get_by_role("button", name="Review and save").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("more risk")
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("a risk limit becomes wider")).to_be_visible()
+    assert told(site, "steady")["risk_config"]["max_position"] != 1
+    page.get_by_role("button", name="Review and save").click()
+    page.get_by_role("dialog").get_by_label("I want these wider limits").check()
+    page.get_by_role("dialog").get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("steady was saved")).to_be_visible()
+    assert told(site, "steady")["risk_config"]["max_position"] == 1
+    site.complaints.clear()  # the browser names the refusal
+
+
+def test_text_is_validated_with_line_and_column(site: Monitored, page: Page) -> None:
+    site.open("registry/steady")
+    page.get_by_role("button", name="Text", exact=True).click()
+    text = page.get_by_label("Config as JSON")
+    expect(text).to_be_visible()
+    text.fill(text.input_value().replace('"layers": 3', '"layers": "three"'))
+    expect(page.get_by_role("button", name="strategy_config.layers")).to_be_visible()
+    expect(page.get_by_role("button", name="Review and save")).to_be_disabled()
+
+
+def test_a_bot_is_archived_and_restored(site: Monitored, page: Page) -> None:
+    site.open("registry")
+    row = page.locator("#active tr").filter(has_text="made-here")
+    row.get_by_role("button", name="Archive").click()
+    page.get_by_role("dialog").get_by_role("button", name="Archive", exact=True).click()
+    archived = page.locator("#archived tr").filter(has_text="made-here")
+    expect(archived).to_be_visible()
+    archived.get_by_role("button", name="Restore").click()
+    page.get_by_role("dialog").get_by_role("button", name="Restore", exact=True).click()
+    expect(page.locator("#active tr").filter(has_text="made-here")).to_be_visible()
+
+
+def test_the_page_of_a_bot_draws_and_tells(site: Monitored, page: Page) -> None:
+    site.fleet.until(lambda: site.fleet.bot("steady")["fills"] > 3)
+    site.open("bots/steady")
+    expect(page.locator("#state")).to_contain_text("QUOTING")
+    expect(page.locator("#orders tbody tr").first).to_be_visible()
+    expect(page.locator("#pane-fills tbody tr").first).to_be_visible()
+    for chart in ("price", "inventory", "equity", "drawdown"):
+        expect(page.locator(f"#{chart} canvas")).to_be_visible()
+    expect(page.locator("#price-readout")).to_contain_text("mid")
+    page.get_by_role("tab", name="Log").click()
+    expect(page.locator(".log-line").first).to_be_visible()
+    page.get_by_role("tab", name="Log").press("ArrowRight")
+    expect(page.get_by_role("cell", name="strategy_config.spread_pct")).to_be_visible()
+
+
+def test_a_killed_worker_s_last_exit_is_told_on_its_page(site: Monitored, page: Page) -> None:
+    site.open("bots/steady")
+    expect(page.locator("#state")).to_contain_text("QUOTING")
+    os.kill(site.fleet.bot("steady")["pid"], signal.SIGKILL)
+    exit_told = page.locator("#exits summary")
+    expect(exit_told).to_contain_text("SIGKILL")
+    expect(page.locator("#state")).to_contain_text("QUOTING")
+
+
+def test_commands_that_cost_something_are_asked_for_once_more(site: Monitored, page: Page) -> None:
+    site.open("bots/steady")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Leave it").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop", exact=True).click()
+    expect(page.locator("#state")).to_contain_text("STOPPED")
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("#state")).to_contain_text("QUOTING")
+
+
+def test_a_tripped_limit_is_red_and_said_in_words(site: Monitored, page: Page) -> None:
+    site.fleet.until(lambda: site.fleet.bot("limited")["state"] == "HALTED", seconds=60)
+    wait_for_state(site.open(), "limited", "HALTED")
+    first = page.locator("#fleet-body tr").first
+    expect(first).to_have_attribute("data-attention", "bad")
+    expect(first.locator(".why")).to_contain_text("max_loss")
+    expect(page.locator("#verdict")).to_contain_text("needs you")
+
+
+def test_events_and_logs_are_told(site: Monitored, page: Page) -> None:
+    site.open("events")
+    expect(page.locator("#events tr").first).to_be_visible()
+    page.get_by_label("Show").select_option("alert")
+    expect(page.locator("#events tr").first.locator(".tag")).to_be_visible()
+    site.open("logs?of=steady")
+    expect(page.locator(".log-line").first).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ALL_PAGES)
+def test_every_control_of_a_page_has_a_name(site: Monitored, page: Page, path: str) -> None:
+    site.open(path)
+    page.wait_for_timeout(300)
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, a[href], input, select, textarea, [role=img]")]
+            .filter((node) => node.checkVisibility() && node.type !== "hidden")
+            .filter((node) => !(node.getAttribute("aria-label") || node.textContent.trim() || node.title
+                || [...(node.labels ?? [])].some((label) => label.textContent.trim())))
+            .map((node) => node.outerHTML.slice(0, 120))"""
+    )
+    assert nameless == []
+    doubled = page.evaluate(
+        """() => { const ids = [...document.querySelectorAll("[id]")].map((node) => node.id);
+            return ids.filter((id, place) => ids.indexOf(id) !== place); }"""
+    )
+    assert doubled == []
+    assert page.evaluate("document.querySelectorAll('h1').length") == 1
+    assert page.evaluate("[...document.querySelectorAll('th')].every((head) => head.scope)")
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
