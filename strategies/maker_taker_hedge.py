@@ -162,9 +162,9 @@ class MakerTakerHedge(Strategy):
         self._exposure = pair.exposure(params, self._reference)
         need = self._need = need_of(self._exposure, pair.mark_ticks(), pair.hedge, params.residue_policy == "round_up")
         self._value = pair.value(self._exposure, params)
+        self._stats.unhedged_max_ns = max(self._stats.unhedged_max_ns, self._open.age_ns(view.now_ns))
         open_ns = self._open.look(need.side.sign * need.lots, view.now_ns)
         self._left_ns = self._left.look(0 if need.lots else self._exposure, view.now_ns)
-        self._stats.unhedged_max_ns = max(self._stats.unhedged_max_ns, open_ns)
         bounds = pair.bounds(params)
         self._unhedged = bounds.why_unhedged(self._value, open_ns) if need.lots else ""
         self._adding = None if need.lots else bounds.side_that_adds(self._exposure, self._value, self._left_ns)
