@@ -156,12 +156,17 @@ def _hedged(life: Life, now_ns: int) -> tuple[Life, Do]:
 def _await(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
     """Wait for the one order that is out: it is looked up, and nothing else is sent before its outcome is known."""
     now_ns = facts.now_ns
-    if now_ns < max(life.sent_ns, life.asked_ns, life.since_ns) + rules.timeout_ns:
+    if now_ns < _look_up_ns(life, rules):
         return life, Do.NOTHING
     asking = replace(life, asked_ns=now_ns)
     if now_ns >= max(life.sent_ns, life.since_ns) + rules.timeout_ns * rules.attempts:
         return asking.moved(Phase.FAILED, now_ns), Do.LOOK_UP
     return asking, Do.LOOK_UP
+
+
+def _look_up_ns(life: Life, rules: Rules) -> int:
+    """Return when an order that is out is to be looked up."""
+    return max(life.sent_ns, life.asked_ns, life.since_ns) + rules.timeout_ns
 
 
 def _verify(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
@@ -185,7 +190,7 @@ def _fail(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
 def _failed(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
     """Wait for what the last order came to: unwinding on a guess could turn the exposure round."""
     if facts.is_outstanding:
-        if facts.now_ns < life.asked_ns + rules.timeout_ns:
+        if facts.now_ns < _look_up_ns(life, rules):
             return life, Do.NOTHING
         return replace(life, asked_ns=facts.now_ns), Do.LOOK_UP
     if not facts.lots:
@@ -235,6 +240,8 @@ def wake_ns(life: Life, facts: Facts, rules: Rules) -> int | None:
         return None
     if life.phase is Phase.PAUSED:
         return life.since_ns + rules.pause_ns
+    if facts.is_outstanding and life.phase in (Phase.HEDGING, Phase.FAILED):
+        return _look_up_ns(life, rules)
     if facts.is_outstanding or facts.unwind_is_outstanding or life.phase is Phase.VERIFY:
         return facts.now_ns + rules.timeout_ns
     return max(life.sent_ns + rules.min_interval_ns, facts.now_ns + rules.min_interval_ns)

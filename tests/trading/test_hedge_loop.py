@@ -212,6 +212,17 @@ def test_a_hedge_of_unknown_outcome_is_looked_up_before_any_other(tmp_path: Path
     assert bench.exposure() == 0
 
 
+def test_a_silent_market_does_not_keep_a_late_answer_from_being_noticed(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge_timeout_s=1)
+    bench.silent = {"maker", "hedge"}
+    bench.hedge.take = HANG
+    bench.maker.hit(Side.BUY, 10)
+    bench.run(0.3)
+    assert set(bench.maker.resting) == {"buy.0", "sell.0"}
+    bench.run(1.2)
+    assert bench.maker.resting == {}
+
+
 def test_a_lost_answer_of_a_hedge_that_filled_is_not_hedged_twice(tmp_path: Path) -> None:
     bench = quoting(tmp_path, hedge_timeout_s=1)
     bench.hedge.takes.append(HANG)
@@ -337,6 +348,7 @@ def test_on_one_venue_no_quote_of_ours_stands_in_the_way_of_the_taker(tmp_path: 
     bench.run(2)
     whats = [what for _, what in bench.journal]
     assert whats[:3] == ["cancel", "cancel", "take sell"]
+    assert bench.stats["hedges"] == 1
 
 
 def test_an_open_breaker_does_not_hold_a_hedge_back(tmp_path: Path) -> None:
@@ -345,7 +357,7 @@ def test_an_open_breaker_does_not_hold_a_hedge_back(tmp_path: Path) -> None:
     bench.maker.hit(Side.BUY, 50)
     bench.run(1)
     assert "breaker" in bench.gates
-    assert bench.exposure() == 0
+    assert bench.hedge.held() == Decimal("-0.05")
 
 
 def test_what_was_held_at_the_first_start_is_the_level_that_flat_means(tmp_path: Path) -> None:

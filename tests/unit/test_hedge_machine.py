@@ -141,6 +141,12 @@ def test_the_maker_quotes_only_while_hedging_works(life: Life, may: bool) -> Non
     assert life.may_quote is may
 
 
+def test_the_time_to_look_an_order_up_does_not_move_with_each_look() -> None:
+    life, _ = walk(RULES, facts(1, 5))
+    looks = [facts(at, 5, is_outstanding=True) for at in (1.5, 2, 2.5)]
+    assert [wake_ns(life, one, RULES) for one in looks] == [3 * S] * 3
+
+
 @dataclass
 class World:
     """Two venues as a hedge sees them; `how` says what becomes of each order."""
