@@ -37,7 +37,7 @@ def rows(path: Path, query: str) -> list[tuple[str, ...]]:
 def hedges_on_their_way(fleet: Fleet) -> list[tuple[str, ...]]:
     """Return the open orders of the hedge leg, as the ledger has them."""
     path = fleet.home.bot_state("pair") / "ledger.db"
-    return rows(path, "SELECT client_order_id FROM orders WHERE closed = 0 AND leg = 'hedge'") if path.exists() else []
+    return rows(path, "SELECT client_order_id FROM orders WHERE closed = 0 AND leg = 'hedge'")
 
 
 def net(found: list[tuple[str, ...]]) -> Decimal:
@@ -47,7 +47,7 @@ def net(found: list[tuple[str, ...]]) -> Decimal:
 
 def test_a_bot_killed_in_the_middle_of_a_hedge_ends_swept_and_hedged(fleet: Fleet) -> None:
     add_hedged(fleet)
-    fleet.start()
+    fleet.start().quoting("pair", seconds=40)
     fleet.until(lambda: hedges_on_their_way(fleet), 40)
     os.kill(fleet.bot("pair")["pid"], signal.SIGKILL)
     fleet.until(lambda: fleet.bot("pair")["restarts"] >= 1 and fleet.bot("pair")["state"] == "RUNNING", 30)
