@@ -27,6 +27,7 @@ from utils.errors import ConfigError
 
 _ZERO = Decimal(0)
 _NO_QUOTES = Quotes((), MAKER)
+ADJUSTMENT = "adjustment"  # how the loop calls what it takes over of a venue's position
 UNHEDGED, HEDGE_FAILED, HEDGE_FIRST = "unhedged", "hedge_failed", "hedge_first"
 
 
@@ -128,6 +129,8 @@ class MakerTakerHedge(Strategy):
     def _note_fill(self, event: FillEvent, view: View) -> None:
         """Keep the statistics; what is held is in the positions of the view."""
         fill, rate = event.fill, self.params.rate
+        if fill.liquidity == ADJUSTMENT:  # nobody traded that
+            return
         is_maker = event.leg == MAKER and fill.liquidity == "maker"
         base, cash = cash_of(fill, view.instruments[event.leg], Decimal(1) if event.leg == MAKER else rate)
         if is_maker:

@@ -162,6 +162,15 @@ def test_it_asks_to_be_woken_while_something_is_open() -> None:
     assert [one for one in said if isinstance(one, Wake)]
 
 
+def test_what_the_loop_takes_over_of_a_venues_position_is_hedged_and_no_round_trip() -> None:
+    script = Script()
+    script.hold(maker=20)
+    adjusted = fill(Side.BUY, 1499, 20, leg="maker", liquidity="adjustment")
+    assert len(takes(script.hear(FillEvent("maker", adjusted)))) == 1
+    script.fill("hedge", Side.SELL, 1498, 2)
+    assert script.strategy.stats()["round_trip_pnl"] == "0.00000000"
+
+
 def test_a_hedge_ratio_scales_what_is_hedged() -> None:
     (take,) = takes(Script(hedge_ratio=1.5).fill("maker", Side.BUY, 1499, 20))
     assert take.size_lots == 3

@@ -53,6 +53,12 @@ def test_each_attempt_reaches_farther_up_to_a_bound() -> None:
     assert [rules.reach_bps(attempt) for attempt in range(5)] == [10, 20, 40, 50, 50]
 
 
+def test_an_attempt_that_has_left_less_is_not_in_vain_and_the_next_reaches_farther_all_the_same() -> None:
+    life, done = walk(RULES, *(facts(1 + at, 30 - at) for at in range(12)))
+    assert done == [Do.HEDGE] * 12
+    assert (life.phase, life.attempt) == (Phase.HEDGING, 12)
+
+
 def test_orders_that_take_keep_their_distance_in_time() -> None:
     _, done = walk(RULES, facts(1, 5), facts(1.05, 5), facts(1.11, 5))
     assert done == [Do.HEDGE, Do.NOTHING, Do.HEDGE]
