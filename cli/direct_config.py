@@ -12,6 +12,7 @@ import click
 
 from core.bot_config import BotConfig
 from core.registry.key_names import variable_of
+from core.registry.legs import hedge_venue
 from core.registry.schema import BotSchema
 from utils.home import Home
 from utils.input_validation import printable, symbol_key
@@ -58,11 +59,15 @@ def direct_config(wish: Wish, home: Home) -> dict[str, Any]:
         plain[section][key] = value
     for (section, key), value in wish.keys.items():
         _put_once(plain[section], key, value, wish)
+    hedge = hedge_venue(plain["metadata"], plain["strategy_config"])
     if wish.live:
         plain["exchange_config"]["mode"] = "live"
+        if hedge is not None and hedge != wish.exchange:
+            plain[HEDGE_SECTION]["mode"] = "live"
+    _fill(plain, BotSchema(wish.exchange, wish.strategy, hedge), home)
+    _fill_keys(plain[HEDGE_SECTION], HEDGE_SECTION, hedge, BotSchema(wish.exchange, wish.strategy, hedge))
     if not plain[HEDGE_SECTION]:
         del plain[HEDGE_SECTION]
-    _fill(plain, BotSchema(wish.exchange, wish.strategy), home)
     return plain
 
 
@@ -107,11 +112,16 @@ def _fill(plain: dict[str, dict[str, Any]], schema: BotSchema, home: Home) -> No
     spread = strategy.get("spread_pct")
     if schema.node(("strategy_config", "price_tolerance_pct")) and isinstance(spread, int | float) and spread > 0:
         strategy.setdefault("price_tolerance_pct", spread * TOLERANCE_OF_SPREAD)
-    if exchange.get("mode") == "live":  # the names of the templates and of .env.example
-        for key in (schema.section("exchange_config") or {}).get("x-live-required", ()):
-            exchange.setdefault(key, f"${{{variable_of(plain['metadata']['exchange'], key)}}}")
+    _fill_keys(exchange, "exchange_config", plain["metadata"]["exchange"], schema)
     if schema.node(("exchange_config", "feed")) and "feed" not in exchange:
         exchange["feed"] = recorded_feed(str(strategy["symbol"]), home) or "synthetic"
+
+
+def _fill_keys(section: dict[str, Any], name: str, venue: str | None, schema: BotSchema) -> None:
+    """Refer to the keys of a live venue by the names of the templates and of .env.example."""
+    if section.get("mode") == "live" and venue is not None:
+        for key in (schema.section(name) or {}).get("x-live-required", ()):
+            section.setdefault(key, f"${{{variable_of(venue, key)}}}")
 
 
 def recorded_feed(symbol: str, home: Home) -> str | None:
@@ -140,7 +150,7 @@ def _lists(described: Mapping[str, Any], symbol: str) -> bool:
 
 def meanings(plain: Mapping[str, Mapping[str, Any]], config: BotConfig, path: Path) -> Iterator[str]:
     """Yield what will be run, line by line: each number with its meaning from the schema."""
-    schema = BotSchema(config.exchange, config.strategy)
+    schema = BotSchema(config.exchange, config.strategy, config.hedge_exchange)
     what = [f"{config.name}: {config.strategy} on {config.exchange}", config.symbol]
     what += [f"{key} {value}" for key in _WHERE if (value := config.exchange_config.get(key)) is not None]
     yield ", ".join(what)

@@ -1,7 +1,8 @@
 """Draw a config's quotes over its feed as docs/img/NAME.svg: `python docs/make_quotes_picture.py CONFIG [NAME]`.
 
 The bot runs on the embedded venue with a simulated clock: the same loop, strategy, limits and fills as on paper. The
-same code and config give the same picture. Above: the mid, our resting orders, our fills. Below: the position.
+same code and config give the same picture. Above: the mid, our resting orders, our fills. Below: the position, and in
+grey that of a hedge leg.
 """
 
 # ruff: noqa: E402  # the root of the project is put on the path first
@@ -44,6 +45,7 @@ class Seen:
     orders: dict[tuple[Side, str], list[Point | None]] = field(default_factory=dict)  # by slot; None is a gap
     fills: list[tuple[float, float, Side]] = field(default_factory=list)
     positions: list[Point] = field(default_factory=list)
+    hedged: list[Point] = field(default_factory=list)  # of the hedge leg, where there is one
 
 
 def main() -> int:
@@ -83,11 +85,14 @@ def watch(bot: Bot, clock: SimulatedClock, duration_s: float) -> Seen:
         at_s, tick = (clock.now_ns() - begin_ns) / SECOND_NS, float(leg.instrument.tick_size)
         seen.mids.append((at_s, leg.mid_ticks * tick))
         seen.positions.append((at_s, float(leg.instrument.to_size(leg.position.size_lots))))
+        for other in state.legs[1:]:
+            size = other.instrument.to_size(other.position.size_lots)
+            seen.hedged.append((at_s, float(size)))
         live = {(order.side, order.slot): order.price_ticks * tick for order in leg.tracker.live()}
         for key in live.keys() | seen.orders.keys():
             line = seen.orders.setdefault(key, [])
             line.append((at_s, live[key]) if key in live else None)
-        fills = bot.ledger.fills("main")
+        fills = bot.ledger.fills(leg.name)
         seen.fills += [(at_s, one.price_ticks * tick, one.side) for one in fills[told:]]
         told = len(fills)
     return seen
@@ -96,7 +101,7 @@ def watch(bot: Bot, clock: SimulatedClock, duration_s: float) -> Seen:
 def picture(seen: Seen, title: str) -> str:
     """Return the picture as SVG that loads nothing from elsewhere."""
     prices = [point[1] for line in (seen.mids, *seen.orders.values()) for point in line if point is not None]
-    sizes = [size for _, size in seen.positions]
+    sizes = [size for _, size in (*seen.positions, *seen.hedged)]
     last_s = seen.mids[-1][0]
     upper, lower = _scale(last_s, prices, UPPER), _scale(last_s, [*sizes, 0.0], LOWER)
     parts = [
@@ -115,6 +120,8 @@ def picture(seen: Seen, title: str) -> str:
     for at_s, price, side in seen.fills:
         x, y = upper((at_s, price))
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS[side]}" stroke="#ffffff"/>')
+    if seen.hedged:
+        parts.append(_path(seen.hedged, lower, "#888888", 1.5))
     parts += [_path(seen.positions, lower, "#1f4fa3", 1.5), "</svg>\n"]
     return "\n".join(parts)
 

@@ -27,6 +27,7 @@ from utils.errors import ConfigError
 
 _ZERO = Decimal(0)
 _NO_QUOTES = Quotes((), MAKER)
+ADJUSTMENT = "adjustment"  # how the loop calls what it takes over of a venue's position
 UNHEDGED, HEDGE_FAILED, HEDGE_FIRST = "unhedged", "hedge_failed", "hedge_first"
 
 
@@ -128,6 +129,8 @@ class MakerTakerHedge(Strategy):
     def _note_fill(self, event: FillEvent, view: View) -> None:
         """Keep the statistics; what is held is in the positions of the view."""
         fill, rate = event.fill, self.params.rate
+        if fill.liquidity == ADJUSTMENT:  # nobody traded that
+            return
         is_maker = event.leg == MAKER and fill.liquidity == "maker"
         base, cash = cash_of(fill, view.instruments[event.leg], Decimal(1) if event.leg == MAKER else rate)
         if is_maker:
@@ -162,9 +165,9 @@ class MakerTakerHedge(Strategy):
         self._exposure = pair.exposure(params, self._reference)
         need = self._need = need_of(self._exposure, pair.mark_ticks(), pair.hedge, params.residue_policy == "round_up")
         self._value = pair.value(self._exposure, params)
+        self._stats.unhedged_max_ns = max(self._stats.unhedged_max_ns, self._open.age_ns(view.now_ns))
         open_ns = self._open.look(need.side.sign * need.lots, view.now_ns)
         self._left_ns = self._left.look(0 if need.lots else self._exposure, view.now_ns)
-        self._stats.unhedged_max_ns = max(self._stats.unhedged_max_ns, open_ns)
         bounds = pair.bounds(params)
         self._unhedged = bounds.why_unhedged(self._value, open_ns) if need.lots else ""
         self._adding = None if need.lots else bounds.side_that_adds(self._exposure, self._value, self._left_ns)

@@ -52,6 +52,8 @@ def _order_row(order: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _said(found: Mapping[str, Any]) -> Iterator[str]:
+    if (hedge := found.get("hedge")) is not None:
+        yield f"hedged with {hedge['symbol']} on {hedge['exchange']}; what follows is of the maker leg alone"
     for word, full in found["full"].items():
         if full is None:
             yield f"full {word}: nothing to hold, or no limit to it"

@@ -79,7 +79,11 @@ class Since:
         sign = (amount > 0) - (amount < 0)
         if sign != self.sign:
             self.sign, self.since_ns = sign, now_ns
-        return now_ns - self.since_ns if sign else 0
+        return self.age_ns(now_ns)
+
+    def age_ns(self, now_ns: int) -> int:
+        """Return for how long it has been on the side of the last look, 0 when there was nothing."""
+        return now_ns - self.since_ns if self.sign else 0
 
 
 @dataclass(frozen=True, slots=True)

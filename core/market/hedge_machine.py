@@ -102,6 +102,8 @@ class Life:
 
     phase: Phase = Phase.IDLE
     attempt: int = 0  # orders that were sent, or could not be, for what is open now
+    vain: int = 0  # of these, the last ones in a row that left as much open as there was
+    left_lots: int = 0  # what was open at the newest attempt
     since_ns: int = 0  # when the phase began
     tried_ns: int = _NEVER  # the newest attempt
     sent_ns: int = _NEVER  # the newest order of ours that takes
@@ -128,7 +130,7 @@ def step(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
 def _idle(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
     if not facts.lots and not facts.is_outstanding:
         return life, Do.NOTHING
-    fresh = replace(life.moved(Phase.HEDGING, facts.now_ns), attempt=0, tried_ns=facts.now_ns)
+    fresh = replace(life.moved(Phase.HEDGING, facts.now_ns), attempt=0, vain=0, tried_ns=facts.now_ns)
     return _hedging(fresh, facts, rules)
 
 
@@ -138,15 +140,21 @@ def _hedging(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
         return _await(life, facts, rules)
     if not facts.lots:
         return _hedged(life, now_ns)
-    if life.attempt >= rules.attempts:
+    if life.vain and facts.lots < life.left_lots:
+        life = replace(life, vain=0)
+    if life.vain >= rules.attempts:
         return _fail(life, facts, rules)
     if facts.can_trade and facts.way_is_clear:
         if now_ns < life.sent_ns + rules.min_interval_ns:
             return life, Do.NOTHING
-        return replace(life, attempt=life.attempt + 1, tried_ns=now_ns, sent_ns=now_ns), Do.HEDGE
+        return replace(_tried(life, facts), sent_ns=now_ns), Do.HEDGE
     if now_ns >= life.tried_ns + rules.timeout_ns:  # a hedge that cannot even be sent is an attempt in vain, too
-        return replace(life, attempt=life.attempt + 1, tried_ns=now_ns), Do.NOTHING
+        return _tried(life, facts), Do.NOTHING
     return life, Do.NOTHING
+
+
+def _tried(life: Life, facts: Facts) -> Life:
+    return replace(life, attempt=life.attempt + 1, vain=life.vain + 1, left_lots=facts.lots, tried_ns=facts.now_ns)
 
 
 def _hedged(life: Life, now_ns: int) -> tuple[Life, Do]:
@@ -156,12 +164,17 @@ def _hedged(life: Life, now_ns: int) -> tuple[Life, Do]:
 def _await(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
     """Wait for the one order that is out: it is looked up, and nothing else is sent before its outcome is known."""
     now_ns = facts.now_ns
-    if now_ns < max(life.sent_ns, life.asked_ns, life.since_ns) + rules.timeout_ns:
+    if now_ns < _look_up_ns(life, rules):
         return life, Do.NOTHING
     asking = replace(life, asked_ns=now_ns)
     if now_ns >= max(life.sent_ns, life.since_ns) + rules.timeout_ns * rules.attempts:
         return asking.moved(Phase.FAILED, now_ns), Do.LOOK_UP
     return asking, Do.LOOK_UP
+
+
+def _look_up_ns(life: Life, rules: Rules) -> int:
+    """Return when an order that is out is to be looked up."""
+    return max(life.sent_ns, life.asked_ns, life.since_ns) + rules.timeout_ns
 
 
 def _verify(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
@@ -185,7 +198,7 @@ def _fail(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
 def _failed(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
     """Wait for what the last order came to: unwinding on a guess could turn the exposure round."""
     if facts.is_outstanding:
-        if facts.now_ns < life.asked_ns + rules.timeout_ns:
+        if facts.now_ns < _look_up_ns(life, rules):
             return life, Do.NOTHING
         return replace(life, asked_ns=facts.now_ns), Do.LOOK_UP
     if not facts.lots:
@@ -235,6 +248,8 @@ def wake_ns(life: Life, facts: Facts, rules: Rules) -> int | None:
         return None
     if life.phase is Phase.PAUSED:
         return life.since_ns + rules.pause_ns
+    if facts.is_outstanding and life.phase in (Phase.HEDGING, Phase.FAILED):
+        return _look_up_ns(life, rules)
     if facts.is_outstanding or facts.unwind_is_outstanding or life.phase is Phase.VERIFY:
         return facts.now_ns + rules.timeout_ns
     return max(life.sent_ns + rules.min_interval_ns, facts.now_ns + rules.min_interval_ns)

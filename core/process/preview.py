@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from api.client_registry import client_class
-from core.bot_config import BotConfig, Leg
+from core.bot_config import HEDGE, BotConfig, Leg
 from core.market.client_ids import ClientOrderIds
 from core.market.events import Timer
 from core.market.full_inventory import FullInventory, Money, full_inventory, fullest_lots
@@ -85,11 +85,17 @@ def _looked_at(bot: Bot, config: BotConfig, clock: Clock) -> dict[str, Any]:
         "mid": _money(_mid(view, leg.leg)),
         "quote": view.instruments[leg.leg].quote,
         "base": view.instruments[leg.leg].base,
+        "hedge": _hedge(config),
         "gates": snapshot["gates"],
         "orders": [_order(order, view) for order in orders],
         "full": {"long": sides[0], "short": sides[1]},
         "strategy_says": {key: value for key, value in snapshot["stats"]["strategy"].items() if key in _STATS},
     }
+
+
+def _hedge(config: BotConfig) -> dict[str, str] | None:
+    """Return where what the bot trades is hedged, None where it is not."""
+    return next(({"exchange": leg.exchange, "symbol": leg.symbol} for leg in config.legs if leg.leg == HEDGE), None)
 
 
 @dataclass(frozen=True, slots=True)

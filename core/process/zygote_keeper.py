@@ -24,10 +24,11 @@ log = logging.getLogger("makerd.process")
 
 
 def kind_of(config: BotConfig) -> str:
-    """Return what the zygote warms once for all bots of a kind: venue and strategy, or the job."""
+    """Return what the zygote warms once for all bots of a kind: venues and strategy, or the job."""
     if config.is_job:
         return f"job/{config.strategy}"
-    return f"{config.exchange.partition(':')[0]}/{config.strategy}"
+    venues = dict.fromkeys(leg.exchange.partition(":")[0] for leg in config.legs)
+    return f"{'+'.join(venues)}/{config.strategy}"
 
 
 class ZygoteKeeper:

@@ -39,6 +39,7 @@ def legs_of(metadata: Section, exchange: Section, strategy: Section, hedge: Sect
 
 def hedge_section(given: Section | None, metadata: Section, exchange: Section, strategy: Section) -> dict[str, Any]:
     """Return the hedge leg's keys before defaults: as given, or the maker's where both legs are on one venue."""
-    if given is None and hedge_venue(metadata, strategy) == metadata.get("exchange"):
+    venue = hedge_venue(metadata, strategy)
+    if given is None and venue is not None and venue == metadata.get("exchange"):
         return dict(exchange)
     return dict(given or {})

@@ -84,9 +84,10 @@ def _filled(tree: Any, schema: DocumentSchema) -> dict[str, dict[str, Any]]:
     names = [name for name in schema.sections if name != "kind"]
     given = {name: section_of(tree, name) for name in names}
     if isinstance(schema, BotSchema):
-        written = tree.get(HEDGE_SECTION) if isinstance(tree, dict) else None
+        is_written = isinstance(tree, dict) and HEDGE_SECTION in tree
         metadata, exchange, strategy = (given[name] for name in ("metadata", "exchange_config", "strategy_config"))
-        given[HEDGE_SECTION] = hedge_section(written and given[HEDGE_SECTION], metadata, exchange, strategy)
+        hedge = given[HEDGE_SECTION] if is_written else None
+        given[HEDGE_SECTION] = hedge_section(hedge, metadata, exchange, strategy)
     return {name: with_defaults(schema.section(name) or {}, section) for name, section in given.items()}
 
 

@@ -13,7 +13,7 @@ from core.market.events import OrderUpdate
 from core.market.order import Order, OrderEvent, OrderState, Side
 from core.market.order_diff import diff_orders
 from core.market.risk import allow_places, trim_quotes
-from core.market.risk_reduction import allow_reduction, orders_over_limits
+from core.market.risk_reduction import allow_reduction, limits_of_hedges, orders_over_limits
 from core.trading.log_fields import fields
 from utils.errors import LedgerError, VenueAuthError, VenueError, VenueRefused
 
@@ -88,7 +88,8 @@ class Outgoing:
         bot = self._bot
         if not bot.journal.healthy or (bot.breaker.is_open(now_ns) and not is_hedge):
             return False
-        verdict = allow_places(quotes, leg.limits, bot.risk_state(leg, now_ns, with_foreign=True))
+        limits = limits_of_hedges(leg.limits) if is_hedge else leg.limits
+        verdict = allow_places(quotes, limits, bot.risk_state(leg, now_ns, with_foreign=True))
         if verdict.denied:
             self._count_denials(leg, verdict.denied)
         return bool(self._record_and_send(leg, verdict.allowed, now_ns, immediate))

@@ -85,3 +85,11 @@ def test_what_is_not_valid_or_no_bot_is_refused(run: Run, home: Home, tmp_path: 
     assert "expected a whole number from 1 to 50" in refused(run("config", "preview", "sol-mm"))
     assert "no bot is named" in refused(run("config", "preview", "nobody"))
     assert "is a job" in refused(run("config", "preview", str(TEMPLATES / "job_heartbeat.json")))
+
+
+def test_a_hedged_maker_shows_its_quotes_and_where_they_are_hedged(run: Run, home: Home) -> None:
+    write_config(home, json.loads((TEMPLATES / "paper_maker_taker_hedge.json").read_text()))
+    found = preview(run, "paper-maker-taker-hedge")
+    assert [order["side"] for order in found["orders"]] == ["buy", "sell"]
+    assert found["hedge"] == {"exchange": "paper:b", "symbol": "SOL-USDC"}
+    assert "hedged with SOL-USDC on paper:b" in ok(run("config", "preview", "paper-maker-taker-hedge"))

@@ -212,6 +212,17 @@ def test_a_hedge_of_unknown_outcome_is_looked_up_before_any_other(tmp_path: Path
     assert bench.exposure() == 0
 
 
+def test_a_silent_market_does_not_keep_a_late_answer_from_being_noticed(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge_timeout_s=1)
+    bench.silent = {"maker", "hedge"}
+    bench.hedge.take = HANG
+    bench.maker.hit(Side.BUY, 10)
+    bench.run(0.3)
+    assert set(bench.maker.resting) == {"buy.0", "sell.0"}
+    bench.run(1.2)
+    assert bench.maker.resting == {}
+
+
 def test_a_lost_answer_of_a_hedge_that_filled_is_not_hedged_twice(tmp_path: Path) -> None:
     bench = quoting(tmp_path, hedge_timeout_s=1)
     bench.hedge.takes.append(HANG)
@@ -337,6 +348,7 @@ def test_on_one_venue_no_quote_of_ours_stands_in_the_way_of_the_taker(tmp_path: 
     bench.run(2)
     whats = [what for _, what in bench.journal]
     assert whats[:3] == ["cancel", "cancel", "take sell"]
+    assert bench.stats["hedges"] == 1
 
 
 def test_an_open_breaker_does_not_hold_a_hedge_back(tmp_path: Path) -> None:
@@ -345,7 +357,7 @@ def test_an_open_breaker_does_not_hold_a_hedge_back(tmp_path: Path) -> None:
     bench.maker.hit(Side.BUY, 50)
     bench.run(1)
     assert "breaker" in bench.gates
-    assert bench.exposure() == 0
+    assert bench.hedge.held() == Decimal("-0.05")
 
 
 def test_what_was_held_at_the_first_start_is_the_level_that_flat_means(tmp_path: Path) -> None:
@@ -355,3 +367,35 @@ def test_what_was_held_at_the_first_start_is_the_level_that_flat_means(tmp_path:
     assert bench.hedge.sent == []
     assert bench.stats["reference_position"] == "0.4"
     bench.hedge.position_lots = None
+
+
+def test_attempts_that_each_fill_a_little_are_no_failure(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    bench.hedge.takes.extend([1] * 8)
+    bench.maker.hit(Side.BUY, 90)
+    bench.run(2)
+    assert len(bench.hedge.sent) == 9
+    assert (bench.exposure(), bench.maker.sent) == (0, [])
+
+
+def test_a_hedge_may_go_a_quarter_beyond_the_limit_of_its_leg_and_no_farther(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge_ratio=1.0, risk={"max_position": 0.1}, on_hedge_failure="pause")
+    bench.maker.hit(Side.BUY, 100)
+    bench.run(0.5)
+    assert [order.size_lots for order in bench.hedge.sent] == [10]
+    bench.maker.fill(bench.maker.submitted[0].client_order_id, 60)  # the venue filled more than we had asked for
+    bench.run(1)
+    assert sum(order.size_lots for order in bench.hedge.sent) == 13  # 12.5, rounded up
+
+
+def test_a_tripped_gate_lets_what_is_open_be_hedged_before_the_end(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, risk={"max_loss": 0.05})
+    bench.hedge.takes.extend([NOTHING, NOTHING])
+    bench.maker.hit(Side.BUY, 90)
+    bench.run(0.1)
+    bench.silent.add("maker")
+    bench.maker.book(9_800, 9_802, lots=1_000_000)  # what was bought lost 2 %
+    bench.run(10, lambda: bench.loop.finished is not None)
+    assert bench.loop.finished is not None
+    assert bench.loop.finished.status == 77
+    assert bench.exposure() == 0

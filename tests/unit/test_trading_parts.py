@@ -106,6 +106,19 @@ def test_the_timer_prefers_an_own_event_over_a_move_and_forgets_both_once_decide
     assert timer.due_ns() == 1_100
 
 
+def test_the_timer_can_be_woken_before_the_interval_and_not_before_the_shortest_cycle() -> None:
+    timer = CycleTimer(1_000, 100)
+    timer.take(0)
+    timer.wake(500)
+    assert timer.due_ns() == 500
+    timer.wake(50)
+    assert timer.due_ns() == 100
+    assert timer.take(100) == "interval"
+    assert timer.due_ns() == 1_100
+    timer.wake(5_000)
+    assert timer.due_ns() == 1_100
+
+
 def test_the_timer_lets_a_freed_slot_be_filled_once_unless_something_else_happened() -> None:
     timer = CycleTimer(1_000, 100)
     assert timer.take(0) == "interval"

@@ -200,5 +200,3 @@ def test_every_control_of_a_page_has_a_name(site: Monitored, page: Page, path: s
     assert page.evaluate("document.querySelectorAll('h1').length") == 1
     assert page.evaluate("[...document.querySelectorAll('th')].every((head) => head.scope)")
     assert page.evaluate("document.documentElement.lang") == "en"
-
-
