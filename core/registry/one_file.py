@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
-from core.registry.document import Document, shown_path
+from core.registry.document import Document, Loaded, shown_path
 from core.registry.environment import Environment
 from core.registry.json_text import read_json_text
 from core.registry.layers import Bases, layered, upgraded
@@ -26,10 +26,15 @@ def tree_of(home: Home, environ: Mapping[str, str], path: Path, content: bytes) 
     return layered(document_at(path, content, home), environment, Bases(home)).tree
 
 
+def loaded_from(home: Home, environ: Mapping[str, str], path: Path, content: bytes) -> Loaded:
+    """Return the config that a text means, or all that is wrong with it by itself."""
+    environment = Environment(environ, home.env_file, shown_path(home.env_file, home))
+    return load_document(layered(document_at(path, content, home), environment, Bases(home)), environment)
+
+
 def config_of(home: Home, environ: Mapping[str, str], path: Path, content: bytes) -> BotConfig | None:
     """Return the config that a text means, None when it is not valid."""
-    environment = Environment(environ, home.env_file, shown_path(home.env_file, home))
-    return load_document(layered(document_at(path, content, home), environment, Bases(home)), environment).config
+    return loaded_from(home, environ, path, content).config
 
 
 def is_valid_base(home: Home, environ: Mapping[str, str], path: Path, content: bytes) -> bool:

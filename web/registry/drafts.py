@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core.bot_config import BotConfig
 from core.registry.change_classes import changed_keys
 from core.registry.complaints import Complaint
-from core.registry.document import shown_path
-from core.registry.environment import Environment
-from core.registry.loader import load_document
-from core.registry.one_file import config_of, document_at, whole
+from core.registry.one_file import config_of, loaded_from
 from core.registry.risk_width import wider_risks
 from core.registry.text_edit import with_values
 from core.registry.wording import path_text
@@ -56,8 +53,7 @@ def _name_complaint(name: str, config: BotConfig | None) -> list[dict[str, Any]]
 
 def complaints_alone(home: Home, name: str | None, path: Path, content: bytes) -> list[dict[str, Any]]:
     """Return what is wrong with a text by itself: quick, for somebody who is typing."""
-    environment = Environment(os.environ, home.env_file, shown_path(home.env_file, home))
-    loaded = load_document(whole(document_at(path, content, home), environment, home), environment)
+    loaded = loaded_from(home, os.environ, path, content)
     found = [complaint_plain(one) for one in loaded.complaints]
     return found + ([] if name is None else _name_complaint(name, loaded.config))
 
