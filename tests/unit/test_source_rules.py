@@ -18,10 +18,11 @@ STAMPS = {
     "core.process.handover": "for people, beside the time since the boot that counts",
     "core.process.metrics": "for the file's reader",
     "core.process.event_desk": "of an event",
+    "core.process.fleet_history": "the age of orders that are forgotten",
     "core.trading.clock": "UTC for records",
     "api.base_client": "UTC for signatures and records",
 }
-FORKERS = ("core.process.zygote", "core.process.venue_checks")
+FORKERS = ("core.process.zygote", "core.process.venue_checks", "core.process.forked_validator")
 
 
 def calls(source: str) -> Iterator[tuple[str, ast.Call]]:
