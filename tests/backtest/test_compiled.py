@@ -126,3 +126,17 @@ def test_funding_is_paid_at_its_hour_by_both_engines_and_is_in_the_profit() -> N
     assert summary["net_pnl"] == earned
     assert abs(Decimal(fast.course.net[-1]) - earned) < Decimal("1e-6")
     assert fast.summary == slow.summary
+
+
+def test_an_account_that_cannot_hold_its_position_is_liquidated_by_both_engines() -> None:
+    exchange = {"fill_model": "cross", "initial_balances": {"USDT": 0.03}, "maker_fee_bps": 0}
+    slow, fast = both(span_of(made_rows(1, 2500)), exchange)
+    forced = [fill for fill in fast.record.fills if "liquidation" in fill.client_order_id]
+    assert forced and {fill.liquidity for fill in forced} == {"taker"}
+    before = fast.record.fills[: fast.record.fills.index(forced[0])]
+    held = sum(fill.side.sign * fill.size_lots for fill in before)
+    assert held * forced[0].side.sign < 0
+    assert fast.summary["position"] == "0"
+    assert -0.031 < float(fast.summary["net_pnl"]) < -0.02  # what there was is gone
+    assert fills_text(fast.record.fills, fast.instrument) == fills_text(slow.record.fills, slow.instrument)
+    assert fast.summary == slow.summary
