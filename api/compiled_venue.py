@@ -133,8 +133,18 @@ class CompiledVenue(PaperVenue):
 
     def play(self, until_ns: int, budget: int, stop_at_fill: bool = False) -> int:
         """Match all events up to `until_ns`, or to the first one that fills an order of ours; return `budget`."""
+        while until_ns > self._drained_ns and self.time.utc(until_ns) >= self._funding_utc_ns:
+            before_ns = self.time.at_utc(self._funding_utc_ns) - 1
+            self._play(before_ns, stop_at_fill)
+            if self.played_ns < before_ns:
+                return budget
+            self._pay_funding([], self._engine.state())
+        self._play(until_ns, stop_at_fill)
+        return budget
+
+    def _play(self, until_ns: int, stop_at_fill: bool) -> None:
         if until_ns <= self._drained_ns:
-            return budget
+            return
         engine, feed, book = self._engine, self._feed, self._book
         until = self.time.position(until_ns)
         matched: list[Matched] = []
@@ -166,7 +176,6 @@ class CompiledVenue(PaperVenue):
                     break
         if matched and before is not None:
             self._settle(matched, before)
-        return budget
 
     def _load_orders(self) -> None:
         """Tell the kernel which orders rest and which levels were taken from."""

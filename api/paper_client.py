@@ -183,6 +183,7 @@ class PaperClient(ExchangeClient):
         if not self._advance(venue, elapsed_ns):
             return now_ns
         venue.retry_unsaved()
+        venue.check_margin()
         self._publish_book(venue, now_ns)
         for request_id, since in self._asked:
             self._inbox.put(venue.report(request_id, since))

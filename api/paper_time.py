@@ -38,6 +38,10 @@ class VenueTime:
         """Return the UTC that the venue stamps its records with."""
         return self.birth_utc_ns + elapsed_ns
 
+    def at_utc(self, utc_ns: int) -> int:
+        """Return the venue's time at a UTC of its records."""
+        return utc_ns - self.birth_utc_ns
+
     def position(self, elapsed_ns: int) -> int:
         """Return how far the feed is."""
         return elapsed_ns * self.speed_millionths // _UNITS

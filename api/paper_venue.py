@@ -22,6 +22,7 @@ from core.market.book import OrderBook
 from core.market.displayed import Displayed
 from core.market.events import FillEvent, OrderUpdate, PerpFacts, TradePrint
 from core.market.funding import FundingPayment, funding_amount, next_funding_ns
+from core.market.margin_watch import MarginWatch
 from core.market.matching import NOTHING, Arrival, EngineState, Matched, MatchingEngine
 from core.market.order import Fill, Order, OrderEvent, OrderState, Side
 from core.market.reports import VenueReport
@@ -64,6 +65,7 @@ class PaperVenue:
         self._depth = settings.book_depth
         self._funding_rate = settings.funding_rate_bps / 10_000
         self._mark_price: Decimal | None = None  # None: the mid is the mark
+        self._margin = MarginWatch()
         self._funding_utc_ns = next_funding_ns(self.time.utc(self.time.elapsed(now_ns)), FUNDING_INTERVAL_NS)
         self.go_to(self.time.elapsed(now_ns))
 
@@ -146,6 +148,32 @@ class PaperVenue:
             else:
                 self._engine.restore(before)
         return [], self._engine.state()
+
+    def check_margin(self) -> None:
+        """Close the position at the book when the mark has reached its liquidation price, as venues do.
+
+        Called as often as the loop looks at the market. What the book does not take is closed at the next look.
+        """
+        mark, account = self._mark_price, self._engine.account
+        if account.is_spot:
+            return
+        mark_ticks = self._engine.mid_ticks() if mark is None else float(mark / self.instrument.tick_size)
+        if self._margin.is_due(account, mark_ticks):
+            self._liquidate(account.position.size_lots)
+
+    def _liquidate(self, lots: int) -> None:
+        """Cancel what rests and trade the position away; no order of the bot's, so that its fills name none."""
+        engine, side = self._engine, Side.SELL if lots > 0 else Side.BUY
+        if engine.orders:
+            self.cancel(tuple(engine.orders))
+        levels = engine.shown.levels(side.opposite)
+        if levels and abs(lots) >= self.instrument.min_lots:
+            told = {"size": str(self.instrument.to_size(lots)), "mid_ticks": engine.mid_ticks()}
+            _log.error("paper_liquidated", extra={"fields": told})
+            key = f"{self._id_prefix}liquidation{engine.last_order + 1}"
+            order = Order(key, self._leg, side, levels[-1][0], abs(lots), "", reduce_only=True, post_only=False,
+                          time_in_force="IOC", sent_ns=self.time.utc(self.played_ns))  # fmt: skip
+            self.submit((order,), self.played_ns)
 
     def _mark(self) -> Decimal:
         """Return the mark price, 0 when there is none."""

@@ -21,15 +21,16 @@ from core.market.position import Position
 from utils.errors import ConfigError
 
 NoteFill = Callable[[Fill], None]
+NoteFunding = Callable[[FundingPayment], None]
 
 
 class MemoryStore:
     """What the file of a paper venue would hold, as long as the backtest runs."""
 
-    def __init__(self, note: NoteFill) -> None:
+    def __init__(self, note: NoteFill, note_funding: NoteFunding) -> None:
         self._fills: list[Fill] = []
         self._funding: list[FundingPayment] = []
-        self._note = note
+        self._note, self._note_funding = note, note_funding
 
     def load(
         self, instrument: Instrument, utc_ns: int, starting_balances: Mapping[str, Decimal], market_text: str
@@ -39,7 +40,9 @@ class MemoryStore:
 
     def commit(self, change: Change) -> None:
         """Keep the fills and payments of a step."""
-        self._funding += change.funding
+        for payment in change.funding:
+            self._funding.append(payment)
+            self._note_funding(payment)
         for fill in change.fills:
             self._fills.append(fill)
             self._note(fill)
@@ -57,7 +60,7 @@ class MemoryStore:
 
 
 class ReplayVenue(PaperClient):
-    """One paper account on recorded events; `note_fill` hears of each fill at the moment it happens."""
+    """One paper account on recorded events; `note_fill` and `note_funding` hear of each at the moment it happens."""
 
     def __init__(
         self,
@@ -65,11 +68,12 @@ class ReplayVenue(PaperClient):
         context: ClientContext,
         span: EventSpan,
         note_fill: NoteFill,
+        note_funding: NoteFunding,
         venue_class: type[PaperVenue] | None = None,
         prints_wanted: bool = True,
     ) -> None:
         super().__init__(config, context)
-        self._span, self._note_fill = span, note_fill
+        self._span, self._note_fill, self._note_funding = span, note_fill, note_funding
         self.venue_class = venue_class or self.venue_class
         self._prints_wanted = prints_wanted
 
@@ -85,7 +89,7 @@ class ReplayVenue(PaperClient):
         self._opened().prints_wanted = self._prints_wanted
 
     def _open_store(self, symbol: str) -> VenueStore:
-        return MemoryStore(self._note_fill)
+        return MemoryStore(self._note_fill, self._note_funding)
 
     def mid_ticks(self) -> float:
         """Return the mid as the matching sees it now."""

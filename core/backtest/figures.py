@@ -1,7 +1,8 @@
 """What a backtest earned and why: pure arithmetic on its record.
 
 Profit is split exactly. Each fill earns its distance from the mid it met (`spread`); from there on the position earns
-what the mid does (`inventory`); `fees` is a cost, negative is a rebate: net = spread + inventory - fees.
+what the mid does (`inventory`); `fees` is a cost, negative is a rebate; `funding` is what perpetuals paid us, negative
+when we paid: net = spread + inventory - fees + funding.
 A markout is what the mid says of a fill some time later, in bps of its price, weighted by size: below 0 the market ran
 over us.
 """
@@ -33,12 +34,13 @@ class Profit:
     spread: Decimal
     inventory: Decimal
     fees: Decimal
+    funding: Decimal
     volume: Decimal
 
     @property
     def net(self) -> Decimal:
         """Return what is left."""
-        return self.spread + self.inventory - self.fees
+        return self.spread + self.inventory - self.fees + self.funding
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ def profit_of(record: Recorder, instrument: Instrument, last_mid_half_ticks: int
             moved += signed * (last - mid)
         volume = sum(fill.price_ticks * fill.size_lots for fill in record.fills) * instrument.unit_quote
         fees = sum((_fee_quote(record, at, instrument) for at in range(len(record.fills))), Decimal(0))
-        return Profit(spread * half, moved * half, fees, Decimal(volume))
+        funding = sum((payment.amount for payment in record.funding), Decimal(0))
+        return Profit(spread * half, moved * half, fees, funding, Decimal(volume))
 
 
 def _fee_quote(record: Recorder, at: int, instrument: Instrument) -> Decimal:
@@ -93,6 +96,9 @@ def course_of(record: Recorder, instrument: Instrument) -> Course:
     before = np.searchsorted(fill_ns, times, side="right")
     position = np.concatenate([[0.0], np.cumsum(signed)])[before]
     cash = np.concatenate([[0.0], np.cumsum(-signed * prices - fees)])[before]
+    paid_ns = np.array([payment.venue_ns for payment in record.funding], dtype=np.int64)
+    paid = np.cumsum([0.0, *(float(payment.amount) for payment in record.funding)])
+    cash = cash + paid[np.searchsorted(paid_ns, times, side="right")]
     return Course(times, mid, position, cash + position * mid)
 
 
@@ -131,6 +137,7 @@ def summary_of(record: Recorder, instrument: Instrument, course: Course, snapsho
         "spread_pnl": _text(profit.spread),
         "inventory_pnl": _text(profit.inventory),
         "fees": _text(profit.fees),
+        "funding": _text(profit.funding),
         "max_drawdown": round(float(course.drawdown.max()), 8) if len(course.net) else 0.0,
         "position": _text(instrument.to_size(position)),
         "max_position": round(float(np.abs(course.position).max()), 12) if len(course.net) else 0.0,

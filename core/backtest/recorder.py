@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from core.market.funding import FundingPayment
 from core.market.order import Fill
 
 NO_QUOTE = -1
@@ -17,6 +18,7 @@ class Recorder:
 
     mid_ticks: Callable[[], float] = lambda: 0.0  # of the venue, now
     fills: list[Fill] = field(default_factory=list)
+    funding: list[FundingPayment] = field(default_factory=list)
     fill_mids: array[int] = field(default_factory=lambda: array("q"))
     times: array[int] = field(default_factory=lambda: array("q"))
     mids: array[int] = field(default_factory=lambda: array("q"))

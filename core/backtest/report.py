@@ -116,7 +116,12 @@ def _marks(result: BacktestResult) -> list[Mark]:
 
 
 def _profit(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    names = {"spread_pnl": "from the spread", "inventory_pnl": "from inventory", "fees": "fees (a cost)"}
+    names = {
+        "spread_pnl": "from the spread",
+        "inventory_pnl": "from inventory",
+        "fees": "fees (a cost)",
+        "funding": "funding",
+    }
     return [*((text, str(facts[key])) for key, text in names.items()), ("net", str(facts["net_pnl"]))]
 
 

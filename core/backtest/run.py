@@ -90,6 +90,7 @@ class Backtest:
             self._context(),
             data,
             self._record.note_fill,
+            self._record.funding.append,
             venue_of(engine),
             self._strategy.hears_prints,
         )

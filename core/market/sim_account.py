@@ -19,7 +19,7 @@ from core.market.reports import Balance, VenuePosition
 
 _ZERO = Decimal(0)
 _BPS = Decimal(10_000)
-MAINTENANCE_RATE = Decimal("0.005")  # of a position's value; for the liquidation price, nothing is liquidated
+MAINTENANCE_RATE = Decimal("0.005")  # of a position's value; an account with less behind it is liquidated
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +146,15 @@ class SimAccount:
         entry = position.average_price(instrument)
         if entry is None:
             return (VenuePosition(leg, 0),)
-        size = instrument.to_size(position.size_lots) * instrument.contract_size
-        margin = self.balances.get(instrument.quote, _ZERO)
         mark = instrument.tick_size * Decimal(str(mid_ticks))
         unrealised = position.unrealised_pnl(mark, instrument) if mid_ticks else None
-        liquidation = liquidation_price(size, entry, margin, MAINTENANCE_RATE)
-        return (VenuePosition(leg, position.size_lots, entry, unrealised, liquidation),)
+        return (VenuePosition(leg, position.size_lots, entry, unrealised, self.liquidation_price()),)
+
+    def liquidation_price(self) -> Decimal | None:
+        """Return the mark price at which the position is liquidated; None on spot, when flat, and where it never is."""
+        instrument, position = self.instrument, self.position
+        entry = None if self.is_spot else position.average_price(instrument)
+        if entry is None:
+            return None
+        size = instrument.to_size(position.size_lots) * instrument.contract_size
+        return liquidation_price(size, entry, self.balances.get(instrument.quote, _ZERO), MAINTENANCE_RATE)

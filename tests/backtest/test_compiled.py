@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,37 @@ def test_a_config_of_the_paper_venue_runs_without_numba_being_imported(tmp_path:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_funding_is_paid_at_its_hour_by_both_engines_and_is_in_the_profit() -> None:
+    rows = made_rows(12, 2500)
+    hours_8 = 8 * 3_600 * 10**9
+    shift = -int(rows["local_ns"][0]) % hours_8 - 5 * 10**9  # an hour of payment comes five seconds after the beginning
+    for name in ("local_ns", "venue_ns"):
+        rows[name] += shift
+    slow, fast = both(span_of(rows), {"fill_model": "cross", "funding_rate_bps": 100})
+    (payment,) = fast.record.funding
+    assert slow.record.funding == [payment]
+    assert payment.venue_ns % hours_8 == 0
+    held = sum(fill.side.sign * fill.size_lots for fill in fast.record.fills if fill.venue_ns < payment.venue_ns)
+    assert held == payment.size_lots != 0
+    summary = {key: Decimal(value) for key, value in fast.summary.items() if isinstance(value, str)}
+    assert summary["funding"] == payment.amount != 0
+    earned = summary["spread_pnl"] + summary["inventory_pnl"] - summary["fees"] + summary["funding"]
+    assert summary["net_pnl"] == earned
+    assert abs(Decimal(fast.course.net[-1]) - earned) < Decimal("1e-6")
+    assert fast.summary == slow.summary
+
+
+def test_an_account_that_cannot_hold_its_position_is_liquidated_by_both_engines() -> None:
+    exchange = {"fill_model": "cross", "initial_balances": {"USDT": 0.03}, "maker_fee_bps": 0}
+    slow, fast = both(span_of(made_rows(1, 2500)), exchange)
+    forced = [fill for fill in fast.record.fills if "liquidation" in fill.client_order_id]
+    assert forced and {fill.liquidity for fill in forced} == {"taker"}
+    before = fast.record.fills[: fast.record.fills.index(forced[0])]
+    held = sum(fill.side.sign * fill.size_lots for fill in before)
+    assert held * forced[0].side.sign < 0
+    assert fast.summary["position"] == "0"
+    assert -0.031 < float(fast.summary["net_pnl"]) < -0.02  # what there was is gone
+    assert fills_text(fast.record.fills, fast.instrument) == fills_text(slow.record.fills, slow.instrument)
+    assert fast.summary == slow.summary
