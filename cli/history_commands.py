@@ -26,7 +26,7 @@ from utils.moments import utc_ns_of
 DAY_NS = 86_400 * 10**9
 REPORT_DAYS = 30
 _NEVER_NS = (1 << 62) - 1
-_ALL_POINTS = 10**9
+_ALL_POINTS = 1 << 62
 
 _span_from = click.option("--from", "begin", metavar="TIME", help="UTC, such as 2024-08-08T23:55:00.")
 _span_to = click.option("--to", "end", metavar="TIME", help="UTC, exclusive; default: now.")

@@ -173,14 +173,10 @@ def test_a_ledger_that_came_from_a_backup_loses_and_doubles_nothing(place: Place
     past.ledger.close()
     shutil.copy(backup, past.path)
     past = place.bot("one")
-    past.trades = 2  # t2 is told again last, so every number is of another fill
-    past.fill(3)
-    past.fill(4)
-    past.trades = 1
-    past.fill(2)
-    past.trades = 4
-    past.fill(5)
-    place.sync()
+    for trade in (5, 2, 3, 4):  # a new fill has a number that was copied as another one's, before the others are back
+        past.trades = trade - 1
+        past.fill(trade)
+        place.sync()
     assert place.fills() == [("one", f"t{number}") for number in range(1, 6)]
 
 
