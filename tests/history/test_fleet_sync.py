@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from core.history import fleet_sync, ledger_reader
 from core.history.bot_history import ledgers
+from core.history.fleet_reader import orders_between
 from core.history.fleet_store import GONE, FleetStore
 from core.history.fleet_sync import event_rows, sync_fleet
 from core.market.order import OrderState, Side
@@ -123,6 +124,24 @@ def test_an_order_whose_end_nobody_saw_is_called_gone_and_not_open(place: Place)
     past.ledger._connection.execute("DELETE FROM orders")
     place.sync()
     assert place.rows("SELECT client_order_id, state, closed FROM orders") == [(made.client_order_id, GONE, 1)]
+
+
+def test_orders_that_a_ledger_forgot_are_told_with_those_it_has(place: Place) -> None:
+    past = place.bot("one")
+    forgotten, kept = past.order(1, closed=True), past.order(2)
+    place.sync()
+    past.ledger._connection.execute("DELETE FROM orders WHERE closed = 1")
+    past.ledger.record_order(type(kept)(**{**_fields(kept), "state": OrderState.CANCELED}))
+    newest = past.order(3)
+    span = (BEGIN_NS, BEGIN_NS + 10 * 10**9)
+    found = orders_between(place.path, "one", past.path, *span)
+    assert [(order.client_order_id, order.state, order.closed) for order in found] == [
+        (forgotten.client_order_id, "CANCELED", True),
+        (kept.client_order_id, "CANCELED", True),
+        (newest.client_order_id, "PENDING_NEW", False),
+    ]
+    without = orders_between(place.path.with_name("none.db"), "one", past.path, *span)
+    assert [order.client_order_id for order in without] == [kept.client_order_id, newest.client_order_id]
 
 
 def test_old_closed_orders_are_forgotten_and_open_ones_are_not(place: Place) -> None:
