@@ -20,13 +20,15 @@ from cli.shared import App, as_json, everywhere, pass_app, unknown_name
 from core.history import ledger_reader as reader
 from core.history.bot_history import days_of_all, history_of, ledgers
 from core.history.csv_text import KINDS, Row, lines
+from core.history.fleet_reader import FILE_NAME as FLEET
+from core.history.fleet_reader import orders_between
 from utils.files import write_atomic
 from utils.moments import utc_ns_of
 
 DAY_NS = 86_400 * 10**9
 REPORT_DAYS = 30
 _NEVER_NS = (1 << 62) - 1
-_ALL_POINTS = 10**9
+_ALL_POINTS = 1 << 62
 
 _span_from = click.option("--from", "begin", metavar="TIME", help="UTC, such as 2024-08-08T23:55:00.")
 _span_to = click.option("--to", "end", metavar="TIME", help="UTC, exclusive; default: now.")
@@ -46,11 +48,12 @@ def export(
 ) -> None:
     """Write the fills, the orders or the equity series of bot NAME as CSV; the bot may run meanwhile.
 
-    The ledger keeps closed orders for an hour; fills and series are complete (the series is coarser with age).
+    A ledger keeps closed orders for an hour, the fleet's history keeps them longer, where it is on. Fills are complete,
+    the series is coarser with age.
     """
     path = _ledger(app, name)
     since, until = utc_ns_of(begin) if begin else 0, utc_ns_of(end) if end else _NEVER_NS
-    found = lines(kind, _rows(kind, path, since, until))
+    found = lines(kind, _rows(app, kind, path, since, until))
     if output is None:
         for line in found:
             click.echo(line, nl=False)
@@ -104,11 +107,11 @@ def _ledger(app: App, name: str) -> Path:
     return known[name]
 
 
-def _rows(kind: str, path: Path, since: int, until: int) -> Iterable[Row]:
+def _rows(app: App, kind: str, path: Path, since: int, until: int) -> Iterable[Row]:
     if kind == "fills":
         return reader.fills_between(path, since, until)
     if kind == "orders":
-        return reader.orders_between(path, since, until)
+        return orders_between(app.home.history / FLEET, path.parent.name, path, since, until)
     return reader.series(path, since, until, _ALL_POINTS)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
-from core.history.records import Day, FillRow, InstrumentRow
+from core.history.records import Day, InstrumentRow
 
 DAY_NS = 86_400 * 1_000_000_000
 BEGINS = "SELECT leg, net, realised, MIN(utc_ns) FROM series WHERE net IS NOT NULL GROUP BY leg"
@@ -37,20 +37,6 @@ def plain_text(number: Decimal) -> str:
     if "." in written:
         written = written.rstrip("0").rstrip(".")
     return "0" if written in ("-0", "") else written
-
-
-def fee_quote(fill: FillRow, traded: InstrumentRow | None) -> Decimal:
-    """Return a fill's fee in quote; 0 for one in an asset whose worth is not known."""
-    fee = Decimal(fill.fee)
-    if traded is None or fill.fee_asset in ("", traded.quote):
-        return fee
-    return fee * Decimal(fill.price) if fill.fee_asset == traded.base else _ZERO
-
-
-def notional(fill: FillRow, traded: InstrumentRow | None) -> Decimal:
-    """Return what a fill was worth in quote."""
-    value = Decimal(fill.price) * Decimal(fill.size)
-    return value if traded is None else value * Decimal(traded.contract_size)
 
 
 class Sums:
@@ -84,14 +70,21 @@ class Sums:
             for utc_ns, amount in payments:
                 self._by_day[utc_ns // DAY_NS].funding += Decimal(amount)
 
-    def add_fill(self, fill: FillRow) -> None:
-        """Add a fill."""
-        traded = self._traded.get(fill.leg)
+    def add_fills(self, fills: Iterable[tuple[int, str, str, str, str, str]]) -> None:
+        """Add fills: UTC nanoseconds, leg, price, size, fee and its asset.
+
+        A fee in base is worth the fill's price; one in another asset than base and quote counts as 0.
+        """
+        units = {leg: Decimal(one.contract_size) for leg, one in self._traded.items()}
         with localcontext(_EXACT):
-            found = self._by_day[fill.utc_ns // DAY_NS]
-            found.fills += 1
-            found.fees += fee_quote(fill, traded)
-            found.volume += notional(fill, traded)
+            for utc_ns, leg, price, size, fee, fee_asset in fills:
+                found, traded, value = self._by_day[utc_ns // DAY_NS], self._traded.get(leg), Decimal(price)
+                found.fills += 1
+                found.volume += value * Decimal(size) * units.get(leg, 1)
+                if traded is None or fee_asset in ("", traded.quote):
+                    found.fees += Decimal(fee)
+                elif fee_asset == traded.base:
+                    found.fees += Decimal(fee) * value
 
     def days(self) -> list[Day]:
         """Return the days, oldest first."""

@@ -92,6 +92,10 @@ def identity(path: Path) -> str | None:
 
 def fills_between(path: Path, from_utc_ns: int, to_utc_ns: int) -> Iterator[FillRow]:
     """Yield the fills of a span by the venue's time, oldest first; the file is open for one page at a time."""
+    return (FillRow(*row) for row in _fill_rows(path, from_utc_ns, to_utc_ns))
+
+
+def _fill_rows(path: Path, from_utc_ns: int, to_utc_ns: int) -> Iterator[tuple[Any, ...]]:
     at, number = from_utc_ns, -1
     statement = (
         f"{_FILLS} WHERE venue_ns >= ? AND venue_ns < ? AND (venue_ns > ? OR number > ?) "
@@ -101,7 +105,7 @@ def fills_between(path: Path, from_utc_ns: int, to_utc_ns: int) -> Iterator[Fill
         with reading(path) as ledger:
             values = (at, to_utc_ns, at, number, _PAGE)
             page = [] if ledger is None else ledger.rows("fills", statement, values)
-        yield from (FillRow(*row) for row in page)
+        yield from page
         if len(page) < _PAGE:
             return
         at, number = page[-1][-1], page[-1][0]
@@ -157,8 +161,7 @@ def daily(path: Path, from_utc_ns: int | None = None, to_utc_ns: int | None = No
     with _numbers_of(path):
         sums.add_ends(begins, ends, since, until)
         sums.add_funding(payments)
-        for fill in fills_between(path, since, until):
-            sums.add_fill(fill)
+        sums.add_fills((row[-1], row[1], *row[6:8], *row[9:11]) for row in _fill_rows(path, since, until))
     return sums.days()
 
 
@@ -170,15 +173,15 @@ def markouts(
 ) -> list[Markout]:
     """Return the captured spread (horizon 0) and the markouts by horizon in seconds.
 
-    Only fills near which the series has a mid count: those of the last day, and for long horizons older ones.
+    Of fills since the series has a row for ten seconds: those of the last day in which the bot lived.
     """
-    span = series_span(path)
     wanted = (0.0, *(one for one in horizons_s if one > 0))
-    if span is None:
-        return [Markout(horizon_s, None, 0) for horizon_s in wanted]
-    since = max(from_utc_ns or 0, span[0] - marks.NEAR_NS)
     with reading(path) as ledger:
-        found = [] if ledger is None else ledger.rows("series", marks.MIDS, (since - marks.NEAR_NS,))
+        begins = [] if ledger is None else ledger.rows("series", marks.BEGIN, (STEPS_S[0],))
+        if ledger is None or not begins or begins[0][0] is None:
+            return [Markout(horizon_s, None, 0) for horizon_s in wanted]
+        since = max(from_utc_ns or 0, begins[0][0] - marks.NEAR_NS)
+        found = ledger.rows("series", marks.MIDS, (since - marks.NEAR_NS,))
     with _numbers_of(path):
         return marks.mean_markouts(marks.Mids(found), fills_between(path, since, _largest(to_utc_ns)), wanted)
 

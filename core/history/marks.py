@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from core.history.records import FillRow, Markout
 
+BEGIN = "SELECT MIN(utc_ns) FROM series WHERE step_s = ?"
 MIDS = "SELECT leg, utc_ns, mid FROM series WHERE mid IS NOT NULL AND utc_ns >= ? ORDER BY leg, utc_ns"
 _SECOND_NS = 1_000_000_000
 NEAR_NS = 6 * _SECOND_NS  # rows are ten seconds apart, so one is at most half of that away

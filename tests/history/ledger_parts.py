@@ -27,11 +27,19 @@ class Past:
         self.ledger.use_instrument("main", SPOT)
         self.trades = 0
 
-    def fill(self, at_s: float, side: Side = Side.BUY, price: int = 10_000, lots: int = 10, fee: str = "0.01") -> Fill:
+    def fill(
+        self,
+        at_s: float,
+        side: Side = Side.BUY,
+        price: int = 10_000,
+        lots: int = 10,
+        fee: str = "0.01",
+        asset: str = "USDC",
+    ) -> Fill:
         """Book a fill at a time after the begin."""
         self.trades += 1
         utc_ns = BEGIN_NS + round(at_s * SECOND_NS)
-        made = Fill(f"t{self.trades}", "x", "main", side, price, lots, "maker", Decimal(fee), "USDC", utc_ns, "v1")
+        made = Fill(f"t{self.trades}", "x", "main", side, price, lots, "maker", Decimal(fee), asset, utc_ns, "v1")
         assert self.ledger.record_fill(made, self.ledger.position("main").after_fill(made, SPOT))
         return made
 

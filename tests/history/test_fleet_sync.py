@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from core.history import fleet_sync, ledger_reader
 from core.history.bot_history import ledgers
+from core.history.fleet_reader import orders_between
 from core.history.fleet_store import GONE, FleetStore
 from core.history.fleet_sync import event_rows, sync_fleet
 from core.market.order import OrderState, Side
@@ -125,6 +126,24 @@ def test_an_order_whose_end_nobody_saw_is_called_gone_and_not_open(place: Place)
     assert place.rows("SELECT client_order_id, state, closed FROM orders") == [(made.client_order_id, GONE, 1)]
 
 
+def test_orders_that_a_ledger_forgot_are_told_with_those_it_has(place: Place) -> None:
+    past = place.bot("one")
+    forgotten, kept = past.order(1, closed=True), past.order(2)
+    place.sync()
+    past.ledger._connection.execute("DELETE FROM orders WHERE closed = 1")
+    past.ledger.record_order(type(kept)(**{**_fields(kept), "state": OrderState.CANCELED}))
+    newest = past.order(3)
+    span = (BEGIN_NS, BEGIN_NS + 10 * 10**9)
+    found = orders_between(place.path, "one", past.path, *span)
+    assert [(order.client_order_id, order.state, order.closed) for order in found] == [
+        (forgotten.client_order_id, "CANCELED", True),
+        (kept.client_order_id, "CANCELED", True),
+        (newest.client_order_id, "PENDING_NEW", False),
+    ]
+    without = orders_between(place.path.with_name("none.db"), "one", past.path, *span)
+    assert [order.client_order_id for order in without] == [kept.client_order_id, newest.client_order_id]
+
+
 def test_old_closed_orders_are_forgotten_and_open_ones_are_not(place: Place) -> None:
     past = place.bot("one")
     past.order(1, closed=True)
@@ -173,14 +192,10 @@ def test_a_ledger_that_came_from_a_backup_loses_and_doubles_nothing(place: Place
     past.ledger.close()
     shutil.copy(backup, past.path)
     past = place.bot("one")
-    past.trades = 2  # t2 is told again last, so every number is of another fill
-    past.fill(3)
-    past.fill(4)
-    past.trades = 1
-    past.fill(2)
-    past.trades = 4
-    past.fill(5)
-    place.sync()
+    for trade in (5, 2, 3, 4):  # a new fill has a number that was copied as another one's, before the others are back
+        past.trades = trade - 1
+        past.fill(trade)
+        place.sync()
     assert place.fills() == [("one", f"t{number}") for number in range(1, 6)]
 
 

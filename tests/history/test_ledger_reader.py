@@ -109,6 +109,14 @@ def test_days_add_up_to_what_was_earned(past: Past) -> None:
     assert Decimal(first.pnl or 0) + Decimal(second.pnl or 0) == net
 
 
+def test_a_fee_in_base_is_worth_the_price_of_its_fill_and_one_in_another_asset_is_left_out(past: Past) -> None:
+    past.sample(0)
+    past.fill(1, price=10_000, fee="0.01", asset="SOL")
+    past.fill(2, fee="5", asset="POINTS")
+    (day,) = reader.daily(past.path)
+    assert (day.fees, day.fills) == ("1", 2)
+
+
 def test_a_day_of_a_span_is_measured_against_the_day_before_it(past: Past) -> None:
     past.sample(0)
     past.fill(10)

@@ -23,7 +23,7 @@ ALL_NS = (0, 2**62)
 
 
 def rows_of(bench: Bench) -> list[ledger_reader.SeriesPoint]:
-    return ledger_reader.series(bench.ledger.path, *ALL_NS, points=10**9)
+    return ledger_reader.series(bench.ledger.path, *ALL_NS, points=2**62)
 
 
 def sample(at_ns: int, net: int = 0) -> series.Sample:
