@@ -44,6 +44,7 @@ class CaredPosition(PositionStrategy):
         self._tuner = Tuner(params.tuner_settings())
         self._results: tuple[Any, dict[str, Any]] = (None, {})
         self._rescue = Rescue()
+        self._rescue_told: tuple[Rescue, str] | None = None  # what the record beside it is of
         self._rescue_plain: dict[str, Any] = {}
         self._tick = ""  # that the prices of a rescue are told in
         self._rescues = 0  # positions that were got out of
@@ -161,12 +162,13 @@ class CaredPosition(PositionStrategy):
 
     def remembered(self) -> dict[str, Any]:
         """Return the way back and what was added to a losing position, beside the position's clocks."""
-        plain = self._rescue.to_plain() | {"tick": self._tick}
-        if plain != self._rescue_plain:
-            self._rescue_plain = plain
-        state = (self._trips.to_plain(), self._tuner)
+        if (self._rescue, self._tick) != self._rescue_told:
+            self._rescue_told = (self._rescue, self._tick)
+            self._rescue_plain = self._rescue.to_plain() | {"tick": self._tick}
+        state = (self._trips.state, self._tuner)
         if state != self._results[0]:
-            self._results = state, {"trips": list(state[0]), "tuner": self._tuner.to_plain(), "base": self._base()}
+            trips, tuner = list(self._trips.to_plain()), self._tuner.to_plain()
+            self._results = state, {"trips": trips, "tuner": tuner, "base": self._base()}
         recovery = self._recovery.to_plain(self._now)
         return super().remembered() | {
             "rescue": self._rescue_plain,

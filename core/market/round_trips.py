@@ -26,6 +26,11 @@ class RoundTrips:
         self._side, self._net_before = side, net
         return earned
 
+    @property
+    def state(self) -> tuple[int, Decimal]:
+        """Return what it remembers."""
+        return self._side, self._net_before
+
     def to_plain(self) -> tuple[Any, ...]:
         """Return a JSON-able record."""
         return self._side, f"{self._net_before:f}"
