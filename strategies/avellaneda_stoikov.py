@@ -256,6 +256,7 @@ class AvellanedaStoikov(CaredPosition):
         unwinds = self._rescue.is_unwinding
         try:
             tape = self._tape_of(view)
+            inputs = inputs._replace(gamma=inputs.gamma * self._tuner.gamma, kappa=inputs.kappa * self._tuner.kappa)
             inputs = tape.inputs(in_regime(inputs, self.params, regime), view.now_ns)
             if unwinds:
                 inputs = inputs._replace(gamma=inputs.gamma * UNWIND_GAMMA)

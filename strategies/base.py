@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 from core.market.account_needs import AccountNeeds
 from core.market.book import OrderBook
@@ -50,7 +50,7 @@ class View:
 class Strategy(ABC):
     """One bot's decisions. Subclasses keep state, never a client."""
 
-    hears_prints: ClassVar[bool] = True  # False: it does nothing on a TradePrint, and a backtest need not bring any
+    hears_prints: bool = True  # False: it does nothing on a TradePrint, and a backtest need not bring any
 
     def __init__(self, params: Any) -> None:
         self.params = params

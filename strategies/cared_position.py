@@ -1,5 +1,7 @@
 """What a model's quoter does for its position beside barriers: entry anchor, open profit, rescue, the way back, sizes.
 
+And what it learns from its round trips.
+
 The arithmetic is in `core/market`: entry_anchor, open_profit, rescue, recovery_guard, capital_sizing.
 """
 
@@ -21,6 +23,8 @@ from core.market.open_profit import REST, OpenProfit, closing_quote
 from core.market.position import Position
 from core.market.recovery_guard import RecoveryGuard, is_healthy
 from core.market.rescue import Rescue, is_rescue
+from core.market.round_trips import RoundTrips
+from core.market.tuner import Tuner
 from strategies.base import View
 from strategies.perp_position import LEG, NOTHING, PositionStrategy, mark_of, position_of
 
@@ -36,7 +40,11 @@ class CaredPosition(PositionStrategy):
         self._care: CareParams = params
         self._profit = OpenProfit(params.profit_rules())
         self._recovery = RecoveryGuard(params.recovery_rules())
+        self._trips = RoundTrips()
+        self._tuner = Tuner(params.tuner_settings())
+        self._results: tuple[Any, dict[str, Any]] = (None, {})
         self._rescue = Rescue()
+        self._rescue_told: tuple[Rescue, str] | None = None  # what the record beside it is of
         self._rescue_plain: dict[str, Any] = {}
         self._tick = ""  # that the prices of a rescue are told in
         self._rescues = 0  # positions that were got out of
@@ -50,6 +58,8 @@ class CaredPosition(PositionStrategy):
         self._profit.rules = params.profit_rules()
         self._recovery.rules = params.recovery_rules()
         self._capital.rules = params.capital_rules()
+        if not params.tuner_enabled or params.tuner_settings() != self._tuner.settings:
+            self._tuner = Tuner(params.tuner_settings())
         if not params.rescue_enabled:
             self._rescue = Rescue()
 
@@ -75,13 +85,20 @@ class CaredPosition(PositionStrategy):
         if self._recovery.is_spent(view.utc_ns):
             return [NOTHING, Halt(f"more than {self._care.max_recoveries} breaches in 24 hours")]
         if mark is not None:
-            self._recovery.look(position, is_healthy(self._losses(), position, mark, instrument), self._now)
+            self._learn(position, is_healthy(self._losses(), position, mark, instrument))
         if self._recovery.is_halted:
             return [NOTHING]
         book = view.books.get(LEG)
         if mark is None or book is None or not book.is_quotable:
             return super()._quote(view)
         return self._profit_taken(position, mark, book, view) or super()._quote(view)
+
+    def _learn(self, position: Position, all_is_well: bool) -> None:
+        """Let a round trip that has ended count for the way back, and for gamma and kappa but while halted."""
+        earned, was_halted = self._trips.see(position), self._recovery.is_halted
+        self._recovery.look(earned, all_is_well, self._now)
+        if earned is not None and self._care.tuner_enabled and not was_halted:
+            self._tuner = self._tuner.after_trip(float(earned))
 
     def _losses(self) -> dict[str, Decimal | None]:
         barriers = self._protection.rules.barriers
@@ -145,22 +162,43 @@ class CaredPosition(PositionStrategy):
 
     def remembered(self) -> dict[str, Any]:
         """Return the way back and what was added to a losing position, beside the position's clocks."""
-        plain = self._rescue.to_plain() | {"tick": self._tick}
-        if plain != self._rescue_plain:
-            self._rescue_plain = plain
-        parts = {"rescue": self._rescue_plain, "recovery": self._recovery.to_plain(self._now)}
-        return super().remembered() | parts
+        if (self._rescue, self._tick) != self._rescue_told:
+            self._rescue_told = (self._rescue, self._tick)
+            self._rescue_plain = self._rescue.to_plain() | {"tick": self._tick}
+        state = (self._trips.state, self._tuner)
+        if state != self._results[0]:
+            trips, tuner = list(self._trips.to_plain()), self._tuner.to_plain()
+            self._results = state, {"trips": trips, "tuner": tuner, "base": self._base()}
+        recovery = self._recovery.to_plain(self._now)
+        return super().remembered() | {
+            "rescue": self._rescue_plain,
+            "recovery": recovery,
+            "results": self._results[1],
+        }
+
+    def _base(self) -> list[str]:
+        """Return what gamma and kappa are given as: with another base, what was learned of them is of no use."""
+        return [str(getattr(self.params, name)) for name in ("model", "unit", "gamma", "kappa")]
 
     def restore(self, saved: Mapping[str, Any], view: View) -> None:
         """Go on with the clocks, the way back, and what was added. Raises ValueError for a record that is none."""
         super().restore(saved, view)
         if "recovery" in saved:
             self._recovery.take_up(saved["recovery"], self._now)
+            results = saved["results"]
+            self._trips.take_up(results["trips"])
+            if self._care.tuner_enabled and results["base"] == self._base():
+                self._tuner = Tuner.from_plain(results["tuner"], self._care.tuner_settings())
             rescue, self._tick = dict(saved["rescue"]), f"{view.instruments[LEG].tick_size:f}"
             if rescue.pop("tick") == self._tick and self._care.rescue_enabled:
                 self._rescue = Rescue.from_plain(rescue)
 
     def stats(self) -> dict[str, Any]:
         """Return what was done for the position."""
-        own = {"profits_taken": self._profit.taken, "rescue_steps": self._rescue.steps, "rescues": self._rescues}
+        tuned = {"tuned_gamma": self._tuner.gamma, "tuned_kappa": self._tuner.kappa} if self._care.tuner_enabled else {}
+        own = tuned | {
+            "profits_taken": self._profit.taken,
+            "rescue_steps": self._rescue.steps,
+            "rescues": self._rescues,
+        }
         return own | self._recovery.stats() | super().stats()

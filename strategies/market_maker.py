@@ -13,12 +13,12 @@ from typing import Any
 
 from core.market.book import OrderBook
 from core.market.commands import Command, Quote, Quotes
-from core.market.events import BookUpdate, Event, FillEvent, Timer
+from core.market.events import BookUpdate, Event, FillEvent, Timer, TradePrint
 from core.market.grid_entry import exit_take, mid_price
 from core.market.instrument import Instrument
 from core.market.ladder import size_factor, tilt
 from core.market.lasting import Moment, record_of
-from core.market.layers import LayerParams, LayerPlan, fair_ticks, far_enough, keep_apart, own_values
+from core.market.layers import LAST, LayerParams, LayerPlan, fair_ticks, far_enough, keep_apart, own_values
 from core.market.order import Side
 from core.market.quote_habits import HabitParams, QuoteHabits
 from core.market.rebalance import IOC, MAKER, SKEW_ONLY, SLOT, Account, Move, Rebalancer, RebalanceRules
@@ -63,10 +63,11 @@ class MarketMaker(Strategy):
     """Layers on both sides of the reference, more of the side that brings the inventory back to its target."""
 
     params: MarketMakerParams
-    hears_prints = False
 
     def __init__(self, params: MarketMakerParams) -> None:
         super().__init__(params)
+        self.hears_prints = params.price_source == LAST
+        self._last_ticks: int | None = None
         self._habits = QuoteHabits(params)
         self._rebalancer = Rebalancer(params.rebalance_rules())
         self._remembers = params.remembers_fills or params.rebalance_enabled
@@ -105,6 +106,8 @@ class MarketMaker(Strategy):
             self._habits.on_fill(event, view.open_orders.get(LEG, ()), view.instruments[LEG], _now(view))
         elif isinstance(event, BookUpdate) and self.params.min_samples and event.book.is_quotable:
             self._habits.see(event.book, view.now_ns)
+        elif isinstance(event, TradePrint):
+            self._last_ticks = event.price_ticks
         elif isinstance(event, Timer):
             return self._decide(view)
         return []
@@ -125,7 +128,7 @@ class MarketMaker(Strategy):
 
     def _quotes(self, view: View, book: OrderBook) -> list[Quote]:
         params, plan, live = self.params, self._plan_for(view.instruments[LEG]), view.open_orders.get(LEG, ())
-        fair = fair_ticks(params, book)
+        fair = fair_ticks(params, book, self._last_ticks)
         self._tilt = self._inventory_tilt(plan, fair, view)
         reference = fair * (1.0 - params.price_skew * plan.half_share * self._tilt)
         self._reference_ticks = reference

@@ -169,7 +169,7 @@ class PerpGridStrategy(GridBase):
         except ConfigError as exc:  # it stays where it is
             self._refusal = str(exc)
             return
-        self._watch.shifted, self._saved = self._laid.shifted, None
+        self._watch.shifted, self._saved, self._refusal = self._laid.shifted, None, None
 
     def _recenter(self, view: View, market: OrderBook) -> None:
         assert self._laid is not None

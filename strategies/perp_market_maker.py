@@ -13,7 +13,7 @@ from typing import Any
 
 from core.market.book import OrderBook
 from core.market.commands import Command, Quote
-from core.market.events import BookUpdate, Event, FillEvent
+from core.market.events import BookUpdate, Event, FillEvent, TradePrint
 from core.market.instrument import Instrument
 from core.market.lasting import Moment
 from core.market.layers import LayerParams, LayerPlan, fair_ticks, far_enough, keep_apart, only_reducing, own_values
@@ -47,6 +47,7 @@ class PerpMarketMaker(PositionStrategy):
     def __init__(self, params: PerpMarketMakerParams) -> None:
         super().__init__(params)
         self._habits = QuoteHabits(params)
+        self._last_ticks: int | None = None
         self._plan: LayerPlan | None = None
         self._ratio = 0.0
         self._skew_bps = 0.0
@@ -75,6 +76,8 @@ class PerpMarketMaker(PositionStrategy):
             self._habits.on_fill(event, view.open_orders.get(LEG, ()), view.instruments[LEG], now)
         elif isinstance(event, BookUpdate) and self.params.min_samples and event.book.is_quotable:
             self._habits.see(event.book, view.now_ns)
+        elif isinstance(event, TradePrint):
+            self._last_ticks = event.price_ticks
         return super().on_event(event, view)
 
     def wanted(self, view: View) -> list[Quote]:
@@ -111,7 +114,7 @@ class PerpMarketMaker(PositionStrategy):
     def _fair(self, view: View, book: OrderBook) -> float:
         if self.params.price_source == "mark" and (mark := mark_of(view)) is not None:
             return float(mark / view.instruments[LEG].tick_size)
-        return fair_ticks(self.params, book)
+        return fair_ticks(self.params, book, self._last_ticks)
 
     def _payer(self, view: View) -> tuple[Side | None, float]:
         """Return the side whose fills would soon pay funding, and the rate as a share; no side when none does."""

@@ -63,7 +63,6 @@ class PositionStrategy(Strategy):
 
     def on_event(self, event: Event, view: View) -> list[Command]:
         """Decide when it is time, protect the position while a gate is shut, follow fills at any time."""
-        self._now = Moment(view.now_ns, view.utc_ns)
         if isinstance(event, Timer):
             return self._protect(view) or self._quote(view)
         if isinstance(event, Watch):
@@ -76,6 +75,7 @@ class PositionStrategy(Strategy):
         return []
 
     def _follow(self, fill: Fill, view: View) -> None:
+        self._now = Moment(view.now_ns, view.utc_ns)
         self._protection.book_fill(fill.side.sign * fill.size_lots, position_of(view).size_lots, view.now_ns)
         if fill.liquidity == "taker" or fill.client_order_id in self._reducing_ids:  # it takes only to reduce
             self._reduced_quote += view.instruments[LEG].notional_quote(fill.price_ticks, fill.size_lots)
@@ -84,6 +84,7 @@ class PositionStrategy(Strategy):
 
     def _protect(self, view: View) -> list[Command]:
         """Return what closes or cuts the position at once, nothing when it may stay as it is."""
+        self._now = Moment(view.now_ns, view.utc_ns)
         mark, position, instrument = mark_of(view), position_of(view), view.instruments[LEG]
         self._funding_paid = -position.funding_paid
         if mark is None:

@@ -10,6 +10,7 @@ from core.market.open_profit import ProfitRules
 from core.market.recovery import RecoverySettings
 from core.market.recovery_guard import RecoveryRules
 from core.market.rescue import ADD, RescueRules
+from core.market.tuner import TunerSettings
 from utils.errors import ConfigError
 
 _SECOND_NS = 1_000_000_000
@@ -43,6 +44,8 @@ class CareParams:
     recovery_dwell_s: float = 30.0
     max_recoveries: int = 3
     max_consecutive_losses: int = 5
+    tuner_enabled: bool = False
+    tuner_band: float = 4.0
 
     def anchor_rules(self) -> AnchorRules:
         """Return how near to a position's entry its quotes may be."""
@@ -81,6 +84,10 @@ class CareParams:
         """Return the way back after a breach."""
         settings = RecoverySettings(self.recovery_cooldown_s, self.recovery_dwell_s)
         return RecoveryRules(self.recovery_enabled, settings, self.max_recoveries, self.max_consecutive_losses)
+
+    def tuner_settings(self) -> TunerSettings:
+        """Return how far gamma and kappa may follow the results, as factors of what they are else."""
+        return TunerSettings(gamma0=1.0, kappa0=1.0, band=self.tuner_band)
 
     def check_care(self) -> None:
         """Refuse keys that contradict each other. Raises ConfigError."""

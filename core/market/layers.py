@@ -17,6 +17,7 @@ from core.market.order import Order, Side
 from utils.errors import ConfigError
 
 _ABOVE_NOISE = 1 + 1e-12  # so that float noise in a skew factor does not cost a whole lot
+LAST = "last"
 _DECIMALS = ("order_size", "order_size_quote", "optimization_depth")
 _BPS = Decimal(10_000)
 
@@ -165,8 +166,13 @@ class LayerPlan:
         return list(last[1])  # the same quotes, which nobody has to compare with what they were
 
 
-def fair_ticks(params: LayerParams, book: OrderBook) -> float:
-    """Return the price that quotes are laid around, before any skew."""
+def fair_ticks(params: LayerParams, book: OrderBook, last_ticks: int | None = None) -> float:
+    """Return the price that quotes are laid around, before any skew.
+
+    The last trade counts as far as the book still agrees: one outside the touch is an old one, or off the market.
+    """
+    if params.price_source == LAST and last_ticks is not None:
+        return float(min(max(last_ticks, book.best_bid_ticks), book.best_ask_ticks))
     return book.microprice_ticks() if params.price_source == "micro" else book.mid_ticks()
 
 

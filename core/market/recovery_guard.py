@@ -28,40 +28,13 @@ class RecoveryRules:
     max_losses: int = 5
 
 
-class LosingStreak:
-    """Counts round trips that lost, one after the other."""
-
-    def __init__(self) -> None:
-        self.losses = 0
-        self._side = 0
-        self._net_before = Decimal(0)
-
-    def see(self, position: Position) -> None:
-        """Look at the position: when its side has changed, what was held before is a round trip."""
-        side = (position.size_lots > 0) - (position.size_lots < 0)
-        if side == self._side:
-            return
-        net = position.realised_pnl - position.fees_paid
-        if self._side:
-            self.losses = self.losses + 1 if net < self._net_before else 0
-        self._side, self._net_before = side, net
-
-    def to_plain(self) -> list[Any]:
-        """Return a JSON-able record."""
-        return [self.losses, self._side, f"{self._net_before:f}"]
-
-    def take_up(self, plain: list[Any]) -> None:
-        """Take up what `to_plain` recorded."""
-        self.losses, self._side, self._net_before = plain[0], plain[1], Decimal(plain[2])
-
-
 class RecoveryGuard:
     """Where on the way back a bot is, and how often it was sent on it."""
 
     def __init__(self, rules: RecoveryRules) -> None:
         self.rules = rules
         self.now = Recovery()
-        self.streak = LosingStreak()
+        self.losses = 0  # round trips in a row
         self._breaches_utc_ns: tuple[int, ...] = ()
         self._recorded: tuple[Any, dict[str, Any]] = (None, {})
 
@@ -73,13 +46,14 @@ class RecoveryGuard:
         self._breaches_utc_ns = (*recent, now.utc_ns)
         self.now = self.now.after(now.now_ns, True, False, self.rules.settings)
 
-    def look(self, position: Position, is_healthy: bool, now: Moment) -> None:
-        """Go on with the way back; too many lost round trips are a breach, too."""
+    def look(self, earned: Decimal | None, is_healthy: bool, now: Moment) -> None:
+        """Go on with the way back; `earned` is what a round trip brought that has just ended, None when none has."""
         if not self.rules.is_on:
             return
-        self.streak.see(position)
-        if self.streak.losses >= self.rules.max_losses:
-            self.streak.losses = 0
+        if earned is not None:
+            self.losses = self.losses + 1 if earned < 0 else 0
+        if self.losses >= self.rules.max_losses:
+            self.losses = 0
             self.breach(now)
             return
         self.now = self.now.after(now.now_ns, False, is_healthy, self.rules.settings)
@@ -106,11 +80,11 @@ class RecoveryGuard:
 
     def to_plain(self, now: Moment) -> dict[str, Any]:
         """Return a JSON-able record; the same object while nothing has changed."""
-        state = (self.now, self._breaches_utc_ns, tuple(self.streak.to_plain()))
+        state = (self.now, self._breaches_utc_ns, self.losses)
         if state != self._recorded[0]:
             since_ns = 0 if self.now.state is RecoveryState.NORMAL else utc_of(self.now.since_ns, now)
             in_utc = replace(self.now, since_ns=since_ns).to_plain()
-            plain = {"now": in_utc, "breaches": list(self._breaches_utc_ns), "streak": self.streak.to_plain()}
+            plain = {"now": in_utc, "breaches": list(self._breaches_utc_ns), "losses": self.losses}
             self._recorded = state, plain
         return self._recorded[1]
 
@@ -120,11 +94,11 @@ class RecoveryGuard:
         since_ns = min(at_moment(recovery.since_ns, now).now_ns, now.now_ns)  # whatever the clock was set to
         self.now = replace(recovery, since_ns=since_ns)
         self._breaches_utc_ns = tuple(plain["breaches"])
-        self.streak.take_up(plain["streak"])
+        self.losses = plain["losses"]
 
     def stats(self) -> dict[str, Any]:
         """Return where on the way back it is."""
-        return {"recovery": self.now.state.value, "recovery_scale": self.size_scale, "losses": self.streak.losses}
+        return {"recovery": self.now.state.value, "recovery_scale": self.size_scale, "losses": self.losses}
 
 
 def is_healthy(losses: Mapping[str, Decimal | None], position: Position, mark: Decimal, instrument: Instrument) -> bool:

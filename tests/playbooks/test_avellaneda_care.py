@@ -341,6 +341,45 @@ def test_without_its_key_a_stop_has_no_way_back() -> None:
     assert widths(script) == (20, 100)
 
 
+# The tuner
+
+
+def round_trips(script: Script, count: int, exit_price: int) -> Script:
+    for _ in range(count):
+        script.trade(Side.BUY, 100).due()
+        script.trade(Side.SELL, 100, exit_price).due()
+    return script
+
+
+def test_losing_raises_gamma_and_lowers_kappa_and_winning_brings_them_back() -> None:
+    script = Script(tuner_enabled=True)
+    before = widths(script)[0]
+    assert round_trips(script, 9, 9_990).strategy.stats()["tuned_gamma"] == 1  # too few to learn from
+    lost = round_trips(script, 20, 9_990).strategy.stats()
+    assert lost["tuned_gamma"] > 1.5 > 0.7 > lost["tuned_kappa"]
+    assert widths(script)[0] > before
+    won = round_trips(script, 60, 10_010).strategy.stats()
+    assert won["tuned_gamma"] < 1 < won["tuned_kappa"]
+
+
+def test_the_tuner_stays_within_its_band() -> None:
+    stats = round_trips(Script(tuner_enabled=True, tuner_band=1.2), 40, 9_990).strategy.stats()
+    assert (stats["tuned_gamma"], stats["tuned_kappa"]) == (pytest.approx(1.2), pytest.approx(1 / 1.2))
+
+
+def test_what_was_learned_outlives_a_restart_unless_its_base_has_changed() -> None:
+    script = round_trips(Script(tuner_enabled=True), 20, 9_990)
+    learned = script.strategy.stats()["tuned_gamma"]
+    assert script.next_life().strategy.stats()["tuned_gamma"] == learned
+    assert script.next_life(kappa=900).strategy.stats()["tuned_gamma"] == 1
+    assert "tuned_gamma" not in script.next_life(tuner_enabled=False).strategy.stats()
+
+
+def test_by_default_nothing_is_tuned() -> None:
+    script = Script()
+    assert widths(round_trips(script, 30, 9_990)) == widths(Script())
+
+
 # Sizes by capital
 
 

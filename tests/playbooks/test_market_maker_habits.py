@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.market.book import Level, OrderBook
-from core.market.events import BookUpdate
+from core.market.events import BookUpdate, TradePrint
 from core.market.order import Side
 from core.market.risk import RiskLimits, trim_quotes
 from strategies.market_maker import MarketMaker
@@ -195,6 +195,16 @@ def test_nothing_is_quoted_before_the_time_and_the_books_of_the_warm_up() -> Non
         script.view.books["main"] = picture
         script.hear(BookUpdate("main", picture))
     assert script.slots() == ["buy.0", "sell.0"]
+
+
+def test_the_last_trade_is_the_reference_as_far_as_the_book_agrees() -> None:
+    script = Script(book(14_990, 15_010), layers=1, spread_pct=0.2, price_source="last")
+    assert script.strategy.hears_prints and not Script(ROUND_150).strategy.hears_prints
+    assert script.rows() == [("buy.0", 14_985, 100), ("sell.0", 15_015, 100)]  # nobody has traded yet
+    for price, reference in ((15_006, 15_006), (15_700, 15_010), (3, 14_990)):  # far off the market it moves nothing
+        script.hear(TradePrint("main", price, 1, Side.BUY, 0, 0))
+        bid, ask = (row[1] for row in script.rows())
+        assert (bid, ask) == (int(reference * 0.999), -int(-reference * 1.001 // 1))
 
 
 steps = st.lists(

@@ -40,4 +40,4 @@ def test_a_killed_grid_remembers_exactly_the_fills_that_it_has_heard(fleet: Flee
     assert kind == "GridStrategy"
     assert 3 <= heard <= len(fills)
     assert held == net
-    assert book["unmatched"] == "0"
+    assert Decimal(book["unmatched"]) == 0
