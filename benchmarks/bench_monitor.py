@@ -1,7 +1,8 @@
 """How the monitor does with a large fleet: a real daemon with its monitor, seen by clients over real sockets.
 
 Latency: from `kill -9` of a worker to the changed row on an open stream. CPU: of monitor and supervisor, without
-and with ten viewers. Requests: as many as four clients get out of it, and how long the supervisor takes to answer meanwhile.
+and with ten viewers. Requests: as many as four clients get out of it, and how long the supervisor takes to answer
+meanwhile.
 Weight: the fleet page with everything that it loads.
 """
 
