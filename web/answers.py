@@ -32,7 +32,8 @@ def error(status: int, text: str, todo: str = "") -> Response:
 
 def wants_page() -> bool:
     """Tell whether a person's browser asks, and not a script."""
-    return not request.path.startswith("/api/") and not request.is_json and request.accept_mimetypes.best == "text/html"
+    names_html = "text/html" in list(request.accept_mimetypes.values())  # `best` is Chromium's signed-exchange
+    return not request.path.startswith("/api/") and not request.is_json and names_html
 
 
 def lead_to(path: str, status: int = 302) -> Response:
