@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -27,6 +28,7 @@ NO_SNAPSHOT: dict[str, Any] = {
     "gates": [],
     "config_digest": None,  # of the config that runs now
 }
+LOOP = ("book_age_s", "last_ack_age_s", "loop_lag_ms")  # of the last heartbeat, for metrics only
 SHOWN_WHILE_DOWN = ("position", "realised_pnl", "unrealised_pnl", "fees", "funding", "fills", "quote_uptime_pct")
 _CARRIED = ("held_down", "in_registry", "snapshot", "extra", "last_exit", "left_orders", "ended_by")
 NOTHING: Mapping[str, str] = {}
@@ -144,11 +146,11 @@ class BotEntry:
         try:
             snapshot = json.loads(packet)["snapshot"]
             self.snapshot = {key: _shaped(snapshot.get(key), default) for key, default in NO_SNAPSHOT.items()}
-            legs = snapshot.get("legs")
+            legs, loop = snapshot.get("legs"), {key: _number(snapshot.get(key)) for key in LOOP}
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return
         known = [leg for leg in legs if isinstance(leg, dict) and "leg" in leg] if isinstance(legs, list) else []
-        self.extra = {"legs": known}
+        self.extra = {"legs": known, "loop": loop}
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON-able data; `from_plain` is its inverse. Health is measured anew."""
@@ -175,6 +177,11 @@ def _shaped(value: Any, default: Any) -> Any:
     if isinstance(default, list):
         return [str(item) for item in value] if isinstance(value, list) else default
     return value if type(value) is type(default) else default
+
+
+def _number(value: Any) -> float | None:
+    """Return a number that a worker said, None for anything else."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def last_known(figures: dict[str, Any] | None) -> dict[str, Any]:

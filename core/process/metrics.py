@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.process.event_desk import EventDesk
-from core.process.fleet import BotEntry
+from core.process.fleet import LOOP, BotEntry
 from core.process.turn_clock import TurnClock
 from core.process.worker_record import State
 from utils.version import __version__
 
 NUMBERS = ("uptime_s", "heartbeat_age_s", "pss_mb", "cpu_pct", "open_orders", "fills", "quote_uptime_pct", "restarts")
-LOOP = ("book_age_s", "last_ack_age_s", "loop_lag_ms")  # of a living worker's last heartbeat
 MONEY = ("realised_pnl", "unrealised_pnl", "fees", "funding", "position")
 LABELS = ("name", "state", "exchange", "symbol", "strategy", "mode")
 
@@ -54,7 +53,7 @@ def _figures(bot: BotEntry, now_ns: int) -> dict[str, Any]:
     return {
         **{key: row[key] for key in (*LABELS, *NUMBERS)},
         **{key: _number(row[key]) for key in MONEY},
-        **{key: bot.snapshot.get(key) if row["pid"] is not None else None for key in LOOP},
+        **{key: bot.extra.get("loop", {}).get(key) if row["pid"] is not None else None for key in LOOP},
         "account": bot.config.account,
         "gates": len(row["gates"]),
         "open_files": health.open_files if health else None,

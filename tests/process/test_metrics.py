@@ -18,7 +18,7 @@ from utils.home import CHECKOUT
 BOT_KEYS = {
     "name", "state", "exchange", "account", "symbol", "strategy", "mode", "uptime_s", "heartbeat_age_s", "pss_mb",
     "cpu_pct", "open_files", "log_bytes", "open_orders", "fills", "realised_pnl", "unrealised_pnl", "fees", "funding",
-    "position", "quote_uptime_pct", "restarts", "gates",
+    "position", "quote_uptime_pct", "restarts", "gates", "book_age_s", "last_ack_age_s", "loop_lag_ms",
 }  # fmt: skip
 
 
@@ -42,6 +42,8 @@ def test_the_verb_answers_with_plain_numbers_of_daemon_and_bots(fleet: Fleet) ->
     assert running["open_files"] > 3
     assert running["pss_mb"] > 1
     assert running["log_bytes"] >= 0
+    assert running["book_age_s"] >= 0
+    assert running["loop_lag_ms"] >= 0
     assert (stopped["pss_mb"], stopped["open_files"], stopped["heartbeat_age_s"]) == (None, None, None)
     daemon = figures["daemon"]
     assert daemon["pid"] == fleet.daemon_pid()

@@ -57,6 +57,9 @@ export function duration(seconds) {
 /** A number with `places` decimals, `-` for nothing. */
 export const fixed = (value, places = 1) => (value === null || value === undefined || !Number.isFinite(Number(value)) ? "-" : Number(value).toFixed(places));
 
+/** A share in percent, with one place below a hundred. */
+export const percent = (value) => (value === null || value === undefined ? "-" : value >= 99.95 ? "100%" : `${fixed(value, 1)}%`);
+
 /** UTC time of an ISO text or of milliseconds: 09:41:07, with the day when it is not today. */
 export function clock(at) {
   if (at === null || at === undefined || at === "") return "-";
