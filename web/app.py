@@ -41,6 +41,7 @@ def create_app(settings: WebSettings, services: Services, feed: Feed | None = No
     app.extensions[KEY] = _parts(settings, services, feed)
     guard.install(app)
     app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(Exception, _failed)
     for room in (fleet, bots, history, logs, registry, registry_writes, venues, stream):
         app.register_blueprint(room.blueprint, url_prefix=API)
@@ -79,6 +80,10 @@ def _add_pages(app: Flask) -> None:
     def _context() -> dict[str, object]:
         caller = g.caller
         return {"csrf_token": guard.csrf_token(), "role": caller.role, "user": caller.user, "version": __version__}
+
+
+def _too_deep(_exc: RecursionError) -> Response:
+    return error(400, "the body is nested too deeply")
 
 
 def _failed(exc: Exception) -> Response:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from flask import Flask
 
+from web.security.peers import Peers
 from web.security.rate_limit import LoginLimit
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Parts:
     audit: Audit
     registry: RegistryView
     hosts: frozenset[str]
+    peers: Peers = field(default_factory=Peers)
     logins: LoginLimit = field(default_factory=LoginLimit)
     commands: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(COMMANDS))
 

@@ -46,7 +46,7 @@ class Rings:
         for name, bot in named.items():
             equity, mid = equity_of(bot), number(bot.get("mid"))
             if equity is not None:
-                self._sparks.setdefault(name, Ring(SPARK_POINTS, SPARK_EVERY_S)).add(at_s, equity)
+                self._sparks.setdefault(name, Ring(SPARK_POINTS, SPARK_EVERY_S)).add(at_s, float(f"{equity:.6g}"))
             points = int(MIDS_S / MIDS_EVERY_S)
             # half a turn of grace: a status that came early is not one too many
             if mid is not None and self._mids.setdefault(name, Ring(points, MIDS_EVERY_S * 0.75)).add(at_s, float(mid)):

@@ -55,14 +55,15 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     """Waitress, which also drops clients that ask or read too slowly, and leaves in good order."""
 
     application_parts: Parts
+    slow_s = SLOW_S
     _leaving = False
 
     def maintenance(self, now: float) -> None:
         """End connections that make no progress; called by the loop every few seconds."""
         super().maintenance(now)
         for channel in list(self.active_channels.values()):
-            reads_slowly = channel.total_outbufs_len and channel.last_activity < now - SLOW_S
-            if reads_slowly or _request_age_s(channel, now) > SLOW_S:
+            reads_slowly = channel.total_outbufs_len and channel.last_activity < now - self.slow_s
+            if reads_slowly or _request_age_s(channel, now) > self.slow_s:
                 log.info("slow_client_dropped", extra={"fields": {"open_s": round(now - channel.creation_time)}})
                 _hang_up(channel)
 

@@ -12,7 +12,7 @@ from web.parts import parts
 from web.security.headers import headers_for
 from web.security.origin import host_is_ours, is_foreign
 from web.security.passwords import is_token
-from web.security.roles import OPERATOR, WRONG_HOST, Caller, decide
+from web.security.roles import NOT_OURS, OPEN_TO_ALL, OPERATOR, WRONG_HOST, Caller, decide
 from web.security.sessions import LIFETIME_S, new_id
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def _check() -> Response | None:
         given = request.form.get("csrf_token", "")
     holds = own.sessions.csrf_holds(g.caller.sid, given)
     foreign = is_foreign(request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site"), request.host)
+    if g.caller.role is None and not own.settings.needs_login and request.path not in OPEN_TO_ALL:
+        return refuse(NOT_OURS)
     verdict = decide(request.method, request.path, g.caller, holds, foreign)
     if verdict is None:
         return None
@@ -54,11 +56,19 @@ def _caller(settings: WebSettings) -> Caller:
         good = is_token(settings.token, given.strip())
         return Caller("", OPERATOR if good else None, "token" if good else None, by_token=good)
     if not settings.needs_login:
-        return Caller(sid or _fresh(), OPERATOR, "local")
+        role = OPERATOR if _is_our_user() else None
+        return Caller(sid or _fresh(), role, "local" if role else None)
     found = parts(current_app).sessions.find(sid, time.time())
     if found is not None:
         return Caller(sid, found.role, found.user)
     return Caller(sid or _fresh(), None, None)
+
+
+def _is_our_user() -> bool:
+    environ = request.environ
+    address, port = str(environ.get("REMOTE_ADDR", "")), str(environ.get("REMOTE_PORT", ""))
+    here = str(environ.get("SERVER_PORT", ""))
+    return port.isdigit() and here.isdigit() and parts(current_app).peers.is_ours(address, int(port), int(here))
 
 
 def _fresh() -> str:

@@ -30,6 +30,9 @@ class Verdict:
 
 
 LOG_IN = Verdict(401, "nobody is logged in", "log in at /login, or send the token as `Authorization: Bearer ...`")
+NOT_OURS = Verdict(
+    403, "the monitor has no password and serves only its own user", "set one with `run.py web-password`"
+)
 READ_ONLY = Verdict(403, "this login may only look", "log in with the operator's password")
 NO_CSRF = Verdict(
     403, "the request has no valid CSRF token", "load the page again; scripts: GET /api/v1/session tells it"
