@@ -40,7 +40,7 @@ class Watch:
     def _tell_log(self, name: str) -> None:
         follower = self._logs.setdefault(name, Follower(log_file(self._home, name)))
         for entry in follower.news():
-            self._hub.publish("log", partial(line_of, entry), name)
+            self._hub.publish("log", partial(line_of, entry, name), name)
 
     def _tell_quotes(self, name: str) -> None:
         try:
