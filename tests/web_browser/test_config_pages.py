@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.process.fleet_parts import Fleet
-from tests.web_browser.browser_parts import PATIENCE_MS, Monitored, monitored, wait_for_state
+from tests.web_browser.browser_parts import PATIENCE_MS, VIEWERS_WORD, Monitored, monitored, wait_for_state
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 expect.set_options(timeout=PATIENCE_MS)
@@ -180,6 +180,20 @@ def test_events_and_logs_are_told(site: Monitored, page: Page) -> None:
     expect(page.locator(".log-line").first).to_be_visible()
 
 
+def test_a_viewer_sees_everything_and_can_change_nothing(site: Monitored) -> None:
+    page = site.log_in(site.new_page(), VIEWERS_WORD)
+    wait_for_state(page, "steady", "QUOTING")
+    expect(page.get_by_text("read only")).to_be_visible()
+    offers = ("Kill switch", "Pause", "Stop", "Close", "Reload changed files", "Edit", "Archive", "Review and save")
+    for path in ("", "bots/steady", "registry", "registry/steady"):
+        site.open(path, page)
+        expect(page.locator("#link-text")).to_have_text("live")
+        for name in offers:
+            assert page.get_by_role("button", name=name).count() == 0
+    page.context.close()
+    assert site.complaints == []
+
+
 @pytest.mark.parametrize("path", ALL_PAGES)
 def test_every_control_of_a_page_has_a_name(site: Monitored, page: Page, path: str) -> None:
     site.open(path)
@@ -200,5 +214,3 @@ def test_every_control_of_a_page_has_a_name(site: Monitored, page: Page, path: s
     assert page.evaluate("document.querySelectorAll('h1').length") == 1
     assert page.evaluate("[...document.querySelectorAll('th')].every((head) => head.scope)")
     assert page.evaluate("document.documentElement.lang") == "en"
-
-
