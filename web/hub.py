@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 QUEUE = 64  # messages; a reader that is so far behind is dropped and reconnects
+JOINED = 256 * 1024  # bytes that a reader takes at once, a larger message apart
 
 
 class Full(Exception):
@@ -36,16 +37,16 @@ class Subscriber:
             self.dropped = True
 
     def take(self, timeout_s: float) -> bytes | None:
-        """Return all that is waiting, at once; None when nothing came within `timeout_s`."""
+        """Return what is waiting, at once; None when nothing came within `timeout_s`."""
+        parts: list[bytes] = []
         try:
             parts = [self._queue.get(timeout=timeout_s)]
-        except queue.Empty:
-            return None
-        while True:
-            try:
+            while sum(map(len, parts)) < JOINED:
                 parts.append(self._queue.get_nowait())
-            except queue.Empty:
-                return b"".join(parts)
+        except queue.Empty:
+            if not parts:
+                return None
+        return b"".join(parts)
 
 
 class Hub:
@@ -89,6 +90,14 @@ class Hub:
             text = message(event, make())
             for reader in readers:
                 reader.put(text)
+
+    def publish_all(self, event: str, items: Iterable[Any], bot: str | None = None) -> None:
+        """Send several events of a kind as one message: a flood of them is not what a reader is dropped for."""
+        text = b"".join(message(event, item) for item in items)
+        with self._lock:
+            readers = [one for one in self._open if bot is None or one.bot == bot]
+        for reader in readers if text else ():
+            reader.put(text)
 
     def close(self) -> None:
         """End every stream; no new one is opened."""

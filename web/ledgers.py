@@ -10,6 +10,7 @@ from core.history.days import DAY_NS
 from core.history.ledger_reader import daily, fills, latches, markouts, open_orders, series
 from core.history.records import FillRow, OrderRow, SeriesPoint
 from utils.moments import moment_text
+from web.rows import finite
 
 LEDGER = "ledger.db"
 
@@ -67,7 +68,7 @@ def series_in(path: Path, from_ms: int, to_ms: int, points: int) -> dict[str, An
 
 
 def _numbers(found: Sequence[SeriesPoint], key: str) -> list[float | None]:
-    return [None if (text := getattr(point, key)) is None else float(text) for point in found]
+    return [finite(getattr(point, key)) for point in found]
 
 
 def markouts_in(path: Path, since_ns: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ blueprint = Blueprint("login", __name__)
 def login() -> Response:
     """Check a password; the session gets a new id, so that one planted beforehand is worth nothing."""
     own, address = parts(current_app), request.remote_addr or ""
-    wait_s = own.logins.wait_s(address, time.monotonic())
+    wait_s = own.logins.begin(address, time.monotonic())
     if wait_s > 0:
         note("login", {}, "refused: too many wrong passwords")
         response = refuse(TOO_MANY_LOGINS)
@@ -28,7 +28,6 @@ def login() -> Response:
         return response
     role = role_of(own.settings, _given())
     if role is None:
-        own.logins.failed(address, time.monotonic())
         note("login", {}, "refused: wrong password")
         return _wrong()
     own.logins.succeeded(address)

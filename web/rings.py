@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from web.rows import equity_of, number
+from web.rows import equity_of, finite
 
 SPARK_POINTS = 60
 SPARK_EVERY_S = 10.0
@@ -44,13 +44,13 @@ class Rings:
                 del rings[gone]
         kept = {}
         for name, bot in named.items():
-            equity, mid = equity_of(bot), number(bot.get("mid"))
+            equity, mid = equity_of(bot), finite(bot.get("mid"))
             if equity is not None:
                 self._sparks.setdefault(name, Ring(SPARK_POINTS, SPARK_EVERY_S)).add(at_s, float(f"{equity:.6g}"))
             points = int(MIDS_S / MIDS_EVERY_S)
             # half a turn of grace: a status that came early is not one too many
-            if mid is not None and self._mids.setdefault(name, Ring(points, MIDS_EVERY_S * 0.75)).add(at_s, float(mid)):
-                kept[name] = (at_s, float(mid))
+            if mid is not None and self._mids.setdefault(name, Ring(points, MIDS_EVERY_S * 0.75)).add(at_s, mid):
+                kept[name] = (at_s, mid)
         return kept
 
     def spark(self, name: str) -> list[float]:

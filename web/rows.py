@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -129,11 +130,18 @@ def number(text: Any) -> Decimal | None:
     return found if found.is_finite() else None
 
 
+def finite(text: Any) -> float | None:
+    """Return decimal text as a float; None when it is not known or larger than one can be."""
+    known = number(text)
+    value = None if known is None else float(known)
+    return value if value is not None and math.isfinite(value) else None
+
+
 def equity_of(row: Mapping[str, Any]) -> float | None:
     """Return what a bot has made so far, in quote units; None when that is not known."""
     parts = [number(row.get(key)) for key in ("realised_pnl", "unrealised_pnl")]
     known = [part for part in parts if part is not None]
-    return float(sum(known)) if known else None
+    return finite(sum(known)) if known else None
 
 
 def _total(rows: Iterable[Mapping[str, Any]], key: str) -> str:

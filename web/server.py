@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import resource
 import socket
 import threading
 import time
@@ -22,8 +23,9 @@ from web.settings import MAX_BODY, WebSettings
 
 WORKERS = 8
 CONNECTIONS = 2000
+OTHER_FILES = 100
 MAX_HEADER = 32 * 1024
-BUFFER = 1024 * 1024  # what may wait for a slow reader before its thread waits, too
+BUFFER = 256 * 1024  # what may wait for a slow reader before its thread waits, too
 IDLE_S = 30.0  # a connection on which nothing is asked
 SLOW_S = 20.0  # a reader that has taken nothing for so long is dropped
 LEAVE_S = 3.0  # for what was begun when the monitor is to end
@@ -106,13 +108,24 @@ def _is_busy(channel: Any) -> bool:
     return bool(channel.requests or channel.total_outbufs_len)
 
 
+def _connections() -> int:
+    """Return how many connections there may be: a file each, and some files for everything else."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(16, min(CONNECTIONS, soft - OTHER_FILES))
+
+
 def make_server(app: Flask, settings: WebSettings) -> Server:
     """Return a server that listens; `serve` serves. Raises OSError when the address is taken."""
     host = settings.host.strip("[]")
     listen = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
+    connections = _connections()
     adjustments = Adjustments(
         listen=listen,
-        connection_limit=CONNECTIONS,
+        connection_limit=connections,
         max_request_header_size=MAX_HEADER,
         max_request_body_size=MAX_BODY,
         inbuf_overflow=2 * MAX_BODY,

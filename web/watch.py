@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,7 @@ class Watch:
 
     def turn(self) -> None:
         """Tell what is new."""
-        for event in self._events.news():
-            self._hub.publish("event", partial(dict, event))
+        self._hub.publish_all("event", self._events.news())
         watched = self._hub.bots()
         for gone in self._logs.keys() - watched:
             del self._logs[gone]
@@ -39,8 +37,7 @@ class Watch:
 
     def _tell_log(self, name: str) -> None:
         follower = self._logs.setdefault(name, Follower(log_file(self._home, name)))
-        for entry in follower.news():
-            self._hub.publish("log", partial(line_of, entry, name), name)
+        self._hub.publish_all("log", (line_of(entry, name) for entry in follower.news()), name)
 
     def _tell_quotes(self, name: str) -> None:
         try:

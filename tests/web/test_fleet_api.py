@@ -74,6 +74,15 @@ def test_flatten_wants_the_word_typed(both: Both) -> None:
     assert daemon.commands() == [("flatten", {"names": None, "sell_base": False})]
 
 
+def test_flatten_works_without_a_daemon(both: Both) -> None:
+    site, daemon = both
+    daemon.end()
+    answer = site.post("/api/v1/flatten", {"names": ["grid"], "sell_base": True, "confirm": "FLATTEN"})
+    assert answer.status == 200 and answer.json["bots"][0]["closed"]
+    assert site.rooms.closed == [(["grid"], True)]
+    assert site.post("/api/v1/reload", {}).status == 503
+
+
 def test_flatten_of_no_bot_is_not_flatten_of_all(both: Both) -> None:
     site, daemon = both
     assert site.post("/api/v1/flatten", {"names": [], "confirm": "FLATTEN"}).status == 400

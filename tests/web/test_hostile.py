@@ -229,3 +229,27 @@ def test_more_commands_than_the_daemon_takes_are_told_to_wait(both: Both) -> Non
     assert json.loads(answer.body)["next"]
     for _ in range(8):
         site.parts.commands.release()
+
+
+def test_a_stream_that_nobody_reads_gives_its_place_back(both: Both) -> None:
+    site, _ = both
+    for _ in range(3):
+        assert site.ask("HEAD", "/api/v1/stream").status == 200
+    site.until(lambda: site.parts.feed.hub.count == 0)
+
+
+def test_a_flood_of_log_lines_drops_no_reader(both: Both) -> None:
+    site, _ = both
+    reader = Reader(site, "?bot=two")
+    reader.next("fleet")
+    path = site.settings.home.log / "two.log"
+    path.write_text("")
+    watch = site.parts.feed.after_turn[0].__self__
+    site.until(lambda: "two" in watch._logs)
+    with open(path, "a") as log:
+        log.writelines(json.dumps({"ts": "t", "level": "INFO", "event": f"line {n}"}) + "\n" for n in range(900))
+    texts = []
+    while not texts or texts[-1] != "line 899":
+        texts.append(reader.next("log")["text"])
+    assert len(texts) == 900
+    reader.close()

@@ -1,4 +1,4 @@
-"""Configs in a browser: made by the form with a wrong and a right value, changed, rolled back, archived; a bot's page."""
+"""Configs in a browser: made by the form with a wrong and a right value, changed, rolled back; a bot's page."""
 
 from __future__ import annotations
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from flask import Blueprint, Response, abort, current_app, g
 
+from utils.errors import MakerdError
 from web.answers import answer
 from web.api.requests import ask_daemon, body, known_row
 from web.openapi import ACTIONS, document
@@ -12,6 +16,7 @@ from web.security.guard import csrf_token
 
 blueprint = Blueprint("api_fleet", __name__)
 CONFIRM = "FLATTEN"
+ALONE_S = 30.0
 
 
 @blueprint.get("/session")
@@ -63,4 +68,18 @@ def flatten() -> Response:
     for name in given["names"] or ():
         known_row(name if isinstance(name, str) else "")
     args = {"names": given["names"], "sell_base": bool(given["sell_base"])}
-    return answer(ask_daemon("flatten", args, "flatten"))
+    return answer(ask_daemon("flatten", args, "flatten", lambda: _close_alone(args["names"] or (), args["sell_base"])))
+
+
+def _close_alone(names: Sequence[str], sell_base: bool) -> dict[str, Any]:
+    """Close without a daemon, by a supervisor for that alone; what takes longer goes on after the answer."""
+    own = parts(current_app)
+    try:
+        handle = own.services.start_flatten(own.settings.home, names, sell_base)
+    except MakerdError as exc:
+        abort(503, str(exc))
+    ended = handle.wait(ALONE_S) is not None
+    bots = (handle.final() or {"bots": []})["bots"] if ended else []
+    keys = ("name", "state", "reason", "closed")
+    said = "" if ended else "; it goes on: see var/log/daemon.log"
+    return {"bots": [{key: row[key] for key in keys} for row in bots], "next": f"closed without the daemon{said}"}

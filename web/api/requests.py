@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, abort, current_app, g, request
@@ -69,8 +70,11 @@ def number(key: str, default: int | None, most: int) -> int | None:
     return int(text)
 
 
-def ask_daemon(verb: str, args: dict[str, Any], what: str) -> Any:
-    """Ask the daemon for a change and write who did into the audit trail; a refusal ends the request."""
+def ask_daemon(verb: str, args: dict[str, Any], what: str, when_down: Callable[[], Any] | None = None) -> Any:
+    """Ask the daemon for a change and write who did into the audit trail; a refusal ends the request.
+
+    `when_down` is done instead when there is no daemon. Raises MakerdError as that does.
+    """
     own = parts(current_app)
     if not own.commands.acquire(blocking=False):
         note(what, args, "refused: too many commands at once")
@@ -78,8 +82,11 @@ def ask_daemon(verb: str, args: dict[str, Any], what: str) -> Any:
     try:
         data = call(own.settings.home, verb, args, ANSWER_S)
     except DaemonDown as exc:
-        note(what, args, f"failed: {exc}")
-        abort(503, str(exc))
+        if when_down is None:
+            note(what, args, f"failed: {exc}")
+            abort(503, str(exc))
+        note(what, args, "begun without the daemon")
+        data = when_down()
     except ControlRefused as exc:
         note(what, args, f"refused: {exc}")
         abort(409, str(exc))

@@ -9,15 +9,15 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from utils.errors import ConfigError
 
-SHORTEST = 10  # characters
+SHORTEST, LONGEST = 10, 1024  # characters
 _METHOD = "scrypt:32768:8:1"
 _one_at_a_time = threading.Lock()
 
 
 def password_hash(password: str) -> str:
-    """Return what is kept of a password. Raises ConfigError for one that is too short."""
-    if len(password) < SHORTEST:
-        raise ConfigError(f"a password has at least {SHORTEST} characters")
+    """Return what is kept of a password. Raises ConfigError for one that is too short or too long."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise ConfigError(f"a password has {SHORTEST} to {LONGEST} characters")
     return generate_password_hash(password, _METHOD)
 
 
@@ -33,7 +33,7 @@ def is_password(kept: str, password: str) -> bool:
     if not kept or hash_problem(kept):
         return False
     with _one_at_a_time:
-        return check_password_hash(kept, password[:1024])
+        return check_password_hash(kept, password[:LONGEST])
 
 
 def is_token(kept: str, given: str) -> bool:

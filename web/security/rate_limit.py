@@ -12,34 +12,32 @@ ADDRESSES = 4096  # remembered; the longest unseen is forgotten
 
 
 class LoginLimit:
-    """Counts wrong passwords by address and in all, over the last minute."""
+    """Counts tries by address and in all, over the last minute; a right password takes its own back."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
+        self._tries: OrderedDict[str, deque[float]] = OrderedDict()
         self._all: deque[float] = deque(maxlen=IN_ALL)
 
-    def wait_s(self, address: str, now_s: float) -> float:
-        """Return how long an address has to wait before it may try again, 0 when it may."""
+    def begin(self, address: str, now_s: float) -> float:
+        """Count a try before it is made, so that many at once are not one; return how long it has to wait, else 0."""
         with self._lock:
-            own = self._wrong.get(address, deque())
-            waits = [_wait(own, PER_ADDRESS, now_s), _wait(self._all, IN_ALL, now_s)]
-        return max(waits)
-
-    def failed(self, address: str, now_s: float) -> None:
-        """Note a wrong password."""
-        with self._lock:
-            own = self._wrong.setdefault(address, deque(maxlen=PER_ADDRESS))
-            self._wrong.move_to_end(address)
-            own.append(now_s)
-            self._all.append(now_s)
-            while len(self._wrong) > ADDRESSES:
-                self._wrong.popitem(last=False)
+            own = self._tries.setdefault(address, deque(maxlen=PER_ADDRESS))
+            self._tries.move_to_end(address)
+            while len(self._tries) > ADDRESSES:
+                self._tries.popitem(last=False)
+            wait_s = max(_wait(own, PER_ADDRESS, now_s), _wait(self._all, IN_ALL, now_s))
+            if wait_s <= 0:
+                own.append(now_s)
+                self._all.append(now_s)
+            return wait_s
 
     def succeeded(self, address: str) -> None:
-        """Forget the wrong passwords of an address."""
+        """Forget the tries of an address."""
         with self._lock:
-            self._wrong.pop(address, None)
+            for at_s in self._tries.pop(address, ()):
+                if at_s in self._all:
+                    self._all.remove(at_s)
 
 
 def _wait(tries: deque[float], limit: int, now_s: float) -> float:

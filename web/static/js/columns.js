@@ -23,7 +23,7 @@ const isLive = (row) => row.mode === "live" && row.network !== "test";
 /** The venue, with how real it is where that is not plain. */
 function venueOf(row) {
   if (!row.exchange) return row.kind === "job" ? "job" : "-";
-  if (row.mode === "live") return `${row.exchange} ${row.network === "test" ? "test" : "LIVE"}`;
+  if (row.mode === "live") return `${row.network === "test" ? "test" : "LIVE"} ${row.exchange}`;
   return row.mode && row.mode !== row.exchange ? `${row.exchange} ${row.mode}` : row.exchange;
 }
 
@@ -33,7 +33,7 @@ const gain = (key) => ({ number: true, sort: number(key), text: unlessJob((row) 
 export const COLUMNS = [
   { id: "name", title: "Bot", sort: (row) => row.name, kind: "name" },
   { id: "state", title: "State", sort: rank, kind: "state", hint: "Sorted by what needs attention" },
-  { id: "venue", title: "Venue", hint: "LIVE: real money; test: the venue's test net", text: venueOf, sort: venueOf, tone: (row) => (isLive(row) ? "warn" : "dim") },
+  { id: "venue", title: "Venue", hint: "LIVE: real money; test: the venue's test net", text: venueOf, sort: venueOf, tone: (row) => (isLive(row) ? "" : "dim") },
   { id: "symbol", title: "Symbol", text: (row) => row.symbol || "", sort: (row) => row.symbol ?? "" },
   { id: "strategy", title: "Strategy", text: (row) => row.strategy || "", sort: (row) => row.strategy ?? "" },
   { id: "position", title: "Position", number: true, text: unlessJob((row) => amount(row.position)), sort: number("position") },
