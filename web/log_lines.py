@@ -55,10 +55,12 @@ def entry_of(line: str) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def line_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a log entry as the API tells it."""
+def line_of(entry: Mapping[str, Any], log: str = "") -> dict[str, Any]:
+    """Return a log entry as the API tells it; of which bot it is, unless that is what the log is called."""
+    whose = entry.get("bot")
+    bot = [] if whose in (None, log) else [f"bot={_text(whose)}"]
     rest = [f"{key}={_text(value)}" for key, value in entry.items() if key not in _PLACED and value is not None]
-    text = " ".join([str(entry.get("event", "")), *rest])
+    text = " ".join([str(entry.get("event", "")), *bot, *rest])
     told = {key: printable(str(entry.get(key) or ""), 64) for key in ("level", "component")}
     return {"at": printable(str(entry.get("ts") or ""), 40), **told, "text": _bounded(text)}
 

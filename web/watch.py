@@ -37,7 +37,7 @@ class Watch:
 
     def _tell_log(self, name: str) -> None:
         follower = self._logs.setdefault(name, Follower(log_file(self._home, name)))
-        self._hub.publish_all("log", map(line_of, follower.news()), name)
+        self._hub.publish_all("log", (line_of(entry, name) for entry in follower.news()), name)
 
     def _tell_quotes(self, name: str) -> None:
         try:

@@ -16,10 +16,10 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.process.fleet_parts import Fleet
 from tests.web_browser.chromium import find_chromium
-from utils.web_names import PASSWORD
+from utils.web_names import PASSWORD, VIEWER
 from web.security.passwords import password_hash
 
-WORD = "a word for the tests"
+WORD, VIEWERS_WORD = "a word for the tests", "a word for looking"
 PATIENCE_MS = 30_000.0
 ARGUMENTS = (
     "--no-sandbox",
@@ -66,10 +66,10 @@ class Monitored:
         children = psutil.Process(self.fleet.daemon_pid()).children()
         return next(child.pid for child in children if "monitor" in " ".join(child.cmdline()))
 
-    def log_in(self, page: Page | None = None) -> Page:
+    def log_in(self, page: Page | None = None, word: str = WORD) -> Page:
         """Log in by the form."""
         page = self.open("login", page)
-        page.get_by_label("Password").fill(WORD)
+        page.get_by_label("Password").fill(word)
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url(self.url)
         return page
@@ -121,7 +121,8 @@ def _free_port() -> int:
 def _start(fleet: Fleet) -> str:
     web = {"enabled": True, "port": _free_port()}  # the same after a restart of the monitor
     fleet.home.daemon_file.write_text(json.dumps({"web": web}))
-    fleet.home.env_file.write_text(f"{PASSWORD}={password_hash(WORD)}\n")
+    hashes = {PASSWORD: password_hash(WORD), VIEWER: password_hash(VIEWERS_WORD)}
+    fleet.home.env_file.write_text("".join(f"{name}={value}\n" for name, value in hashes.items()))
     fleet.home.env_file.chmod(0o600)
     fleet.start()
     return str(fleet.until(lambda: fleet.status()["daemon"]["web"]["url"]))

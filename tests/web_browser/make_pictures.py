@@ -41,6 +41,10 @@ BOTS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "btc-crash": ("paper_market_maker", {"daemon_config": {"backoff_initial_s": 60}}),
     "btc-off": ("paper_market_maker", {"daemon_config": {"autostart": False}}),
 }
+HIDE_HOME = """() => {
+    const foot = document.querySelector("#foot-daemon");
+    foot.textContent = foot.textContent.replace(/home .*/, "home demo");
+}"""
 PAGES = {
     "fleet": "",
     "bot": f"bots/{SHOWN}",

@@ -1,4 +1,4 @@
-"""Configs in a browser: made by the form with a wrong and a right value, changed, rolled back, archived; a bot's page."""
+"""Configs in a browser: made by the form with a wrong and a right value, changed, rolled back; a bot's page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.process.fleet_parts import Fleet
-from tests.web_browser.browser_parts import PATIENCE_MS, Monitored, monitored, wait_for_state
+from tests.web_browser.browser_parts import PATIENCE_MS, VIEWERS_WORD, Monitored, monitored, wait_for_state
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 expect.set_options(timeout=PATIENCE_MS)
@@ -178,6 +178,20 @@ def test_events_and_logs_are_told(site: Monitored, page: Page) -> None:
     expect(page.locator("#events tr").first.locator(".tag")).to_be_visible()
     site.open("logs?of=steady")
     expect(page.locator(".log-line").first).to_be_visible()
+
+
+def test_a_viewer_sees_everything_and_can_change_nothing(site: Monitored) -> None:
+    page = site.log_in(site.new_page(), VIEWERS_WORD)
+    wait_for_state(page, "steady", "QUOTING")
+    expect(page.get_by_text("read only")).to_be_visible()
+    offers = ("Kill switch", "Pause", "Stop", "Close", "Reload changed files", "Edit", "Archive", "Review and save")
+    for path in ("", "bots/steady", "registry", "registry/steady"):
+        site.open(path, page)
+        expect(page.locator("#link-text")).to_have_text("live")
+        for name in offers:
+            assert page.get_by_role("button", name=name).count() == 0
+    page.context.close()
+    assert site.complaints == []
 
 
 @pytest.mark.parametrize("path", ALL_PAGES)

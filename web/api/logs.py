@@ -33,7 +33,7 @@ def logs(name: str) -> Response:
         abort(400, f"level is one of {', '.join(LEVELS)}")
     wanted = log_filter(level, _text("component"), _text("q"))
     found = newest(own.services, log_file(own.settings.home, file), whole_number("n", 200, 2000), wanted)
-    return answer({"lines": [line_of(entry) for entry in found]})
+    return answer({"lines": [line_of(entry, file) for entry in found]})
 
 
 @blueprint.get("/events")

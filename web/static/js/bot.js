@@ -17,7 +17,8 @@ import { trying } from "./toast.js";
 const name = document.body.dataset.bot;
 const RANGES = [["15m", 900], ["1h", 3600], ["6h", 21600], ["24h", 86400], ["7d", 604800]];
 const LIVE_S = 900;
-const SLOW_MS = 15_000;
+const SERIES_MS = 5_000;
+const MARKOUTS_MS = 30_000;
 const MARKS = 500; // fills that are drawn, the newest
 
 class BotPage {
@@ -40,7 +41,8 @@ class BotPage {
     stream.addEventListener("quotes", ({ detail }) => this.#takeOrders(detail.orders));
     stream.addEventListener("log", ({ detail }) => this.log.add(detail));
     this.load();
-    setInterval(() => document.hidden || this.#loadSlow(), SLOW_MS);
+    setInterval(() => document.hidden || this.#loadSeries(), SERIES_MS);
+    setInterval(() => document.hidden || this.#loadMarkouts(), MARKOUTS_MS);
   }
 
   #makeRanges() {
@@ -68,16 +70,19 @@ class BotPage {
     showGates(bot.gates, bot.latches);
     showExits(bot.exits);
     if (this.range_s === LIVE_S) this.price.reset(bot.mids);
-    await Promise.all([this.#loadSlow(), this.#loadOrders(), this.#loadMarks(), this.fills.load()]);
+    await Promise.all([this.#loadSeries(), this.#loadMarkouts(), this.#loadOrders(), this.#loadMarks(), this.fills.load()]);
   }
 
-  async #loadSlow() {
+  async #loadSeries() {
     const to = Date.now();
     const series = await trying(() => get(botPath(name, "series"), { from: to - this.range_s * 1000, to, points: 500 }));
     if (series) {
       if (this.range_s !== LIVE_S) this.price.reset(series.at.map((at_ms, place) => [at_ms, series.mid[place]]));
       this.series.set(series, this.price.span);
     }
+  }
+
+  async #loadMarkouts() {
     const markouts = await trying(() => get(botPath(name, "markouts")));
     if (markouts) showMarkouts(markouts);
   }

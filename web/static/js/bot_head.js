@@ -3,7 +3,7 @@
 import { botPath, isOperator, post } from "./api.js";
 import { agreed } from "./confirm.js";
 import { byId, make, setAttribute, setText } from "./dom.js";
-import { amount, duration, fixed, gainTone, money, netPnl, price, stateOf } from "./format.js";
+import { amount, duration, fixed, gainTone, money, netPnl, percent, price, stateOf } from "./format.js";
 import { trying } from "./toast.js";
 
 const isDown = (row) => ["STOPPED", "FATAL", "HALTED", "BACKOFF"].includes(row.state);
@@ -30,7 +30,7 @@ const FIGURES = [
   ["Fees", (row) => money(-Number(row.fees))],
   ["Funding", (row) => money(row.funding)],
   ["Fills", (row) => String(row.fills ?? "-")],
-  ["Quoted", (row) => (row.quote_uptime_pct === null || row.quote_uptime_pct === undefined ? "-" : `${fixed(row.quote_uptime_pct, 1)}%`)],
+  ["Quoted", (row) => percent(row.quote_uptime_pct)],
   ["Up", (row) => (row.pid ? duration(row.uptime_s) : "-")],
   ["Beat", (row) => (row.pid && row.heartbeat_age_s !== null ? `${fixed(row.heartbeat_age_s, 1)}s` : "-"), (row) => (row.heartbeat_age_s > 5 ? "bad" : "")],
   ["Restarts", (row) => String(row.restarts ?? 0), (row) => (row.restarts ? "warn" : "")],

@@ -55,7 +55,7 @@ export function makeChart(box, { height, series, values, hooks = {}, onPoint, xR
     series: [{}, ...series],
     axes: [axis({ size: 24, space: 70, values: timeTicks }), axis({ size: 74, space: height < 200 ? 20 : 28, values })],
     hooks: { setCursor: [(plot) => onPoint?.(plot.cursor.idx ?? null)], setSelect: [(plot) => plot.select.width > 0 && (plot.isZoomed = true)], ...hooks },
-    padding: [8, 10, 0, 0],
+    padding: [8, 26, 0, 0],
   };
   const plot = new uPlot(options, [[], ...series.map(() => [])], box);
   plot.over.addEventListener("dblclick", () => (plot.isZoomed = false));

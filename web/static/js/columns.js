@@ -1,6 +1,6 @@
 // The columns of the fleet table: what is shown, how it sorts, what colour it has. One place for all of it.
 
-import { amount, duration, fixed, gainTone, money } from "./format.js";
+import { amount, duration, fixed, gainTone, money, percent } from "./format.js";
 
 const RANK = { bad: 0, warn: 1 };
 const number = (key) => (row) => Number(row[key] ?? Number.NEGATIVE_INFINITY);
@@ -23,7 +23,7 @@ const isLive = (row) => row.mode === "live" && row.network !== "test";
 /** The venue, with how real it is where that is not plain. */
 function venueOf(row) {
   if (!row.exchange) return row.kind === "job" ? "job" : "-";
-  if (row.mode === "live") return `${row.exchange} ${row.network === "test" ? "test" : "LIVE"}`;
+  if (row.mode === "live") return `${row.network === "test" ? "test" : "LIVE"} ${row.exchange}`;
   return row.mode && row.mode !== row.exchange ? `${row.exchange} ${row.mode}` : row.exchange;
 }
 
@@ -33,7 +33,7 @@ const gain = (key) => ({ number: true, sort: number(key), text: unlessJob((row) 
 export const COLUMNS = [
   { id: "name", title: "Bot", sort: (row) => row.name, kind: "name" },
   { id: "state", title: "State", sort: rank, kind: "state", hint: "Sorted by what needs attention" },
-  { id: "venue", title: "Venue", hint: "LIVE: real money; test: the venue's test net", text: venueOf, sort: venueOf, tone: (row) => (isLive(row) ? "warn" : "dim") },
+  { id: "venue", title: "Venue", hint: "LIVE: real money; test: the venue's test net", text: venueOf, sort: venueOf, tone: (row) => (isLive(row) ? "" : "dim") },
   { id: "symbol", title: "Symbol", text: (row) => row.symbol || "", sort: (row) => row.symbol ?? "" },
   { id: "strategy", title: "Strategy", text: (row) => row.strategy || "", sort: (row) => row.strategy ?? "" },
   { id: "position", title: "Position", number: true, text: unlessJob((row) => amount(row.position)), sort: number("position") },
@@ -42,7 +42,7 @@ export const COLUMNS = [
   { id: "unrealised", title: "Unreal.", hint: "Unrealised PnL at the last mid", ...gain("unrealised_pnl") },
   { id: "spark", title: "Equity", kind: "spark" },
   { id: "orders", title: "Orders", number: true, text: unlessJob((row) => String(row.open_orders ?? "-")), sort: number("open_orders") },
-  { id: "quoted", title: "Quoted", hint: "Share of the time with quotes in the market", number: true, text: unlessJob((row) => (row.quote_uptime_pct === null || row.quote_uptime_pct === undefined ? "-" : `${fixed(row.quote_uptime_pct, 1)}%`)), sort: number("quote_uptime_pct") },
+  { id: "quoted", title: "Quoted", hint: "Share of the time with quotes in the market", number: true, text: unlessJob((row) => percent(row.quote_uptime_pct)), sort: number("quote_uptime_pct") },
   { id: "beat", title: "Beat", hint: "Age of the worker's last heartbeat", number: true, text: (row) => (beatAge(row) === null ? "-" : duration(beatAge(row))), sort: (row) => beatAge(row) ?? -1, tone: beatTone },
   { id: "restarts", title: "Rst", hint: "Restarts since the daemon started", number: true, text: (row) => String(row.restarts ?? 0), sort: number("restarts"), tone: (row) => (row.restarts ? "warn" : "dim") },
   { id: "memory", title: "MB", hint: "Memory of the worker", number: true, text: (row) => fixed(row.pss_mb, 0), sort: number("pss_mb") },

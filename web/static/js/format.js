@@ -55,7 +55,14 @@ export function duration(seconds) {
 }
 
 /** A number with `places` decimals, `-` for nothing. */
-export const fixed = (value, places = 1) => (value === null || value === undefined || !Number.isFinite(Number(value)) ? "-" : Number(value).toFixed(places));
+export function fixed(value, places = 1) {
+  if (value === null || value === undefined || !Number.isFinite(Number(value))) return "-";
+  const text = Math.abs(Number(value)).toFixed(places);
+  return (value < 0 && Number(text) !== 0 ? MINUS : "") + text;
+}
+
+/** A share in percent, with one place below a hundred. */
+export const percent = (value) => (value === null || value === undefined ? "-" : value >= 99.95 ? "100%" : `${fixed(value, 1)}%`);
 
 /** UTC time of an ISO text or of milliseconds: 09:41:07, with the day when it is not today. */
 export function clock(at) {

@@ -6,6 +6,9 @@ const SILENCE_MS = 8_000; // nothing may have changed, or the line may be dead w
 const ANSWER_MS = 4_000;
 const HIDDEN_MS = 20_000;
 
+/** What a request brings, null when it fails or takes too long. */
+const soon = (asked) => Promise.race([asked.catch(() => null), new Promise((resolve) => setTimeout(resolve, ANSWER_MS, null))]);
+
 /** Listen to the server's events; `onLink(true|false)` tells when the line comes and goes. */
 export class Stream extends EventTarget {
   constructor(bot = null) {
@@ -50,8 +53,15 @@ export class Stream extends EventTarget {
     this.#link(false);
     this.#close();
     clearTimeout(this.retry);
-    this.retry = setTimeout(() => this.open(), this.retry_ms);
+    this.retry = setTimeout(() => this.#again(), this.retry_ms);
     this.retry_ms = Math.min(5000, this.retry_ms * 2);
+  }
+
+  /** Connect anew. A session that has ended leads to the login; one that goes on may have another token now. */
+  async #again() {
+    const session = await soon(get("/session"));
+    if (session) document.querySelector("meta[name=csrf-token]").content = session.csrf_token;
+    if (!document.hidden) this.open();
   }
 
   #link(isUp) {
@@ -64,7 +74,7 @@ export class Stream extends EventTarget {
     if (!this.source || this.isAsking || performance.now() - this.heard_at < SILENCE_MS) return;
     this.isAsking = true;
     const source = this.source;
-    const fleet = await Promise.race([get("/fleet").catch(() => null), new Promise((resolve) => setTimeout(resolve, ANSWER_MS, null))]);
+    const fleet = await soon(get("/fleet"));
     this.isAsking = false;
     if (source !== this.source) return;
     if (fleet) this.#tell("fleet", fleet);

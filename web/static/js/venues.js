@@ -24,9 +24,19 @@ function show(id, caption, columns, rows, none) {
   byId(id).replaceChildren(rows.length ? makeTable(caption, columns, rows) : make("p", { class: "empty" }, none));
 }
 
+/** How a stream is: `off` when its bot is down, by whatever decision; that is told by the fleet. */
+function stateOf(stream) {
+  const isDown = store.rows.has(stream.name) && store.rows.get(stream.name).pid === null;
+  return isDown ? "off" : stream.state;
+}
+
+const LOOKS = { up: ["\u25CF up", "good"], down: ["\u25A0 down", "bad"], off: ["\u25CB off", "dim"] };
+
 function venueRow({ venue, account, bots, streams, clock_offset_ms }) {
-  const up = streams.filter((stream) => stream.state === "up").length;
-  const count = make("span", { data: { tone: up === streams.length ? "good" : "bad" } }, `${up} of ${streams.length} up`);
+  const states = streams.map(stateOf);
+  const up = states.filter((state) => state === "up").length;
+  const tone = states.includes("down") ? "bad" : up ? "good" : "dim";
+  const count = make("span", { data: { tone } }, `${up} of ${streams.length} up`);
   return [venue, account, String(bots), count, seconds(worst(streams.map((one) => one.age_s))), milliseconds(worst(streams.map((one) => one.loop_lag_ms))), isKnown(clock_offset_ms) ? milliseconds(clock_offset_ms) : "not known"];
 }
 
@@ -35,8 +45,8 @@ function budgetRow(venue, { key, used, limit }) {
 }
 
 function streamRow(venue, stream) {
-  const isUp = stream.state === "up";
-  const state = make("span", { data: { tone: isUp ? "good" : "bad" } }, isUp ? "\u25CF up" : "\u25A0 down");
+  const [text, tone] = LOOKS[stateOf(stream)] ?? [stream.state, ""];
+  const state = make("span", { data: { tone } }, text);
   return [make("a", { href: botUrl(stream.name) }, stream.name), venue.venue, venue.account, state, seconds(stream.age_s), seconds(stream.last_ack_age_s), milliseconds(stream.loop_lag_ms)];
 }
 
@@ -48,11 +58,12 @@ async function load() {
   show("venues", "Venues and accounts", [["Venue", ""], ["Account", ""], ["Bots", "num"], ["Streams", ""], ["Oldest book", "num"], ["Worst loop delay", "num"], ["Clock offset", "num"]], venues.map(venueRow), "No bot runs at a venue.");
   const budgets = venues.flatMap((venue) => (venue.budgets ?? []).map((one) => budgetRow(venue, one)));
   show("budgets", "Request budgets", [["Venue", ""], ["Account", ""], ["Budget", "wide"], ["", ""], ["Lent per s", "num"]], budgets, "No budget is shared: paper venues have none.");
-  const streams = venues.flatMap((venue) => (venue.streams ?? []).map((one) => [one.state === "up" ? 1 : 0, streamRow(venue, one)]));
+  const streams = venues.flatMap((venue) => (venue.streams ?? []).map((one) => [stateOf(one) === "down" ? 0 : 1, streamRow(venue, one)]));
   streams.sort(([one], [other]) => one - other);
   show("streams", "Streams", [["Bot", ""], ["Venue", ""], ["Account", ""], ["Stream", ""], ["Book age", "num"], ["Last word on an order", "num"], ["Loop delay", "num"]], streams.map(([, row]) => row), "No bot runs at a venue.");
 }
 
-startShell();
+const { store, changed } = startShell();
+changed.addEventListener("fleet", load);
 load();
 setInterval(() => document.hidden || load(), AGAIN_MS);
