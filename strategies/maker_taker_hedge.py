@@ -85,7 +85,7 @@ class MakerTakerHedge(Strategy):
             self._paused_until_utc_ns = 0
         plain = {
             "reference": str(self._reference),
-            "failures": self._life.failures,
+            "failures": 0 if self._life.phase is Phase.HALTED else self._life.failures,
             "paused_until_utc_ns": self._paused_until_utc_ns,
         }
         if plain != self._saved:
@@ -93,8 +93,9 @@ class MakerTakerHedge(Strategy):
         return self._saved
 
     def restore(self, saved: Mapping[str, Any], view: View) -> None:
-        """Take that up; whatever is not hedged is seen in the positions."""
-        self._reference = Decimal(str(saved["reference"]))
+        """Take that up; what is not hedged is seen in the positions, and a level that the config names counts."""
+        if self.params.reference_position == "startup":
+            self._reference = Decimal(str(saved["reference"]))
         self._life = replace(self._life, failures=int(saved["failures"]))
         left_ns = int(saved["paused_until_utc_ns"]) - view.utc_ns
         if left_ns > 0:
@@ -109,15 +110,24 @@ class MakerTakerHedge(Strategy):
         if isinstance(event, TradePrint):
             return []
         self._note(event, view)
+        if isinstance(event, BookUpdate) and self._is_calm:
+            return []  # what is held has not changed
         pair = Pair.of(view, self.params)
         commands = self._hedge(pair, view)
         if isinstance(event, Timer):
             return [*commands, Quotes(tuple(self._quotes(pair, view)), MAKER)]
         return commands if self._may_quote(pair, view) else [_NO_QUOTES, *commands]
 
+    @property
+    def _is_calm(self) -> bool:
+        """Tell whether nothing is open, nothing is waited for, and quotes may rest."""
+        is_idle = self._life.phase is Phase.IDLE and self._need is not None and self._need.is_nothing
+        return is_idle and not self._is_first
+
     def _note(self, event: Event, view: View) -> None:
         if isinstance(event, BookUpdate):
-            self._book_heard_ns[event.leg] = view.now_ns
+            told_ns = event.book.local_ns  # as old as the client says, if it says so by our clock
+            self._book_heard_ns[event.leg] = told_ns if 0 < told_ns < view.now_ns else view.now_ns
         elif isinstance(event, LinkUp):
             self._up.add(event.leg)
             self._was_up.add(event.leg)
@@ -174,16 +184,16 @@ class MakerTakerHedge(Strategy):
 
     def _facts(self, pair: Pair, view: View) -> Facts:
         assert self._need is not None
-        unwind = pair.unwind_need(self._exposure, self.params) if pair.is_cross else None
         return Facts(
             now_ns=view.now_ns,
             lots=self._need.lots,
             is_outstanding=is_outstanding(view, pair.hedge_leg),
             can_trade=self._can_trade(pair, view),
             way_is_clear=pair.is_cross or not pair.quotes,
+            quotes_are_off=not pair.quotes,
             confirmed_ns=view.confirmed_ns.get(pair.hedge_leg, -1),
-            unwind_lots=0 if unwind is None else unwind.lots,
-            unwind_is_outstanding=pair.is_cross and is_outstanding(view, MAKER),
+            unwind_lots=pair.unwind_need(self._exposure, self.params).lots,
+            unwind_is_outstanding=is_outstanding(view, MAKER),
         )
 
     def _can_trade(self, pair: Pair, view: View) -> bool:
@@ -217,7 +227,8 @@ class MakerTakerHedge(Strategy):
         if price_ticks is None or depth is None:
             return []
         self._stats.on_sent(depth.average_ticks)
-        return [Take(need.side, price_ticks, need.lots, pair.hedge_leg, reduce_only=not pair.is_cross, is_hedge=True)]
+        reduces = not pair.is_cross and _reduces(need, pair)
+        return [Take(need.side, price_ticks, need.lots, pair.hedge_leg, reduce_only=reduces, is_hedge=True)]
 
     def _take_unwind(self, pair: Pair) -> list[Command]:
         """Close the exposure where it was made; reduce-only where it makes the position there smaller."""
@@ -228,8 +239,7 @@ class MakerTakerHedge(Strategy):
         if price_ticks is None:
             return []
         self._stats.unwinds += 1
-        reduces = -need.side.sign * pair.maker_position.size_lots >= need.lots
-        return [Take(need.side, price_ticks, need.lots, MAKER, reduce_only=reduces, is_hedge=True)]
+        return [Take(need.side, price_ticks, need.lots, MAKER, reduce_only=_reduces(need, pair), is_hedge=True)]
 
     # The quotes
 
@@ -284,6 +294,11 @@ class MakerTakerHedge(Strategy):
             "failures": self._life.failures,
             "reference_position": None if self._reference is None else _plain(self._reference),
         }
+
+
+def _reduces(need: Need, pair: Pair) -> bool:
+    """Tell whether an order on the maker leg only makes the position there smaller."""
+    return -need.side.sign * pair.maker_position.size_lots >= need.lots
 
 
 def _plain(amount: Decimal) -> str:

@@ -91,6 +91,7 @@ class Facts:
     is_outstanding: bool  # an order of ours on the hedge leg is not settled, or its fills are not booked
     can_trade: bool  # the hedge leg is reachable, reconciled, and its book is fresh
     way_is_clear: bool = True  # no quote of ours stands where the hedge would trade
+    quotes_are_off: bool = True  # none of ours is left on the maker leg
     confirmed_ns: int = _NEVER  # when the hedge leg's venue was last asked and agreed with our position
     unwind_lots: int = 0
     unwind_is_outstanding: bool = False
@@ -208,7 +209,7 @@ def _failed(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
 
 def _unwinding(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
     now_ns = facts.now_ns
-    if facts.unwind_is_outstanding or facts.is_outstanding:
+    if facts.unwind_is_outstanding or facts.is_outstanding or not facts.quotes_are_off:
         return life, Do.NOTHING
     if facts.unwind_lots:
         if now_ns < life.sent_ns + max(rules.min_interval_ns, rules.timeout_ns if life.attempt else 0):

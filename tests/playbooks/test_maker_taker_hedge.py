@@ -319,6 +319,31 @@ def test_what_it_saves_is_the_reference_and_what_is_left_of_a_failure() -> None:
     assert (take.side, take.size_lots) == (Side.SELL, 10)
 
 
+def test_a_level_that_the_config_names_counts_and_not_the_one_that_was_saved() -> None:
+    script = Script(reference_position="zero", up=False)
+    script.strategy.restore({"reference": "0.250", "failures": 0, "paused_until_utc_ns": 0}, script.view)
+    script.rise()
+    assert script.strategy.stats()["reference_position"] == "0"
+
+
+def test_a_book_is_as_old_as_its_client_says() -> None:
+    script = Script()
+    old = replace(script.view.books["hedge"], local_ns=NOW - 6 * SECOND)
+    script.hear(BookUpdate("hedge", old))
+    assert script.rows() == []
+
+
+def test_on_one_venue_an_order_is_reduce_only_where_it_reduces() -> None:
+    script = Script(cross=False, reference_position=0.1, up=False)
+    script.hold(maker=60)
+    (take,) = takes(script.rise())
+    assert (take.side, take.size_lots, take.reduce_only) == (Side.BUY, 40, False)
+    script = Script(cross=False, reference_position=0.1, up=False)
+    script.hold(maker=160)
+    (take,) = takes(script.rise())
+    assert (take.side, take.size_lots, take.reduce_only) == (Side.SELL, 60, True)
+
+
 def test_what_an_earlier_life_left_is_hedged_before_anything_is_quoted() -> None:
     script = Script(up=False)
     script.hold(maker=20)

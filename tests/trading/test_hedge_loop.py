@@ -174,6 +174,7 @@ def test_too_many_failures_in_a_row_halt_the_bot_once_all_is_unwound(tmp_path: P
     assert bench.loop.finished is not None
     assert bench.loop.finished.status == 77
     assert bench.exposure() == 0
+    assert bench.strategy.saved() == {"reference": "0", "failures": 0, "paused_until_utc_ns": 0}  # a reset begins anew
 
 
 def test_too_much_that_is_not_hedged_pulls_the_quotes(tmp_path: Path) -> None:
@@ -399,3 +400,27 @@ def test_a_tripped_gate_lets_what_is_open_be_hedged_before_the_end(tmp_path: Pat
     assert bench.loop.finished is not None
     assert bench.loop.finished.status == 77
     assert bench.exposure() == 0
+
+
+def test_a_single_attempt_in_vain_unwinds_only_once_the_quotes_are_gone(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge_retries=1)
+    bench.hedge.take = REJECT
+    bench.maker.script.cancel = LOSE
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(1)
+    assert (len(bench.hedge.sent), bench.maker.sent) == (1, [])
+    bench.maker.script.cancel = "answer"
+    bench.run(10)
+    assert bench.exposure() == 0
+
+
+def test_on_one_venue_a_taker_that_finds_nothing_tries_on_with_the_widest_reach(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge=None, hedge_retries=2)
+    bench.maker.take = NOTHING
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(12)
+    assert len(bench.maker.sent) >= 5
+    assert bench.maker.resting == {}
+    bench.maker.take = "fill"
+    bench.run(5)
+    assert bench.maker.held() == 0

@@ -124,6 +124,13 @@ def test_a_hedge_leg_that_cannot_be_traded_costs_an_attempt_each_time_out() -> N
     assert (life.phase, Do.UNWIND in done) == (Phase.UNWINDING, True)
 
 
+def test_nothing_is_unwound_while_a_quote_of_ours_may_stand_in_the_way() -> None:
+    life = Life(Phase.UNWINDING, failures=1)
+    waiting, done = walk(RULES, facts(5, 5, unwind_lots=5, quotes_are_off=False), life=life)
+    assert (waiting, done) == (life, [Do.NOTHING])
+    assert walk(RULES, facts(6, 5, unwind_lots=5), life=waiting)[1] == [Do.UNWIND]
+
+
 def test_a_fill_that_comes_after_the_unwinding_is_unwound_too() -> None:
     life, done = walk(RULES, facts(10, 3, unwind_lots=3), life=Life(Phase.PAUSED, since_ns=9 * S))
     assert (life.phase, done) == (Phase.UNWINDING, [Do.UNWIND])
