@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from api.base_client import ExchangeClient
 from utils.errors import ConfigError
@@ -37,6 +39,17 @@ def client_class(exchange: str, mode: str = "live") -> type[ExchangeClient]:
         if exc.name == f"api.{venue}_client":
             raise ConfigError(f"exchange {exchange!r} is not known") from exc
         raise
+
+
+def config_complaints(
+    exchange: str, mode: str, exchange_config: Mapping[str, Any], symbol: str, data_dirs: Sequence[str]
+) -> list[str]:
+    """Return what a venue has against a config. The embedded one says it without its client, which loads numpy."""
+    if venue_of(exchange) == _EMBEDDED:
+        settings = importlib.import_module(f"api.{_EMBEDDED}_settings")
+        complaints: list[str] = settings.config_complaints(exchange_config, symbol, data_dirs)
+        return complaints
+    return client_class(exchange, mode).config_complaints(exchange_config, symbol, data_dirs)
 
 
 def _client_in(module: str) -> type[ExchangeClient]:

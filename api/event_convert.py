@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from api.compiled_recording import market_of
 from api.event_file import CLEAR, LEVEL, MAX_TICKS, ROW, SUFFIX, TRADE, EventFile, EventWriter, open_events
 from api.recording import Message, RecordingBook, RecordingReader
-from api.replay_feed import market_of
 from core.market.order import Side
 from utils.errors import ConfigError
 

@@ -17,7 +17,7 @@ from typing import Any
 from api.base_client import Capabilities, ClientContext, ExchangeClient, Inbox
 from api.feed import Feed, SilentFeed
 from api.market_facts import Market, market_from_text
-from api.paper_settings import PaperSettings
+from api.paper_settings import PaperSettings, config_complaints
 from api.paper_store import PaperStore, VenueStore, store_path
 from api.paper_venue import PaperVenue
 from core.market.account_needs import MarginTerms
@@ -61,10 +61,7 @@ class PaperClient(ExchangeClient):
     @classmethod
     def config_complaints(cls, exchange_config: Mapping[str, Any], symbol: str, data_dirs: Sequence[str]) -> list[str]:
         """Return what is wrong with feed, recording, symbol and balances; compiles the recording on the way."""
-        try:
-            return PaperSettings.from_config(exchange_config).complaints(symbol, data_dirs)
-        except ConfigError as exc:
-            return [str(exc)]
+        return config_complaints(exchange_config, symbol, data_dirs)
 
     def open(self, inbox: Inbox, leg: str) -> None:
         """Open the venue's file. Raises NotListed (unknown symbol), VenueUnreachable (file in use), ConfigError."""

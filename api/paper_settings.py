@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from api.event_feed import EventFeed
-from api.event_file import SUFFIX as EVENTS
-from api.event_file import open_events
-from api.feed import Feed
+from api.compiled_recording import compiled_path, find_recording, is_compiled, market_of
 from api.market_facts import Market, as_amount
-from api.replay_feed import find_recording, market_of, open_replay
-from api.synthetic_feed import MARKETS, START_PRICES, SyntheticFeed
+from api.synthetic_markets import MARKETS, START_PRICES
 from core.market.fill_rules import MatchingRules
 from utils.errors import ConfigError, NotListed
 
-_REPLAY = "replay:"
+if TYPE_CHECKING:
+    from api.feed import Feed
+
+_REPLAY, _EVENTS = "replay:", ".events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +86,22 @@ class PaperSettings:
         raise NotListed(f"symbol {symbol!r} is not listed by the paper venue; its feed {self.feed!r} has: {names}")
 
     def open_feed(self, market: Market, data_dirs: Sequence[str]) -> Feed:
-        """Return the feed of a market; a recording is compiled when needed. Raises ConfigError."""
+        """Return the feed of a market; a recording is compiled when needed. Raises ConfigError.
+
+        The feeds need numpy, which is not loaded to check a config.
+        """
         if self.feed.startswith(_REPLAY):
-            cache = Path(data_dirs[0]) / "cache"
             recording = self._recording(data_dirs)
-            if recording.suffix == EVENTS:
+            if recording.suffix == _EVENTS:
+                from api.event_feed import EventFeed
+                from api.event_file import open_events
+
                 return EventFeed(open_events(recording).rows, self.interval_ns)
-            return open_replay(recording, market, self.interval_ns, self.book_depth, cache)
+            from api.replay_feed import open_replay
+
+            return open_replay(recording, market, self.interval_ns, self.book_depth, _cache(data_dirs))
+        from api.synthetic_feed import SyntheticFeed
+
         return SyntheticFeed(
             market,
             self.synthetic_start_price or START_PRICES[market.symbol],
@@ -120,12 +128,23 @@ class PaperSettings:
         except (ConfigError, NotListed) as exc:
             return [str(exc)]
         found: list[str] = []
-        for check in (lambda: self.open_feed(market, data_dirs), lambda: self.starting_balances(market)):
+        for check in (lambda: self._check_feed(market, data_dirs), lambda: self.starting_balances(market)):
             try:
                 check()
             except ConfigError as exc:
                 found.append(str(exc))
         return found
+
+    def _check_feed(self, market: Market, data_dirs: Sequence[str]) -> None:
+        """Compile the recording where that was not done yet. Raises ConfigError."""
+        if not self.feed.startswith(_REPLAY):
+            return
+        recording = self._recording(data_dirs)
+        if recording.suffix != _EVENTS:
+            compiled = compiled_path(recording, market, self.interval_ns, self.book_depth, _cache(data_dirs))
+            if is_compiled(compiled, self.interval_ns, self.book_depth):
+                return
+        self.open_feed(market, data_dirs)
 
     def _recording(self, data_dirs: Sequence[str]) -> Path:
         return find_recording(self.feed.removeprefix(_REPLAY), data_dirs)
@@ -133,7 +152,23 @@ class PaperSettings:
 
 def recorded_market(recording: Path) -> Market:
     """Return the market of a recording or an event file. Raises ConfigError."""
-    return open_events(recording).market if recording.suffix == EVENTS else market_of(recording)
+    if recording.suffix != _EVENTS:
+        return market_of(recording)
+    from api.event_file import open_events
+
+    return open_events(recording).market
+
+
+def config_complaints(exchange_config: Mapping[str, Any], symbol: str, data_dirs: Sequence[str]) -> list[str]:
+    """Return what is wrong with feed, recording, symbol and balances; compiles the recording on the way."""
+    try:
+        return PaperSettings.from_config(exchange_config).complaints(symbol, data_dirs)
+    except ConfigError as exc:
+        return [str(exc)]
+
+
+def _cache(data_dirs: Sequence[str]) -> Path:
+    return Path(data_dirs[0]) / "cache"
 
 
 def _amounts(plain: Mapping[str, Any]) -> dict[str, Decimal]:

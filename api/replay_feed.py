@@ -1,6 +1,6 @@
 """A recording as a feed: compiled once into a flat array of integers, mapped read-only, replayed for ever.
 
-Compiled form, one `.npy` file of int64: a header of `_HEADER` numbers (magic, version, depth, interval ns, pictures,
+Compiled form, one `.npy` file of int64: a header of `HEADER` numbers (magic, version, depth, interval ns, pictures,
 prints), then per picture `depth` bid prices, bid sizes, ask prices, ask sizes (ticks and lots, size 0: no such
 level), then per print offset ns, price, size, aggressor (+1 buy, -1 sell). The file's name holds a digest of the
 recording's content and of everything else that it depends on, so it never goes stale; all processes that map it share
@@ -9,47 +9,22 @@ its pages. Picture i is the book at the recorder's time i x interval after the b
 
 from __future__ import annotations
 
-import hashlib
 import io
-import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from api.compiled_recording import HEADER, MAGIC, VERSION, compiled_path
 from api.feed import PRINT_COLUMNS, BlockFeed, Ints, Levels
-from api.market_facts import Market, load_market
+from api.market_facts import Market
 from api.recording import Message, RecordingBook, RecordingReader
 from core.market.book import Level
 from core.market.order import Side
 from utils.errors import ConfigError
 from utils.files import write_atomic
 
-_MAGIC, _VERSION, _HEADER = 0x6D616B657264, 1, 8
-_SUFFIX, _EVENTS = ".csv.gz", ".events"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAX_SILENCE_NS = 600 * 10**9
 _MAX_PICTURES = 2_000_000
-
-
-def find_recording(name: str, data_dirs: Sequence[str]) -> Path:
-    """Return the recording (its ending may be missing) or event file `name`, of the first folder that has it.
-
-    Raises ConfigError.
-    """
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"the recording {name!r} is not a plain file name")
-    file_name = name if name.endswith((_SUFFIX, _EVENTS)) else name + _SUFFIX
-    for folder in data_dirs:
-        path = Path(folder) / file_name
-        if path.is_file():
-            return path
-    raise ConfigError(f"the recording {file_name!r} was not found in {' or '.join(map(str, data_dirs))}")
-
-
-def market_of(recording: Path) -> Market:
-    """Read the facts beside a recording. Raises ConfigError."""
-    return load_market(recording.with_name(recording.name.removesuffix(_SUFFIX) + ".json"))
 
 
 class ReplayFeed(BlockFeed):
@@ -59,8 +34,8 @@ class ReplayFeed(BlockFeed):
         depth, interval_ns, pictures, prints = (int(number) for number in data[2:6])
         super().__init__(interval_ns, pictures)
         self._depth = depth
-        end = _HEADER + pictures * 4 * depth
-        self._books = data[_HEADER:end].reshape(pictures, 4 * depth)
+        end = HEADER + pictures * 4 * depth
+        self._books = data[HEADER:end].reshape(pictures, 4 * depth)
         self._loop_prints = data[end : end + prints * PRINT_COLUMNS].reshape(prints, PRINT_COLUMNS)
 
     def _load(self, block: int) -> Ints:
@@ -89,18 +64,6 @@ def open_replay(recording: Path, market: Market, interval_ns: int, depth: int, c
     return ReplayFeed(data)
 
 
-def compiled_path(recording: Path, market: Market, interval_ns: int, depth: int, cache: Path) -> Path:
-    """Return where the compiled form of a recording lies. Raises ConfigError when the recording cannot be read."""
-    digest = hashlib.sha256(f"{_VERSION} {interval_ns} {depth} {market.tick_size} {market.lot_size} ".encode())
-    try:
-        with recording.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except OSError as exc:
-        raise ConfigError(f"{recording}: cannot be read ({exc.strerror or exc})") from exc
-    return cache / f"{recording.name.removesuffix(_SUFFIX)}-{digest.hexdigest()[:16]}.npy"
-
-
 def _load_compiled(path: Path, interval_ns: int, depth: int) -> Ints | None:
     """Map a compiled file, None when there is none or it is not whole."""
     try:
@@ -108,11 +71,11 @@ def _load_compiled(path: Path, interval_ns: int, depth: int) -> Ints | None:
         data: Ints = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError):
         return None
-    if data.ndim != 1 or data.dtype != np.int64 or len(data) < _HEADER:
+    if data.ndim != 1 or data.dtype != np.int64 or len(data) < HEADER:
         return None
     magic, version, file_depth, file_interval, pictures, prints = data[:6].tolist()
-    expected = _HEADER + pictures * 4 * depth + prints * PRINT_COLUMNS
-    same = (magic, version, file_depth, file_interval) == (_MAGIC, _VERSION, depth, interval_ns)
+    expected = HEADER + pictures * 4 * depth + prints * PRINT_COLUMNS
+    same = (magic, version, file_depth, file_interval) == (MAGIC, VERSION, depth, interval_ns)
     return data if same and pictures > 0 and len(data) == expected else None
 
 
@@ -165,7 +128,7 @@ class _Compiler:
         """Return everything taken as one flat array."""
         self._rebuilt.finish()
         self._take_pictures(self._last_ns + 1)
-        header = [_MAGIC, _VERSION, self._depth, self._interval_ns, len(self._pictures), len(self._prints), 0, 0]
+        header = [MAGIC, VERSION, self._depth, self._interval_ns, len(self._pictures), len(self._prints), 0, 0]
         parts = [np.array(part, dtype=np.int64).reshape(-1) for part in (header, self._pictures, self._prints)]
         return np.concatenate(parts)
 

@@ -11,9 +11,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from api.compiled_recording import find_recording, market_of
 from api.feed import Picture
 from api.recording import Message, RecordingBook, RecordingReader
-from api.replay_feed import ReplayFeed, find_recording, market_of, open_replay
+from api.replay_feed import ReplayFeed, open_replay
 from benchmarks.parts import CHECKOUT, NS_PER_S, Result, distribution, say
 from core.bot_config import BotConfig
 from core.market.book import OrderBook

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.replay_feed import find_recording, market_of, open_replay
+from api.compiled_recording import find_recording, market_of
+from api.replay_feed import open_replay
 from api.simulator.exchange import SimExchange
 from api.synthetic_feed import SyntheticFeed
 from utils.errors import ConfigError

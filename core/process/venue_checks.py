@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from api.client_registry import client_class
+from api.client_registry import config_complaints
 from core.bot_config import BotConfig
 from core.process.child_setup import PR_SET_PDEATHSIG, prctl
 from utils.input_validation import printable
@@ -22,9 +22,7 @@ Check = Callable[[BotConfig, Sequence[str]], list[str]]
 
 def ask_venue(config: BotConfig, data_dirs: Sequence[str]) -> list[str]:
     """Return what the client of a config's venue has against it; never needs an account or a network."""
-    return client_class(config.exchange, config.mode).config_complaints(
-        config.exchange_config, config.symbol, data_dirs
-    )
+    return config_complaints(config.exchange, config.mode, config.exchange_config, config.symbol, data_dirs)
 
 
 def venue_complaints(

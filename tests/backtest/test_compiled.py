@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.compiled_recording import find_recording
 from api.compiled_venue import KernelBook
 from api.event_convert import load_events
 from api.event_file import EventSpan
-from api.replay_feed import find_recording
 from core.backtest.run import Backtest, fills_text
 from core.bot_config import Leg
 from core.market.book import Level

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from api.base_client import KeyReport, RateScope
-from api.synthetic_feed import MARKETS
+from api.synthetic_markets import MARKETS
 from core.bot_config import BotConfig, Leg
 from core.market.order import Order, Side
 from core.process import channel

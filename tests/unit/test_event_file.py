@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from api.compiled_recording import find_recording, market_of
 from api.event_convert import convert_recording, load_events
 from api.event_feed import EventFeed, book_before
 from api.event_file import CLEAR, LEVEL, ROW, TRADE, open_events
 from api.feed import BookChange, Print
-from api.replay_feed import find_recording, market_of, open_replay
+from api.replay_feed import open_replay
 from core.market.order import Side
 from tests.backtest.made_events import MARKET, made_rows, save
 from tests.made_recording import calm_market

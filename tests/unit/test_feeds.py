@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.feed import Feed, Picture, Print
+from api import compiled_recording
+from api.compiled_recording import compiled_path, find_recording, is_compiled, market_of
+from api.feed import PRINT_COLUMNS, Feed, Picture, Print
 from api.market_facts import load_market
 from api.recording import RecordingError
-from api.replay_feed import ReplayFeed, compiled_path, find_recording, market_of, open_replay
-from api.synthetic_feed import MARKETS, START_PRICES, SyntheticFeed
+from api.replay_feed import ReplayFeed, open_replay
+from api.synthetic_feed import SyntheticFeed
+from api.synthetic_markets import MARKETS, START_PRICES
 from core.market.order import Side
 from tests.made_recording import calm_market
 from utils.errors import ConfigError
@@ -113,13 +116,27 @@ def test_torn_compiled_file_is_compiled_again(tmp_path: Path, kept: int) -> None
     recording = calm_market(1).save(tmp_path, "calm")
     replay(tmp_path, "calm")
     compiled = compiled_path(recording, market_of(recording), 100 * MS, 10, tmp_path / "cache")
+    assert is_compiled(compiled, 100 * MS, 10)
+    assert not is_compiled(compiled, 100 * MS, 9)
+    assert not is_compiled(compiled, 200 * MS, 10)
     compiled.write_bytes(compiled.read_bytes()[:kept])
+    assert not is_compiled(compiled, 100 * MS, 10)
     assert len(events(replay(tmp_path, "calm"), 0, 999 * MS)) == 12
+
+
+def test_compiled_file_with_anything_behind_its_end_is_not_whole(tmp_path: Path) -> None:
+    recording = calm_market(1).save(tmp_path, "calm")
+    replay(tmp_path, "calm")
+    compiled = compiled_path(recording, market_of(recording), 100 * MS, 10, tmp_path / "cache")
+    compiled.write_bytes(compiled.read_bytes() + bytes(8))
+    assert not is_compiled(compiled, 100 * MS, 10)
+    assert compiled_recording.PRINT_COLUMNS == PRINT_COLUMNS
 
 
 def test_compiled_file_is_mapped_and_not_copied(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from api.replay_feed import *\n"
+        "from api.compiled_recording import *\n"
         f"r = find_recording({SPOT!r}, [{str(SHIPPED)!r}]); p = Path({str(tmp_path)!r}) / 'cache'\n"
         "feed = open_replay(r, market_of(r), 10**8, 10, p); feed.seek(0)\n"
         "while feed.next(60 * 10**9): pass\n"

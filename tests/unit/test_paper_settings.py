@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from api.market_facts import as_amount
 from api.paper_settings import PaperSettings
 from api.paper_time import VenueTime
-from api.synthetic_feed import MARKETS
+from api.synthetic_markets import MARKETS
 from core.registry.schema import load_schema
 from utils.errors import ConfigError
 

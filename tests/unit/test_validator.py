@@ -201,6 +201,24 @@ def dies(config: BotConfig, data_dirs: Sequence[str]) -> list[str]:
     return ["not this one"] if config.name == "refused" else []
 
 
+@pytest.mark.parametrize(
+    ("feed", "symbol", "loads"),
+    [("synthetic", "SOL-USDC", False), ("replay:slice60s_binance_spot_btcusdt_20240808", "BTC-USDT", True)],
+)
+def test_the_paper_venue_is_asked_without_numpy_unless_a_recording_is_compiled(
+    home: Home, feed: str, symbol: str, loads: bool
+) -> None:
+    script = (
+        f"import sys; from api.client_registry import config_complaints; dirs = {list(home.data_dirs)!r}\n"
+        "for _ in range(2):\n"
+        f"    found = config_complaints('paper:a', 'paper', {{'feed': {feed!r}}}, {symbol!r}, dirs)\n"
+        "    print(found, 'numpy' in sys.modules)\n"
+    )
+    for loaded in (loads, False):
+        done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines() == [f"[] {loaded}"] * 2
+
+
 def test_a_check_that_dies_hangs_or_raises_costs_one_bot_only(home: Home) -> None:
     names = ("a", "killed", "b", "raises", "stuck", "exits", "prints", "refused", "c")
     refused = venue_complaints(bots(home, *names), (), time.monotonic() + 60, check=dies, each_s=0.5)
