@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +104,8 @@ class Home:
         path = self.state / "home_id"
         if not path.exists():
             draft = path.with_name(f".home_id.{os.getpid()}")
+            import secrets  # and with it OpenSSL, once in the life of a home
+
             write_atomic(draft, (secrets.token_hex(8) + "\n").encode())
             try:
                 os.link(draft, path)  # whole or not at all, and never over an id that somebody else made meanwhile
