@@ -80,6 +80,7 @@ class Journal:
 
     def note_samples(self, samples: Sequence[Sample]) -> None:
         """Keep the newest rows of the series for the next flush; while the ledger fails the older ones are let go."""
+        self._is_empty = False
         self._pending.samples = samples
 
     def has_fill(self, leg: str, trade_id: str) -> bool:
