@@ -4,7 +4,7 @@ from __future__ import annotations
 
 PREFIX = "makerd."  # of a logger's name: `makerd.orders` writes lines of the component `orders`
 PROCESS = "process"  # also what other people's libraries write
-COMPONENTS = ("market", "orders", "risk", "hedge", "strategy", PROCESS)
+COMPONENTS = ("market", "orders", "risk", "hedge", "strategy", "web", PROCESS)
 
 
 def component_of(logger: str) -> str:

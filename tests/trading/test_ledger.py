@@ -257,7 +257,7 @@ def test_a_ledger_that_cannot_be_read_as_it_is_is_opened_like_any_other(tmp_path
     opened(tmp_path).close()
     as_version_1(tmp_path)
     ledger = Ledger.open_to_read(tmp_path / "ledger.db")
-    assert ledger._connection.execute("PRAGMA user_version").fetchone() == (3,)
+    assert ledger._connection.execute("PRAGMA user_version").fetchone() == (4,)
     ledger.close()
     (tmp_path / "ledger.db").write_bytes(b"not a database, not even nearly one" * 100)
     with pytest.raises(LedgerError, match=r"ledger\.db"):

@@ -11,7 +11,7 @@ import pytest
 from utils.home import CHECKOUT
 from utils.log_components import COMPONENTS, PREFIX, component_of
 
-ROOMS = ("core", "api", "strategies", "cli", "utils")
+ROOMS = ("core", "api", "strategies", "web", "cli", "utils")
 ROOT_LOGGER_IN = CHECKOUT / "core" / "logger.py"
 
 
