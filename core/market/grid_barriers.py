@@ -58,4 +58,6 @@ def barriers_of(basis: str, start_net: str, clock: Sequence[Any], now: Moment) -
     side, peak, *since = clock
     since_ns = min(at_moment(since[0], now).now_ns, now.now_ns) if since else now.now_ns
     taken_up = BarrierClock(side, since_ns, None if peak is None else Decimal(peak))
+    if basis == EQUITY and not side:  # it counted the open profit before, and nothing was held
+        taken_up = BarrierClock().follow(1, now.now_ns)
     return GridBarriers(Decimal(start_net), basis == EQUITY, taken_up)
