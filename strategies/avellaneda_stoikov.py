@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.market.as_check import check_market
 from core.market.as_estimates import ModelEstimates
 from core.market.as_file import GivenParams
 from core.market.as_params import AvellanedaStoikovParams, params_of
@@ -18,7 +19,6 @@ from core.market.as_quotes import (
     clamped,
     crosses,
     fallback_quote,
-    fee_floor_bps,
     in_regime,
     layer_rungs,
     model_quote,
@@ -46,7 +46,6 @@ from core.market.trend import Trend
 from strategies.base import View
 from strategies.cared_position import CaredPosition
 from strategies.perp_position import LEG, NOTHING, mark_of, position_of
-from utils.errors import ConfigError
 
 _SIGNALS = {Side.BUY: Signal.BUY, Side.SELL: Signal.SELL}
 
@@ -83,24 +82,7 @@ class AvellanedaStoikov(CaredPosition):
     @classmethod
     def check(cls, params: Any, instruments: Mapping[str, Instrument], limits: Mapping[str, RiskLimits]) -> None:
         """Refuse a market or limits that the parameters make no sense with. Raises ConfigError."""
-        instrument, limit = instruments[LEG], limits[LEG]
-        if instrument.kind == "spot":
-            raise ConfigError(f"{instrument.symbol} is spot: avellaneda_stoikov trades perpetuals and futures")
-        if limit.max_position_lots is None and limit.max_position_quote is None:
-            raise ConfigError("risk_config.max_position: a full inventory must be known")
-        refusal = params.complaint_at_any_price(float(instrument.tick_size))
-        if refusal is not None:
-            raise ConfigError(f"gamma and kappa: {refusal}")
-        least_pct = params.least_profit_pct()
-        if least_pct is not None and least_pct * 100 <= float(instrument.taker_fee_bps):
-            raise ConfigError(
-                f"upnl_take_profit_pct: closing costs {float(instrument.taker_fee_bps) / 100:g} % in fees"
-            )
-        floor_bps, is_in_bps = fee_floor_bps(params, instrument), params.min_spread_ticks is None
-        if is_in_bps and floor_bps > params.max_spread_bps:
-            raise ConfigError(f"max_spread_bps: fees and margin ask for a spread of {floor_bps:g} bps")
-        if params.min_profit_check and is_in_bps and params.min_spread_bps < floor_bps:
-            raise ConfigError(f"min_spread_bps: fees and margin ask for at least {floor_bps:g} (min_profit_check)")
+        check_market(params, instruments[LEG], limits[LEG])
 
     def reconfigure(self, params: Any) -> None:
         """Go by other parameters from the next decision on; what was measured stays where it is still meant."""

@@ -17,7 +17,7 @@ from core.market.barriers import Barrier
 from core.market.book import OrderBook
 from core.market.commands import Command, Quote, Quotes, Take
 from core.market.events import FillEvent, OrderUpdate
-from core.market.grid_barriers import GridBarriers, clock_of
+from core.market.grid_barriers import GridBarriers, barriers_of
 from core.market.grid_entry import exit_take, mid_price
 from core.market.grid_range import RangeWatch, side_of_range
 from core.market.grid_sizing import Sizing
@@ -154,10 +154,9 @@ class PerpGridStrategy(GridBase):
 
     def _barrier(self, view: View, market: OrderBook, instrument: Instrument) -> Barrier | None:
         assert self._laid is not None
-        params, before, mark = self.params, self._barriers.clock, mid_price(market, instrument)
-        most = self._laid.most_value()
-        basis, limits = params.barrier_base, params.barriers()
-        barrier = self._barriers.look(limits, basis, self._position, mark, most, instrument, view.now_ns)
+        before, limits = self._barriers.clock, self.params.barriers()
+        mark, most = mid_price(market, instrument), self._laid.most_value()
+        barrier = self._barriers.look(limits, self._position, mark, most, instrument, view.now_ns)
         if self._barriers.clock != before:
             self._saved = None
         return barrier
@@ -250,14 +249,9 @@ class PerpGridStrategy(GridBase):
         book = self._laid.grid.book
         self._earned = (self._earned[0] + book.grid_profit, self._earned[1] + book.round_trips)
         self._laid = None
-        self._cool_until = self._pause_from(self._now)
+        self._cool_until = moment_after(self._now, self.params.pause_ns())
         self._enter(COOLING)
         return [NOTHING]
-
-    def _pause_from(self, now: Moment) -> Moment:
-        """Return when the pause after a barrier is over that begins at a moment."""
-        pause_s = self.params.barrier_cooldown_s if self.params.after_barrier == "wait" else 0.0
-        return moment_after(now, int(pause_s * _SECOND_NS))
 
     # Memory
 
@@ -286,7 +280,7 @@ class PerpGridStrategy(GridBase):
         self._trigger = Trigger(*saved["trigger"])
         self._reason = saved["reason"]
         if saved["phase"] == COOLING:  # a clock that was set back makes no pause longer than it may be
-            latest = self._pause_from(self._now)
+            latest = moment_after(self._now, self.params.pause_ns())
             until = saved.get("cool_until_utc_ns")
             self._cool_until = latest if until is None else min(at_moment(until, self._now), latest)
             self._enter(COOLING)
@@ -298,7 +292,7 @@ class PerpGridStrategy(GridBase):
             return
         self._laid, self._watch.shifted = laid, laid.shifted
         self._take_up_common(saved)
-        self._barriers = GridBarriers(Decimal(saved["start_net"]), clock_of(saved["clock"], self._now))
+        self._barriers = barriers_of(self.params.barrier_base, saved["start_net"], saved["clock"], self._now)
         self._closers = LostCloses.from_plain(saved["tries"], saved["taking"])
 
     # Figures
@@ -308,19 +302,17 @@ class PerpGridStrategy(GridBase):
         told: dict[str, Any] = {"phase": self._phase}
         if self._laid is None:
             return told
-        book = self._laid.grid.book
-        return (
-            told
-            | self._laid.figures(self._position.size_lots, self._mid_ticks)
-            | {
-                "grid_profit": f"{self._earned[0] + book.grid_profit:f}",
-                "round_trips": self._earned[1] + book.round_trips,
-                "pending_close": sorted(self._closers.tries),
-                "funding": f"{self._position.funding_paid:f}",
-                "shifted": self._laid.shifted,
-                "refusal": self._refusal,
-            }
-        )
+        book, figures = self._laid.grid.book, self._laid.figures(self._position.size_lots, self._mid_ticks)
+        return {
+            **told,
+            **figures,
+            "grid_profit": f"{self._earned[0] + book.grid_profit:f}",
+            "round_trips": self._earned[1] + book.round_trips,
+            "pending_close": sorted(self._closers.tries),
+            "funding": f"{self._position.funding_paid:f}",
+            "shifted": self._laid.shifted,
+            "refusal": self._refusal,
+        }
 
 
 STRATEGY = PerpGridStrategy

@@ -24,6 +24,7 @@ _LEFT_OUT = {
         "layer_sizes",
         "layer_spreads_pct",
         "layer_mode",
+        "ping_pong",
         "min_cycle_s",
         "backoff_initial_s",
         "backoff_max_s",

@@ -19,6 +19,7 @@ from core.market.risk import RiskLimits
 from utils.errors import ConfigError
 
 _DECIMALS = ("neutral_center", "leverage", "stop_loss", "take_profit")
+_SECOND_NS = 1_000_000_000
 _WIDER = Decimal("1.5")  # each try to close may trade this much farther
 
 
@@ -55,6 +56,10 @@ class PerpGridParams(GridLineParams):
     def barriers(self) -> BarrierLimits:
         """Return where the barriers stand. Raises ConfigError for those that contradict each other."""
         return barrier_limits({key: getattr(self, key) for key in BARRIER_KEYS})
+
+    def pause_ns(self) -> int:
+        """Return how long no grid is begun after a barrier."""
+        return int(self.barrier_cooldown_s * _SECOND_NS) if self.after_barrier == "wait" else 0
 
     def terms(self, instrument: Instrument) -> GridTerms:
         """Return what every layout of this bot has in common."""

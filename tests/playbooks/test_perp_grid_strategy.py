@@ -325,6 +325,16 @@ def test_an_age_goes_on_over_a_restart() -> None:
     assert later.due() == [Quotes(()), Halt("barrier time_limit; the position is closed")]
 
 
+def test_a_grid_whose_barriers_count_something_else_after_a_restart_has_barriers() -> None:
+    script = Script(stop_loss=4, barrier_base="unrealized")
+    script.rows()
+    later = script.reborn(barrier_base="equity")
+    later.fill(Side.BUY, 9_500, "cell.1")
+    later.at(9_060)
+    assert later.due()[0] == Quotes(())
+    assert isinstance(later.due()[-1], Take)
+
+
 def test_the_pause_after_a_barrier_goes_on_over_a_restart() -> None:
     script = Script(take_profit=4, after_barrier="wait", barrier_cooldown_s=30)
     script.rows()

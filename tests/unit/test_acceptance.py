@@ -8,7 +8,8 @@ from tests.named_tests import NAMED, ROOT, missing_in
 
 PAGE = ROOT / "docs" / "strategies" / "acceptance.md"
 SCENARIOS = 25
-TO_COME = {11, 12, 13}  # with a strategy that is not there yet
+STRATEGY_TO_COME = ROOT / "strategies" / "maker_taker_hedge.py"  # its scenarios' tests come with it
+TO_COME = {11, 12, 13}
 
 
 def scenarios() -> dict[int, str]:
@@ -17,12 +18,13 @@ def scenarios() -> dict[int, str]:
 
 
 def test_every_test_that_a_scenario_names_exists() -> None:
-    assert missing_in(PAGE.read_text()) == []
+    waits = () if STRATEGY_TO_COME.exists() else TO_COME
+    assert missing_in("\n".join(row for number, row in scenarios().items() if number not in waits)) == []
 
 
-def test_every_scenario_is_there_and_has_a_test_but_those_of_a_strategy_to_come() -> None:
+def test_every_scenario_is_there_and_has_a_test() -> None:
     assert list(scenarios()) == list(range(1, SCENARIOS + 1))
-    assert {number for number, row in scenarios().items() if not NAMED.search(row)} == TO_COME
+    assert [number for number, row in scenarios().items() if not NAMED.search(row)] == []
 
 
 def test_whatever_looks_like_a_test_on_the_page_is_read_as_one() -> None:

@@ -32,6 +32,7 @@ def home(tmp_path: Path) -> Home:
         ({"layer_mode": "list", "layer_spreads_pct": [0.1, 0.2, 0.3], "layer_sizes": [1]}, "layer_sizes"),
         ({"layer_mode": "list", "layer_spreads_pct": [0.1, 0.3, 0.2]}, "layer_spreads_pct[2]"),
         ({"min_cycle_s": 5, "interval_s": 1}, "min_cycle_s"),
+        ({"ping_pong": True, "hanging_orders": True}, "ping_pong"),
     ],
 )
 def test_strategy_keys_that_contradict_each_other(home: Home, strategy: dict[str, Any], path: str) -> None:

@@ -40,6 +40,7 @@ from core.registry.checks.layers import (
     check_exactly_one_order_size,
     check_layer_lists,
     check_layer_spreads_ascend,
+    check_one_answer_to_a_fill,
 )
 from core.registry.checks.limits import (
     check_live_has_keys,
@@ -65,6 +66,7 @@ CHECKS: dict[Check, tuple[str, ...]] = {
     check_layer_lists: _BOTS,
     check_layer_spreads_ascend: _BOTS,
     check_cycle_fits_interval: _BOTS,
+    check_one_answer_to_a_fill: _BOTS,
     check_price_bounds: _BOTS,
     check_perp_has_position_limit: _BOTS,
     check_one_order_fits_the_position: _BOTS,

@@ -26,6 +26,12 @@ def check_exactly_one_order_size(draft: Draft) -> Iterator[Problem]:
         yield Problem(("strategy_config", keys[len(given) // 2]), found, "exactly one of the two")
 
 
+def check_one_answer_to_a_fill(draft: Draft) -> Iterator[Problem]:
+    """A fill is answered on the other side by an order that stays, or by quoting that side alone, not by both."""
+    if draft.strategy.get("hanging_orders") is True and draft.strategy.get("ping_pong") is True:
+        yield Problem(("strategy_config", "ping_pong"), "true", "false, because hanging_orders is true")
+
+
 def check_layer_lists(draft: Draft) -> Iterator[Problem]:
     """Explicit layers need the mode that reads them, and a value for each layer."""
     keys = ("layer_spreads_pct", "layer_sizes")
