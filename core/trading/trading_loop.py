@@ -102,8 +102,8 @@ class TradingLoop:
         self._keeping = Keeping(self._bot)
         self._uptime = QuoteUptime()
         self._lag = LoopLag()
-        self._ending = Ending(self._bot, self._guard, self._decider, self._keeping, seconds(stop_timeout_s))
-        self._settling = Settling(self._bot, self._decider, self._outgoing, strategy)
+        settling = Settling(self._bot, self._decider, self._outgoing, strategy)
+        self._ending = Ending(self._bot, self._guard, self._decider, self._keeping, seconds(stop_timeout_s), settling)
         self._close_reason = ""
         self._started = False
         self.reconciled = False
@@ -208,7 +208,6 @@ class TradingLoop:
         """Take the quotes off, close the positions as `spot` says, and finish once the venues confirm it."""
         if self.finished is not None or self._ending.is_stopping or not self._started:
             return
-        self._settling.is_on = False
         self._ending.stay()
         self._close_reason = self._close_reason or reason
         self._decider.begin_close(spot, self._clock.now_ns())
@@ -224,19 +223,12 @@ class TradingLoop:
         """Cancel everything and finish once the venues confirm it or `stop_timeout_s` is over."""
         if not self._started and self.finished is None:
             self._ending.result = LoopExit(status, reason, True, ())
-        if not self._settles(reason, status):
-            self._ending.stop(reason, status)
-
-    def _settles(self, reason: str, status: int) -> bool:
-        """Tell whether a stop has to wait for the strategy to bring something into balance first."""
-        if not self.reconciled or self._ending.is_stopping or self._decider.closing is not None:
-            return False
-        return self._settling.begin(reason, status, self._clock.now_ns(), self._ending.stop_timeout_ns)
+        self._ending.stop(reason, status)
 
     @property
     def is_ending(self) -> bool:
         """Tell whether it is too late to ask for anything else."""
-        return self._ending.has_begun or self._settling.is_on
+        return self._ending.has_begun or self._ending.is_settling
 
     def close(self) -> None:
         """Disconnect the clients and give the descriptors back; orders stay as they are, the ledger is its owner's."""
@@ -398,19 +390,11 @@ class TradingLoop:
             due_ns = min(due_ns, end_ns)
         if not self._is_ready(now_ns):
             return due_ns
-        if self._settling.is_on:
-            return self._settle(now_ns)
+        if self._ending.is_settling:
+            return self._ending.go_on_settling(now_ns)
         due_ns = min(due_ns, self._decider.step(now_ns))
         if self._decider.is_closed or self._decider.is_halted:
             self._end_by_decision()
-        return due_ns
-
-    def _settle(self, now_ns: int) -> int:
-        """Go on with what comes before the sweep."""
-        due_ns = self._settling.step(now_ns)
-        if self._settling.is_done(now_ns):
-            spent_ns = self._settling.spent_ns(now_ns)
-            self._ending.stop(self._settling.reason, self._settling.status, spent_ns=spent_ns)
         return due_ns
 
     def _end_by_decision(self) -> None:
@@ -419,8 +403,7 @@ class TradingLoop:
         reason = self._close_reason if gate is None else f"gate {gate.name} tripped: {gate.reason}"
         if closing is not None and (residue := closing.residue):
             reason = f"{reason} (too small for an order, left as it is: {residue})"
-        if self._decider.is_closed or not self._settles(reason, DONE):
-            self._ending.stop(reason, DONE, self._decider.is_closed)
+        self._ending.stop(reason, DONE, self._decider.is_closed)
 
     def _doubt_overdue(self, now_ns: int) -> int:
         due_ns = now_ns + _IDLE_NS
