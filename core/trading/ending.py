@@ -17,13 +17,23 @@ if TYPE_CHECKING:
     from core.trading.guard import Guard
     from core.trading.keeping import Keeping
     from core.trading.leg_state import LegState
+    from core.trading.settling import Settling
 
 
 class Ending:
     """The end of one life. `result` is set once; `stop_timeout_ns` may change while nothing has begun."""
 
-    def __init__(self, bot: BotState, guard: Guard, decider: Decider, keeping: Keeping, stop_timeout_ns: int) -> None:
+    def __init__(
+        self,
+        bot: BotState,
+        guard: Guard,
+        decider: Decider,
+        keeping: Keeping,
+        stop_timeout_ns: int,
+        settling: Settling,
+    ) -> None:
         self._bot, self._guard, self._decider, self._keeping = bot, guard, decider, keeping
+        self._settling = settling
         self._handing: HandingOver | None = None
         self._stopping: Stopping | None = None
         self.stop_timeout_ns = stop_timeout_ns
@@ -40,17 +50,40 @@ class Ending:
         return self._handing is not None
 
     @property
+    def is_settling(self) -> bool:
+        """Tell whether a stop waits for what the strategy has to bring into balance; it still decides and hears."""
+        return self._settling.is_on
+
+    @property
     def has_begun(self) -> bool:
         """Tell whether the end has begun, or is over."""
         return self.result is not None or self.is_stopping or self.is_handing_over
 
-    def stop(self, reason: str, status: int, closed: bool = False, spent_ns: int = 0) -> None:
+    def stop(self, reason: str, status: int, closed: bool = False) -> None:
         """Cancel everything, and make sure of it until the stop's deadline; the first stop counts.
 
-        `spent_ns`: of the stop's time, on what came before.
+        What the strategy has to bring into balance comes first.
         """
         if self.result is not None or self.is_stopping:
             return
+        if not closed and self._decider.closing is None:
+            now_ns = self._bot.clock.now_ns()
+            if self._settling.begin(reason, status, now_ns, self.stop_timeout_ns):
+                self._handing = None
+                return
+        self._sweep(reason, status, closed, 0)
+
+    def go_on_settling(self, now_ns: int) -> int:
+        """Go on with what comes before the sweep; return when to look again."""
+        settling = self._settling
+        due_ns = settling.step(now_ns)
+        if settling.is_done(now_ns):
+            settling.is_on = False
+            self._sweep(settling.reason, settling.status, False, settling.spent_ns(now_ns))
+        return due_ns
+
+    def _sweep(self, reason: str, status: int, closed: bool, spent_ns: int) -> None:
+        """Begin to cancel everything; `spent_ns` of the stop's time is over."""
         if self._guard.tripped is not None:
             status = RISK_HALT
         closing = self._decider.closing
@@ -62,15 +95,16 @@ class Ending:
 
     def hand_over(self, reason: str, settle_s: float, write: Callable[[Sequence[str]], None]) -> None:
         """Let what is in flight settle, and leave the orders; see `HandingOver`."""
-        if self.has_begun:
+        if self.has_begun or self.is_settling:
             return
         self._handing = HandingOver(reason, self._bot.clock.now_ns() + seconds(settle_s), write)
         if self._decider.is_blocked:
             self._stop_instead("quotes are off")
 
     def stay(self) -> None:
-        """Take a handover back: there is something to do first."""
+        """Take a handover, or a stop that has not begun to cancel, back: there is something to do first."""
         self._handing = None
+        self._settling.is_on = False
         self._decider.look_soon()
 
     def _stop_instead(self, why: str) -> None:

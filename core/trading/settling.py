@@ -34,8 +34,12 @@ class Settling:
         self.is_on = False
 
     def begin(self, reason: str, status: int, now_ns: int, stop_timeout_ns: int) -> bool:
-        """Begin unless there is nothing to settle; return whether it is under way, the first reason counts."""
-        if not self.is_on and not self._strategy.is_settled(self._bot.view):
+        """Begin unless there is nothing to settle; return whether it is under way, the first reason counts.
+
+        Before every leg was reconciled once nothing can be settled.
+        """
+        reconciled = all(leg.reconciled for leg in self._bot.legs)
+        if not self.is_on and reconciled and not self._strategy.is_settled(self._bot.view):
             self.is_on, self.reason, self.status = True, reason, status
             self._since_ns = now_ns
             self._until_ns = now_ns + min(_MOST_NS, stop_timeout_ns // _SHARE)

@@ -424,3 +424,21 @@ def test_on_one_venue_a_taker_that_finds_nothing_tries_on_with_the_widest_reach(
     bench.maker.take = "fill"
     bench.run(5)
     assert bench.maker.held() == 0
+
+
+def test_a_close_takes_the_place_of_a_stop_that_waits_for_a_hedge(tmp_path: Path) -> None:
+    bench = quoting(tmp_path)
+    bench.hedge.takes.append(HANG)
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(0.2)
+    bench.loop.begin_stop("test")
+    bench.loop.begin_handover("later", 1, lambda _orders: None)  # too late for one
+    bench.loop.begin_close("close", SpotRule.CLOSE)
+    bench.run(0.5)
+    assert bench.loop.snapshot()["phase"] == "CLOSING"
+    hanging = bench.hedge.sent[0]
+    bench.hedge.open_orders.clear()
+    bench.hedge.tell(hanging.client_order_id, OrderEvent.CANCELED)
+    bench.run(15, lambda: bench.loop.finished is not None)
+    assert bench.loop.finished is not None
+    assert (bench.loop.finished.closed, bench.maker.held(), bench.hedge.held()) == (True, 0, 0)

@@ -31,7 +31,18 @@ def test_a_grid_is_warmed_on_its_own_prices(template: str, tmp_path: Path) -> No
 def test_a_grid_of_a_live_venue_is_warmed_although_made_up_prices_do_not_fit_it(template: str, tmp_path: Path) -> None:
     plain = example(template, tmp_path)
     plain["config"]["exchange"] = "backpack"
+    plain["config"]["legs"][0]["exchange"] = "backpack"
     plain["config"]["exchange_config"] = {"mode": "live"}
+    warm_up(plain)
+
+
+def test_both_legs_of_a_live_venue_are_warmed_each_on_an_embedded_venue_of_its_own(tmp_path: Path) -> None:
+    plain = example("paper_maker_taker_hedge", tmp_path)
+    plain["config"]["exchange"] = "backpack"
+    for leg in plain["config"]["legs"]:
+        leg["exchange"] = "backpack"
+    for section in ("exchange_config", "hedge_exchange_config"):
+        plain["config"][section] = {"mode": "live"}
     warm_up(plain)
 
 
