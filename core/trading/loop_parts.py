@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from core.trading.keeping import Keeping
     from core.trading.outgoing import Outgoing
     from core.trading.quote_uptime import QuoteUptime
-    from core.trading.settling import Settling
     from core.trading.strategy_memory import StrategyMemory
     from core.trading.view_upkeep import ViewUpkeep
     from strategies.base import Strategy
@@ -34,7 +33,6 @@ class LoopParts:
     keeping: Keeping
     uptime: QuoteUptime
     upkeep: ViewUpkeep
-    settling: Settling
     ending: Ending
     close_reason: str = ""
     reconciled: bool = False  # every leg was, once
@@ -43,14 +41,3 @@ class LoopParts:
         """Hold what rests to the limits of now, whoever placed it under which."""
         for leg in self.bot.legs:
             self.outgoing.trim(leg, now_ns)
-
-    def stop(self, reason: str, status: int, now_ns: int) -> None:
-        """Stop, after the strategy has brought into balance what only it can."""
-        if not self.settles(reason, status, now_ns):
-            self.ending.stop(reason, status)
-
-    def settles(self, reason: str, status: int, now_ns: int) -> bool:
-        """Tell whether a stop has to wait for the strategy to bring something into balance first."""
-        if not self.reconciled or self.ending.is_stopping or self.decider.closing is not None:
-            return False
-        return self.settling.begin(reason, status, now_ns, self.ending.stop_timeout_ns)

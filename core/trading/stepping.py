@@ -109,38 +109,29 @@ class Stepping:
 
     def _live(self, now_ns: int) -> int:
         """Do what a bot does that is not ending; return when something is due by itself."""
+        if self._ending.is_settling:
+            return self._ending.go_on_settling(now_ns)
         due_ns = now_ns + _IDLE_NS
         if self._decider.closing is None and (end_ns := self._keeping.run_end_ns()) is not None:
             if now_ns >= end_ns:
-                self._parts.stop("the duration is over", DONE, now_ns)
+                self._ending.stop("the duration is over", DONE)
                 return now_ns
             due_ns = min(due_ns, end_ns)
         if not (self._parts.reconciled or self._is_ready(now_ns)):
             return due_ns
-        if self._parts.settling.is_on:
-            return self._settle(now_ns)
         decider = self._decider
         next_ns = decider.step(now_ns)
         if decider.is_closed or decider.is_halted:
-            self._end_by_decision(now_ns)
+            self._end_by_decision()
         return next_ns if next_ns < due_ns else due_ns
 
-    def _settle(self, now_ns: int) -> int:
-        """Go on with what comes before the sweep."""
-        settling = self._parts.settling
-        due_ns = settling.step(now_ns)
-        if settling.is_done(now_ns):
-            self._ending.stop(settling.reason, settling.status, spent_ns=settling.spent_ns(now_ns))
-        return due_ns
-
-    def _end_by_decision(self, now_ns: int) -> None:
+    def _end_by_decision(self) -> None:
         """Stop because a tripped gate demands it, or because what was to be closed is closed."""
         gate, closing = self._guard.tripped, self._decider.closing
         reason = self._parts.close_reason if gate is None else f"gate {gate.name} tripped: {gate.reason}"
         if closing is not None and (residue := closing.residue):
             reason = f"{reason} (too small for an order, left as it is: {residue})"
-        if self._decider.is_closed or not self._parts.settles(reason, DONE, now_ns):
-            self._ending.stop(reason, DONE, self._decider.is_closed)
+        self._ending.stop(reason, DONE, self._decider.is_closed)
 
     def _doubt_overdue(self, now_ns: int, due_ns: int) -> int:
         """Doubt what was not answered in time; return `due_ns`, or when that is due before it."""

@@ -71,6 +71,7 @@ def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, params_f
     guard, intake, keeping, uptime = Guard(bot, strategy.gates), Intake(bot), Keeping(bot), QuoteUptime()
     outgoing, memory = Outgoing(bot, intake), StrategyMemory(bot, strategy)
     decider = Decider(bot, guard, outgoing, strategy, memory)
+    settling = Settling(bot, decider, outgoing, strategy)
     return LoopParts(
         bot=bot,
         strategy=strategy,
@@ -82,8 +83,7 @@ def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, params_f
         keeping=keeping,
         uptime=uptime,
         upkeep=ViewUpkeep(bot, uptime, params_file),
-        settling=Settling(bot, decider, outgoing, strategy),
-        ending=Ending(bot, guard, decider, keeping, seconds(stop_timeout_s)),
+        ending=Ending(bot, guard, decider, keeping, seconds(stop_timeout_s), settling),
     )
 
 
@@ -105,12 +105,6 @@ class TradingLoop:
         self._guard, self._outgoing, self._decider = parts.guard, parts.outgoing, parts.decider
         self._ending, self._stepping = parts.ending, Stepping(parts)
         self._lag = LoopLag()
-<<<<<<< HEAD
-=======
-        settling = Settling(self._bot, self._decider, self._outgoing, strategy)
-        self._ending = Ending(self._bot, self._guard, self._decider, self._keeping, seconds(stop_timeout_s), settling)
-        self._close_reason = ""
->>>>>>> hedge
         self._started = False
 
     @property
@@ -182,10 +176,6 @@ class TradingLoop:
         """Take the quotes off, close the positions as `spot` says, and finish once the venues confirm it."""
         if self.finished is not None or self._ending.is_stopping or not self._started:
             return
-<<<<<<< HEAD
-        self._parts.settling.is_on = False
-=======
->>>>>>> hedge
         self._ending.stay()
         self._parts.close_reason = self._parts.close_reason or reason
         self._decider.begin_close(spot, self._clock.now_ns())
@@ -201,20 +191,12 @@ class TradingLoop:
         """Cancel everything and finish once the venues confirm it or `stop_timeout_s` is over."""
         if not self._started and self.finished is None:
             self._ending.result = LoopExit(status, reason, True, ())
-<<<<<<< HEAD
-        self._parts.stop(reason, status, self._clock.now_ns())
-=======
         self._ending.stop(reason, status)
->>>>>>> hedge
 
     @property
     def is_ending(self) -> bool:
         """Tell whether it is too late to ask for anything else."""
-<<<<<<< HEAD
-        return self._ending.has_begun or self._parts.settling.is_on
-=======
         return self._ending.has_begun or self._ending.is_settling
->>>>>>> hedge
 
     def close(self) -> None:
         """Disconnect the clients and give the descriptors back; orders stay as they are, the ledger is its owner's."""
@@ -280,136 +262,3 @@ class TradingLoop:
             raise
         self._lag.promised(due_ns)
         return due_ns
-<<<<<<< HEAD
-=======
-
-    def _step(self, now_ns: int) -> int:
-        bot = self._bot
-        bot.sent = False
-        due_ns = self._listen(now_ns)
-        bot.journal.flush(now_ns)
-        self._deliver(now_ns)
-        if not self._ending.is_stopping:
-            due_ns = min(due_ns, self._ask_for_reports(now_ns), self._doubt_overdue(now_ns))
-            due_ns = min(due_ns, self._ending.settle(now_ns) if self._ending.is_handing_over else self._live(now_ns))
-        if self._ending.is_stopping:
-            due_ns = min(due_ns, self._ending.step(now_ns))
-        self._keeping.save(now_ns)
-        bot.journal.flush(now_ns)
-        self._refresh(now_ns)
-        self._ending.finish(now_ns)
-        return now_ns if bot.sent else max(now_ns, due_ns)
-
-    def _listen(self, now_ns: int) -> int:
-        """Let the clients do what is due and take in what they said."""
-        due_ns = now_ns + _IDLE_NS
-        for leg in self._bot.legs:
-            leg.inbox.hush()
-            polled_ns = leg.client.poll(now_ns)
-            if polled_ns is not None and polled_ns < due_ns:
-                due_ns = polled_ns
-            for item in leg.inbox.drain():
-                asked_ns = self._intake.take(leg, item, now_ns)
-                self._ending.handle(leg, item, asked_ns)
-        return due_ns
-
-    def _deliver(self, now_ns: int) -> None:
-        """Let the strategy hear what happened, now that the ledger has it."""
-        events = self._bot.events
-        if self._ending.has_begun:
-            # An answer could only be an order that the sweep, or the successor, does not know of. Fills are kept for a
-            # handover that is taken back; else the next life hears them.
-            fills = [event for event in events if isinstance(event, FillEvent)]
-            events.clear()
-            events.extend(fills)
-            return
-        if not events:
-            return
-        self._refresh(now_ns)
-        look = self._decider.is_blocked
-        while events:
-            event = events.popleft()
-            look = look or not isinstance(event, (BookUpdate, TradePrint))
-            if self._decider.closing is None:  # a strategy has no say in a close, nor can it break one
-                self._decider.hear(event, now_ns)
-        if look:
-            self._decider.look_soon()
-
-    def _refresh(self, now_ns: int) -> None:
-        """Bring the strategy's view up to date."""
-        view = self._bot.view
-        view.now_ns, view.utc_ns = now_ns, self._clock.utc_ns()
-        if self._params_file is not None:
-            view.params_file = self._params_file.look(now_ns)
-        changed = False
-        for leg in self._bot.legs:
-            view.positions[leg.name] = leg.position
-            if leg.book is not None:
-                view.books[leg.name] = leg.book
-            if leg.instrument.kind != "spot":
-                _show_perp(leg, view)
-            if leg.has_changed():
-                changed = True
-                view.open_orders[leg.name] = leg.tracker.live()
-                view.balances[leg.name] = leg.balances.view(leg.tracker.live())
-            view.unbooked[leg.name] = leg.tracker.unbooked_slots()
-            view.limits[leg.name] = leg.limits
-            if leg.confirmed_ns is not None:
-                view.confirmed_ns[leg.name] = leg.confirmed_ns
-        if changed:
-            self._uptime.update(now_ns, any(leg.tracker.rests_on_both_sides() for leg in self._bot.legs))
-
-    def _ask_for_reports(self, now_ns: int) -> int:
-        due_ns = now_ns + _IDLE_NS
-        for leg in self._bot.legs:
-            questions = leg.desk.questions
-            due_ns = min(due_ns, leg.desk.step(now_ns, leg.needs_report, self._bot.journal.mark(leg.name)))
-            if leg.desk.questions != questions:
-                self._bot.sent = True
-        return due_ns
-
-    def _live(self, now_ns: int) -> int:
-        """Do what a bot does that is not ending; return when something is due by itself."""
-        due_ns = now_ns + _IDLE_NS
-        if self._decider.closing is None and (end_ns := self._keeping.run_end_ns()) is not None:
-            if now_ns >= end_ns:
-                self.begin_stop("the duration is over")
-                return now_ns
-            due_ns = min(due_ns, end_ns)
-        if not self._is_ready(now_ns):
-            return due_ns
-        if self._ending.is_settling:
-            return self._ending.go_on_settling(now_ns)
-        due_ns = min(due_ns, self._decider.step(now_ns))
-        if self._decider.is_closed or self._decider.is_halted:
-            self._end_by_decision()
-        return due_ns
-
-    def _end_by_decision(self) -> None:
-        """Stop because a tripped gate demands it, or because what was to be closed is closed."""
-        gate, closing = self._guard.tripped, self._decider.closing
-        reason = self._close_reason if gate is None else f"gate {gate.name} tripped: {gate.reason}"
-        if closing is not None and (residue := closing.residue):
-            reason = f"{reason} (too small for an order, left as it is: {residue})"
-        self._ending.stop(reason, DONE, self._decider.is_closed)
-
-    def _doubt_overdue(self, now_ns: int) -> int:
-        due_ns = now_ns + _IDLE_NS
-        for leg in self._bot.legs:
-            if leg.awaited_since_ns is None:
-                continue
-            overdue_ns = leg.awaited_since_ns + self._bot.settings.ack_timeout_ns
-            if now_ns >= overdue_ns:
-                self._outgoing.doubt_overdue(leg, now_ns)
-            else:
-                due_ns = min(due_ns, overdue_ns)
-        return due_ns
-
-    def _is_ready(self, now_ns: int) -> bool:
-        """Tell whether every leg was reconciled once."""
-        if not self.reconciled and all(leg.reconciled for leg in self._bot.legs):
-            self.reconciled = True
-            self._uptime.begin(now_ns)
-            self._trim(now_ns)
-        return self.reconciled
->>>>>>> hedge

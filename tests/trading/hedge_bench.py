@@ -95,6 +95,7 @@ class HedgeBench:
         maker: Instrument = MAKER_MARKET,
         hedge: Instrument | None = HEDGE_MARKET,
         risk: dict[str, Any] | None = None,
+        duration_s: float = 0,
         **keys: Any,
     ) -> None:
         self.folder, self.clock = folder, SimulatedClock()
@@ -104,7 +105,7 @@ class HedgeBench:
             self.venues["hedge"] = TakerVenue(hedge, self.journal)
         mode = "same_venue" if hedge is None else "cross_venue"
         self.config = {"mode": mode, "order_size": 0.1, "reference_position": "zero", **keys}
-        loop_keys = {"interval_s": 10.0, "ack_timeout_s": 2.0, "price_tolerance_pct": 0}
+        loop_keys = {"interval_s": 10.0, "ack_timeout_s": 2.0, "price_tolerance_pct": 0, "duration_s": duration_s}
         self.settings = LoopSettings.from_config(loop_keys, risk or {})
         self.fence = 0
         self.silent: set[str] = set()  # legs that show no books

@@ -442,3 +442,13 @@ def test_a_close_takes_the_place_of_a_stop_that_waits_for_a_hedge(tmp_path: Path
     bench.run(15, lambda: bench.loop.finished is not None)
     assert bench.loop.finished is not None
     assert (bench.loop.finished.closed, bench.maker.held(), bench.hedge.held()) == (True, 0, 0)
+
+
+def test_a_run_that_is_over_in_the_middle_of_a_hedge_settles_and_ends(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, duration_s=3)
+    bench.run(1.5)
+    bench.hedge.takes.append(HANG)
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(20, lambda: bench.loop.finished is not None)
+    assert bench.loop.finished is not None
+    assert bench.loop.finished.reason == "the duration is over"
