@@ -74,6 +74,24 @@ def barrier_limits(config: Mapping[str, Any]) -> BarrierLimits:
     )
 
 
+@dataclass(frozen=True)  # without slots: strategies have it beside another base
+class BarrierParams:
+    """The keys of the barriers, the same in every strategy that has them; told in its schema."""
+
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    stop_loss_pct: float | None = None
+    take_profit_pct: float | None = None
+    trailing_start_pct: float | None = None
+    trailing_delta_pct: float | None = None
+    time_limit_s: float | None = None
+    barrier_cooldown_s: float = 60.0
+
+    def barriers(self) -> BarrierLimits:
+        """Return where the barriers stand. Raises ConfigError for those that contradict each other."""
+        return barrier_limits({key: getattr(self, key) for key in BARRIER_KEYS})
+
+
 @dataclass(frozen=True, slots=True)
 class BarrierClock:
     """What the barriers remember of what is held."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from core.market.barriers import BARRIER_KEYS, BarrierLimits, barrier_limits
+from core.market.barriers import BarrierParams
 from core.market.grid_lines import GridLines, make_lines, range_around
 from core.market.grid_params import GridLineParams, grid_values
 from core.market.grid_range import TRAIL_BOTH, TRAIL_DOWN, TRAIL_UP
@@ -24,7 +24,7 @@ _WIDER = Decimal("1.5")  # each try to close may trade this much farther
 
 
 @dataclass(frozen=True, slots=True)
-class PerpGridParams(GridLineParams):
+class PerpGridParams(GridLineParams, BarrierParams):
     """The strategy's own keys of `strategy_config`; units and ranges are told in its schema."""
 
     grid_type: str = NEUTRAL
@@ -37,25 +37,13 @@ class PerpGridParams(GridLineParams):
     position_sync_s: float = 60.0
     reduce_slippage_bps: float = 20.0
     max_close_slippage_bps: float = 200.0
-    stop_loss: Decimal | None = None
-    take_profit: Decimal | None = None
-    stop_loss_pct: float | None = None
-    take_profit_pct: float | None = None
-    trailing_start_pct: float | None = None
-    trailing_delta_pct: float | None = None
-    time_limit_s: float | None = None
     barrier_base: str = "equity"
     after_barrier: str = "stop"
-    barrier_cooldown_s: float = 60.0
 
     @property
     def sizing(self) -> Sizing:
         """Return how much a cell trades, an empty one when the margin decides."""
         return Sizing(self.quantity, self.quantity_quote)
-
-    def barriers(self) -> BarrierLimits:
-        """Return where the barriers stand. Raises ConfigError for those that contradict each other."""
-        return barrier_limits({key: getattr(self, key) for key in BARRIER_KEYS})
 
     def pause_ns(self) -> int:
         """Return how long no grid is begun after a barrier."""

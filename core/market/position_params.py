@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.market.account_needs import AccountNeeds
-from core.market.barriers import BARRIER_KEYS, barrier_limits
+from core.market.barriers import BarrierParams
 from core.market.expiry import ExpiryRules
 from core.market.protection import ProtectionRules
 from core.market.shedding import ShedRules
@@ -19,7 +19,7 @@ _NULLABLE = ("leverage", "margin_mode")  # null is "leave it as it is", and not 
 
 
 @dataclass(frozen=True)  # without slots: strategies have it beside another base
-class PositionParams:
+class PositionParams(BarrierParams):
     """Keys of `strategy_config` that are the same in every strategy that has them; told in its schema."""
 
     leverage: Decimal | None = Decimal(1)
@@ -32,14 +32,6 @@ class PositionParams:
     reduce_wait_s: float = 15.0
     reduce_slippage_bps: float = 20.0
     max_close_slippage_bps: float = 200.0
-    stop_loss: Decimal | None = None
-    take_profit: Decimal | None = None
-    stop_loss_pct: float | None = None
-    take_profit_pct: float | None = None
-    trailing_start_pct: float | None = None
-    trailing_delta_pct: float | None = None
-    time_limit_s: float | None = None
-    barrier_cooldown_s: float = 60.0
     liquidation_buffer_pct: float = 10.0
     roll_before_s: float = 86400.0
     stop_before_s: float = 3600.0
@@ -51,7 +43,7 @@ class PositionParams:
     def protection_rules(self) -> ProtectionRules:
         """Return where a position ends. Raises ConfigError for barriers that contradict each other."""
         return ProtectionRules(
-            barriers=barrier_limits({key: getattr(self, key) for key in BARRIER_KEYS}),
+            barriers=self.barriers(),
             liquidation_buffer_pct=Decimal(str(self.liquidation_buffer_pct)),
             cooldown_ns=int(self.barrier_cooldown_s * _SECOND_NS),
         )
