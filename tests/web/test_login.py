@@ -135,6 +135,7 @@ def test_a_change_that_another_site_caused_is_refused(both: Both, headers: dict[
     site.log_in(OPERATOR)
     assert site.post("/api/v1/reload", {}, **headers).status == 403
     assert site.post("/login", {"password": OPERATOR}, **headers).status == 403
+    assert site.get("/api/v1/stream", **headers).status == 403
     assert daemon.commands() == []
 
 
