@@ -154,8 +154,8 @@ class PasswordWatch:
         log.info("passwords_read")
 
 
-def serve(server: Server, web: WebConfig) -> None:
-    """Serve until TERM or INT."""
+def serve(server: Server, web: WebConfig, say: Callable[[], None]) -> None:
+    """Serve until TERM or INT; `say` is called once they are heard."""
     feed, ended = server.application_parts.feed, threading.Event()
     watch = PasswordWatch(server, web)
 
@@ -166,6 +166,7 @@ def serve(server: Server, web: WebConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    say()
     feed.start()
     for name, run in (("passwords", watch.run), ("today", Today(server.application_parts.settings.home, feed).run)):
         threading.Thread(target=run, args=(ended,), name=name, daemon=True).start()
@@ -181,8 +182,8 @@ def _foreground(home: Home, given: Mapping[str, Any]) -> int:
     home.make_folders()
     server, settings = open_server(home, web, config)
     setup_worker_logging(home.log / f"{LOG}.log", LOG, _secrets(settings))
-    print(f"monitor: {url_of(server, web.host)} (Ctrl-C ends it; the bots go on)", flush=True)
-    serve(server, web)
+    text = f"monitor: {url_of(server, web.host)} (Ctrl-C ends it; the bots go on)"
+    serve(server, web, lambda: print(text, flush=True))
     return DONE
 
 
@@ -217,10 +218,13 @@ def _child(home: Home, parent_pid: int, web: WebConfig) -> int:
         final = isinstance(exc, ConfigError)
         print(json.dumps({"error": str(exc), "final": final}), flush=True)
         return CONFIG if final else REFUSED
-    print(json.dumps({"url": url_of(server, web.host)}), flush=True)
-    redirect_output(home.log / f"{LOG}.out")
     setup_worker_logging(home.log / f"{LOG}.log", LOG, _secrets(settings))
-    serve(server, web)
+
+    def say() -> None:
+        print(json.dumps({"url": url_of(server, web.host)}), flush=True)
+        redirect_output(home.log / f"{LOG}.out")
+
+    serve(server, web, say)
     logging.shutdown()
     return DONE
 

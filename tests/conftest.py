@@ -15,7 +15,17 @@ settings.register_profile("landing", derandomize=True, print_blob=True, **_PATIE
 settings.load_profile("landing" if os.environ.get("CI") else "desk")
 
 # Folders whose tests wait for real processes and sockets, the longest first: begun last, they would end alone.
-_BEGUN_FIRST = ("web_browser", "conformance", "process", "chaos", "simulator", "venues", "transport", "trading")
+_BEGUN_FIRST = (
+    "web_browser",
+    "conformance",
+    "process",
+    "chaos",
+    "web",
+    "simulator",
+    "venues",
+    "transport",
+    "trading",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
