@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.history.days import DAY_NS
-from core.history.ledger_reader import daily, fills, latches, markouts, open_orders, series
+from core.history.ledger_reader import fills, latches, markouts, open_orders, series, series_span
 from core.history.records import FillRow, OrderRow, SeriesPoint
 from utils.moments import moment_text
 from web.rows import finite
 
 LEDGER = "ledger.db"
+RECENT_NS = 600 * 10**9
 
 
 def orders_in(path: Path) -> list[dict[str, Any]]:
@@ -83,7 +84,20 @@ def latches_in(path: Path) -> list[dict[str, Any]]:
     return [{"name": one.name, "reason": one.reason, "at": moment_text(one.at_utc_ns)} for one in latches(path)]
 
 
-def today_pnl(path: Path, now_ns: int) -> str | None:
-    """Return what a bot has earned since midnight UTC, as decimal text; None when nothing says. Raises LedgerError."""
-    found = daily(path, now_ns // DAY_NS * DAY_NS, now_ns + DAY_NS)
-    return found[-1].pnl if found else None
+def net_before(path: Path, utc_ns: int) -> Decimal | None:
+    """Return what a bot had earned by a time; at its very first row, when there is none before. Raises LedgerError."""
+    span = series_span(path)
+    if span is None:
+        return None
+    found = series(path, span[0], utc_ns, 1) or series(path, span[0], span[0] + 1, 1)
+    return _net(found)
+
+
+def net_in(path: Path, from_ns: int, to_ns: int) -> Decimal | None:
+    """Return what a bot had earned by the last row of a span, None when it has none there. Raises LedgerError."""
+    recent = max(from_ns, to_ns - RECENT_NS)  # nearly always there, and quickly read
+    return _net(series(path, recent, to_ns, 1) or series(path, from_ns, to_ns, 1))
+
+
+def _net(found: Sequence[SeriesPoint]) -> Decimal | None:
+    return None if not found or found[-1].net is None else Decimal(found[-1].net)

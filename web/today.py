@@ -4,14 +4,38 @@ from __future__ import annotations
 
 import threading
 import time
+from decimal import Decimal
+from pathlib import Path
 
+from core.history.days import DAY_NS
 from utils.errors import LedgerError
 from utils.home import Home
 from web.feed import Feed
-from web.ledgers import LEDGER, today_pnl
+from web.ledgers import LEDGER, net_before, net_in
 
 ROUND_S = 20.0
 STEP_S = 0.02
+
+
+class TodayPnl:
+    """Today's profit of one bot after another; what each had at midnight is read once a day."""
+
+    def __init__(self) -> None:
+        self._at_midnight: dict[Path, tuple[int, Decimal]] = {}
+
+    def of(self, path: Path, now_ns: int) -> str | None:
+        """Return the profit as decimal text; None when the ledger says nothing of today. Raises LedgerError."""
+        midnight_ns = now_ns // DAY_NS * DAY_NS
+        now = net_in(path, midnight_ns, now_ns + 1)
+        if now is None:
+            return None
+        known = self._at_midnight.get(path)
+        if known is None or known[0] != midnight_ns:
+            before = net_before(path, midnight_ns)
+            if before is None:
+                return None
+            known = self._at_midnight[path] = (midnight_ns, before)
+        return f"{now - known[1]:f}"
 
 
 class Today:
@@ -20,6 +44,7 @@ class Today:
     def __init__(self, home: Home, feed: Feed) -> None:
         self._home = home
         self._feed = feed
+        self._pnl = TodayPnl()
 
     def run(self, ended: threading.Event) -> None:
         """Go round until the end."""
@@ -35,7 +60,7 @@ class Today:
 
     def _read(self, name: str, now_ns: int) -> None:
         try:
-            text = today_pnl(self._home.bot_state(name) / LEDGER, now_ns)
+            text = self._pnl.of(self._home.bot_state(name) / LEDGER, now_ns)
         except LedgerError:
             text = None
         self._feed.today[name] = text

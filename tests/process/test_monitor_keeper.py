@@ -126,3 +126,21 @@ def test_a_child_that_hears_nothing_is_killed(monkeypatch: pytest.MonkeyPatch, t
     keeper.tend(clock.ns)
     _reap(keeper)
     assert keeper.to_plain()["pid"] is None
+
+
+def test_after_an_exec_the_child_of_the_old_code_is_followed_by_one_of_the_new(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _child(monkeypatch, tmp_path, """print('{"url": "http://x/"}', flush=True)\nimport time\ntime.sleep(60)""")
+    clock = Clock()
+    before, after = MonitorKeeper(tmp_path, 2, clock), MonitorKeeper(tmp_path, 2, clock)
+    before.take(WebConfig(enabled=True))
+    before.tend(clock.ns)
+    old = before.to_plain()["pid"]
+    after.take_over(before.to_plain())
+    after.take(WebConfig(enabled=True))
+    _reap(after)
+    after.tend(clock.ns)
+    assert after.to_plain()["pid"] not in (None, old)
+    after.end()
+    assert after.to_plain()["pid"] is None

@@ -232,6 +232,17 @@ def test_the_parent_side_never_imports_the_child_side() -> None:
     assert not [module for module in reached if module.startswith(venues_and_jobs)]
 
 
+def test_only_the_monitor_loads_the_web() -> None:
+    graph = edges()
+    for start in ("core.process.daemon", *CHILD_SIDE, "core.process.validator"):
+        reached, frontier = set(), [start]
+        while frontier:
+            found = graph[frontier.pop()] - reached
+            reached |= found
+            frontier += found
+        assert not [module for module in reached if module == "core.monitor" or module.startswith("web.")], start
+
+
 def test_there_is_no_import_cycle_and_no_chain_longer_than_eight() -> None:
     graph = edges()
     depth: dict[str, int] = {}

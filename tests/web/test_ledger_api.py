@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from core.history.ledger_reader import daily
 from tests.history.ledger_parts import BEGIN_NS, Past
 from tests.web.web_parts import Daemon, Reader, Site, bot_row, monitor
 from utils.home import Home
-from web.ledgers import today_pnl
+from web.today import TodayPnl
 
 Both = tuple[Site, Daemon]
 MS = 10**6
@@ -129,7 +130,23 @@ def test_what_was_earned_today_is_the_change_since_midnight(tmp_path: Path) -> N
     past.sample(86_400 + 5, "101")
     past.sample(86_400 + 15, "103")
     past.ledger.close()
-    midnight = BEGIN_NS + 86_400 * 10**9
-    assert float(str(today_pnl(past.path, midnight + 20 * 10**9))) > 0
-    assert today_pnl(past.path, midnight + 86_400 * 10**9) is None
-    assert today_pnl(tmp_path / "nothing.db", midnight) is None
+    midnight, pnl = BEGIN_NS + 86_400 * 10**9, TodayPnl()
+    for at_s in (10, 20, 20):
+        now_ns = midnight + at_s * 10**9
+        [day] = daily(past.path, midnight, now_ns)
+        if at_s > 10:  # the report takes the whole day
+            assert float(str(pnl.of(past.path, now_ns))) == float(str(day.pnl))
+    assert float(str(pnl.of(past.path, midnight + 10 * 10**9))) > 0
+    assert pnl.of(past.path, midnight + 3600 * 10**9) == pnl.of(past.path, midnight + 20 * 10**9)
+    assert pnl.of(past.path, midnight + 86_400 * 10**9) is None
+    assert pnl.of(tmp_path / "nothing.db", midnight) is None
+
+
+def test_what_was_earned_on_the_first_day_is_counted_from_its_first_row(tmp_path: Path) -> None:
+    past = Past(tmp_path)
+    past.fill(0)
+    for at_s, mid in ((1, "100"), (11, "102")):
+        past.sample(at_s, mid)
+    past.ledger.close()
+    [day] = daily(past.path)
+    assert float(str(TodayPnl().of(past.path, BEGIN_NS + 20 * 10**9))) == float(str(day.pnl))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.web.web_parts import Daemon, Reader, Site, bot_row, monitor
 from utils.home import Home
+from web.openapi import OPERATIONS
 from web.security.passwords import password_hash
 
 OPERATOR, VIEWER, TOKEN = "correct horse battery", "only for looking", "t" * 40
@@ -134,6 +135,7 @@ def test_a_change_that_another_site_caused_is_refused(both: Both, headers: dict[
     site.log_in(OPERATOR)
     assert site.post("/api/v1/reload", {}, **headers).status == 403
     assert site.post("/login", {"password": OPERATOR}, **headers).status == 403
+    assert site.get("/api/v1/stream", **headers).status == 403
     assert daemon.commands() == []
 
 
@@ -160,3 +162,18 @@ def test_every_answer_carries_the_headers_that_protect_it(both: Both) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-store"
         assert headers["Server"] is None
+
+
+def test_no_answer_holds_a_password_its_hash_or_the_token(both: Both, hashes: dict[str, str]) -> None:
+    site, _ = both
+    site.log_in(OPERATOR)
+    planted = [OPERATOR, VIEWER, *hashes.values(), site.cookie.partition("=")[2]]
+    for method, path, *_ in OPERATIONS:
+        if method == "get":
+            body = site.get("/api/v1" + path.replace("{name}", "sol-mm")).body.decode()
+            assert not [secret for secret in planted if secret in body], path
+    for path in ("/api/v1/openapi.json", "/healthz", "/readyz", "/metrics", "/nothing"):
+        body = site.get(path).body.decode()
+        assert not [secret for secret in planted if secret in body], path
+    kept = (site.settings.home.state / "web_sessions.json").read_text() + json.dumps(site.rooms.audited)
+    assert not [secret for secret in planted if secret in kept]
