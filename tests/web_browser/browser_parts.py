@@ -66,12 +66,13 @@ class Monitored:
         children = psutil.Process(self.fleet.daemon_pid()).children()
         return next(child.pid for child in children if "monitor" in " ".join(child.cmdline()))
 
-    def log_in(self, page: Page | None = None, word: str = WORD) -> Page:
-        """Log in by the form."""
-        page = self.open("login", page)
+    def log_in(self, page: Page | None = None, word: str = WORD, url: str = "") -> Page:
+        """Log in by the form, of another monitor where `url` says so."""
+        page, url = page or self.page, url or self.url
+        page.goto(url + "login")
         page.get_by_label("Password").fill(word)
         page.get_by_role("button", name="Log in").click()
-        page.wait_for_url(self.url)
+        page.wait_for_url(url)
         return page
 
 

@@ -80,9 +80,7 @@ def take(site: Monitored, page: Page, name: str, folder: Path) -> None:
     """Save one page; of the home only a name is shown."""
     site.open(PAGES[name], page)
     page.wait_for_timeout(9_000 if name == "bot" else 2_500)
-    page.evaluate(
-        "() => { const foot = document.querySelector('#foot-daemon'); foot.textContent = foot.textContent.replace(/home .*/, 'home demo'); }"
-    )
+    page.evaluate(HIDE_HOME)
     theme = page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'")
     size = page.viewport_size or {}
     suffix = "-phone" if size.get("width", 0) < 500 else ""

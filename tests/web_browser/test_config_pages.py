@@ -32,6 +32,7 @@ def site() -> Iterator[Monitored]:
 @pytest.fixture
 def page(site: Monitored) -> Iterator[Page]:
     """A page that is logged in; what it complained about in the end fails the test."""
+    site.complaints.clear()
     yield site.page
     assert site.complaints == []
 

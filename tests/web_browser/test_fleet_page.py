@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.process.fleet_parts import Fleet
 from tests.web_browser.browser_parts import PATIENCE_MS, Monitored, monitored, row_of, wait_for_state
+from utils.home import CHECKOUT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 NAMES = tuple(f"mm-{number:02}" for number in range(20))
 DOWN = ("SWEEPING", "BACKOFF", "STARTING")
 expect.set_options(timeout=PATIENCE_MS)
+
+
+@contextmanager
+def foreground_monitor(fleet: Fleet) -> Iterator[str]:
+    """Run `run.py --web` beside the daemon; yield its address."""
+    command = [sys.executable, str(CHECKOUT / "run.py"), "--web", "--port", "0"]
+    process = subprocess.Popen(command, env=fleet.environ, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield next(word for line in process.stdout for word in line.split() if word.startswith("http://"))
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 def add_bots(fleet: Fleet) -> None:
@@ -32,6 +49,7 @@ def site() -> Iterator[Monitored]:
 @pytest.fixture
 def page(site: Monitored) -> Iterator[Page]:
     """The fleet page with all bots on it; what it complained about in the end fails the test."""
+    site.complaints.clear()
     page = site.open()
     expect(page.locator("#fleet-body tr")).to_have_count(len(NAMES))
     yield page
@@ -205,7 +223,12 @@ def test_the_kill_switch_stops_every_bot_once_the_word_is_typed(site: Monitored,
     assert all(row["state"] == "STOPPED" for row in site.fleet.status()["bots"])
 
 
-def test_a_daemon_that_is_gone_is_said_loudly(site: Monitored, page: Page) -> None:
-    site.fleet.run("stop")
-    expect(page.get_by_role("alert").filter(has_text="No live data")).to_be_visible()
-    site.complaints.clear()
+def test_a_monitor_of_its_own_says_loudly_that_the_daemon_is_gone(site: Monitored) -> None:
+    with foreground_monitor(site.fleet) as url:
+        page = site.log_in(site.new_page(), url=url)
+        expect(page.locator("#fleet-body tr")).to_have_count(len(NAMES))
+        expect(page.locator("#alarm")).to_be_hidden()
+        site.fleet.run("stop")
+        expect(page.get_by_role("alert").filter(has_text="The daemon is not running")).to_be_visible()
+        assert is_grey(page)
+        page.context.close()

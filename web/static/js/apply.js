@@ -16,5 +16,6 @@ export async function reloadWhen(isWanted) {
   const answer = await trying(() => post("/reload", {}));
   if (!answer) return;
   const bad = answer.invalid ?? [];
-  if (bad.length) say(`Not valid and left out: ${bad.map((one) => one.name ?? one.file).join(", ")}`, "bad");
+  if (!bad.length) say("The configs were read again");
+  else say(`Not valid and left out: ${bad.map((one) => one.name ?? one.file).join(", ")}`, "bad");
 }

@@ -1,6 +1,7 @@
 // The head of a bot's page: what it is, how it is, its figures and the commands that fit its state.
 
 import { botPath, isOperator, post } from "./api.js";
+import { reloadWhen } from "./apply.js";
 import { agreed } from "./confirm.js";
 import { byId, make, setAttribute, setText } from "./dom.js";
 import { amount, duration, fixed, gainTone, money, netPnl, percent, price, stateOf } from "./format.js";
@@ -15,6 +16,7 @@ export const COMMANDS = [
   { action: "pause", fits: (row) => row.state === "RUNNING" && row.kind !== "job" && !row.paused },
   { action: "resume", fits: (row) => row.kind !== "job" && Boolean(row.paused) },
   { action: "restart", fits: (row) => row.state === "RUNNING", ask: "A fresh worker takes its orders over; no queue position is lost." },
+  { action: "reload", fits: () => true, ask: "The configs of all bots are read again; what changed is taken over or restarts its bot.", isForAll: true },
   { action: "stop", fits: (row) => !["STOPPED", "HALTED", "FATAL", "STOPPING"].includes(row.state), ask: "Its orders are cancelled and it stays down. A position stays as it is." },
   { action: "close", fits: (row) => row.kind !== "job" && (isUp(row) || isDown(row)), ask: "Its orders are cancelled, its position is traded away, and it stays down.", danger: true },
   { action: "reset", fits: (row) => ["FATAL", "HALTED"].includes(row.state), ask: "Its latches are taken back and it starts again. Know first why it stopped.", danger: true },
@@ -57,9 +59,10 @@ export class BotHead {
     }
   }
 
-  async #run({ action, ask, danger }, title) {
-    if (ask && !(await agreed(`${title} ${this.name}?`, ask, title, { danger }))) return;
-    await trying(() => post(botPath(this.name, "command"), { action }), (answer) => this.#outcome(action, answer));
+  async #run({ action, ask, danger, isForAll }, title) {
+    if (ask && !(await agreed(isForAll ? `${title} configs?` : `${title} ${this.name}?`, ask, title, { danger }))) return;
+    if (isForAll) await reloadWhen(true);
+    else await trying(() => post(botPath(this.name, "command"), { action }), (answer) => this.#outcome(action, answer));
   }
 
   #outcome(action, answer) {

@@ -29,13 +29,13 @@ function venueOf(row) {
 
 const gain = (key) => ({ number: true, sort: number(key), text: unlessJob((row) => money(row[key])), tone: (row) => gainTone(row[key]) });
 
-/** id, title, text(row), sort(row), tone(row); `hint` is what the title means. */
+/** id, title, text(row), sort(row), tone(row); `hint` is what the title means, `cut`: long ones are cut and told by a tooltip. */
 export const COLUMNS = [
   { id: "name", title: "Bot", sort: (row) => row.name, kind: "name" },
   { id: "state", title: "State", sort: rank, kind: "state", hint: "Sorted by what needs attention" },
   { id: "venue", title: "Venue", hint: "LIVE: real money; test: the venue's test net", text: venueOf, sort: venueOf, tone: (row) => (isLive(row) ? "" : "dim") },
-  { id: "symbol", title: "Symbol", text: (row) => row.symbol || "", sort: (row) => row.symbol ?? "" },
-  { id: "strategy", title: "Strategy", text: (row) => row.strategy || "", sort: (row) => row.strategy ?? "" },
+  { id: "symbol", title: "Symbol", text: (row) => row.symbol || "", sort: (row) => row.symbol ?? "", cut: true },
+  { id: "strategy", title: "Strategy", text: (row) => row.strategy || "", sort: (row) => row.strategy ?? "", cut: true },
   { id: "position", title: "Position", number: true, text: unlessJob((row) => amount(row.position)), sort: number("position") },
   { id: "today", title: "Today", hint: "PnL since midnight UTC", ...gain("today_pnl") },
   { id: "realised", title: "Realised", ...gain("realised_pnl") },

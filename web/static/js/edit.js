@@ -1,6 +1,6 @@
 // Make or change a config: form or text, validated as it is typed, the difference shown before it is written.
 
-import { botPath, get, post, put, url } from "./api.js";
+import { botPath, get, isOperator, post, put, url } from "./api.js";
 import { makeApply, reloadWhen } from "./apply.js";
 import { agreed } from "./confirm.js";
 import { showHistory } from "./config_panel.js";
@@ -39,7 +39,14 @@ class Editor {
     this.form = new ConfigForm(byId("config-form"), schema.fields, () => this.check());
     this.form.set(values);
     this.#filter();
-    this.check();
+    if (isOperator) this.check();
+    else this.#lock();
+  }
+
+  /** Let a viewer look. */
+  #lock() {
+    for (const input of document.querySelectorAll("#config-form input, #config-form select, #config-text, .new-head input")) input.disabled = true;
+    this.#say("This login may only look", "dim");
   }
 
   /** Say why a file cannot be edited here. */
@@ -89,7 +96,7 @@ class Editor {
   }
 
   async #check() {
-    if (!this.form) return;
+    if (!this.form || !isOperator) return;
     const asked = (this.asked = {});
     this.#allow(false);
     if (isNew && !this.nameGiven) return this.#say("Give it a name", "");

@@ -67,7 +67,8 @@ export class FleetRow {
 
   #updateCell(column, row) {
     const cell = this.cells.get(column.id);
-    cell.set(column.text(row));
+    const isNew = cell.set(column.text(row));
+    if (isNew && column.cut) cell.node.title = cell.text;
     if (column.tone) cell.setTone(column.tone(row));
   }
 

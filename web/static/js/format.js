@@ -16,10 +16,10 @@ export function amount(value) {
 
 let places = 2;
 
-/** Money below ten is shown with four places, all else with two; all of a page alike, so that points stand in line. */
+/** Small money is shown with four places, large with none; all of a page alike, so that points stand in line. */
 export function fitMoney(values) {
   const largest = Math.max(0, ...values.map((value) => Math.abs(Number(value) || 0)));
-  places = largest >= 10 ? 2 : 4;
+  places = largest >= 100_000 ? 0 : largest >= 10 ? 2 : 4;
 }
 
 /** Money with its sign. */
@@ -30,7 +30,7 @@ export function money(value) {
   const text = Math.abs(number).toFixed(places);
   if (Number(text) === 0) return text;
   const [whole, rest] = text.split(".");
-  return `${number < 0 ? MINUS : "+"}${whole.replace(/\B(?=(\d{3})+$)/g, "\u2009")}.${rest}`;
+  return `${number < 0 ? MINUS : "+"}${whole.replace(/\B(?=(\d{3})+$)/g, "\u2009")}${rest ? `.${rest}` : ""}`;
 }
 
 /** The tone of a gain. */

@@ -29,6 +29,9 @@ export class LogView {
     const query = { level: this.level.value, component: this.component.value.trim(), q: this.words.value.trim(), n: 400 };
     const answer = await trying(() => get(botPath(this.name, "logs"), query));
     if (!answer || asked !== this.asked) return;
+    const key = JSON.stringify([this.name, answer.lines.length, answer.lines[0], answer.lines.at(-1)]);
+    if (key === this.shown) return; // what somebody has marked stays marked
+    this.shown = key;
     this.lines.replaceChildren(...answer.lines.map(makeLine));
     if (!answer.lines.length) this.lines.append(make("p", { class: "empty" }, "No lines like these."));
     this.#count();
@@ -39,6 +42,7 @@ export class LogView {
   add(line) {
     if (!this.#isWanted(line)) return;
     const follows = this.isAtEnd();
+    this.shown = null;
     this.lines.querySelector(".empty")?.remove();
     this.lines.append(makeLine(line));
     while (this.lines.childElementCount > KEPT) this.lines.firstElementChild.remove();

@@ -4,7 +4,8 @@ import { colour, line, makeChart, priceTicks, setValues } from "./charts.js";
 import { byId, onceAFrame, setText } from "./dom.js";
 import { clock, price } from "./format.js";
 
-const KEPT = 4000;
+const LIVE_S = 900; // what is older leaves a chart that follows the market
+const MOST_FILLS = 2000;
 const MARK = 4.5;
 const LEVEL_SHARE = 0.05; // of the width, kept free at the right for the levels
 
@@ -41,7 +42,7 @@ export class PriceChart {
     const at_s = at_ms / 1000;
     if (this.samples.length && at_s <= this.samples.at(-1)[0]) return;
     this.samples.push([at_s, mid, best(this.orders, "buy"), best(this.orders, "sell")]);
-    if (this.samples.length > KEPT) this.samples.shift();
+    while (this.samples[0][0] < at_s - LIVE_S) this.samples.shift();
     this.show();
   }
 
@@ -61,6 +62,7 @@ export class PriceChart {
       const key = `${fill.order} ${fill.at} ${fill.price} ${fill.size}`;
       this.fills.set(key, { at_s: Date.parse(fill.at) / 1000, price: Number(fill.price), side: fill.side.toLowerCase() });
     }
+    for (const key of this.fills.keys()) if (this.fills.size > MOST_FILLS) this.fills.delete(key);
     this.show();
   }
 

@@ -6,7 +6,7 @@ import { agreed } from "./confirm.js";
 import { byId, make, makeTable, setText } from "./dom.js";
 import { clock } from "./format.js";
 import { startShell } from "./shell.js";
-import { say, trying } from "./toast.js";
+import { trying } from "./toast.js";
 
 const path = (name, what) => `/registry/${encodeURIComponent(name)}/${what}`;
 const edit = (name) => url(`/registry/${encodeURIComponent(name)}`);
@@ -63,10 +63,7 @@ async function load() {
 }
 
 async function reload() {
-  const answer = await trying(() => post("/reload", {}));
-  if (!answer) return;
-  const bad = answer.invalid ?? [];
-  say(bad.length ? `${bad.length} configs are not valid and were left out: ${bad.map((one) => one.name ?? one.file).join(", ")}` : `${answer.bots} configs were read`, bad.length ? "bad" : "good");
+  await reloadWhen(true);
   load();
 }
 

@@ -2,7 +2,7 @@
 
 import { makeSvg, setAttribute } from "./dom.js";
 
-const WIDTH = 72;
+const WIDTH = 60;
 const HEIGHT = 20;
 
 /** Return an SVG with an empty line. */
