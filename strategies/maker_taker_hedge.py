@@ -212,7 +212,7 @@ class MakerTakerHedge(Strategy):
         if do is Do.UNWIND:
             return self._take_unwind(pair)
         if do is Do.HALT:
-            return [Halt(f"{self._life.failures} hedges in a row have failed")]
+            return [Halt(f"hedging has failed, {self._life.failures} in a row")]
         return []
 
     def _take_hedge(self, pair: Pair) -> list[Command]:

@@ -124,6 +124,16 @@ def test_a_market_hedge_reaches_as_far_as_the_bound_at_once() -> None:
     assert take.price_ticks == 1484
 
 
+def test_other_parameters_count_from_the_next_attempt_on() -> None:
+    script = Script()
+    script.fill("maker", Side.BUY, 1499, 20)
+    wide = {"mode": "cross_venue", "order_size": 0.1, "reference_position": "zero", "hedge_slippage_bps": 50}
+    script.strategy.reconfigure(MakerTakerHedge.params_from(wide))
+    script.later(1)
+    (take,) = takes(script.hear(Timer(NOW)))
+    assert take.price_ticks == 1487  # 1498 less 75 bps: the second attempt of the new reach
+
+
 def test_a_second_fill_in_the_same_breath_is_not_hedged_twice() -> None:
     script = Script()
     assert len(takes(script.fill("maker", Side.BUY, 1499, 20))) == 1
