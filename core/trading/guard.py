@@ -44,7 +44,7 @@ class Guard:
         self._judges = True  # False: no gate trips in this life
         scopes = [leg.client.capabilities.dead_man_scope for leg in bot.legs]
         self._needs_dead_man = DeadManScope.ACCOUNT in scopes
-        self._clear: tuple[object, ...] = ()  # what there was when the last look found no gate shut
+        self._clear: list[object] = []  # what there was when the last look found no gate shut
         self._clear_until_ns = 0  # until then no gate shuts by itself
         self.dead_man_until_ns = 0  # until then the venue is known to end our orders when everybody here is gone
 
@@ -65,37 +65,35 @@ class Guard:
         return all(gate.name in _FACTS and not gate.latched for gate in shut)
 
     def look(self, now_ns: int) -> None:
-        """Work out the gates anew, where anything they are made of has changed; trip the first that latches."""
-        seen = self._seen(now_ns)
-        if now_ns < self._clear_until_ns and all(map(is_, seen, self._clear)):
+        """Work out the gates anew; trip the first that latches. Limits are judged when what they are held to moved."""
+        own, seen = self._own_gates(now_ns), self._seen()
+        if not own and now_ns < self._clear_until_ns and all(map(is_, seen, self._clear)):
             return
         self._bot.session.measure(self._bot.legs, self._bot.clock.utc_ns())
-        before, self.gates = self.gates, self._shut(now_ns)
+        before, self.gates = self.gates, self._shut(now_ns, own)
         if self.gates.keys() != before.keys():
             self._tell(before)
         is_clear = not self.gates and self._bot.session.net is not None
         self._clear, self._clear_until_ns = seen, self._age_limit_ns() if is_clear else 0
 
-    def _seen(self, now_ns: int) -> tuple[object, ...]:
-        """Return all that gates are made of but the age of book and position; to be compared by identity."""
-        bot = self._bot
-        own: list[object] = [self.operator_paused, self.flattening or None, self.tripped, self.dead_man_until_ns]
-        own += (bot.breaker.is_open(now_ns), bot.journal.healthy, bot.settings)
-        for leg in bot.legs:
-            own += (leg.book, leg.position, leg.limits, leg.link_is_good, leg.withheld)
-        return tuple(own)
+    def _seen(self) -> list[object]:
+        """Return all that limits are held to but the age of book and position; to be compared by identity."""
+        seen: list[object] = [self.tripped]
+        for leg in self._bot.legs:
+            seen += (leg.book, leg.position, leg.limits)
+        return seen
 
     def _age_limit_ns(self) -> int:
-        """Return from when on something is too old, or the switch no longer known to be armed."""
-        limits = [self.dead_man_until_ns] if self._needs_dead_man else []
+        """Return from when on a book or a position is too old."""
+        limits: list[int] = []
         for leg in self._bot.legs:
             if leg.book_ns is None or leg.confirmed_ns is None:
                 return 0
             limits += (leg.book_ns + leg.limits.max_book_age_ns, leg.confirmed_ns + leg.limits.max_position_age_ns)
         return min(limits)
 
-    def _shut(self, now_ns: int) -> dict[str, Gate]:
-        gates = {gate.name: gate for gate in self._own_gates(now_ns)}
+    def _shut(self, now_ns: int, own: list[Gate]) -> dict[str, Gate]:
+        gates = {gate.name: gate for gate in own}
         latching: list[Gate] = []
         has_mark = True
         for leg in self._bot.legs:
