@@ -181,6 +181,18 @@ def test_events_and_logs_are_told(site: Monitored, page: Page) -> None:
     expect(page.locator(".log-line").first).to_be_visible()
 
 
+def test_markup_in_a_log_line_is_shown_as_text(site: Monitored, page: Page) -> None:
+    evil = "<img src=x onerror=\"document.title='owned'\">"
+    line = {"ts": "2026-01-31T08:00:00Z", "level": "ERROR", "bot": "steady", "component": "orders", "event": evil}
+    with (site.fleet.home.log / "steady.log").open("a") as log:
+        log.write(json.dumps(line) + "\n")
+    site.open("logs?of=steady")
+    page.get_by_label("Level").select_option("ERROR")
+    expect(page.locator(".log-line").filter(has_text=evil)).to_be_visible()
+    assert page.locator(".log img").count() == 0
+    assert "owned" not in page.title()
+
+
 def test_a_viewer_sees_everything_and_can_change_nothing(site: Monitored) -> None:
     page = site.log_in(site.new_page(), VIEWERS_WORD)
     wait_for_state(page, "steady", "QUOTING")
