@@ -34,6 +34,7 @@ from utils.exit_statuses import CONFIG, DONE, REFUSED
 from utils.home import Home
 from utils.web_names import PASSWORD, TOKEN, VIEWER
 from web.app import create_app
+from web.parts import Parts
 from web.server import Server, make_server
 from web.settings import WebSettings, unsafe
 from web.today import Today
@@ -121,9 +122,8 @@ def url_of(server: Server, host: str) -> str:
 class PasswordWatch:
     """Lets passwords that change in `.env` count at once; when they leave the monitor open to all, it ends."""
 
-    def __init__(self, server: Server, web: WebConfig) -> None:
-        self._server, self._web = server, web
-        self._own = server.application_parts
+    def __init__(self, own: Parts, web: WebConfig, leave: Callable[[], None]) -> None:
+        self._own, self._web, self._leave = own, web, leave
         self._seen = self._look()
 
     def _look(self) -> tuple[int, int] | None:
@@ -131,7 +131,7 @@ class PasswordWatch:
             found = os.stat(self._own.settings.home.env_file)
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size
+        return found.st_ctime_ns, found.st_size
 
     def run(self, ended: threading.Event) -> None:
         """Look every two seconds until the end."""
@@ -143,12 +143,12 @@ class PasswordWatch:
     def _take(self) -> None:
         try:
             settings = settings_of(self._own.settings.home, self._web)
-            problem = unsafe(settings)
-        except ConfigError as exc:
-            problem = str(exc)
-        if problem:
+        except ConfigError as exc:  # perhaps somebody is still at it: the old ones hold
+            log.error("passwords_not_read", extra={"fields": {"reason": str(exc)}})
+            return
+        if problem := unsafe(settings):
             log.error("passwords_not_safe", extra={"fields": {"reason": problem}})
-            self._server.leave()
+            self._leave()
             return
         self._own.take(settings)
         log.info("passwords_read")
@@ -156,19 +156,20 @@ class PasswordWatch:
 
 def serve(server: Server, web: WebConfig, say: Callable[[], None]) -> None:
     """Serve until TERM or INT; `say` is called once they are heard."""
-    feed, ended = server.application_parts.feed, threading.Event()
-    watch = PasswordWatch(server, web)
+    own, ended = server.application_parts, threading.Event()
+    feed = own.feed
 
-    def leave(_number: int, _frame: object) -> None:
+    def leave() -> None:
         feed.hub.close()
         server.leave()
 
+    watch = PasswordWatch(own, web, leave)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, leave)
+        signal.signal(number, lambda _number, _frame: leave())
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     say()
     feed.start()
-    for name, run in (("passwords", watch.run), ("today", Today(server.application_parts.settings.home, feed).run)):
+    for name, run in (("passwords", watch.run), ("today", Today(own.settings.home, feed).run)):
         threading.Thread(target=run, args=(ended,), name=name, daemon=True).start()
     server.serve()
     ended.set()

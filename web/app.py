@@ -18,6 +18,7 @@ from web.answers import error, http_error
 from web.api import bots, fleet, history, logs, registry, registry_writes, venues
 from web.feed import Feed, utc_text
 from web.hub import Hub
+from web.openapi import COOKIE
 from web.parts import KEY, Parts
 from web.registry.view import RegistryView
 from web.security import guard
@@ -67,6 +68,7 @@ def _parts(settings: WebSettings, services: Services, feed: Feed | None) -> Part
         Audit(lambda row: services.write_audit(home, row), lambda: utc_text(time.time())),
         RegistryView(home),
         allowed_hosts(settings),
+        f"{COOKIE}_{home.identity()[:8]}",
     )
 
 

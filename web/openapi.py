@@ -16,6 +16,7 @@ OBJECT: Schema = {"type": "object"}
 ACTIONS = ("start", "stop", "pause", "resume", "close", "reset", "restart")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LARGEST = 2**53
+COOKIE = "makerd_session"
 
 
 def maybe(schema: Schema) -> Schema:
@@ -204,7 +205,7 @@ def document() -> dict[str, Any]:
             "schemas": SCHEMAS,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "makerd_session"},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
             },
         },
     }

@@ -34,6 +34,7 @@ class Parts:
     audit: Audit
     registry: RegistryView
     hosts: frozenset[str]
+    cookie: str  # its name; cookies know no ports, so monitors of several homes need several
     peers: Peers = field(default_factory=Peers)
     logins: LoginLimit = field(default_factory=LoginLimit)
     commands: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(COMMANDS))

@@ -74,7 +74,7 @@ def test_after_five_wrong_passwords_even_the_right_one_has_to_wait(both: Both) -
 
 def test_a_planted_session_is_not_the_one_after_the_login(both: Both) -> None:
     site, _ = both
-    planted = "makerd_session=planted-by-somebody"
+    planted = f"{site.parts.cookie}=planted-by-somebody"
     site.cookie = planted
     site.csrf = site.parts.sessions.csrf_token("planted-by-somebody")
     answer = site.post("/login", {"password": OPERATOR})

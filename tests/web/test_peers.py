@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.web_parts import bot_row, monitor
-from web.security.peers import Peers, _read, owner_in
+from web.security.peers import Peers, _read, owners_in, words_of
 
 OURS = "   0: 0100007F:C350 0100007F:20E4 01 00000000:00000000 00:00000000 00000000  1000        0 1 1 0 20 4 30 10 -1"
 MAPPED = (
@@ -18,13 +18,11 @@ MAPPED = (
 LINES = ["", "junk", OURS, MAPPED]
 
 
-@pytest.mark.parametrize(
-    ("address", "port", "uid"),
-    [("127.0.0.1", 50000, 1000), ("127.0.0.1", 50001, 1001), ("127.0.0.1", 50002, None), ("not one", 50000, None)],
-)
-def test_the_kernel_tells_whose_a_connection_is(address: str, port: int, uid: int | None) -> None:
-    assert owner_in(LINES, address, port, 8420) == uid
-    assert owner_in(LINES, address, port, 8421) is None
+def test_the_kernel_tells_whose_a_connection_is() -> None:
+    owners = owners_in(LINES, 8420)
+    assert {owners[word] for word in words_of("127.0.0.1", 50000) & owners.keys()} == {1000}
+    assert {owners[word] for word in words_of("127.0.0.1", 50001) & owners.keys()} == {1001}
+    assert owners_in(LINES, 8421) == {}
 
 
 def test_only_our_user_and_root_are_ours() -> None:
@@ -32,6 +30,15 @@ def test_only_our_user_and_root_are_ours() -> None:
     assert peers.is_ours("127.0.0.1", 50000, 8420)
     assert not peers.is_ours("127.0.0.1", 50001, 8420)
     assert not peers.is_ours("127.0.0.1", 50002, 8420)
+    assert not peers.is_ours("not an address", 50000, 8420)
+
+
+def test_many_connections_at_once_are_looked_up_together() -> None:
+    reads = []
+    peers = Peers(lambda: reads.append(1) or LINES, uid=1000)
+    for _ in range(100):
+        assert peers.is_ours("127.0.0.1", 50000, 8420)
+    assert len(reads) == 1
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

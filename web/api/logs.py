@@ -39,8 +39,10 @@ def logs(name: str) -> Response:
 @blueprint.get("/events")
 def events() -> Response:
     """Tell what happened, newest first; `level=alert`: only what a person should know."""
-    own, limit = parts(current_app), whole_number("limit", 100, 500)
-    wanted = event_filter(number("before", None, LARGEST), bool(_text("level")), _text("name"))
+    own, limit, level = parts(current_app), whole_number("limit", 100, 500), _text("level")
+    if level not in ("", "alert"):
+        abort(400, "level is alert, or left out")
+    wanted = event_filter(number("before", None, LARGEST), bool(level), _text("name"))
     found = newest(own.services, own.settings.home.log / EVENTS, limit, wanted)[::-1]
     last = found[-1].get("seq") if len(found) == limit else None
     return answer({"events": found, "next": last})

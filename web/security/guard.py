@@ -18,7 +18,6 @@ from web.security.sessions import LIFETIME_S, new_id
 if TYPE_CHECKING:
     from web.settings import WebSettings
 
-COOKIE = "makerd_session"
 LONGEST_ID = 128
 
 
@@ -50,7 +49,7 @@ def _check() -> Response | None:
 
 
 def _caller(settings: WebSettings) -> Caller:
-    sid = request.cookies.get(COOKIE, "")[:LONGEST_ID]
+    sid = request.cookies.get(parts(current_app).cookie, "")[:LONGEST_ID]
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         good = is_token(settings.token, given.strip())
@@ -86,9 +85,9 @@ def _finish(response: Response) -> Response:
 
 def set_cookie(response: Response, sid: str) -> None:
     """Hand a session id to the browser; no script sees it and no other site's request carries it."""
-    path = (request.script_root or "") + "/"
+    name, path = parts(current_app).cookie, (request.script_root or "") + "/"
     response.set_cookie(
-        COOKIE, sid, max_age=int(LIFETIME_S), path=path, secure=request.is_secure, httponly=True, samesite="Strict"
+        name, sid, max_age=int(LIFETIME_S), path=path, secure=request.is_secure, httponly=True, samesite="Strict"
     )
 
 

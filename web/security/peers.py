@@ -10,13 +10,11 @@ import os
 import sys
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-KEEP_S = 5.0  # the answer about one connection; its port is not given away again so soon
-MOST = 1024
+KEEP_S = 5.0  # how long an answer holds; a port is not given away again so soon
 Read = Callable[[], Iterable[str]]
 
 
@@ -28,49 +26,48 @@ def _read() -> Iterable[str]:
             continue
 
 
-def _words(address: str, port: int) -> set[str]:
-    """Return an end of a connection as the kernel writes it, by both of its tables."""
+def words_of(address: str, port: int) -> set[str]:
+    """Return an end of a connection as the kernel writes it, by both of its tables. Raises ValueError."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     packed = [ip.packed, b"\0" * 10 + b"\xff\xff" + ip.packed] if ip.version == 4 else [ip.packed]
-    order = sys.byteorder
-    return {
-        "".join(f"{int.from_bytes(one[at : at + 4], order):08X}" for at in range(0, len(one), 4)) + f":{port:04X}"
-        for one in packed
-    }
+    return {f"{_word(one)}:{port:04X}" for one in packed}
 
 
-def owner_in(lines: Iterable[str], address: str, port: int, server_port: int) -> int | None:
-    """Return the uid of the socket that is connected from an address and port to ours, None when there is none."""
-    try:
-        wanted = _words(address, port)
-    except ValueError:
-        return None
+def _word(packed: bytes) -> str:
+    return "".join(f"{int.from_bytes(packed[at : at + 4], sys.byteorder):08X}" for at in range(0, len(packed), 4))
+
+
+def owners_in(lines: Iterable[str], server_port: int) -> dict[str, int]:
+    """Return the uid of each end that is connected to a port of ours, by how the kernel writes that end."""
+    mark, found = f":{server_port:04X} ", {}
     for line in lines:
+        if mark not in line:
+            continue  # most
         parts = line.split()
-        if len(parts) > 7 and parts[1] in wanted and parts[2].endswith(f":{server_port:04X}"):
-            return int(parts[7])
-    return None
+        if len(parts) > 7 and parts[2].endswith(mark[:-1]) and parts[7].isdigit():
+            found[parts[1]] = int(parts[7])
+    return found
 
 
 class Peers:
-    """Tells whether connections are of our own user or root."""
+    """Tells whether connections are of our own user or root. However many come at once, the tables are read once."""
 
     def __init__(self, read: Read = _read, uid: int | None = None) -> None:
         self._read = read
         self._ours = {0, os.getuid() if uid is None else uid}
         self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[str, int], tuple[float, bool]] = OrderedDict()
+        self._owners: dict[str, int] = {}
+        self._read_s = 0.0
 
     def is_ours(self, address: str, port: int, server_port: int) -> bool:
         """Tell whether a connection comes from a process of ours."""
-        now_s = time.monotonic()
+        try:
+            words = words_of(address, port)
+        except ValueError:
+            return False
         with self._lock:
-            known = self._known.get((address, port))
-            if known is not None and now_s - known[0] < KEEP_S:
-                return known[1]
-            answer = owner_in(self._read(), address, port, server_port) in self._ours
-            self._known[address, port] = (now_s, answer)
-            self._known.move_to_end((address, port))
-            while len(self._known) > MOST:
-                self._known.popitem(last=False)
-            return answer
+            now_s = time.monotonic()
+            if now_s - self._read_s > KEEP_S or words.isdisjoint(self._owners):
+                self._owners, self._read_s = owners_in(self._read(), server_port), now_s
+            found = {self._owners[word] for word in words if word in self._owners}
+        return bool(found) and found <= self._ours
