@@ -93,8 +93,11 @@ class MakerTakerHedge(Strategy):
         return self._saved
 
     def restore(self, saved: Mapping[str, Any], view: View) -> None:
-        """Take that up; what is not hedged is seen in the positions, and a level that the config names counts."""
-        if self.params.reference_position == "startup":
+        """Take that up; what is not hedged is seen in the positions, and a level that the config names counts.
+
+        Where nothing is held any more somebody has closed all of it, the level as well: it is not bought back.
+        """
+        if self.params.reference_position == "startup" and not _is_flat(view):
             self._reference = Decimal(str(saved["reference"]))
         self._life = replace(self._life, failures=int(saved["failures"]))
         left_ns = int(saved["paused_until_utc_ns"]) - view.utc_ns
@@ -294,6 +297,12 @@ class MakerTakerHedge(Strategy):
             "failures": self._life.failures,
             "reference_position": None if self._reference is None else _plain(self._reference),
         }
+
+
+def _is_flat(view: View) -> bool:
+    """Tell whether no leg holds enough for an order."""
+    held = ((name, abs(position.size_lots)) for name, position in view.positions.items())
+    return all(lots < max(1, view.instruments[name].min_lots) for name, lots in held)
 
 
 def _reduces(need: Need, pair: Pair) -> bool:

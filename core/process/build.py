@@ -14,8 +14,8 @@ from api.client_registry import client_class
 from core.bot_config import BotConfig, Leg
 from core.jobs.base import job_function
 from core.market.client_ids import ClientOrderIds, OrderIds
+from core.process.ledger_legs import hold_to_legs
 from core.process.legs import LEDGER_NAME, build_client
-from core.registry.live_consent import is_simulated
 from core.registry.secret_values import references_to_secrets
 from core.trading.clock import Clock, SimulatedClock
 from core.trading.ledger import Ledger
@@ -23,11 +23,9 @@ from core.trading.loop_settings import LoopSettings
 from core.trading.trading_loop import LegRuntime, TradingLoop
 from core.trading.watched_file import WatchedFile
 from strategies.base import Strategy, strategy_class
-from utils.errors import ConfigError, LedgerError
-from utils.files import read_json, write_json_atomic
+from utils.errors import ConfigError
 from utils.home import Home
 
-LEGS_NAME = "legs.json"
 WARM_STEPS = 40  # quotes, moves and cancels of every shipped strategy are among them
 WARM_SYMBOL = "SOL-USDC"
 
@@ -77,32 +75,6 @@ def _watched_file(strategy_config: Mapping[str, Any], folder: Path) -> WatchedFi
     """Return the file that a strategy is shown, None when it names none; a relative path is in the bot's folder."""
     name = strategy_config.get("params_file")
     return None if name is None else WatchedFile(folder / name, float(strategy_config["params_refresh_s"]))
-
-
-def hold_to_legs(config: BotConfig, folder: Path) -> None:
-    """Make sure that a bot's ledger is of the legs that it trades now; a first start writes down which they are.
-
-    A position in one instrument means nothing in another. Raises ConfigError, LedgerError.
-    """
-    path = folder / LEGS_NAME
-    mine = {
-        leg.leg: [leg.exchange, leg.account, leg.symbol, config.mode, _network_of(config, leg)] for leg in config.legs
-    }
-    try:
-        found = read_json(path)
-        if found is None:
-            write_json_atomic(path, mine)
-    except (OSError, ValueError) as exc:
-        raise LedgerError(f"{path} cannot be used: {exc}") from exc
-    if found is not None and found != mine:
-        was = "; ".join(" ".join(str(part) for part in leg if part) for leg in found.values())
-        raise ConfigError(
-            f"the ledger of bot {config.name!r} is of {was}; give the changed bot another name, or move {folder} away"
-        )
-
-
-def _network_of(config: BotConfig, leg: Leg) -> str | None:
-    return "simulator" if is_simulated(config.exchange_config_of(leg)) else config.network_of(leg)
 
 
 def warm_up(plain: Mapping[str, Any]) -> None:

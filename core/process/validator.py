@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from core.bot_config import BotConfig
+from core.process.ledger_legs import why_not_its_ledger
 from core.process.run_record import RunRecord
 from core.process.venue_checks import venue_complaints
 from core.registry.config_manager import (
@@ -137,7 +138,13 @@ def _load(home: Home, folder: Path, file: Path | None) -> LoadResult:
 def _answer(home: Home, loaded: LoadResult) -> dict[str, Any]:
     deadline = time.monotonic() + VENUE_BUDGET_S
     bots = [config for config in loaded.configs if not config.is_job]
-    refused = venue_complaints(bots, home.data_dirs, deadline)
+    refused = {
+        name: [f"exchange_config: {complaint}" for complaint in complaints]
+        for name, complaints in venue_complaints(bots, home.data_dirs, deadline).items()
+    }
+    for config in bots:  # before it takes the place of a bot that runs
+        if why := why_not_its_ledger(config, home.bot_state(config.name)):
+            refused[config.name] = [*refused.get(config.name, ()), f"metadata.name: {why}"]
     unclean, damaged = unclean_runs(home)
     return {
         "bots": [config.to_plain() for config in loaded.configs if config.name not in refused],
@@ -159,7 +166,7 @@ def _invalid(file: str, name: str | None, complaints: list[str]) -> dict[str, An
 
 def _refused(config: BotConfig, home: Home, complaints: list[str]) -> dict[str, Any]:
     file = shown_path(Path(config.source_path), home)
-    return _invalid(file, config.name, [f"{file}: exchange_config: {complaint}" for complaint in complaints])
+    return _invalid(file, config.name, [f"{file}: {complaint}" for complaint in complaints])
 
 
 def unclean_runs(home: Home) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

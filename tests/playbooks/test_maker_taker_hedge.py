@@ -323,8 +323,8 @@ def test_what_it_saves_is_the_reference_and_what_is_left_of_a_failure() -> None:
     assert saved == {"reference": "0.250", "failures": 0, "paused_until_utc_ns": 0}
     assert script.strategy.saved() is saved
     other = Script(reference_position="startup", up=False)
-    other.strategy.restore(saved, other.view)
     other.hold(maker=350)
+    other.strategy.restore(saved, other.view)
     (take,) = takes(other.rise())
     assert (take.side, take.size_lots) == (Side.SELL, 10)
 

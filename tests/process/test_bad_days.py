@@ -210,15 +210,18 @@ def test_a_fleets_last_exit_tells_the_traceback_of_a_crash(fleet: Fleet) -> None
     assert any("ledger" in json.loads(line).get("reason", "") for line in row["last_exit"]["log_tail"])
 
 
-def test_a_changed_symbol_under_the_same_name_is_refused_instead_of_mixing_two_ledgers(fleet: Fleet) -> None:
+def test_a_changed_symbol_under_the_same_name_is_refused_and_the_bot_that_runs_goes_on(fleet: Fleet) -> None:
     feed = {"feed": "synthetic"}
     fleet.add("one", exchange_config=feed, strategy_config={"symbol": "SOL-USDC"})
     fleet.start().until(lambda: fleet.bot("one")["state"] == "RUNNING")
+    pid = fleet.bot("one")["pid"]
     fleet.add("one", exchange_config=feed, strategy_config={"symbol": "ETH-USDT"})
     fleet.run("reload")
-    row = fleet.until(lambda: (row := fleet.bot("one"))["state"] == "FATAL" and row)
-    assert row["last_exit"]["status"] == 78
-    assert "SOL-USDC" in row["last_exit"]["reason"]
+    (refused,) = fleet.until(lambda: fleet.status()["invalid"])
+    assert refused["name"] == "one"
+    assert "the ledger of bot 'one' is of paper one SOL-USDC paper" in refused["complaints"][0]
+    row = fleet.bot("one")
+    assert (row["state"], row["pid"], row["symbol"]) == ("RUNNING", pid, "SOL-USDC")
 
 
 def test_a_worker_never_writes_over_the_trace_of_orders_that_nobody_swept(fleet: Fleet) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.bot_config import BotConfig
-from core.process.build import LEGS_NAME, hold_to_legs
+from core.process.ledger_legs import LEGS_NAME, hold_to_legs, why_not_its_ledger
 from core.registry.config_manager import load_file
 from utils.errors import ConfigError
 from utils.home import CHECKOUT, Home
@@ -43,3 +43,17 @@ def test_paper_does_not_become_live_under_one_name(tmp_path: Path) -> None:
     hold_to_legs(bot(tmp_path), tmp_path)
     with pytest.raises(ConfigError, match="another name"):
         hold_to_legs(bot(tmp_path, mode="live"), tmp_path)
+
+
+def test_what_a_worker_would_refuse_can_be_told_before_and_writes_nothing(tmp_path: Path) -> None:
+    assert why_not_its_ledger(bot(tmp_path), tmp_path) == ""
+    assert not (tmp_path / LEGS_NAME).exists()
+    hold_to_legs(bot(tmp_path), tmp_path)
+    assert why_not_its_ledger(bot(tmp_path), tmp_path) == ""
+    assert "another name" in why_not_its_ledger(bot(tmp_path, mode="live"), tmp_path)
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", '{"main": 5}', "7"])
+def test_a_damaged_record_of_the_legs_is_the_workers_to_tell(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / LEGS_NAME).write_text(damaged)
+    assert why_not_its_ledger(bot(tmp_path), tmp_path) == ""

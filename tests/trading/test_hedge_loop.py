@@ -370,6 +370,22 @@ def test_what_was_held_at_the_first_start_is_the_level_that_flat_means(tmp_path:
     bench.hedge.position_lots = None
 
 
+def test_what_a_close_has_closed_is_not_bought_back_by_the_next_life(tmp_path: Path) -> None:
+    bench = HedgeBench(tmp_path, reference_position="startup")
+    bench.hedge.position_lots = 40
+    bench.run(30, lambda: bool(bench.maker.resting))
+    bench.loop.begin_close("test", SpotRule.CLOSE)
+    bench.run(0.3)
+    bench.hedge.position_lots = 0
+    bench.run(20, lambda: bench.loop.finished is not None)
+    assert [(order.side, order.size_lots) for order in bench.hedge.sent] == [(Side.SELL, 40)]
+    bench.restart()
+    bench.run(10)
+    assert bench.maker.resting
+    assert len(bench.hedge.sent) == 1
+    assert bench.stats["reference_position"] == "0"
+
+
 def test_attempts_that_each_fill_a_little_are_no_failure(tmp_path: Path) -> None:
     bench = quoting(tmp_path)
     bench.hedge.takes.extend([1] * 8)

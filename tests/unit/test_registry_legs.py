@@ -121,6 +121,14 @@ def test_every_leg_is_claimed_for_itself(home: Home) -> None:
     assert [claim.shared for claim in claims_of(loaded(home, shared), "home")] == [False, False, True]
 
 
+def test_a_hedge_perpetual_is_never_shared_whichever_key_names_its_symbol(home: Home) -> None:
+    plain = live_pair(hedge_symbol=None)
+    plain["strategy_config"].update(symbol="BTC-PERP", hedge_symbol=None)
+    plain["hedge_exchange_config"]["allow_shared_symbol"] = True
+    with pytest.raises(ConfigError, match=r"hedge_exchange_config\.allow_shared_symbol: .*whole account's"):
+        loaded(home, plain)
+
+
 def test_the_secrets_of_both_legs_are_put_in_and_kept_from_sight(home: Home) -> None:
     found = loaded(home, live_pair())
     assert found.secret_names == ("A_KEY", "A_SECRET", "B_KEY", "B_SECRET")

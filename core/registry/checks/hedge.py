@@ -84,7 +84,8 @@ def check_profits_ascend(draft: Draft) -> Iterator[Problem]:
 
 def check_hedge_perp_has_position_limit(draft: Draft) -> Iterator[Problem]:
     """A hedge leg that can borrow needs a limit as the maker leg does; and no other bot may share its position."""
-    venue, symbol = hedge_venue(draft.metadata, draft.strategy), draft.strategy.get("hedge_symbol")
+    venue = hedge_venue(draft.metadata, draft.strategy)
+    symbol = draft.strategy.get("hedge_symbol") or draft.strategy.get("symbol")
     if venue is None or not isinstance(symbol, str) or draft.kind_of(venue, symbol) not in ("perp", "future"):
         return
     keys = ("max_position", "max_position_usd")
