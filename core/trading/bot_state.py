@@ -6,7 +6,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from core.market.risk import RiskState
+from core.market.risk_state import RiskState
 from strategies.base import View
 
 if TYPE_CHECKING:

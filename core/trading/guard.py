@@ -7,7 +7,7 @@ from operator import is_
 from typing import TYPE_CHECKING
 
 from api.base_client import DeadManScope
-from core.market.risk import CLOSING_ACTIONS, Gate, stale_book, tripped_gates
+from core.market.risk_gates import CLOSING_ACTIONS, Gate, stale_book, tripped_gates
 from core.trading.log_fields import fields
 from utils.errors import LedgerError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from api.base_client import Inbox
 from core.market.position import Position
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from core.trading.balance_sheet import BalanceSheet, reserved
 from core.trading.order_tracker import OrderTracker
 from core.trading.report_desk import ReportDesk

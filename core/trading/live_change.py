@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from core.trading.clock import seconds
 from core.trading.cycle_timer import OWN
 from core.trading.loop_settings import LoopSettings

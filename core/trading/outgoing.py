@@ -12,14 +12,14 @@ from core.market.commands import Quote
 from core.market.events import OrderUpdate
 from core.market.order import Order, OrderEvent, OrderState, Side
 from core.market.order_diff import diff_orders
-from core.market.risk import allow_places, trim_quotes
 from core.market.risk_reduction import allow_reduction, limits_of_hedges, orders_over_limits
+from core.market.risk_room import allow_places, trim_quotes
 from core.trading.log_fields import fields
 from utils.errors import LedgerError, VenueAuthError, VenueError, VenueRefused
 
 if TYPE_CHECKING:
     from core.market.commands import Take
-    from core.market.risk import Denial
+    from core.market.risk_room import Denial
     from core.trading.bot_state import BotState
     from core.trading.intake import Intake
     from core.trading.leg_state import LegState

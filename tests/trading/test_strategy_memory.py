@@ -17,7 +17,7 @@ from core.market.commands import Command
 from core.market.events import Event, FillEvent, Timer
 from core.market.instrument import Instrument
 from core.market.order import OrderEvent
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from core.trading.ledger import Ledger, LedgerBatch, Memory
 from core.trading.trading_loop import SpotRule
 from strategies.base import Idle, View

@@ -23,7 +23,7 @@ from core.fleet_config import FleetConfig
 from core.jobs.base import job_function
 from core.market.instrument import Instrument
 from core.market.layers import LayerParams
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from core.registry.config_manager import load_file
 from core.registry.old_names import RENAMED_IN_1
 from core.registry.schema import (
