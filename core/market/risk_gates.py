@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 CLOSING_ACTIONS = frozenset({"close", "close_and_stop"})  # gates that demand a flat position
 _NS = 1_000_000_000
+REFERENCE_AGE_NS = 5 * _NS  # a second price that is older is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ def tripped_gates(limits: RiskLimits, state: RiskState) -> list[Gate]:
         _profit_gate(limits, state),
         _open_loss_gate(limits, state),
         _profit_lock_gate(limits, state),
+        _price_move_gate(limits, state),
+        _reference_gate(limits, state),
     )
     return [gate for gate in gates if gate is not None]
 
@@ -134,6 +137,36 @@ def _drawdown_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
         return None
     told = "the peak equity is not positive" if fallen is None else f"{fallen * 100:.2f} % below the peak"
     return Gate("max_drawdown", limits.max_drawdown_action, True, told)
+
+
+def _price_move_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
+    shock = state.shock
+    if limits.max_price_move_pct is None or shock is None:
+        return None
+    left_ns = shock.at_ns + limits.price_move_cooldown_ns - state.now_ns
+    if left_ns <= 0:
+        return None
+    far = (
+        f"{shock.move_pct:.2f} % within {limits.price_move_window_ns / _NS:g} s" if shock.move_pct else "too far before"
+    )
+    return Gate("price_move", "pause", False, f"the mid moved {far}")
+
+
+def _reference_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
+    """Hold the mid against the index, or the mark where the venue tells none."""
+    limit, book, facts = limits.reference_deviation_bps, state.book, state.facts
+    if limit is None or book is None or not book.is_quotable:
+        return None  # no book at all is the gate `stale`
+    price = None if facts is None else facts.index_price or facts.mark_price
+    if price is None:
+        return Gate("reference_unknown", "pause", False, "the venue tells no price beside its book")
+    if state.facts_age_ns is None or state.facts_age_ns > REFERENCE_AGE_NS:
+        return Gate("reference_unknown", "pause", False, "the price beside the book is too old")
+    mid = float(state.instrument.tick_size) * book.mid_ticks()
+    apart_bps = abs(mid / float(price) - 1) * 10_000
+    if apart_bps <= limit:
+        return None
+    return Gate("reference_deviation", "pause", False, f"the mid is {apart_bps:.1f} bps away from {price:f}")
 
 
 def drawdown(equity: Decimal, peak: Decimal) -> Decimal | None:

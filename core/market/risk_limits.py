@@ -37,10 +37,14 @@ class RiskLimits:
     profit_lock_start_quote: Decimal | None = None
     profit_lock_pct: float | None = None
     profit_lock_action: str = "close_and_stop"
+    max_price_move_pct: float | None = None
+    price_move_window_ns: int = 60 * _NS
+    price_move_cooldown_ns: int = 60 * _NS
+    reference_deviation_bps: float | None = None
 
     @classmethod
     def from_config(cls, risk_config: Mapping[str, Any], instrument: Instrument) -> RiskLimits:
-        """Return the limits of a validated section. Raises ConfigError for one that is less than a lot."""
+        """Return the limits of a validated section. Raises ConfigError for one that cannot be kept."""
         config = {key: value for key, value in risk_config.items() if value is not None}
         defaults = cls()
         return cls(
@@ -64,11 +68,23 @@ class RiskLimits:
             max_spread_bps=config.get("max_spread_bps"),
             price_floor_ticks=_ticks(config, "price_floor", instrument, CEIL),
             price_ceiling_ticks=_ticks(config, "price_ceiling", instrument, FLOOR),
+            max_price_move_pct=config.get("max_price_move_pct"),
+            price_move_window_ns=_nanoseconds(config, "price_move_window_s", defaults.price_move_window_ns),
+            price_move_cooldown_ns=_nanoseconds(config, "price_move_cooldown_s", defaults.price_move_cooldown_ns),
+            reference_deviation_bps=_reference_limit(config, instrument),
         )
 
 
 def _decimal(config: Mapping[str, Any], key: str) -> Decimal | None:
     return Decimal(str(config[key])) if key in config else None
+
+
+def _reference_limit(config: Mapping[str, Any], instrument: Instrument) -> float | None:
+    limit: float | None = config.get("reference_deviation_bps")
+    if limit is not None and instrument.kind == "spot":
+        told = f"{instrument.symbol} is a spot market, of which no index is told"
+        raise ConfigError(f"risk_config.reference_deviation_bps: {told}")
+    return limit
 
 
 def _lots(config: Mapping[str, Any], key: str, instrument: Instrument) -> int | None:

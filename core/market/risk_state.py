@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from core.market.book import OrderBook
+from core.market.events import PerpFacts
 from core.market.instrument import Instrument
 from core.market.order import MissingFills, Order
 from core.market.position import Position
+from core.market.price_shock import PriceShock
 
 
 @dataclass(slots=True)  # not frozen, which costs thrice the time: one is made for each question
@@ -32,4 +34,7 @@ class RiskState:
     start_equity_quote: Decimal | None
     available: Mapping[str, Decimal]
     instrument: Instrument
+    shock: PriceShock | None = None  # the newest one, however long ago
+    facts: PerpFacts | None = None
+    facts_age_ns: int | None = None
     missing: Sequence[MissingFills] = ()  # they happened, so they use up room; they never make any

@@ -31,6 +31,7 @@ class Keeping:
     def load(self, now_ns: int, new_run: bool) -> None:
         """Read the counters. Raises LedgerError."""
         self._bot.counters.update(self._bot.journal.ledger.counters())
+        self._bot.recall_shocks()
         if new_run:
             self._bot.counters[RUN_S] = 0
         self._run_began_ns = now_ns - self._bot.counters[RUN_S] * SECOND_NS

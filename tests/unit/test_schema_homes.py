@@ -276,7 +276,7 @@ def test_every_risk_key_changes_a_limit_or_the_loop(key: str) -> None:
 def _effect(risk_config: dict[str, Any]) -> tuple[RiskLimits, int, int, int]:
     loop = LoopSettings.from_config({}, risk_config)
     breaker = (loop.max_consecutive_rejects, loop.reject_window_ns, loop.breaker_cooldown_ns)
-    return RiskLimits.from_config(risk_config, INSTRUMENT), *breaker
+    return RiskLimits.from_config(risk_config, dataclasses.replace(INSTRUMENT, kind="perp")), *breaker
 
 
 def test_names_and_symbols_follow_one_pattern() -> None:
