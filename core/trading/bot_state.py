@@ -12,6 +12,7 @@ from core.trading.clock import SECOND_NS
 from strategies.base import View
 
 if TYPE_CHECKING:
+    from core.market.churn import ChurnMeter
     from core.market.events import Event
     from core.trading.clock import Clock
     from core.trading.cycle_timer import CycleTimer
@@ -34,6 +35,7 @@ class BotState:
     session: SessionBook
     timer: CycleTimer
     breaker: RejectBreaker
+    churn: ChurnMeter
     counters: Counter[str] = field(default_factory=Counter)  # lifetime
     events: deque[Event] = field(default_factory=deque)  # for the strategy, once they are in the ledger
     view: View = field(default_factory=View)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("makerd.risk")
 LINK, LEDGER, BREAKER, PAUSED, DEAD_MAN = "link", "ledger", "breaker", "paused", "dead_man"
+CHURN = "churn"
 WITHHELD = "withheld"  # something is wanted, and limits or balances allow none of it
 FLATTEN = "flatten"
 _BLIND = frozenset({LINK, "stale"})
@@ -133,6 +134,8 @@ class Guard:
             gates.append(Gate(DEAD_MAN, "pause", False, "the account's dead-man switch is not known to be armed"))
         if self._bot.breaker.is_open(now_ns):
             gates.append(Gate(BREAKER, "pause", False, "too many rejects in a row"))
+        if self._bot.churn.is_over(now_ns):
+            gates.append(Gate(CHURN, _HOLD, False, "too many orders, or too many cancels for the fills"))
         if not self._bot.journal.healthy:
             gates.append(Gate(LEDGER, _HOLD, False, self._bot.journal.reason))
         gates += [Gate(name, _HOLD, False, reason) for name, reason in self._asked_by_strategy().items()]

@@ -178,6 +178,7 @@ class Intake:
         leg.position = leg.position.after_fill(fill, leg.instrument)
         leg.balances.book_fill(fill, now_ns)
         bot.journal.note_fill(fill, leg.position, order)
+        bot.churn.filled(now_ns)
         bot.timer.hurry(OWN)
         bot.events.append(FillEvent(leg.name, fill, "" if order is None else order.slot))
         self._tell_fill(leg, fill)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from core.market.events import PerpFacts
     from core.market.instrument import Instrument
     from core.market.order import Order
+    from core.market.order_diff import DiffTolerance
     from core.market.reports import VenuePosition
     from core.trading.loop_settings import LoopSettings
 
@@ -135,10 +136,10 @@ class LegState:
         )
         return not before or not all(map(is_, seen, before))
 
-    def wish_moved(self, settings: LoopSettings) -> bool:
+    def wish_moved(self, settings: LoopSettings, tolerance: DiffTolerance) -> bool:
         """Tell whether anything that says which orders are to rest is another than at the last call."""
         mark = None if self.limits.max_position_quote is None else self.book
-        weighed = (self.wanted, self.position, self.limits, settings, mark)
+        weighed = (self.wanted, self.position, self.limits, settings, tolerance, mark)
         revisions = (self.tracker.revision, self.balances.revision)
         before, self._weighed = self._weighed, weighed
         before_revisions, self._weighed_revisions = self._weighed_revisions, revisions

@@ -59,6 +59,7 @@ def apply_change(bot: BotState, strategy: Strategy, change: LiveChange) -> None:
     bot.settings = settings
     bot.timer.use(settings.interval_ns, settings.min_cycle_ns)
     bot.breaker.use(settings.max_consecutive_rejects, settings.reject_window_ns, settings.breaker_cooldown_ns)
+    bot.churn.limits = settings.churn
     for leg in bot.legs:
         leg.limits = change.limits[leg.name]
         leg.desk.use(settings.reports)

@@ -41,6 +41,8 @@ WIDER = [
     ("price_move_window_s", 60, 6),
     ("price_move_cooldown_s", 60, 6),
     ("reference_deviation_bps", 20, 30),
+    ("max_orders_per_min", 60, None),
+    ("max_cancel_fill_ratio", 60, 61),
     ("price_floor", 10, 9),
     ("price_floor", 10, None),
     ("price_ceiling", 10, 11),

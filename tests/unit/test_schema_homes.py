@@ -273,9 +273,9 @@ def test_every_risk_key_changes_a_limit_or_the_loop(key: str) -> None:
     assert _effect(changed) != _effect(defaults)
 
 
-def _effect(risk_config: dict[str, Any]) -> tuple[RiskLimits, int, int, int]:
+def _effect(risk_config: dict[str, Any]) -> tuple[Any, ...]:
     loop = LoopSettings.from_config({}, risk_config)
-    breaker = (loop.max_consecutive_rejects, loop.reject_window_ns, loop.breaker_cooldown_ns)
+    breaker = (loop.max_consecutive_rejects, loop.reject_window_ns, loop.breaker_cooldown_ns, loop.churn)
     return RiskLimits.from_config(risk_config, dataclasses.replace(INSTRUMENT, kind="perp")), *breaker
 
 
