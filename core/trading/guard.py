@@ -133,7 +133,7 @@ class Guard:
         if self._needs_dead_man and now_ns >= self.dead_man_until_ns:
             gates.append(Gate(DEAD_MAN, "pause", False, "the account's dead-man switch is not known to be armed"))
         if self._bot.breaker.is_open(now_ns):
-            gates.append(Gate(BREAKER, "pause", False, "too many rejects in a row"))
+            gates.append(Gate(BREAKER, "pause", False, "too many rejects, or a position changed without us"))
         if self._bot.churn.is_over(now_ns):
             gates.append(Gate(CHURN, _HOLD, False, "too many orders, or too many cancels for the fills"))
         if not self._bot.journal.healthy:
