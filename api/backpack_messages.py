@@ -76,6 +76,7 @@ class MarkNews:
     mark_price: Decimal
     funding_rate: Decimal | None
     funding_utc_ns: int | None
+    index_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,7 @@ def _mark(data: dict[str, Any]) -> MarkNews:
         mark_price=amount(data["p"]),
         funding_rate=optional(data.get("f")),
         funding_utc_ns=None if due is None else moment_ns(due, MS),
+        index_price=optional(data.get("i")),
     )
 
 

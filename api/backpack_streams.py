@@ -216,7 +216,7 @@ class Streams:
     def _on_mark(self, news: MarkNews, received_ns: int) -> None:
         if news.symbol == self._instrument.venue_symbol:
             told = (news.mark_price, news.funding_rate, news.funding_utc_ns)
-            self._put(PerpFacts(self._leg, *told, local_ns=received_ns))
+            self._put(PerpFacts(self._leg, *told, received_ns, news.index_price))
 
     def _deliver(self, book: OrderBook) -> None:
         self._put(BookUpdate(self._leg, book))

@@ -117,7 +117,7 @@ class PaperOnFeed(PaperClient):
             elif isinstance(item, TradePrint):
                 self._feed.push(item)
             elif isinstance(item, PerpFacts):
-                self._opened().hear_facts(item.mark_price, item.funding_rate)
+                self._opened().hear_facts(item.mark_price, item.funding_rate, item.index_price)
             elif isinstance(item, LinkDown):
                 self._opened().hear_facts(None, None)
                 self._feed.push(((), ()))

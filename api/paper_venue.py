@@ -65,6 +65,7 @@ class PaperVenue:
         self._depth = settings.book_depth
         self._funding_rate = settings.funding_rate_bps / 10_000
         self._mark_price: Decimal | None = None  # None: the mid is the mark
+        self._index_price: Decimal | None = None
         self._margin = MarginWatch()
         self._funding_utc_ns = next_funding_ns(self.time.utc(self.time.elapsed(now_ns)), FUNDING_INTERVAL_NS)
         self.go_to(self.time.elapsed(now_ns))
@@ -192,9 +193,11 @@ class PaperVenue:
             raise VenueRefused(f"the paper venue allows a leverage of {self._max_leverage} at the most")
         self._engine.account = replace(self._engine.account, max_leverage=leverage)
 
-    def hear_facts(self, mark_price: Decimal | None, funding_rate: Decimal | None) -> None:
+    def hear_facts(
+        self, mark_price: Decimal | None, funding_rate: Decimal | None, index_price: Decimal | None = None
+    ) -> None:
         """Go by a live venue's mark price and rate from now on; None is the mid, and the rate of before."""
-        self._mark_price = mark_price
+        self._mark_price, self._index_price = mark_price, index_price
         if funding_rate is not None:
             self._funding_rate = funding_rate
 
@@ -202,7 +205,8 @@ class PaperVenue:
         """Return mark price and funding as of now, None on spot; `local_ns` is the loop's clock."""
         if self._engine.account.is_spot:
             return None
-        return PerpFacts(self._leg, self._mark() or None, self._funding_rate, self._funding_utc_ns, local_ns)
+        told = (self._mark() or None, self._funding_rate, self._funding_utc_ns)
+        return PerpFacts(self._leg, *told, local_ns, self._index_price)
 
     def _match(self, event: Picture | Print | BookChange, at_ns: int) -> Matched:
         utc_ns = self.time.utc(at_ns)

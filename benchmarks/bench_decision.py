@@ -33,7 +33,7 @@ from core.market.instrument import Instrument
 from core.market.order import Order, OrderEvent
 from core.market.order_diff import diff_orders
 from core.market.reports import Balance, VenueReport
-from core.market.risk import trim_quotes
+from core.market.risk_room import trim_quotes
 from core.trading.clock import SimulatedClock
 from core.trading.leg_state import LegState
 from core.trading.loop_parts import LoopParts

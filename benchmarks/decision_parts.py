@@ -25,7 +25,9 @@ from core.market.order import Order, OrderState
 from core.market.order_diff import DiffTolerance, diff_orders
 from core.market.position import Position
 from core.market.reports import Balance
-from core.market.risk import RiskLimits, RiskState, allow_places, trim_quotes
+from core.market.risk_limits import RiskLimits
+from core.market.risk_room import allow_places, trim_quotes
+from core.market.risk_state import RiskState
 from core.registry.config_manager import load_plain
 from core.trading.loop_settings import LoopSettings
 from strategies.base import View

@@ -38,7 +38,7 @@ from core.market.ladder import build_side
 from core.market.layers import LayerPlan, keep_apart, only_reducing
 from core.market.order import Side
 from core.market.rescue import UNWIND_GAMMA, UNWIND_SKEW
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from core.market.signal_latch import SignalLatch
 from core.market.skew import inventory_ratio
 from core.market.tape_signals import TapeSignals

@@ -19,7 +19,7 @@ from core.market.model_file import FileText
 from core.market.order import Order
 from core.market.position import Position
 from core.market.reports import Balance, VenuePosition
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from utils.errors import ConfigError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")

@@ -21,7 +21,7 @@ from core.market.grid_lines import bounds_ticks, range_around
 from core.market.grid_trigger import Trigger
 from core.market.instrument import Instrument
 from core.market.order import Side
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from core.market.spot_grid import SpotGrid, parcels_of
 from core.market.spot_grid_params import GridParams, spot_grid_params
 from strategies.base import View, as_decimal

@@ -25,7 +25,7 @@ from core.market.instrument import Instrument
 from core.market.order import Order, Side
 from core.market.position import Position
 from core.market.reports import Balance
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from strategies.base import View
 
 MAKER, HEDGE = "maker", "hedge"

@@ -20,7 +20,7 @@ from core.market.hedge_quotes import depth_of, hedge_price, levels_taken
 from core.market.hedge_stats import HedgeStats, cash_of
 from core.market.instrument import Instrument
 from core.market.order import Side
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from strategies.base import Strategy, View
 from strategies.hedge_pair import HEDGE, MAKER, Pair, is_outstanding, reference_of, side_quote
 from utils.errors import ConfigError

@@ -1,7 +1,7 @@
 """Layered quotes around the book's price, sized by how much of the money is in base.
 
 Decides on Timer events: reference price, price skew, layers, sizes; fills change what is quoted next. What the limits
-and the balances allow is `core/market/risk.py`'s; what changes at the venue is `core/market/order_diff.py`'s.
+and the balances allow is `core/market/risk_room.py`'s; what changes at the venue is `core/market/order_diff.py`'s.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.market.layers import LAST, LayerParams, LayerPlan, fair_ticks, far_eno
 from core.market.order import Side
 from core.market.quote_habits import HabitParams, QuoteHabits
 from core.market.rebalance import IOC, MAKER, SKEW_ONLY, SLOT, Account, Move, Rebalancer, RebalanceRules
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from strategies.base import Strategy, View, as_decimal
 from utils.errors import ConfigError
 

@@ -30,7 +30,7 @@ from core.market.perp_grid import SHORT
 from core.market.perp_grid_params import PerpGridParams, perp_grid_params
 from core.market.perp_layout import PerpLayout
 from core.market.position import Position
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from strategies.base import View
 from strategies.grid_base import ACQUIRING, DONE, LEG, NOTHING, TAKE_SLOT, WAITING, GridBase, is_taking
 from utils.errors import ConfigError

@@ -13,7 +13,7 @@ from core.market.commands import Quote
 from core.market.instrument import Instrument
 from core.market.order import Fill, Order, OrderState, Side
 from core.market.position import Position
-from core.market.risk import RiskState
+from core.market.risk_state import RiskState
 
 SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND

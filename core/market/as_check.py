@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.market.as_params import AvellanedaStoikovParams
 from core.market.as_quotes import fee_floor_bps
 from core.market.instrument import Instrument
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from utils.errors import ConfigError
 
 

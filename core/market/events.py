@@ -105,6 +105,7 @@ class PerpFacts:
     funding_rate: Decimal | None = None
     funding_utc_ns: int | None = None  # when the next payment is due
     local_ns: int = 0
+    index_price: Decimal | None = None
 
 
 Event = BookUpdate | TradePrint | OrderUpdate | FillEvent | Timer | Watch | LinkUp | LinkDown

@@ -9,7 +9,7 @@ from decimal import Decimal
 from core.market.grid_cell import Cell
 from core.market.instrument import Instrument
 from core.market.order import Side
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from utils.errors import ConfigError
 
 MAINTENANCE = Decimal("0.005")  # share of the value that a venue wants as margin; the true one differs by venue

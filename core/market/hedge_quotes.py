@@ -15,7 +15,8 @@ from core.market.instrument import Instrument
 from core.market.order import Order, Side
 from core.market.position import Position
 from core.market.reports import Balance
-from core.market.risk import RiskLimits, position_limit
+from core.market.risk_limits import RiskLimits
+from core.market.risk_room import position_limit
 
 _BPS = 10_000.0
 _PCT = Decimal(100)

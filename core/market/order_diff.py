@@ -7,7 +7,7 @@ is taken, so a replacement goes out only after the old order is known to be gone
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from core.market.commands import Quote
@@ -17,6 +17,7 @@ from utils.quick_values import quickly_made
 
 _BILLION = 1_000_000_000
 _NEVER_NS = 1 << 63
+_WIDEST_PCT = Decimal(100)
 _NEW, _PARTIAL, _PENDING = OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_NEW
 
 
@@ -27,6 +28,7 @@ class DiffTolerance:
     price_pct: Decimal | float = 0.1
     size_pct: Decimal | float = 10
     max_order_age_ns: int = 1800 * _BILLION  # 0 is off
+    min_order_age_ns: int = 0  # a younger order is not moved for its price; 0 is off
     price_billionths: int = field(init=False, repr=False)  # the same as whole numbers: no float decides a limit case
     size_billionths: int = field(init=False, repr=False)
 
@@ -35,8 +37,18 @@ class DiffTolerance:
         object.__setattr__(self, "price_billionths", int(Decimal(str(self.price_pct)) * (_BILLION // 100)))
         object.__setattr__(self, "size_billionths", int(Decimal(str(self.size_pct)) * (_BILLION // 100)))
 
+    def widened(self, times: int) -> DiffTolerance:
+        """Return a tolerance that is so many times as wide, at the most 100 %; one that always replaces stays so."""
+        price_pct, size_pct = (
+            own if own < 0 else max(own, min(own * times, _WIDEST_PCT))
+            for own in (Decimal(str(self.price_pct)), Decimal(str(self.size_pct)))
+        )
+        return replace(self, price_pct=price_pct, size_pct=size_pct)
+
     def oldest_until_ns(self, orders: Sequence[Order]) -> int:
-        """Return the UTC from which on one of the orders is too old to stay."""
+        """Return the UTC from which on one of the orders is too old to stay, or old enough to be moved."""
+        if self.min_order_age_ns:
+            return 0
         sent = [order.sent_ns for order in orders if order.sent_ns]
         return min(sent) + self.max_order_age_ns if sent and self.max_order_age_ns else _NEVER_NS
 
@@ -45,6 +57,9 @@ class DiffTolerance:
         if order.side is not quote.side or order.reduce_only != quote.reduce_only or order.post_only != quote.post_only:
             return False
         price_ticks, size_lots = quote.price_ticks, quote.size_lots
+        age_ns = now_utc_ns - order.sent_ns
+        if 0 <= age_ns < self.min_order_age_ns and order.size_lots - order.filled_lots <= size_lots:
+            return True
         price_off = abs(order.price_ticks - price_ticks) * _BILLION
         if self.price_billionths < 0 or price_off > self.price_billionths * price_ticks:
             return False
@@ -52,7 +67,7 @@ class DiffTolerance:
         if self.size_billionths < 0 or size_off > self.size_billionths * size_lots:
             return False
         # An adopted order may not tell when it was sent; such a one never ages.
-        return not (self.max_order_age_ns and order.sent_ns and now_utc_ns - order.sent_ns >= self.max_order_age_ns)
+        return not (self.max_order_age_ns and order.sent_ns and age_ns >= self.max_order_age_ns)
 
 
 @quickly_made

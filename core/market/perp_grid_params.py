@@ -15,7 +15,7 @@ from core.market.grid_sizing import Sizing
 from core.market.instrument import Instrument
 from core.market.perp_grid import NEUTRAL
 from core.market.perp_layout import GridTerms, PerpLayout
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from utils.errors import ConfigError
 
 _DECIMALS = ("neutral_center", "leverage", "stop_loss", "take_profit")

@@ -17,7 +17,7 @@ from core.market.instrument import Instrument
 from core.market.order import Side
 from core.market.perp_grid import SHORT, PerpGrid, make_cells
 from core.market.position import Position
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from utils.errors import ConfigError
 
 _ZERO = Decimal(0)

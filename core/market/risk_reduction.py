@@ -7,7 +7,9 @@ from decimal import Decimal
 
 from core.market.commands import Quote
 from core.market.order import Order, OrderState
-from core.market.risk import Denial, RiskLimits, RiskState, Verdict, trim_quotes
+from core.market.risk_limits import RiskLimits
+from core.market.risk_room import Denial, Verdict, trim_quotes
+from core.market.risk_state import RiskState
 
 _PLENTY = Decimal(10) ** 30
 _LEAVING = frozenset({OrderState.PENDING_CANCEL})

@@ -27,7 +27,7 @@ from core.market.instrument import Instrument
 from core.market.order import Order, Side
 from core.market.position import Position
 from core.market.reports import Balance
-from core.market.risk import position_limit
+from core.market.risk_room import position_limit
 from core.process.build import Bot, build_bot
 from core.trading.clock import Clock, SimulatedClock, SystemClock, seconds
 from strategies.base import Strategy, View, strategy_class

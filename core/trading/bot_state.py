@@ -6,10 +6,13 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from core.market.risk import RiskState
+from core.market.price_shock import PriceShock
+from core.market.risk_state import RiskState
+from core.trading.clock import SECOND_NS
 from strategies.base import View
 
 if TYPE_CHECKING:
+    from core.market.churn import ChurnMeter
     from core.market.events import Event
     from core.trading.clock import Clock
     from core.trading.cycle_timer import CycleTimer
@@ -32,6 +35,7 @@ class BotState:
     session: SessionBook
     timer: CycleTimer
     breaker: RejectBreaker
+    churn: ChurnMeter
     counters: Counter[str] = field(default_factory=Counter)  # lifetime
     events: deque[Event] = field(default_factory=deque)  # for the strategy, once they are in the ledger
     view: View = field(default_factory=View)
@@ -43,6 +47,22 @@ class BotState:
     def __post_init__(self) -> None:
         """Index the legs."""
         self.by_name = {leg.name: leg for leg in self.legs}
+
+    def note_shock(self, leg: LegState, last: PriceShock | None) -> None:
+        """Keep on disk when the price of a leg moved too far: a restart does not end the pause that follows.
+
+        A new one is written at once, one that goes on with the other counters.
+        """
+        self.counters[f"price_move_utc_s.{leg.name}"] = self.clock.utc_ns() // SECOND_NS
+        if last is None or self.clock.now_ns() - last.at_ns >= leg.limits.price_move_cooldown_ns:
+            self.journal.note_counters(dict(self.counters))
+
+    def recall_shocks(self) -> None:
+        """Take up from the counters when the price of each leg last moved too far."""
+        for leg in self.legs:
+            if utc_s := self.counters.get(f"price_move_utc_s.{leg.name}"):
+                age_ns = max(0, self.clock.utc_ns() - utc_s * SECOND_NS)
+                leg.shock = PriceShock(0.0, self.clock.now_ns() - age_ns)
 
     def risk_state(self, leg: LegState, now_ns: int, with_foreign: bool = False) -> RiskState:
         """Return what the limits of a leg are held against; `with_foreign` counts the orders of others too."""
@@ -59,5 +79,8 @@ class BotState:
             start_equity_quote=session.start_equity,
             available=leg.usable(with_foreign),
             instrument=leg.instrument,
+            shock=leg.shock,
+            facts=leg.facts,
+            facts_age_ns=None if leg.facts_ns is None else now_ns - leg.facts_ns,
             missing=leg.tracker.missing(),
         )

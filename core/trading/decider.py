@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.market.commands import CancelAll, Confirm, Flatten, Halt, Quotes, Wake
 from core.market.events import Timer, Watch
-from core.market.risk import CLOSING_ACTIONS, Gate
+from core.market.risk_gates import CLOSING_ACTIONS, Gate
 from core.trading.closing import Closing, SpotRule
 from core.trading.cycle_timer import MOVE, OWN
 from core.trading.decision_log import DecisionLog

@@ -7,7 +7,7 @@ from operator import is_
 from typing import TYPE_CHECKING
 
 from api.base_client import DeadManScope
-from core.market.risk import CLOSING_ACTIONS, Gate, stale_book, tripped_gates
+from core.market.risk_gates import CLOSING_ACTIONS, REFERENCE_AGE_NS, Gate, stale_book, tripped_gates
 from core.trading.log_fields import fields
 from utils.errors import LedgerError
 
@@ -19,11 +19,20 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("makerd.risk")
 LINK, LEDGER, BREAKER, PAUSED, DEAD_MAN = "link", "ledger", "breaker", "paused", "dead_man"
+CHURN = "churn"
 WITHHELD = "withheld"  # something is wanted, and limits or balances allow none of it
 FLATTEN = "flatten"
 _BLIND = frozenset({LINK, "stale"})
 # Gates that a life may begin with because nothing is known yet: no line, no book, no price, no word of the switch.
-_UNJUDGED = ("stale", "max_loss", "max_profit", "max_drawdown", "max_unrealised_loss", "profit_lock")
+_UNJUDGED = (
+    "stale",
+    "max_loss",
+    "max_profit",
+    "max_drawdown",
+    "max_unrealised_loss",
+    "profit_lock",
+    "reference_unknown",
+)
 _FACTS = frozenset({LINK, DEAD_MAN, *_UNJUDGED})
 _HOLD = "hold"  # nothing new is placed, but cancels that the strategy's wish needs still go out
 
@@ -77,19 +86,21 @@ class Guard:
         self._clear, self._clear_until_ns = seen, self._age_limit_ns() if is_clear else 0
 
     def _seen(self) -> list[object]:
-        """Return all that limits are held to but the age of book and position; to be compared by identity."""
+        """Return all that limits are held to but the age of book, position and facts; to be compared by identity."""
         seen: list[object] = [self.tripped]
         for leg in self._bot.legs:
-            seen += (leg.book, leg.position, leg.limits)
+            seen += (leg.book, leg.position, leg.limits, leg.shock, leg.facts)
         return seen
 
     def _age_limit_ns(self) -> int:
-        """Return from when on a book or a position is too old."""
+        """Return from when on a book, a position or a second price is too old."""
         limits: list[int] = []
         for leg in self._bot.legs:
             if leg.book_ns is None or leg.confirmed_ns is None:
                 return 0
             limits += (leg.book_ns + leg.limits.max_book_age_ns, leg.confirmed_ns + leg.limits.max_position_age_ns)
+            if leg.limits.reference_deviation_bps is not None:
+                limits.append((leg.facts_ns or 0) + REFERENCE_AGE_NS)
         return min(limits)
 
     def _shut(self, now_ns: int, own: list[Gate]) -> dict[str, Gate]:
@@ -122,7 +133,9 @@ class Guard:
         if self._needs_dead_man and now_ns >= self.dead_man_until_ns:
             gates.append(Gate(DEAD_MAN, "pause", False, "the account's dead-man switch is not known to be armed"))
         if self._bot.breaker.is_open(now_ns):
-            gates.append(Gate(BREAKER, "pause", False, "too many rejects in a row"))
+            gates.append(Gate(BREAKER, "pause", False, "too many rejects, or a position changed without us"))
+        if self._bot.churn.is_over(now_ns):
+            gates.append(Gate(CHURN, _HOLD, False, "too many orders, or too many cancels for the fills"))
         if not self._bot.journal.healthy:
             gates.append(Gate(LEDGER, _HOLD, False, self._bot.journal.reason))
         gates += [Gate(name, _HOLD, False, reason) for name, reason in self._asked_by_strategy().items()]

@@ -65,6 +65,10 @@ class Intake:
     def _on_book(self, leg: LegState, update: BookUpdate, now_ns: int) -> None:
         leg.take_book(update.book, now_ns)
         self._bot.events.append(update)
+        last = leg.shock
+        if leg.is_shocked(now_ns):
+            self._bot.note_shock(leg, last)
+            self._bot.timer.hurry(MOVE)  # the gates are looked at before a decision
         bps, before, mid = self._bot.settings.requote_bps, leg.cycle_mid_ticks, leg.mid_ticks
         if bps and before and mid is not None and abs(mid - before) * 10_000 >= bps * before:
             self._bot.timer.hurry(MOVE)
@@ -174,6 +178,7 @@ class Intake:
         leg.position = leg.position.after_fill(fill, leg.instrument)
         leg.balances.book_fill(fill, now_ns)
         bot.journal.note_fill(fill, leg.position, order)
+        bot.churn.filled(now_ns)
         bot.timer.hurry(OWN)
         bot.events.append(FillEvent(leg.name, fill, "" if order is None else order.slot))
         self._tell_fill(leg, fill)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.market.churn import MINUTE_NS
 from core.trading.clock import SECOND_NS, seconds
 from core.trading.sampling import Sampler
 from utils.errors import LedgerError
@@ -31,9 +32,17 @@ class Keeping:
     def load(self, now_ns: int, new_run: bool) -> None:
         """Read the counters. Raises LedgerError."""
         self._bot.counters.update(self._bot.journal.ledger.counters())
+        self._bot.recall_shocks()
+        self._recall_orders(now_ns)
         if new_run:
             self._bot.counters[RUN_S] = 0
         self._run_began_ns = now_ns - self._bot.counters[RUN_S] * SECOND_NS
+
+    def _recall_orders(self, now_ns: int) -> None:
+        """Count the orders that an earlier life placed within the last minute, too."""
+        utc_ns = self._bot.clock.utc_ns()
+        ages = [max(0, utc_ns - sent_ns) for sent_ns in self._bot.journal.ledger.sent_since(utc_ns - MINUTE_NS)]
+        self._bot.churn.recall(now_ns - age_ns for age_ns in ages)
 
     def run_end_ns(self) -> int | None:
         """Return when `duration_s` is over, None when it is endless."""

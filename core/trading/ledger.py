@@ -260,6 +260,11 @@ class Ledger:
         """Return the client order ids of every order that is not closed; no instrument needs to be known."""
         return frozenset(row[0] for row in self._query("SELECT client_order_id FROM orders WHERE closed = 0"))
 
+    def sent_since(self, utc_ns: int) -> list[int]:
+        """Return when each order that was sent after a time was sent, oldest first."""
+        found = self._query("SELECT sent_ns FROM orders WHERE sent_ns > ? ORDER BY sent_ns", (utc_ns,))
+        return [row[0] for row in found]
+
     def has_fill(self, leg: str, trade_id: str) -> bool:
         """Tell whether a fill is booked."""
         return bool(self._query("SELECT 1 FROM fills WHERE leg = ? AND trade_id = ?", (leg, trade_id)))

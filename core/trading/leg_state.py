@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from api.base_client import Inbox
 from core.market.position import Position
-from core.market.risk import RiskLimits
+from core.market.price_shock import MidWindow, PriceShock
+from core.market.risk_limits import RiskLimits
 from core.trading.balance_sheet import BalanceSheet, reserved
 from core.trading.order_tracker import OrderTracker
 from core.trading.report_desk import ReportDesk
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from core.market.events import PerpFacts
     from core.market.instrument import Instrument
     from core.market.order import Order
+    from core.market.order_diff import DiffTolerance
     from core.market.reports import VenuePosition
     from core.trading.loop_settings import LoopSettings
 
@@ -67,7 +69,10 @@ class LegState:
         self.was_down = False
         self.relinked_ns = 0  # when the link last came back; a report asked for since then makes it good
         self.announced = False  # the strategy was told that the link is up
+        self.shock: PriceShock | None = None
+        self._mids = MidWindow()
         self.facts: PerpFacts | None = None
+        self.facts_ns: int | None = None
         self.funding_due_ns: int | None = None  # when the next payment is due, as far as it is told
         self.venue_position: VenuePosition | None = None  # as of the last complete report
         self.unrealised_differs = False  # the venue reckons another open profit than we do
@@ -98,9 +103,20 @@ class LegState:
         if book.is_quotable:
             self.mid_ticks = book.mid_ticks()
 
+    def is_shocked(self, now_ns: int) -> bool:
+        """Note how far the mid has moved within the window; tell whether that is too far."""
+        most_pct = self.limits.max_price_move_pct
+        if most_pct is None or self.mid_ticks is None:
+            return False
+        move_pct = self._mids.move_pct(self.mid_ticks, now_ns, self.limits.price_move_window_ns)
+        if move_pct <= most_pct:
+            return False
+        self.shock = PriceShock(move_pct, now_ns)
+        return True
+
     def take_facts(self, facts: PerpFacts, now_ns: int, utc_ns: int) -> None:
         """Keep what the venue tells of a perpetual; a payment's time is put on the loop's clock."""
-        self.facts = facts
+        self.facts, self.facts_ns = facts, now_ns
         due_ns = facts.funding_utc_ns
         self.funding_due_ns = None if due_ns is None else now_ns + due_ns - utc_ns
 
@@ -120,10 +136,10 @@ class LegState:
         )
         return not before or not all(map(is_, seen, before))
 
-    def wish_moved(self, settings: LoopSettings) -> bool:
+    def wish_moved(self, settings: LoopSettings, tolerance: DiffTolerance) -> bool:
         """Tell whether anything that says which orders are to rest is another than at the last call."""
         mark = None if self.limits.max_position_quote is None else self.book
-        weighed = (self.wanted, self.position, self.limits, settings, mark)
+        weighed = (self.wanted, self.position, self.limits, settings, tolerance, mark)
         revisions = (self.tracker.revision, self.balances.revision)
         before, self._weighed = self._weighed, weighed
         before_revisions, self._weighed_revisions = self._weighed_revisions, revisions

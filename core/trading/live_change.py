@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from core.trading.clock import seconds
 from core.trading.cycle_timer import OWN
 from core.trading.loop_settings import LoopSettings
@@ -59,6 +59,7 @@ def apply_change(bot: BotState, strategy: Strategy, change: LiveChange) -> None:
     bot.settings = settings
     bot.timer.use(settings.interval_ns, settings.min_cycle_ns)
     bot.breaker.use(settings.max_consecutive_rejects, settings.reject_window_ns, settings.breaker_cooldown_ns)
+    bot.churn.limits = settings.churn
     for leg in bot.legs:
         leg.limits = change.limits[leg.name]
         leg.desk.use(settings.reports)

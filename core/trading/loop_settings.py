@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.market.churn import ChurnLimits
 from core.market.order_diff import DiffTolerance
 from core.trading.clock import seconds
 from core.trading.report_desk import ReportTiming
@@ -29,6 +30,7 @@ class LoopSettings:
     max_consecutive_rejects: int = 5  # in a row within the window: nothing is placed for the cooldown
     reject_window_ns: int = seconds(60)
     breaker_cooldown_ns: int = seconds(60)
+    churn: ChurnLimits = field(default_factory=ChurnLimits)
     reports: ReportTiming = field(default_factory=ReportTiming)
     report_patience: int = 5  # complete reports that may fail to bring a missing fill before we stop asking
     adjust_after_ns: int = seconds(5)  # a position that differs for so long is taken over from the venue
@@ -56,12 +58,18 @@ class LoopSettings:
                 price_pct=shared.get("price_tolerance_pct", defaults.tolerance.price_pct),
                 size_pct=shared.get("size_tolerance_pct", defaults.tolerance.size_pct),
                 max_order_age_ns=shared.duration("max_order_age_s", defaults.tolerance.max_order_age_ns),
+                min_order_age_ns=shared.duration("order_refresh_s", 0),
             ),
             decision_log=str(shared.get("decision_log", defaults.decision_log)),
             risk_config=dict(risk_config),
             max_consecutive_rejects=int(risk.get("max_consecutive_rejects", defaults.max_consecutive_rejects)),
             reject_window_ns=risk.duration("reject_window_s", defaults.reject_window_ns),
             breaker_cooldown_ns=risk.duration("breaker_cooldown_s", defaults.breaker_cooldown_ns),
+            churn=ChurnLimits(
+                orders_per_min=risk.get("max_orders_per_min", None),
+                cancels_per_fill=risk.get("max_cancel_fill_ratio", None),
+                cancel_fill_window_ns=risk.duration("cancel_fill_window_s", defaults.churn.cancel_fill_window_ns),
+            ),
             reports=_report_timing(risk),
         )
 

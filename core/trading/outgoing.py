@@ -12,14 +12,14 @@ from core.market.commands import Quote
 from core.market.events import OrderUpdate
 from core.market.order import Order, OrderEvent, OrderState, Side
 from core.market.order_diff import diff_orders
-from core.market.risk import allow_places, trim_quotes
 from core.market.risk_reduction import allow_reduction, limits_of_hedges, orders_over_limits
+from core.market.risk_room import Denial, allow_places, trim_quotes
 from core.trading.log_fields import fields
 from utils.errors import LedgerError, VenueAuthError, VenueError, VenueRefused
 
 if TYPE_CHECKING:
     from core.market.commands import Take
-    from core.market.risk import Denial
+    from core.market.order_diff import DiffTolerance
     from core.trading.bot_state import BotState
     from core.trading.intake import Intake
     from core.trading.leg_state import LegState
@@ -34,28 +34,41 @@ class Outgoing:
     def __init__(self, bot: BotState, intake: Intake) -> None:
         self._bot = bot
         self._intake = intake
+        self._wide = (bot.settings.tolerance, 1, bot.settings.tolerance)  # what was widened, how much, and the outcome
 
     def follow_wish(self, leg: LegState, now_ns: int) -> None:
         """Bring the live orders of a leg to what the strategy wants, as far as the limits allow."""
         if leg.wanted is None:
             return
         bot, utc_ns = self._bot, self._bot.clock.utc_ns()
-        if utc_ns < leg.met_until_utc_ns and not leg.wish_moved(bot.settings):
+        tolerance = self._tolerance(now_ns)
+        if utc_ns < leg.met_until_utc_ns and not leg.wish_moved(bot.settings, tolerance):
             return
         leg.met_until_utc_ns = 0
         leg.denied.clear()
         verdict = trim_quotes(leg.wanted, leg.limits, bot.risk_state(leg, now_ns))
         if verdict.denied:
             self._count_denials(leg, verdict.denied)
-        diff = diff_orders(verdict.allowed, leg.tracker.live(), bot.settings.tolerance, utc_ns)
+        diff = diff_orders(verdict.allowed, leg.tracker.live(), tolerance, utc_ns)
         if diff.cancel:
             self.cancel(leg, diff.cancel, now_ns)
         if diff.place:
             self.place(leg, diff.place, now_ns)
         self._note_withheld(leg)
         if not (verdict.denied or diff.cancel or diff.place):
-            leg.wish_moved(bot.settings)
-            leg.met_until_utc_ns = bot.settings.tolerance.oldest_until_ns(leg.tracker.live())
+            leg.wish_moved(bot.settings, tolerance)
+            leg.met_until_utc_ns = tolerance.oldest_until_ns(leg.tracker.live())
+
+    def _tolerance(self, now_ns: int) -> DiffTolerance:
+        """Return how far an order may be off: the config's, wider while too much is sent; the same object each time."""
+        base, churn = self._bot.settings.tolerance, self._bot.churn
+        times = 1 if churn.limits.is_off else churn.widening(now_ns)
+        if times == 1:
+            return base
+        if self._wide[:2] != (base, times):
+            self._wide = (base, times, base.widened(times))
+            _log.info("tolerance_widened", extra=fields(times=times))
+        return self._wide[2]
 
     def _note_withheld(self, leg: LegState) -> None:
         """Note why nothing rests although something is wanted; a bot that may place nothing must not look well."""
@@ -70,7 +83,7 @@ class Outgoing:
             return
         bot = self._bot
         verdict = trim_quotes(leg.wanted, leg.limits, bot.risk_state(leg, now_ns))
-        diff = diff_orders(verdict.allowed, leg.tracker.live(), bot.settings.tolerance, bot.clock.utc_ns())
+        diff = diff_orders(verdict.allowed, leg.tracker.live(), self._tolerance(now_ns), bot.clock.utc_ns())
         bid, ask = leg.book.best_bid_ticks, leg.book.best_ask_ticks
         unbooked = leg.tracker.unbooked_slots()  # filled is not cancelled: only a decision knows what follows
         free = [quote for quote in diff.place if quote.slot_name not in unbooked]
@@ -90,9 +103,14 @@ class Outgoing:
             return False
         limits = limits_of_hedges(leg.limits) if is_hedge else leg.limits
         verdict = allow_places(quotes, limits, bot.risk_state(leg, now_ns, with_foreign=True))
-        if verdict.denied:
-            self._count_denials(leg, verdict.denied)
-        return bool(self._record_and_send(leg, verdict.allowed, now_ns, immediate))
+        allowed, left = verdict.allowed, bot.churn.orders_left(now_ns)
+        denied = list(verdict.denied)
+        if not is_hedge and len(allowed) > left:
+            denied += [Denial(quote, "churn") for quote in allowed[left:]]
+            allowed = allowed[:left]
+        if denied:
+            self._count_denials(leg, denied)
+        return bool(self._record_and_send(leg, allowed, now_ns, immediate))
 
     def _record_and_send(self, leg: LegState, quotes: Sequence[Quote], now_ns: int, immediate: bool) -> Sequence[Order]:
         """Ledger first, send second; return what was sent."""
@@ -111,6 +129,7 @@ class Outgoing:
         if bot.sent_ids is not None:
             bot.sent_ids.placed.extend(order.client_order_id for order in orders)
         bot.counters["orders_created"] += len(orders)
+        bot.churn.placed(len(orders), now_ns)
         self._submit(leg, orders, now_ns)
         return orders
 
@@ -181,6 +200,7 @@ class Outgoing:
                 self._bot.journal.note_order(order)
         if self._bot.sent_ids is not None:
             self._bot.sent_ids.cancelled.extend(client_order_ids)
+        self._bot.churn.cancelled(len(client_order_ids), now_ns)
         self._bot.sent = True
         self._try(leg, lambda: leg.client.cancel(client_order_ids))
 

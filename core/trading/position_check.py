@@ -26,7 +26,8 @@ def check_position(bot: BotState, leg: LegState, report: VenueReport, asked_ns: 
     """Tell whether a complete report agrees with our position.
 
     A difference that lasts is booked as an adjustment, an entry of its own beside the fills; one that does not last
-    was a fill on its way. Until then the position gets older, so that a limit on its age can speak.
+    was a fill on its way. Until then the position gets older, so that a limit on its age can speak. It may be a
+    liquidation, or a person: the breaker opens.
     """
     if leg.instrument.kind == "spot":
         return True
@@ -82,6 +83,8 @@ def _adjust(bot: BotState, leg: LegState, venue: VenuePosition, gap: int, now_ns
     bot.journal.note_fill(entry, leg.position, None)
     bot.events.append(FillEvent(leg.name, entry))
     bot.counters["position_adjustments"] += 1
+    if leg.reconciled:  # what was there before this life is no surprise
+        bot.breaker.open(now_ns)
     _log.error("position_adjusted", extra=fields(leg=leg.name, lots=gap, price=str(price)))
     return True
 

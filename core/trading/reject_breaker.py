@@ -1,4 +1,4 @@
-"""Stops placing after too many rejects in a row, then tries once."""
+"""Stops placing after too many rejects in a row, or what else nobody could foresee, then tries once."""
 
 from __future__ import annotations
 
@@ -37,8 +37,12 @@ class RejectBreaker:
         self._rejects.append(now_ns)
         full = len(self._rejects) == self._limit and now_ns - self._rejects[0] <= self._window_ns
         if full or self._probing:
-            self._open_until_ns = now_ns + self._cooldown_ns
-            self._rejects.clear()
+            self.open(now_ns)
+
+    def open(self, now_ns: int) -> None:
+        """Let nothing through for the cooldown, whatever was accepted so far."""
+        self._open_until_ns = now_ns + self._cooldown_ns
+        self._rejects.clear()
 
     def is_open(self, now_ns: int) -> bool:
         """Tell whether nothing may be placed."""

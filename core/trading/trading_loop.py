@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from core.market.churn import ChurnMeter
 from core.trading.bot_state import BotState
 from core.trading.clock import seconds
 from core.trading.closing import SpotRule
@@ -64,6 +65,7 @@ def _bot_state(legs: Sequence[LegRuntime], settings: LoopSettings, clock: Clock,
         breaker=RejectBreaker(
             settings.max_consecutive_rejects, settings.reject_window_ns, settings.breaker_cooldown_ns
         ),
+        churn=ChurnMeter(settings.churn),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.market.risk import position_limit
+from core.market.risk_room import position_limit
 
 if TYPE_CHECKING:
     from core.trading.bot_state import BotState

@@ -17,7 +17,8 @@ from core.market.instrument import Instrument
 from core.market.order import Side
 from core.market.position import Position
 from core.market.reports import Balance
-from core.market.risk import RiskLimits, trim_quotes
+from core.market.risk_limits import RiskLimits
+from core.market.risk_room import trim_quotes
 from strategies.avellaneda_stoikov import AvellanedaStoikov
 from strategies.base import View
 from tests.market_parts import NOW, SECOND, book, fill, instrument, risk_state

@@ -17,7 +17,7 @@ from core.market.book import OrderBook
 from core.market.events import BookUpdate, Timer, TradePrint
 from core.market.order import Side
 from core.market.position import Position
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from strategies.avellaneda_stoikov import AvellanedaStoikov
 from strategies.base import View
 from tests.golden_parts import golden_bars

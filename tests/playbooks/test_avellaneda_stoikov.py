@@ -20,7 +20,8 @@ from core.market.instrument import Instrument
 from core.market.model_file import FileText
 from core.market.order import Side
 from core.market.position import Position
-from core.market.risk import RiskLimits, trim_quotes
+from core.market.risk_limits import RiskLimits
+from core.market.risk_room import trim_quotes
 from core.market.signal_latch import SignalLatch
 from strategies.avellaneda_stoikov import STRATEGY, AvellanedaStoikov
 from strategies.base import View, strategy_class

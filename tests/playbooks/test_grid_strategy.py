@@ -16,7 +16,7 @@ from core.market.events import BookUpdate, Event, FillEvent, Timer, TradePrint
 from core.market.instrument import Instrument
 from core.market.order import Order, Side
 from core.market.reports import Balance
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from strategies.base import View, strategy_class
 from strategies.grid_strategy import STRATEGY, GridStrategy
 from tests.market_parts import NOW, SECOND, book, fill, instrument, order

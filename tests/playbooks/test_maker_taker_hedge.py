@@ -14,7 +14,7 @@ from core.market.events import BookUpdate, Event, FillEvent, LinkDown, LinkUp, O
 from core.market.order import OrderEvent, Side
 from core.market.position import Position
 from core.market.reports import Balance
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from strategies.base import View, strategy_class
 from strategies.maker_taker_hedge import STRATEGY, MakerTakerHedge
 from tests.market_parts import NOW, SECOND, book, fill, instrument, order

@@ -15,7 +15,8 @@ from core.market.events import BookUpdate, Event, FillEvent, LinkDown, LinkUp, O
 from core.market.order import Order, OrderEvent, Side
 from core.market.order_diff import DiffTolerance, diff_orders
 from core.market.reports import Balance
-from core.market.risk import RiskLimits, trim_quotes
+from core.market.risk_limits import RiskLimits
+from core.market.risk_room import trim_quotes
 from strategies.base import strategy_class
 from strategies.market_maker import STRATEGY, MarketMaker, MarketMakerParams
 from tests.maker_script import Script

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from core.market.book import Level, OrderBook
 from core.market.events import BookUpdate, TradePrint
 from core.market.order import Side
-from core.market.risk import RiskLimits, trim_quotes
+from core.market.risk_limits import RiskLimits
+from core.market.risk_room import trim_quotes
 from strategies.market_maker import MarketMaker
 from tests.maker_script import Script
 from tests.market_parts import SECOND, book, instrument, order, risk_state

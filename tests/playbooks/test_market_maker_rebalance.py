@@ -10,7 +10,7 @@ import pytest
 from core.market.commands import Quote, Quotes, Take
 from core.market.events import Timer
 from core.market.order import Side
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from strategies.market_maker import MarketMaker
 from tests.maker_script import Script
 from tests.market_parts import SECOND, book, instrument, order

@@ -17,7 +17,7 @@ from core.market.instrument import Instrument
 from core.market.order import OrderEvent, Side
 from core.market.position import Position
 from core.market.reports import Balance
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from strategies.base import View, strategy_class
 from strategies.perp_grid_strategy import STRATEGY, PerpGridStrategy
 from tests.market_parts import NOW, SECOND, book, fill, instrument, order

@@ -18,7 +18,8 @@ from core.market.instrument import Instrument
 from core.market.order import Fill, Order, OrderEvent, OrderState, Side
 from core.market.position import Position
 from core.market.reports import VenuePosition
-from core.market.risk import RiskLimits, trim_quotes
+from core.market.risk_limits import RiskLimits
+from core.market.risk_room import trim_quotes
 from strategies.base import View, strategy_class
 from strategies.perp_market_maker import STRATEGY, PerpMarketMaker, PerpMarketMakerParams
 from tests.market_parts import NOW, SECOND, book, fill, instrument, order, risk_state

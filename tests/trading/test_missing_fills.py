@@ -17,7 +17,7 @@ from core.market.commands import Quote
 from core.market.events import FillEvent, OrderUpdate
 from core.market.order import Order, OrderEvent, Side
 from core.market.reports import VenueReport
-from core.market.risk import Gate
+from core.market.risk_gates import Gate
 from core.trading.intake import Intake
 from tests.trading.scripted_venue import ScriptedVenue
 from tests.trading.workbench import BOTH, Bench

@@ -245,6 +245,20 @@ def test_a_position_that_the_venue_keeps_seeing_differently_becomes_an_adjustmen
     assert bench.loop.snapshot()["position"] == "0.7"
     assert bench.ledger.replay("main") == bench.ledger.position("main")
     assert bench.ledger.position("main").realised_pnl == Decimal(0)
+    assert (bench.phase, bench.gates) == ("QUOTING", [])  # it was there before us
+
+
+def test_a_position_that_changes_without_us_opens_the_breaker_for_a_while(tmp_path: Path) -> None:
+    venue = ScriptedVenue(PERP)
+    bench = Bench(tmp_path, venue, risk={"breaker_cooldown_s": 20, "max_position": 100})
+    bench.run(3)
+    assert bench.phase == "QUOTING"
+    venue.position_lots = -7
+    bench.run(19)
+    assert (bench.gates, bench.resting) == (["breaker"], {})
+    assert bench.loop.snapshot()["position"] == "-0.7"
+    bench.run(20)
+    assert (bench.gates, len(bench.resting)) == ([], 2)
 
 
 def test_a_fill_that_the_venues_position_has_first_is_no_adjustment(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from core.market.commands import Command
 from core.market.events import Event, FillEvent, Timer
 from core.market.instrument import Instrument
 from core.market.order import OrderEvent
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from core.trading.ledger import Ledger, LedgerBatch, Memory
 from core.trading.trading_loop import SpotRule
 from strategies.base import Idle, View
@@ -249,7 +249,7 @@ def test_an_adjustment_of_the_position_is_heard_once(tmp_path: Path) -> None:
     bench.die()
     again(bench)
     bench.venue.position_lots = 6
-    bench.run(30)
+    bench.run(90)  # the breaker is closed again
     assert remembered(bench) == {"": 6}
     bench.venue.fill(bench.order_id("sell.0"), 2)
     bench.venue.position_lots = 4

@@ -298,9 +298,11 @@ def test_print_tells_who_took(bench: Bench) -> None:
 def test_mark_price_and_funding_of_the_stream_are_told(bench: Bench) -> None:
     bench.streaming()
     data = {"e": "markPrice", "s": "SOL_USDC_PERP", "p": "141.12", "f": "0.0000125", "n": 1763654400000, "T": 1}
+    data["i"] = "141.20"
     bench.hear({"stream": "markPrice.SOL_USDC_PERP", "data": data})
     (told,) = bench.all_of(PerpFacts)
     assert (told.mark_price, told.funding_rate) == (Decimal("141.12"), Decimal("0.0000125"))
+    assert told.index_price == Decimal("141.20")
     assert (told.funding_utc_ns, told.local_ns) == (1763654400000 * 1_000_000, bench.now)
     bench.hear({"stream": "markPrice.SOL_USDC_PERP", "data": data | {"s": "BTC_USDC_PERP"}})
     assert len(bench.all_of(PerpFacts)) == 1

@@ -23,7 +23,7 @@ from core.market.hedge_quotes import (
 from core.market.order import Side
 from core.market.position import Position
 from core.market.reports import Balance
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from tests.market_parts import book, instrument, order
 from utils.errors import ConfigError
 

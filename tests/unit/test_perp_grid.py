@@ -16,7 +16,7 @@ from core.market.instrument import Instrument
 from core.market.order import Side
 from core.market.perp_grid import PerpGrid, make_cells
 from core.market.perp_layout import GridTerms, PerpLayout
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from tests.market_parts import book, fill, instrument
 from utils.errors import ConfigError
 

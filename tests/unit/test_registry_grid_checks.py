@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.market import grid_worst_case
 from core.market.instrument import Instrument
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from core.registry.checks import CHECKS, Draft
 from core.registry.checks.grid import MAINTENANCE
 from core.registry.config_manager import InvalidConfig, load_file, load_plain

@@ -17,17 +17,10 @@ from core.market.book import OrderBook
 from core.market.commands import Quote
 from core.market.order import MissingFills, Order, OrderState, Side
 from core.market.position import Position
-from core.market.risk import (
-    BALANCE_RESERVE,
-    Gate,
-    RiskLimits,
-    RiskState,
-    Verdict,
-    allow_places,
-    drawdown,
-    trim_quotes,
-    tripped_gates,
-)
+from core.market.risk_gates import Gate, drawdown, tripped_gates
+from core.market.risk_limits import RiskLimits
+from core.market.risk_room import BALANCE_RESERVE, Verdict, allow_places, trim_quotes
+from core.market.risk_state import RiskState
 from tests.market_parts import SECOND, book, fill, instrument, live_orders, order, quote, risk_state, sides
 from utils.errors import ConfigError
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from core.market.order import MissingFills, Order, OrderState, Side
 from core.market.position import Position
-from core.market.risk import RiskLimits, RiskState
+from core.market.risk_limits import RiskLimits
 from core.market.risk_reduction import allow_reduction, orders_over_limits
+from core.market.risk_state import RiskState
 from tests.market_parts import instrument, live_orders, order, quote, risk_state, sides
 
 PERP = instrument(kind="perp", symbol="SOL-PERP", min_notional=Decimal(0))

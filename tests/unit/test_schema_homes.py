@@ -23,7 +23,7 @@ from core.fleet_config import FleetConfig
 from core.jobs.base import job_function
 from core.market.instrument import Instrument
 from core.market.layers import LayerParams
-from core.market.risk import RiskLimits
+from core.market.risk_limits import RiskLimits
 from core.registry.config_manager import load_file
 from core.registry.old_names import RENAMED_IN_1
 from core.registry.schema import (
@@ -273,10 +273,10 @@ def test_every_risk_key_changes_a_limit_or_the_loop(key: str) -> None:
     assert _effect(changed) != _effect(defaults)
 
 
-def _effect(risk_config: dict[str, Any]) -> tuple[RiskLimits, int, int, int]:
+def _effect(risk_config: dict[str, Any]) -> tuple[Any, ...]:
     loop = LoopSettings.from_config({}, risk_config)
-    breaker = (loop.max_consecutive_rejects, loop.reject_window_ns, loop.breaker_cooldown_ns)
-    return RiskLimits.from_config(risk_config, INSTRUMENT), *breaker
+    breaker = (loop.max_consecutive_rejects, loop.reject_window_ns, loop.breaker_cooldown_ns, loop.churn)
+    return RiskLimits.from_config(risk_config, dataclasses.replace(INSTRUMENT, kind="perp")), *breaker
 
 
 def test_names_and_symbols_follow_one_pattern() -> None:
