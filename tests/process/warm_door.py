@@ -130,7 +130,7 @@ def _be_the_command(request: dict[str, Any], stdout: int, stderr: int, said: int
 
 def _import_what_commands_use() -> None:
     import cli.commands  # noqa: F401
-    import core.door_services  # noqa: F401
+    import core.door_services
     import core.process.launcher  # noqa: F401
 
 
