@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,7 +17,13 @@ settings.register_profile("landing", derandomize=True, print_blob=True, **_PATIE
 settings.load_profile("landing" if os.environ.get("CI") else "desk")
 
 # Some hundred interpreters are started: where nobody may keep what was compiled, each of them compiles everything.
+# So does each of the processes that run tests: three quarters of their collection is asserts that are rewritten.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# A shell starts what it puts into the background with SIGINT ignored, and every child of ours would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Folders whose tests wait for real processes and sockets, the longest first: begun last, they would end alone.
 _BEGUN_FIRST = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ SUITES = sorted(path.name for path in TESTS.iterdir() if path.is_dir() and any(p
 
 # Most tests of processes and sockets wait more than they work. A file stays in one process: it may share a simulator.
 SIDE_BY_SIDE = ("-n", "6", "--dist", "loadfile", "--no-loadscope-reorder")
+COMPILERS = 2
 
 
 def main(arguments: list[str]) -> int:
@@ -28,6 +31,8 @@ def main(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     what, rest = (arguments[0] if arguments else "all"), [*SIDE_BY_SIDE, *arguments[1:]]
+    if what in ("all", "report"):
+        _compile_once()
     if what == "all":
         return int(pytest.main([str(TESTS), *rest]))
     if what == "report":
@@ -42,6 +47,23 @@ def _run(arguments: list[str]) -> int:
         return int(pytest.main([str(TESTS / what), *rest]))
     print(f"unknown suite {what!r}; one of: all, report, {', '.join(SUITES)}", file=sys.stderr)
     return 2
+
+
+def _compile_once() -> None:
+    """Let the asserts of new files be rewritten beforehand: side by side, every process would do it for all files."""
+    new = [str(path) for path in _not_compiled()]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-qq"]
+    halves = [half for number in range(COMPILERS) if (half := new[number::COMPILERS])]
+    running = [subprocess.Popen([*command, *half], cwd=TESTS.parent, stdout=subprocess.DEVNULL) for half in halves]
+    for process in running:
+        process.wait()  # what is wrong with a file is told by the run itself
+
+
+def _not_compiled() -> Iterator[Path]:
+    for path in sorted(TESTS.rglob("test_*.py")):
+        made = [one.stat().st_mtime for one in path.parent.glob(f"__pycache__/{path.stem}.*-pytest-*.pyc")]
+        if max(made, default=0.0) < path.stat().st_mtime:
+            yield path
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -23,6 +22,7 @@ import psutil
 from api.paper_settings import PaperSettings
 from core.process.control import DaemonDown, call
 from core.process.pid_file import holder
+from tests.process.warm_door import warm_door
 from utils.home import CHECKOUT, Home
 
 DOOR = str(CHECKOUT / "core" / "daemon_manager.py")
@@ -42,8 +42,8 @@ def _compiled_recordings() -> tempfile.TemporaryDirectory[str]:
 class Fleet:
     """A home with configs and, once started, a daemon."""
 
-    def __init__(self, root: Path) -> None:
-        self.home = Home(root)
+    def __init__(self, root: Path, checkout: Path = CHECKOUT) -> None:
+        self.home, self.checkout = Home(root), checkout
         self.home.active.mkdir(parents=True)
         self.environ = {**os.environ, "MAKERD_HOME": str(root), "MAKERD_CLAIMS_DIR": str(root / "claims")}
         self.pids: set[int] = set()
@@ -60,16 +60,8 @@ class Fleet:
         return path
 
     def run(self, *arguments: str, timeout: float = 60, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run one command of the door, by path from another folder."""
-        return subprocess.run(
-            [sys.executable, DOOR, *arguments],
-            cwd="/",
-            env={**self.environ, **environ},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        """Run one command of the door, from another folder."""
+        return warm_door(self.checkout).run(arguments, {**self.environ, **environ}, timeout)
 
     def start(self, *names: str, **environ: str) -> Fleet:
         """Start the daemon; fails the test when it does not."""

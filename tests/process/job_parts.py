@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from tests.process.fleet_parts import Fleet
 from utils.home import CHECKOUT
 
 CODE = ("api", "cli", "config/schemas", "config/templates", "core", "data", "strategies", "utils")
+HALF_WRITTEN = shutil.ignore_patterns("*.pyc.*")  # other test processes compile at the same time
 SCRIPTED = '''
 """Does one thing that jobs can do."""
 
@@ -54,7 +53,7 @@ SCHEMA = {
 def checkout_with_jobs(root: Path) -> Path:
     """Copy what a daemon needs and add the jobs `scripted`, `broken` (its import fails) and `leaving` (it exits)."""
     for part in CODE:
-        shutil.copytree(CHECKOUT / part, root / part)
+        shutil.copytree(CHECKOUT / part, root / part, ignore=HALF_WRITTEN)
     jobs, schemas = root / "core" / "jobs", root / "config" / "schemas" / "jobs"
     (jobs / "scripted.py").write_text(SCRIPTED)
     (jobs / "broken.py").write_text("import a_module_that_nobody_has\n")
@@ -66,22 +65,6 @@ def checkout_with_jobs(root: Path) -> Path:
 
 class JobFleet(Fleet):
     """A home whose daemon runs from another checkout."""
-
-    def __init__(self, home: Path, checkout: Path) -> None:
-        super().__init__(home)
-        self.door = str(checkout / "core" / "daemon_manager.py")
-
-    def run(self, *arguments: str, timeout: float = 60, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run one command of the other checkout's door."""
-        return subprocess.run(
-            [sys.executable, self.door, *arguments],
-            cwd="/",
-            env={**self.environ, **environ},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
 
     def add_job(
         self, name: str, job: str = "scripted", supervised: dict[str, Any] | None = None, **params: Any

@@ -92,27 +92,26 @@ def test_a_home_that_cannot_be_written_is_refused(fleet: Fleet) -> None:
     assert "var" in one_line(done.stderr)
 
 
-@pytest.mark.parametrize(
-    ("sections", "words"),
-    [
-        ({"strategy_config": {"symbol": "NO-SUCH"}}, ["NO-SUCH", "BTC-USDT"]),
-        ({"metadata": {"exchange": "nowhere"}}, ["nowhere", "paper"]),
-        ({"metadata": {"strategy": "market_makr"}}, ["market_makr", "market_maker"]),
-        ({"exchange_config": {"feed": "replay:missing.csv.gz"}}, ["missing.csv.gz"]),
-        ({"exchange_config": {"api_key": "literal"}}, ["api_key"]),
-        ({"exchange_config": {"api_key": "${NOT_SET}"}}, ["NOT_SET"]),
-        ({"strategy_config": {"layers": "many"}}, ["layers", "many"]),
-    ],
-)
-def test_a_wrong_config_is_refused_naming_what_and_what_else(
-    fleet: Fleet, sections: dict[str, dict[str, object]], words: list[str]
-) -> None:
-    fleet.add("one", **sections)
+WRONG: list[tuple[dict[str, dict[str, object]], list[str]]] = [
+    ({"strategy_config": {"symbol": "NO-SUCH"}}, ["NO-SUCH", "BTC-USDT"]),
+    ({"metadata": {"exchange": "nowhere"}}, ["nowhere", "paper"]),
+    ({"metadata": {"strategy": "market_makr"}}, ["market_makr", "market_maker"]),
+    ({"exchange_config": {"feed": "replay:missing.csv.gz"}}, ["missing.csv.gz"]),
+    ({"exchange_config": {"api_key": "literal"}}, ["api_key"]),
+    ({"exchange_config": {"api_key": "${NOT_SET}"}}, ["NOT_SET"]),
+    ({"strategy_config": {"layers": "many"}}, ["layers", "many"]),
+]
+
+
+def test_a_wrong_config_is_refused_naming_what_and_what_else(fleet: Fleet) -> None:
+    for number, (sections, _) in enumerate(WRONG):
+        fleet.add(f"wrong-{number}", **sections)
     done = fleet.run("start", "--daemon")
     assert done.returncode == 1
-    said = done.stderr
-    assert "Traceback" not in said
-    assert [word for word in words if word not in said] == []
+    assert "Traceback" not in done.stderr
+    for number, (_, words) in enumerate(WRONG):
+        said = "\n".join(line for line in done.stderr.splitlines() if f"wrong-{number}" in line)
+        assert [word for word in words if word not in said] == [], done.stderr
 
 
 def test_a_truncated_recording_is_refused_before_a_worker_starts(fleet: Fleet) -> None:

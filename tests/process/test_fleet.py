@@ -8,7 +8,9 @@ import os
 import signal
 import sqlite3
 import time
+from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -25,19 +27,48 @@ ROW_KEYS = {
 LEG_KEYS = {"leg", "exchange", "account", "symbol", "position", "open_orders", "dead_man"}
 
 
-def test_a_folder_of_configs_becomes_a_quoting_fleet_that_fills(fleet: Fleet) -> None:
-    fleet.add("one")
-    fleet.add("two", exchange_config={"seed": 2})
-    fleet.start().quoting("one", "two")
-    fleet.until(lambda: all(row["fills"] > 0 for row in fleet.status()["bots"]), 20)
-    done = fleet.run("status", "--json")
+CREW: dict[str, dict[str, Any]] = {
+    "one": {},
+    "two": {},
+    "killed-9": {},
+    "killed-11": {},
+    "frozen": {"heartbeat_timeout_s": 2},
+    "orphan": {},
+    "bad": {"max_restarts": 2, "min_uptime_s": 60},
+    "told": {},
+    "edited": {},
+}
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A daemon started over a stale pid file, with a bot for each test that harms its own one only."""
+    fleet = Fleet(tmp_path_factory.mktemp("crew") / "home")
+    for seed, (name, supervised) in enumerate(CREW.items(), start=1):
+        fleet.add(name, exchange_config={"seed": seed}, daemon_config=supervised)
+    fleet.home.run.mkdir(parents=True)
+    pid_file(fleet).write_text(json.dumps({"pid": 1, "start_ticks": 1, "boot_id": "old"}))
+    try:
+        yield fleet.start().quoting(*CREW, seconds=60)
+    finally:
+        fleet.end()
+
+
+def pid_file(fleet: Fleet) -> Path:
+    return fleet.home.run / "makerd.pid"
+
+
+def test_a_folder_of_configs_becomes_a_quoting_fleet_that_fills(crew: Fleet) -> None:
+    crew.until(lambda: all(crew.bot(name)["fills"] > 0 for name in ("one", "two")))
+    done = crew.run("status", "--json")
     answer = json.loads(done.stdout)
     assert done.returncode == 0
     assert set(answer) == {"daemon", "bots", "invalid"}
     assert set(answer["daemon"]) >= {"state", "pid", "uptime_s", "loop_age_s", "version", "home", "web"}
     assert answer["daemon"]["state"] == "running"
     assert 0 <= answer["daemon"]["loop_age_s"] < answer["daemon"]["uptime_s"]
-    for row in answer["bots"]:
+    assert {row["name"] for row in answer["bots"]} == set(CREW)
+    for row in (row for row in answer["bots"] if row["name"] in ("one", "two")):
         assert set(row) >= ROW_KEYS
         assert set(row["legs"][0]) == LEG_KEYS
         assert row["pss_mb"] > 0
@@ -62,13 +93,12 @@ def test_stop_leaves_no_process_and_no_open_order(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_killed_worker_comes_back_with_the_same_ledger(fleet: Fleet, number: signal.Signals) -> None:
-    fleet.add("one")
-    fleet.start().quoting("one")
-    before = fleet.until(lambda: (row := fleet.bot("one"))["fills"] > 0 and row)
+def test_a_killed_worker_comes_back_with_the_same_ledger(crew: Fleet, number: signal.Signals) -> None:
+    name = f"killed-{number}"
+    before = crew.until(lambda: (row := crew.bot(name))["fills"] > 0 and row)
     os.kill(before["pid"], number)
-    after = fleet.until(lambda: (row := fleet.bot("one"))["restarts"] == 1 and row["state"] == "RUNNING" and row)
-    fleet.quoting("one")
+    after = crew.until(lambda: (row := crew.bot(name))["restarts"] == 1 and row["state"] == "RUNNING" and row)
+    crew.quoting(name)
     assert after["pid"] != before["pid"]
     assert after["fills"] >= before["fills"]
     assert after["last_exit"]["signal"] == number
@@ -180,40 +210,33 @@ def test_what_a_bot_without_a_config_left_is_swept_too(fleet: Fleet) -> None:
     assert fleet.open_paper_orders() == []
 
 
-def test_a_stopped_worker_is_noticed_killed_swept_and_replaced(fleet: Fleet) -> None:
-    fleet.add("one", daemon_config={"heartbeat_timeout_s": 2})
-    fleet.add("two", exchange_config={"seed": 2})
-    fleet.start().quoting("one", "two")
-    frozen, other = fleet.bot("one")["pid"], fleet.bot("two")["pid"]
-    os.kill(frozen, signal.SIGSTOP)
-    fleet.until(lambda: fleet.bot("one")["restarts"] == 1)
-    fleet.quoting("one")
-    assert "heartbeat" in fleet.bot("one")["last_exit"]["reason"]
-    assert fleet.bot("two")["pid"] == other
+def test_a_stopped_worker_is_noticed_killed_swept_and_replaced(crew: Fleet) -> None:
+    other = crew.bot("two")["pid"]
+    os.kill(crew.bot("frozen")["pid"], signal.SIGSTOP)
+    crew.until(lambda: crew.bot("frozen")["restarts"] == 1)
+    crew.quoting("frozen")
+    assert "heartbeat" in crew.bot("frozen")["last_exit"]["reason"]
+    assert crew.bot("two")["pid"] == other
 
 
-def test_a_second_start_is_refused_with_the_pid_that_holds_the_lock(fleet: Fleet) -> None:
-    fleet.add("one")
-    fleet.start()
-    files = {path: path.read_bytes() for path in fleet.home.run.glob("*.pid")}
-    done = fleet.run("start", "--daemon")
+def test_a_second_start_is_refused_with_the_pid_that_holds_the_lock(crew: Fleet) -> None:
+    files = {path: path.read_bytes() for path in crew.home.run.glob("*.pid")}
+    done = crew.run("start", "--daemon")
     assert done.returncode == 1
-    assert str(fleet.daemon_pid()) in done.stderr
+    assert str(crew.daemon_pid()) in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert {path: path.read_bytes() for path in files} == files
-    assert fleet.status()["daemon"]["pid"] == fleet.daemon_pid()  # its socket is still its own
+    assert crew.status()["daemon"]["pid"] == crew.daemon_pid()  # its socket is still its own
 
 
-def test_a_dead_zygote_is_replaced_and_no_worker_notices(fleet: Fleet) -> None:
-    fleet.add("one")
-    fleet.start().quoting("one")
-    worker, zygote = fleet.bot("one")["pid"], fleet.zygote_pid()
+def test_a_dead_zygote_is_replaced_and_no_worker_notices(crew: Fleet) -> None:
+    worker, zygote = crew.bot("orphan")["pid"], crew.zygote_pid()
     os.kill(zygote, signal.SIGKILL)
-    assert fleet.until(lambda: (new := _zygote(fleet)) != zygote and new)
-    assert fleet.bot("one")["pid"] == worker
+    assert crew.until(lambda: (new := _zygote(crew)) != zygote and new)
+    assert crew.bot("orphan")["pid"] == worker
     os.kill(worker, signal.SIGKILL)
-    fleet.until(lambda: fleet.bot("one")["restarts"] == 1)
-    fleet.quoting("one")
+    crew.until(lambda: crew.bot("orphan")["restarts"] == 1)
+    crew.quoting("orphan")
 
 
 def _zygote(fleet: Fleet) -> int | None:
@@ -223,19 +246,16 @@ def _zygote(fleet: Fleet) -> int | None:
         return None
 
 
-def test_a_crash_loop_ends_fatal_and_leaves_the_others_alone(fleet: Fleet) -> None:
-    fleet.add("bad", daemon_config={"max_restarts": 2, "min_uptime_s": 60, "backoff_initial_s": 0.1})
-    fleet.add("good", exchange_config={"seed": 2})
-    fleet.start().quoting("bad", "good")
-    good = fleet.bot("good")["pid"]
+def test_a_crash_loop_ends_fatal_and_leaves_the_others_alone(crew: Fleet) -> None:
+    others = crew.bot("one")["pid"], crew.bot("two")["pid"]
     for _ in range(3):
-        pid = fleet.until(lambda: (row := fleet.bot("bad"))["state"] == "RUNNING" and row["pid"])
+        pid = crew.until(lambda: (row := crew.bot("bad"))["state"] == "RUNNING" and row["pid"])
         os.kill(pid, signal.SIGKILL)
-        fleet.until(lambda pid=pid: fleet.bot("bad")["pid"] != pid)
-    fleet.until(lambda: fleet.bot("bad")["state"] == "FATAL")
-    assert fleet.bot("good")["pid"] == good
-    fleet.run("bot", "start", "bad")
-    fleet.quoting("bad")
+        crew.until(lambda pid=pid: crew.bot("bad")["pid"] != pid)
+    crew.until(lambda: crew.bot("bad")["state"] == "FATAL")
+    assert (crew.bot("one")["pid"], crew.bot("two")["pid"]) == others
+    crew.run("bot", "start", "bad")
+    crew.quoting("bad")
 
 
 def test_a_tripped_loss_latch_survives_restarts_until_it_is_reset(fleet: Fleet) -> None:
@@ -266,27 +286,29 @@ def test_sigterm_to_the_daemon_stops_everything_cleanly(fleet: Fleet) -> None:
     assert [pid for pid in everybody if is_living(pid)] == []
 
 
-def test_a_stop_signal_to_a_worker_alone_is_a_stop_not_a_crash(fleet: Fleet) -> None:
-    fleet.add("one")
-    fleet.start().quoting("one")
-    os.kill(fleet.bot("one")["pid"], signal.SIGTERM)
-    row = fleet.until(lambda: (row := fleet.bot("one"))["state"] == "STOPPED" and row)
+def test_a_stop_signal_to_a_worker_alone_is_a_stop_not_a_crash(crew: Fleet) -> None:
+    os.kill(crew.bot("told")["pid"], signal.SIGTERM)
+    row = crew.until(lambda: (row := crew.bot("told"))["state"] == "STOPPED" and row)
     assert (row["last_exit"]["status"], row["restarts"]) == (0, 0)
 
 
-def test_a_broken_file_leaves_the_running_fleet_alone(fleet: Fleet) -> None:
-    path = fleet.add("one")
-    fleet.start().quoting("one")
-    pid = fleet.bot("one")["pid"]
-    path.write_text(path.read_text()[:-20])
-    fleet.add("two", exchange_config={"seed": 2, "sede": 3})
-    fleet.run("reload")
-    status = fleet.until(lambda: len((found := fleet.status())["invalid"]) == 2 and found)
-    assert [row["name"] for row in status["bots"]] == ["one"]
-    assert fleet.bot("one")["pid"] == pid
+def test_a_broken_file_leaves_the_running_fleet_alone(crew: Fleet) -> None:
+    path = crew.home.active / "edited.json"
+    sound, pid = path.read_text(), crew.bot("edited")["pid"]
+    path.write_text(sound[:-20])
+    new = crew.add("new", exchange_config={"seed": 2, "sede": 3})
+    crew.run("reload")
+    status = crew.until(lambda: len((found := crew.status())["invalid"]) == 2 and found)
+    assert {row["name"] for row in status["bots"]} == set(CREW)
+    assert crew.bot("edited")["pid"] == pid
     said = " ".join(line for entry in status["invalid"] for line in entry["complaints"])
     assert "sede" in said
     assert "seed" in said
+    new.unlink()
+    path.write_text(sound)
+    crew.run("reload")
+    crew.until(lambda: crew.status()["invalid"] == [])
+    assert crew.bot("edited")["pid"] == pid
 
 
 def test_a_reload_starts_what_is_new_restarts_what_changed_and_stops_what_is_gone(fleet: Fleet) -> None:
@@ -305,8 +327,5 @@ def test_a_reload_starts_what_is_new_restarts_what_changed_and_stops_what_is_gon
     assert fleet.bot("same")["pid"] == before["same"]
 
 
-def test_a_stale_pid_file_is_replaced(fleet: Fleet) -> None:
-    fleet.add("one")
-    fleet.home.run.mkdir(parents=True)
-    (fleet.home.run / "makerd.pid").write_text(json.dumps({"pid": 1, "start_ticks": 1, "boot_id": "old"}))
-    fleet.start().quoting("one")
+def test_a_stale_pid_file_is_replaced(crew: Fleet) -> None:
+    assert json.loads(pid_file(crew).read_text())["pid"] == crew.daemon_pid() != 1

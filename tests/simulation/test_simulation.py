@@ -21,7 +21,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)  # `make simulate` is long
 @given(STEPS, st.integers(0, 2**16))
 def test_whatever_happens_in_any_order_no_order_is_left_and_every_bot_comes_to_rest(
     steps: list[tuple[str, int, float]], seed: int

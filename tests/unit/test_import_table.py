@@ -160,10 +160,16 @@ def sources() -> dict[str, Path]:
 
 
 @cache
+def tree_of(path: Path) -> ast.Module:
+    """Return what stands in a file; shared, so not to be changed."""
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports_of(path: Path, with_types: bool = True) -> frozenset[str]:
     """Every module that a file names in an import, in functions too; those for the type checker only on request."""
     names: set[str] = set()
-    for node in _statements(ast.parse(path.read_text()), with_types):
+    for node in _statements(tree_of(path), with_types):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -173,12 +179,13 @@ def imports_of(path: Path, with_types: bool = True) -> frozenset[str]:
 
 def _statements(tree: ast.AST, with_types: bool) -> Iterator[ast.AST]:
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) and not with_types:
+        if not with_types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         yield node
         yield from _statements(node, with_types)
 
 
+@cache
 def edges() -> dict[str, set[str]]:
     modules = sources()
     graph: dict[str, set[str]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,17 @@ ROOMS = ("core", "api", "strategies", "web", "cli", "utils")
 ROOT_LOGGER_IN = CHECKOUT / "core" / "logger.py"
 
 
+@cache
+def calls(source: str) -> tuple[tuple[str, ast.Call], ...]:
+    """Return each call with the name of what is called."""
+    found = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return tuple((ast.unparse(node.func), node) for node in found)
+
+
 def logger_names(source: str) -> Iterator[str | None]:
     """Yield the name of each logger that a source asks for, None for one that is no plain text."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("getLogger", "getChild"):
+    for called, node in calls(source):
+        if called.rpartition(".")[2] in ("getLogger", "getChild"):
             name = node.args[0] if node.args else None
             yield name.value if isinstance(name, ast.Constant) else None
 
@@ -41,9 +49,8 @@ def test_nothing_is_logged_without_a_logger_of_ours() -> None:
     found = [
         f"{path.relative_to(CHECKOUT)}:{node.lineno}"
         for path in (path for room in ROOMS for path in (CHECKOUT / room).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in {f"logging.{name}" for name in ("debug", "info", "warning", "error", "exception")}
+        for called, node in calls(path.read_text())
+        if called in {f"logging.{name}" for name in ("debug", "info", "warning", "error", "exception")}
     ]
     assert found == []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,11 +25,11 @@ STAMPS = {
 FORKERS = ("core.process.zygote", "core.process.venue_checks", "core.process.forked_validator")
 
 
-def calls(source: str) -> Iterator[tuple[str, ast.Call]]:
-    """Yield each call with the dotted name of what is called; a method of something else keeps its last two names."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call):
-            yield ".".join(ast.unparse(node.func).split(".")[-2:]), node
+@cache
+def calls(source: str) -> tuple[tuple[str, ast.Call], ...]:
+    """Return each call with the dotted name of what is called; a method of something else keeps its last two names."""
+    found = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return tuple((".".join(ast.unparse(node.func).split(".")[-2:]), node) for node in found)
 
 
 def shells_in(source: str) -> list[str]:
