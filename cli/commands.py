@@ -26,6 +26,7 @@ from cli.service_commands import service
 from cli.shared import MAX_LINE, App, Door, as_json, complaints_of, everywhere, pass_app, unknown_name
 from cli.tags import meant, tag_option
 from cli.upgrade import upgrade
+from cli.working import working
 from core.process.control import ControlRefused, DaemonDown, call
 from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import CONFIG, DONE, REFUSED
@@ -85,8 +86,13 @@ def start(app: App, names: tuple[str, ...], tags: tuple[str, ...], daemon: bool,
         return CONFIG  # a service manager would only try the same again
     if not daemon:
         return app.services.run_foreground(app.home, names)
-    _say_started(app.services.start_daemon(app.home, names), json_wanted)
+    _say_started(_daemon_started(app, names), json_wanted)
     return DONE
+
+
+def _daemon_started(app: App, names: Sequence[str]) -> dict[str, Any]:
+    with working("starting the daemon"):
+        return app.services.start_daemon(app.home, names)
 
 
 def _say_started(ready: Mapping[str, Any], json_wanted: bool) -> None:
@@ -127,7 +133,8 @@ def _stopped(app: App) -> dict[str, Any] | None:
     """Stop the daemon; return what it says each bot left behind, None when there was none."""
     try:
         call(app.home, "ping", timeout_s=PING_S)
-        report: dict[str, Any] = call(app.home, "stop", timeout_s=STOP_S)
+        with working("stopping every bot"):
+            report: dict[str, Any] = call(app.home, "stop", timeout_s=STOP_S)
     except (DaemonDown, ControlRefused) as exc:
         pid = app.services.daemon_pid(app.home)
         if pid is None and isinstance(exc, DaemonDown):
@@ -177,11 +184,13 @@ def restart(app: App, names: tuple[str, ...], tags: tuple[str, ...], live: bool,
     names = meant(app.home, names, tags)
     agree_to_live(app.home, names, live)
     if names:
-        return _say_bots(call(app.home, "restart", {"names": list(names)}, WORK_S), json_wanted)
+        with working("restarting"):
+            answer = call(app.home, "restart", {"names": list(names)}, WORK_S)
+        return _say_bots(answer, json_wanted)
     report = _stopped(app)
     if report is not None and not json_wanted:
         _say_stopped(report)
-    _say_started(app.services.start_daemon(app.home, ()), json_wanted)
+    _say_started(_daemon_started(app, ()), json_wanted)
     return DONE
 
 
@@ -205,7 +214,9 @@ def _add_bot_command(action: str, text: str) -> None:
         names = meant(app.home, names, tags)
         if action in ("start", "reset"):
             agree_to_live(app.home, names, live)
-        return _say_bots(call(app.home, "bot", {"action": action, "names": list(names)}, WORK_S), json_wanted)
+        with working(f"{action}: waiting for the bot"):
+            answer = call(app.home, "bot", {"action": action, "names": list(names)}, WORK_S)
+        return _say_bots(answer, json_wanted)
 
 
 _add_bot_command("start", "Start bots that are stopped.")
@@ -235,7 +246,8 @@ def _say_bots(answer: Mapping[str, Any], json_wanted: bool) -> int:
 def reload(app: App, live: bool, json_wanted: bool) -> int:
     """Read the configs again; only bots whose config has changed are restarted."""
     agree_to_live(app.home, (), live)
-    answer = call(app.home, "reload", timeout_s=WORK_S)
+    with working("reading the configs again"):
+        answer = call(app.home, "reload", timeout_s=WORK_S)
     if json_wanted:
         click.echo(json.dumps(answer))
     else:

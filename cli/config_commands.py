@@ -14,6 +14,7 @@ import click
 from cli.offline import configs_in
 from cli.shared import App, as_json, complaints_of, everywhere, pass_app
 from cli.tags import meant, tag_option
+from cli.working import working
 from utils.exit_statuses import DONE, REFUSED
 from utils.home import Home
 
@@ -70,7 +71,8 @@ def validate(app: App, which: str | None, tags: tuple[str, ...], everything: boo
     """Validate one config, those with a tag, or all that are active, exactly as the daemon does."""
     if sum(map(bool, (which, tags, everything))) > 1:
         raise click.UsageError("a bot, --tag or --all, not several of them")
-    verdict = _of_all(app) if everything else _of_tagged(app, _verdict(app, which), tags)
+    with working("validating"):
+        verdict = _of_all(app) if everything else _of_tagged(app, _verdict(app, which), tags)
     if json_wanted:
         bots = [{"name": bot["name"], "file": bot["source_path"]} for bot in verdict["bots"]]
         bots += [{"name": None, "file": str(app.home.root / file)} for file in verdict.get("sound", ())]

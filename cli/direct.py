@@ -81,7 +81,7 @@ def direct(
     `run.py smoke NAME` tries a bot's venue, key and config with the smallest orders, far from the touch.
     """
     if menu:
-        from cli.menu import run_menu
+        from cli.menu.main import run_menu
 
         return run_menu(app)
     if monitor:

@@ -148,13 +148,18 @@ def _notes(bot: Mapping[str, Any]) -> Iterable[Text]:
         yield Text(f"  {name}: {bot['restarts']} restarts, last: {_text(last.get('reason'))}", "dim")
 
 
-def bot_view(status: Mapping[str, Any]) -> RenderableType:
-    """Return one bot with everything that is known of it."""
+_NOT_NEWS = frozenset({"kind", "wanted", "config_digest"})
+
+
+def bot_view(status: Mapping[str, Any], brief: bool = False) -> RenderableType:
+    """Return one bot with everything that is known of it; `brief` leaves out what is empty or never changes."""
     table = _table(header=False)
     table.add_column("key", no_wrap=True, style="dim")
     table.add_column("value", overflow="fold")
     for bot in status["bots"]:
         for key, value in bot.items():
+            if brief and (key in _NOT_NEWS or value in (None, "", [], False)):
+                continue
             table.add_row(key, Text("\n".join(_value_lines(value))))
     return Group(_headline(status["daemon"]), table)
 
@@ -181,15 +186,23 @@ def rows_view(titles: Sequence[str], rows: Iterable[Sequence[Any]], whole: Seque
 
 
 def watch(ask: Callable[[], Mapping[str, Any]], one: bool, every_s: float) -> None:
-    """Show the status in place on a terminal, until Ctrl-C. Raises MakerdError when `ask` does."""
+    """Show the status on a screen of its own until Ctrl-C, then once more below. Raises MakerdError when `ask` does.
+
+    The screen is drawn anew each time, as large as the terminal is then: a resize leaves nothing behind.
+    """
     from rich.live import Live
 
     target = console()
-    with Live(console=target, auto_refresh=False, vertical_overflow="crop") as live:
-        while True:
-            found = ask()
-            live.update(bot_view(found) if one else status_view(found, target.width), refresh=True)
-            time.sleep(every_s)
+    shown: RenderableType = Text("")
+    try:
+        with Live(console=target, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
+            while True:
+                found = ask()
+                shown = bot_view(found, brief=True) if one else status_view(found, target.width)
+                live.update(Group(Text("Ctrl-C ends it", "dim"), shown), refresh=True)
+                time.sleep(every_s)
+    finally:
+        target.print(shown)
 
 
 def _table(header: bool = True) -> Table:

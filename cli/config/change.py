@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,13 +14,13 @@ import click
 from cli.config.bots import BotFile, bot_file, chosen, file_to_write, name_in
 from cli.config.values import parse_settings, schema_of_text
 from cli.config.writing import Consent, Draft, complaints_about, consent_options, hold_to_valid, prepare, write
+from cli.prompts import can_ask
 from cli.shared import App, everywhere, pass_app
 from core.registry.store import ConfigStore
 from core.registry.text_edit import with_values
 from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import DONE, REFUSED
 from utils.home import Home
-from utils.terminal import is_terminal
 
 EDITOR = "vi"
 
@@ -118,7 +117,7 @@ def edit(app: App, name: str, yes: bool, wider_risk: bool) -> int:
 
 
 def _again(yes: bool) -> bool:
-    if yes or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+    if yes or not can_ask():
         return False
     return click.confirm("Edit it again?", default=True)
 

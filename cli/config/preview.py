@@ -13,6 +13,7 @@ import click
 from cli.config.bots import bot_file
 from cli.figures import amount
 from cli.shared import MAX_LINE, App, as_json, everywhere, pass_app
+from cli.working import working
 from core.registry.config_manager import load_file
 from utils.exit_statuses import DONE
 from utils.input_validation import printable
@@ -29,7 +30,8 @@ def preview(app: App, which: str, json_wanted: bool) -> int:
     Nothing is sent and nothing of the bot is touched; of a live venue only the public prices are read.
     """
     path = Path(which) if which.endswith(".json") else bot_file(app.home, which).path
-    found = app.services.preview(app.home, load_file(path, app.home, os.environ))
+    with working("working it out"):
+        found = app.services.preview(app.home, load_file(path, app.home, os.environ))
     if json_wanted:
         click.echo(json.dumps(found))
         return DONE
