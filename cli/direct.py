@@ -81,9 +81,7 @@ def direct(
     `run.py smoke NAME` tries a bot's venue, key and config with the smallest orders, far from the touch.
     """
     if menu:
-        from cli.menu.main import run_menu
-
-        return run_menu(app)
+        return app.run_menu()
     if monitor:
         from cli.web import run_web
 

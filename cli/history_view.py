@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.figures import amount
+from cli.figures import amount, when
 from cli.sparkline import ASCII, BLOCKS, sparkline
 from core.history.bot_history import days_of_all, total_of
 from utils.input_validation import printable
@@ -72,9 +71,8 @@ def fills_view(fills: Sequence[FillRow]) -> RenderableType:
         return Text("no fill yet", "dim")
     table = _table("when (UTC)", "side", "price", "size", "fee", "asset", "liquidity")
     for one in fills:
-        when = time.strftime("%m-%d %H:%M:%S", time.gmtime(one.utc_ns // 10**9))
         words = (one.side, one.price, one.size, amount(one.fee), one.fee_asset, one.liquidity)
-        table.add_row(when, *map(printable, words))
+        table.add_row(when(one.utc_ns)[5:], *map(printable, words))
     return table
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import Any
 
 import click
 
 from cli.config.bots import bot_file
 from cli.config.writing import coloured, difference, hold_to_showable, prepare
+from cli.figures import when
 from cli.shared import App, as_json, everywhere, pass_app, unknown_name
 from core.registry.history import Version, file_digest
 from core.registry.schema import SCHEMAS, load_schema
@@ -72,11 +72,6 @@ def versions_of(home: Home, name: str) -> list[Version]:
         if not versions:
             raise unknown_name(name, found.bots(), "bot with a history")
     return versions
-
-
-def when(at_ns: int) -> str:
-    """Return a time of the history as people read it."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at_ns // 10**9))
 
 
 def _plain(one: Version) -> dict[str, Any]:

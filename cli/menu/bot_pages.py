@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from cli.config.show import versions_of, when
+from cli.figures import when
 from cli.menu.entries import AWAY, BACK, BOT, CONFIG, LOGS, Bot, Entry, bot_of, runs
 from cli.menu.shell import Shell
 from cli.offline import configs_in
+from core.registry.store import ConfigStore
 from utils.log_components import COMPONENTS
 
 MAX_VERSIONS = 30  # offered to go back to
@@ -79,7 +80,8 @@ class BotPages:
         return bool(given) and self._shell.run("config", "set", bot.name, given)
 
     def _rollback(self, bot: Bot) -> bool:
-        versions = versions_of(self._shell.app.home, bot.name)[-MAX_VERSIONS:]
+        with ConfigStore(self._shell.app.home).reading() as history:
+            versions = history.versions(bot.name)[-MAX_VERSIONS:]
         shown = [(str(one.number), f"{one.number}: {when(one.at_ns)} {one.action} by {one.who}") for one in versions]
         chosen = self._shell.ask.choose("Back to which version?", [*reversed(shown), ("", "Back")])
         return bool(chosen) and self._shell.run("config", "rollback", bot.name, chosen)

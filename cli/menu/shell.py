@@ -9,16 +9,12 @@ from typing import Any, Protocol
 import click
 
 from cli import prompts
-from cli.env_setup import setup_env
-from cli.history_commands import export, report
 from cli.menu.entries import Bot, Entry, filled, offered
 from cli.offline import configs_in, status_while_down
 from cli.prompts import Choices, Problem
 from cli.shared import App, guarded
 from core.process.control import DaemonDown, call
 from utils.exit_statuses import DONE
-
-_ELSEWHERE = {"report": report, "export": export, "setup_env": setup_env}  # commands of other doors
 
 
 class Ask(Protocol):
@@ -62,10 +58,9 @@ class Shell:
         """Run a command; its errors are shown by itself. Return whether it went well."""
         commands = self.app.commands
         assert commands is not None  # the door sets it
-        command = _ELSEWHERE.get(arguments[0], commands)
-        rest = arguments[1:] if command is not commands else arguments
+        other = self.app.beside.get(arguments[0])
         app = App(self.app.services, self.app.home_given, self.app.debug, commands)
-        return guarded(command, app, rest, "makerd") == DONE
+        return guarded(other or commands, app, arguments[1:] if other else arguments, "makerd") == DONE
 
     def status(self) -> dict[str, Any]:
         """Return what the daemon says, or the files when it does not run."""

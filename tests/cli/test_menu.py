@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cli.commands import cli
+from cli.history_commands import export, report
 from cli.menu.main import Menu
 from cli.prompts import choose_by_number
 from cli.shared import App
@@ -154,13 +155,16 @@ def test_the_live_table_takes_a_new_size_and_leaves_nothing_behind(daemon: Daemo
         terminal.wait_for("Quit")
         terminal.type(ENTER)
         terminal.wait_for("Ctrl-C ends it")
-        for columns, lines in ((80, 24), (120, 30), (80, 12)):
+        for columns, lines, fills in ((80, 24, 41), (120, 30, 42), (80, 12, 43)):
             terminal.resize(columns, lines)
-            terminal.screen.reset()
-            terminal.wait_until(lambda shown: sum("a-bot-with" in line for line in shown) >= 8)
-            shown = terminal.lines()
-            assert sum("position orders fills" in line for line in shown) == 1
-            assert sum("a-bot-with" in line and line.endswith("11s") for line in shown) == 8  # nothing is wrapped
+            daemon.bots = [{**bot, "fills": fills} for bot in daemon.bots]
+            terminal.wait_until(lambda shown, told=f" {fills} ": sum(told in line for line in shown) == 8)
+            shown = [line for line in terminal.lines() if line]
+            heads = [place for place, line in enumerate(shown) if "position orders fills" in line]
+            assert len(heads) == 1
+            rows = shown[heads[0] + 1 :]
+            assert [line[:10] for line in rows] == ["a-bot-with"] * 8
+            assert all(line.endswith("11s") for line in rows)  # nothing is wrapped
         terminal.type(CTRL_C)
         terminal.wait_for("Bots: look")  # no room for more
         assert terminal.process.poll() is None
@@ -202,7 +206,8 @@ class Script:
 
 def play(home: Home, services: Services, *answers: Any) -> Script:
     script = Script(*answers, "quit")
-    assert Menu(App(services, commands=cli), script).run() == 0
+    app = App(services, commands=cli, beside={"report": report, "export": export})
+    assert Menu(app, script).run() == 0
     assert script.answers == []
     return script
 
