@@ -5,18 +5,21 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.offline import configs_in
 from cli.shared import App, as_json, complaints_of, everywhere, pass_app
-from cli.tags import meant, tag_option
+from cli.tags import meant, shown_each, tag_option
 from cli.working import working
 from utils.exit_statuses import DONE, REFUSED
 from utils.home import Home
+
+if TYPE_CHECKING:
+    from core.registry.config_manager import Explained
 
 _ELSEWHERE = {  # command -> where it is; imported when it is asked for, for `status` is asked often
     "activate": "moves.activate",
@@ -151,26 +154,35 @@ def _shown(file: str, home: Home) -> str:
 
 
 @config.command()
-@click.argument("which", metavar="NAME|FILE")
+@click.argument("which", required=False, metavar="[NAME|FILE]")
+@tag_option
 @as_json
 @everywhere
 @pass_app
-def explain(app: App, which: str, json_wanted: bool) -> int:
+def explain(app: App, which: str | None, tags: tuple[str, ...], json_wanted: bool) -> int:
     """Show every value of a config and where it comes from; secrets as ***."""
+
+    def plain(name: str) -> list[dict[str, Any]]:
+        values = _explained(app, name)
+        return [{"path": v.path, "value": v.value_text, "origin": v.origin, "layer": v.layer} for v in values]
+
+    shown_each(app.home, which, tags, json_wanted, plain, lambda name: _show_explained(app, name))
+    return DONE
+
+
+def _explained(app: App, which: str) -> Sequence[Explained]:
     from core.registry.config_manager import explain as explained
 
-    path = _find(app, which)
-    values = explained(path, app.home, os.environ, which)
-    if json_wanted:
-        keys = [{"path": v.path, "value": v.value_text, "origin": v.origin, "layer": v.layer} for v in values]
-        click.echo(json.dumps(keys))
-        return DONE
+    return explained(_find(app, which), app.home, os.environ, which)
+
+
+def _show_explained(app: App, which: str) -> None:
     from cli.render import console, rows_view
 
-    click.echo(_shown(str(path.absolute()), app.home))
+    values = _explained(app, which)
+    click.echo(_shown(str(_find(app, which).absolute()), app.home))
     rows = ((v.path, v.value_text, _short(v.origin) if v.layer == "file" else v.origin) for v in values)
     console().print(rows_view(("key", "value", "from"), rows, whole=("key", "from")))
-    return DONE
 
 
 def _short(origin: str) -> str:

@@ -73,8 +73,9 @@ def _by_arrows(title: str, choices: Choices) -> str:
         title = "Do what?"
     if len(picks) <= MANY:
         return str(questionary.select(title, picks, qmark="", instruction=" ").unsafe_ask())
-    typed = {"use_search_filter": True, "use_jk_keys": False}
-    return str(questionary.select(title, picks, qmark="", instruction="(type to narrow down)", **typed).unsafe_ask())
+    narrow = "(type to narrow down)"
+    asked = questionary.select(title, picks, qmark="", instruction=narrow, use_search_filter=True, use_jk_keys=False)
+    return str(asked.unsafe_ask())
 
 
 def choose_by_number(title: str, choices: Choices) -> str:

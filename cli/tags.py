@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -18,6 +19,31 @@ def tag_option(command: Decorated) -> Decorated:
     text = "Also every active bot with this tag; all of several, one of those with commas between them."
     decorated: Decorated = click.option("--tag", "tags", multiple=True, metavar="TAG", help=text)(command)
     return decorated
+
+
+def shown_each(
+    home: Home,
+    which: str | None,
+    tags: Sequence[str],
+    json_wanted: bool,
+    plain: Callable[[str], Any],
+    show: Callable[[str], None],
+) -> None:
+    """Answer for one config, or for those that tags mean: one below the other, in JSON as an object by name.
+
+    Raises click.UsageError for neither or both, ConfigError for unknown tags.
+    """
+    if (which is None) == (not tags):
+        raise click.UsageError("name a bot, or --tag")
+    names = [which] if which is not None else list(meant(home, (), tags))
+    if json_wanted:
+        found = {name: plain(name) for name in names}
+        click.echo(json.dumps(found if tags else found[names[0]]))
+        return
+    for name in names:
+        if tags:
+            click.echo(f"== {name}")
+        show(name)
 
 
 def meant(home: Home, names: Sequence[str], tags: Sequence[str]) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def _counting(what: str) -> Callable[[], None]:
 
 
 def _once(what: str) -> Callable[[], None]:
-    said = []
+    said: list[str] = []
 
     def show() -> None:
         if not said:

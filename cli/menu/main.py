@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -33,7 +34,7 @@ class Menu:
     def __init__(self, app: App, ask: Ask) -> None:
         self._shell = Shell(app, ask)
         self._pages = BotPages(self._shell)
-        self._own = {
+        self._own: dict[str, Callable[[], object]] = {
             "bots": self._pages.bots,
             "create": self._create,
             "logs": lambda: self._pages.logs("daemon"),
