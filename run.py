@@ -16,7 +16,7 @@ def main(arguments: "list[str] | None" = None) -> int:
     try:
         from cli.backtest import backtest, convert
         from cli.commands import cli
-        from cli.direct import direct
+        from cli.direct import direct, second_door
         from cli.env_setup import setup_env
         from cli.history_commands import export, report
         from cli.menu.main import run_menu
@@ -29,6 +29,8 @@ def main(arguments: "list[str] | None" = None) -> int:
         sys.stderr.write("makerd: " + missing_module(str(exc.name)) + "\n")
         return 1
     own = {str(one.name): one for one in (smoke, backtest, convert, sweep, export, report, web_password)}
+    if "_RUN_PY_COMPLETE" in os.environ:
+        return guarded(second_door(direct, own), App(DoorServices()), (), "run.py")
     app = App(DoorServices(), commands=cli, open_menu=run_menu, beside={**own, "setup_env": setup_env})
     given = sys.argv[1:] if arguments is None else arguments
     for name, command in own.items():

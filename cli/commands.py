@@ -13,6 +13,9 @@ from typing import Any
 
 import click
 
+from cli.completion import bots
+from cli.completion import logs as logs_known
+from cli.completion_scripts import completion
 from cli.config_commands import config
 from cli.doctor_commands import doctor
 from cli.event_commands import events
@@ -60,10 +63,11 @@ cli.add_command(upgrade)
 cli.add_command(metrics)
 cli.add_command(service)
 cli.add_command(doctor)
+cli.add_command(completion)
 
 
 @cli.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=bots)
 @tag_option
 @click.option("--daemon", is_flag=True, help="Return when the daemon is ready; it goes on in the background.")
 @live_option
@@ -173,7 +177,7 @@ def _say_stopped(report: Mapping[str, Any]) -> None:
 
 
 @cli.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=bots)
 @tag_option
 @live_option
 @as_json
@@ -202,7 +206,7 @@ def bot() -> None:
 
 def _add_bot_command(action: str, text: str) -> None:
     @bot.command(action, help=text)
-    @click.argument("names", nargs=-1, metavar="[NAME]...")
+    @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=bots)
     @tag_option
     @live_option
     @as_json
@@ -257,7 +261,7 @@ def reload(app: App, live: bool, json_wanted: bool) -> int:
 
 
 @cli.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=bots)
 @tag_option
 @click.option("--watch", is_flag=True, help="Show it again each second, until Ctrl-C.")
 @click.option("--check", is_flag=True, help="Exit with 1 unless every wanted bot is healthy.")
@@ -324,7 +328,7 @@ def _checked(found: Mapping[str, Any], names: Sequence[str]) -> int:
 
 
 @cli.command()
-@click.argument("name")
+@click.argument("name", shell_complete=logs_known)
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on with each new line, until Ctrl-C.")
 @click.option("-n", "lines", type=click.IntRange(0, MAX_LINES), help="Lines to begin with; 20, or with --since all.")
 @click.option("--component", type=click.Choice(COMPONENTS), help="Only lines of this component.")

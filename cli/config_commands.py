@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.completion import bots_or_files
 from cli.offline import configs_in
 from cli.shared import App, as_json, complaints_of, everywhere, pass_app
 from cli.tags import meant, shown_each, tag_option
@@ -64,7 +65,7 @@ def config() -> None:
 
 
 @config.command()
-@click.argument("which", required=False, metavar="[FILE|NAME]")
+@click.argument("which", required=False, metavar="[FILE|NAME]", shell_complete=bots_or_files)
 @tag_option
 @click.option("--all", "everything", is_flag=True, help="Archived configs and bases as well.")
 @as_json
@@ -154,7 +155,7 @@ def _shown(file: str, home: Home) -> str:
 
 
 @config.command()
-@click.argument("which", required=False, metavar="[NAME|FILE]")
+@click.argument("which", required=False, metavar="[NAME|FILE]", shell_complete=bots_or_files)
 @tag_option
 @as_json
 @everywhere

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from cli.completion import bots
 from cli.direct import DirectCommand
 from cli.history_view import fills_view, report_view
 from cli.render import console
@@ -34,7 +35,7 @@ _span_to = click.option("--to", "end", metavar="TIME", help="UTC, exclusive; def
 
 @click.command(cls=DirectCommand, name="export")
 @click.argument("kind", type=click.Choice(sorted(KINDS)))
-@click.argument("name")
+@click.argument("name", shell_complete=bots)
 @click.option("--csv", is_flag=True, help="CSV, which is also the default.")
 @_span_from
 @_span_to
@@ -59,7 +60,7 @@ def export(
 
 
 @click.command(cls=DirectCommand, name="report")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=bots)
 @click.option("--all", "everybody", is_flag=True, help="Every bot that has a ledger; the default without NAME.")
 @_span_from
 @_span_to

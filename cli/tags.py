@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from cli.offline import configs_in
+from cli.shared import App
+from utils.errors import MakerdError
 from utils.home import Home
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -17,8 +19,19 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 def tag_option(command: Decorated) -> Decorated:
     """Add `--tag`, which may be given several times."""
     text = "Also every active bot with this tag; all of several, one of those with commas between them."
-    decorated: Decorated = click.option("--tag", "tags", multiple=True, metavar="TAG", help=text)(command)
+    option = click.option("--tag", "tags", multiple=True, metavar="TAG", help=text, shell_complete=known_tags)
+    decorated: Decorated = option(command)
     return decorated
+
+
+def known_tags(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the tags of active bots to the Tab key."""
+    app = ctx.find_object(App)
+    try:
+        configs = configs_in(app.home.active, app.home) if app else []
+    except (MakerdError, OSError):
+        configs = []
+    return sorted({tag for one in configs for tag in one.tags if tag.startswith(incomplete)})
 
 
 def shown_each(

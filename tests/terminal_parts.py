@@ -24,9 +24,9 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-B0-9]|\x1b[=>]")
 
 
 class Terminal:
-    """A Python program of the checkout on a pseudo-terminal, with what a person sees on it."""
+    """A Python program of the checkout, or any `command`, on a pseudo-terminal, with what a person sees on it."""
 
-    def __init__(self, *arguments: str, **env: str) -> None:
+    def __init__(self, *arguments: str, command: Sequence[str] = (), **env: str) -> None:
         self.master, slave = pty.openpty()
         self.screen = pyte.Screen(COLUMNS, LINES)
         self._stream = pyte.Stream(self.screen)
@@ -34,8 +34,9 @@ class Terminal:
         self.slave = slave
         self.resize(COLUMNS, LINES)
         environ = {**os.environ, "TERM": "xterm-256color", **env}
-        script, *rest = arguments
-        command: Sequence[str] = [sys.executable, str(CHECKOUT / script), *rest]
+        if not command:
+            script, *rest = arguments
+            command = [sys.executable, str(CHECKOUT / script), *rest]
         self.process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, env=environ, start_new_session=True,
             preexec_fn=_take_terminal,  # noqa: PLW1509  # no thread lives here

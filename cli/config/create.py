@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cli.completion import templates
 from cli.config.bots import bot_files, new_file
 from cli.config.form import Form
 from cli.config.values import parse_settings, schema_of_text
@@ -28,7 +29,7 @@ DESCRIPTION = ("metadata", "description")
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--template", metavar="T", help="A template's name, or a file.")
+@click.option("--template", metavar="T", shell_complete=templates, help="A template's name, or a file.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of the new bot.")
 @click.option("--archived", is_flag=True, help="Put it into the archive; `activate` takes it from there.")
 @everywhere

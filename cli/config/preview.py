@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cli.completion import bots_or_files
 from cli.config.bots import bot_file
 from cli.figures import amount
 from cli.shared import MAX_LINE, App, as_json, everywhere, pass_app
@@ -20,7 +21,7 @@ from utils.input_validation import printable
 
 
 @click.command("preview")
-@click.argument("which", required=False, metavar="[NAME|FILE]")
+@click.argument("which", required=False, metavar="[NAME|FILE]", shell_complete=bots_or_files)
 @tag_option
 @as_json
 @everywhere

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cli.completion import any_bots
 from cli.config.bots import BotFile, bot_file
 from cli.config.writing import coloured, difference, hold_to_showable, prepare
 from cli.figures import when
@@ -27,7 +28,7 @@ DIGEST = 12  # characters shown
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=any_bots)
 @tag_option
 @as_json
 @everywhere
@@ -59,7 +60,7 @@ def _texts(content: bytes) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=any_bots)
 @tag_option
 @as_json
 @everywhere
@@ -102,7 +103,7 @@ def _plain(one: Version) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=any_bots)
 @click.argument("version", type=click.IntRange(1), required=False)
 @tag_option
 @as_json
