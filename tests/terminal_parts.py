@@ -26,13 +26,15 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-B0-9]|\x1b[=>]")
 class Terminal:
     """A Python program of the checkout, or any `command`, on a pseudo-terminal, with what a person sees on it."""
 
-    def __init__(self, *arguments: str, command: Sequence[str] = (), **env: str) -> None:
+    def __init__(
+        self, *arguments: str, command: Sequence[str] = (), columns: int = COLUMNS, lines: int = LINES, **env: str
+    ) -> None:
         self.master, slave = pty.openpty()
-        self.screen = pyte.Screen(COLUMNS, LINES)
+        self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.Stream(self.screen)
         self.before = termios.tcgetattr(slave)
         self.slave = slave
-        self.resize(COLUMNS, LINES)
+        self.resize(columns, lines)
         environ = {**os.environ, "TERM": "xterm-256color", **env}
         if not command:
             script, *rest = arguments
