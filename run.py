@@ -37,6 +37,8 @@ def main(arguments: "list[str] | None" = None) -> int:
         of_command = command_arguments(given, name)
         if of_command is not None:
             return guarded(command, app, of_command, "run.py " + name)
+    if given and not given[0].startswith("-"):  # no command is called so: the group says which are
+        return guarded(second_door(direct, own), app, given, "run.py")
     return guarded(direct, app, given, "run.py")
 
 

@@ -355,10 +355,12 @@ def logs(
         return _say_rotated(app.services.rotate(app.home.log, name), json_wanted)
     count = lines if lines is not None else MAX_LINES if since else LINES
     read = app.services.follow if following else app.services.tail
-    colour = wants_colour(sys.stdout)
+    colour, shown = wants_colour(sys.stdout), 0
     with contextlib.suppress(KeyboardInterrupt):
-        for line in read(path, count, chosen(component, level, since), since or ""):
+        for shown, line in enumerate(read(path, count, chosen(component, level, since), since or ""), 1):  # noqa: B007
             click.echo(line if json_wanted else app.services.render_line(line, colour), color=colour)
+    if not shown and not following and count:
+        click.echo(f"no such line in {path}; without options the last {LINES} are shown", err=True)
     return DONE
 
 

@@ -57,6 +57,15 @@ class ConfigGroup(click.Group):
         found: click.Command = getattr(importlib.import_module(f"cli.config.{module}"), attribute)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of an argument. Raises click.NoSuchCommand with the nearest of all commands."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as exc:
+            raise click.NoSuchCommand(exc.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from exc
+
 
 @click.group(cls=ConfigGroup, no_args_is_help=True)
 @everywhere
@@ -146,7 +155,7 @@ def _say_verdict(verdict: Mapping[str, Any], home: Home, base: str) -> None:
     if base and not lines:
         click.echo(f"{base}: a sound base; what it leaves out its configs say")
     elif not verdict["bots"] and not lines and not (verdict["daemon"] and home.daemon_file.exists()):
-        click.echo(f"no config in {home.active}; copy one there from {home.templates}")
+        click.echo(f"no config in {home.active}; `config create` makes one from a template")
 
 
 def _shown(file: str, home: Home) -> str:

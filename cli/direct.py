@@ -150,7 +150,9 @@ def _supervised(app: App, folder: Path, name: str) -> int:
 class _AllOf(KeyedCommand, click.Group):
     """The second door as one group: a direct run with its flags, and the commands beside it."""
 
+    usage_status = exit_statuses.USAGE
+
 
 def second_door(direct: click.Command, others: Mapping[str, click.Command]) -> click.Group:
-    """Return what a shell is told of `run.py`; nothing runs it."""
+    """Return what a shell is told of `run.py`, and who asks for a command that there is none of; nothing runs it."""
     return _AllOf("run.py", commands=dict(others), params=list(direct.params), invoke_without_command=True)

@@ -41,10 +41,12 @@ def events(
     path, keep = app.home.log / FILE, _filter(bot, kind, since or "")
     read = app.services.follow if following else app.services.tail
     found = read(path, lines, keep, since or "")
-    colour = wants_colour(sys.stdout)
+    colour, shown = wants_colour(sys.stdout), 0
     with contextlib.suppress(KeyboardInterrupt):
-        for line in found:
+        for shown, line in enumerate(found, 1):  # noqa: B007  # counted for what follows
             click.echo(line if json_wanted else event_line(json.loads(line), colour), color=colour)
+    if not shown and not following:
+        click.echo("no such event; the daemon writes them: without options the last ones are shown", err=True)
     return DONE
 
 

@@ -51,7 +51,7 @@ def status_view(status: Mapping[str, Any], width: int) -> RenderableType:
     if status["bots"]:
         parts.append(_fleet_table(status["bots"], width))
     else:
-        parts.append(Text("no bots: put a config into config/active (see config/templates)", "dim"))
+        parts.append(Text("no bots: `config create` makes one from a template", "dim"))
     parts += [note for bot in status["bots"] for note in _notes(bot)]
     parts += [Text(f"  {line}", "red") for line in complaints_of(status["invalid"])]
     return Group(*parts)
@@ -136,7 +136,8 @@ def _notes(bot: Mapping[str, Any]) -> Iterable[Text]:
         yield Text(f"  {name}: {_text(bot['reason'])}", "dim")
         return
     if bot["gates"]:
-        yield Text(f"  {name}: gates {', '.join(_text(gate) for gate in bot['gates'])}", "yellow")
+        step = f"; `bot resume {name}` opens it" if list(bot["gates"]) == ["paused"] else ""
+        yield Text(f"  {name}: gates {', '.join(_text(gate) for gate in bot['gates'])}{step}", "yellow")
     if bot["state"] in ("FATAL", "HALTED", "BACKOFF", "SWEEPING") and (last or bot.get("reason")):
         reason = _text((last or {}).get("reason") or bot.get("reason"))
         settled = bot["state"] in ("FATAL", "HALTED")

@@ -44,7 +44,9 @@ def create(app: App, name: str | None, template: str | None, settings: tuple[str
         return _make_base(app, name, settings, template is not None or archived)
     if name is None or template is None:
         if not can_ask():
-            raise click.UsageError("name the bot and a --template; questions are asked on a terminal only")
+            raise click.UsageError(
+                "name the bot and a --template (`config list` shows them); questions are asked on a terminal only"
+            )
         return _by_form(app, name, template, settings, archived)
     content = from_template(app.home, name, template, settings)
     drafts = [Draft(name, target(app.home, name, archived), None, content)]

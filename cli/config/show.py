@@ -157,7 +157,7 @@ def schema(_app: App, which: str | None, markdown: bool) -> int:
     names = [name for name in names if not name.startswith("shared/")]  # only parts of the others
     wanted = [name for name in names if which in (None, name, name.rpartition("/")[2])]
     if not wanted:
-        raise unknown_name(str(which), [*names, *(name.rpartition("/")[2] for name in names)], "schema")
+        raise unknown_name(str(which), [name.rpartition("/")[2] for name in names], "schema")
     if markdown:
         pages = [section_page(title, node) for title, name, node in all_sections() if name in wanted]
         click.echo("\n".join(pages).rstrip("\n"))
