@@ -104,9 +104,13 @@ def choose_several(title: str, choices: Choices) -> list[str]:
     if has_arrows():
         import questionary
 
-        click.echo("Space marks, Enter goes on.")
         picks = [questionary.Choice(text, value=value) for value, text in choices]
-        return [str(one) for one in questionary.checkbox(title, picks, qmark="").unsafe_ask()]
+        return [
+            str(one)
+            for one in questionary.checkbox(
+                title, picks, qmark="", instruction="(Space marks, Enter goes on)"
+            ).unsafe_ask()
+        ]
     while True:
         click.echo(title)
         for number, (_value, text) in enumerate(choices, 1):

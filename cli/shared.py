@@ -206,7 +206,7 @@ def guarded(command: click.Command, app: App, arguments: Sequence[str], prog: st
         exc.show()
         return _usage_status(command) if isinstance(exc, click.UsageError) else exc.exit_code
     except click.Abort:
-        click.echo("interrupted", err=True)
+        click.echo("\ninterrupted" if sys.stderr.isatty() else "interrupted", err=True)  # behind what was typed
         return REFUSED
     except (MakerdError, OSError, ModuleNotFoundError) as exc:
         return _refused(exc, app, command)

@@ -98,7 +98,8 @@ class Menu:
         if web.get("url"):
             click.echo(f"open {web['url']} in a browser")
             return
-        click.echo('the daemon runs no monitor; `"web": {"enabled": true}` in config/daemon.json makes it do so')
+        click.echo("No monitor belongs to the daemon; to have one, put this into config/daemon.json:")
+        click.echo('  "web": {"enabled": true}')
         if self._shell.has_screen and self._shell.ask.is_sure("Serve one from here, until Ctrl-C?", True):
             self._serve()
 
