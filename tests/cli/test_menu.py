@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -79,6 +80,17 @@ def test_a_bot_is_made_changed_and_put_away_without_a_terminal(home: Home) -> No
     places = [done.stdout.index(one) for one in told]
     assert places == sorted(places)
     assert (home.active / "my-bot.json").exists()
+
+
+def test_a_wider_limit_needs_its_word_in_the_menu(home: Home) -> None:
+    write_config(home, config(risk_config={"max_loss": 10}))
+    wider = ("set", "max_loss=20")
+    done = by_numbers(
+        home, "bots", "sol-mm", "config", *wider, "yes", *wider, "WIDER", "y", "back", "back", "", "2", "quit"
+    )
+    assert done.returncode == 0
+    assert "a risk limit becomes wider; --allow-wider-risk agrees to it" in done.stderr
+    assert json.loads((home.active / "a.json").read_text())["risk_config"] == {"max_loss": 20}
 
 
 def test_keys_are_not_asked_for_where_they_would_be_seen(home: Home) -> None:
