@@ -14,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.figures import amount, duration, net_pnl
+from cli.health_check import bot_fault
 from cli.shared import MAX_LINE, complaints_of, waits_for_its_run
 from utils.input_validation import printable
 from utils.terminal import is_terminal, wants_colour
 
 NARROW = 80
 NAME_WIDTH = 8  # at least
+_AROUND = 6  # lines of a screen that are no bot's: how to end, headline (two when narrow), monitor, titles, one spare
 _STATES = {"RUNNING": "green", "STARTING": "cyan", "STOPPED": "dim", "FATAL": "bold red", "HALTED": "bold magenta"}
 _OTHER_STATE = "yellow"
 
@@ -186,6 +188,27 @@ def rows_view(titles: Sequence[str], rows: Iterable[Sequence[Any]], whole: Seque
     return table
 
 
+def fitted(status: Mapping[str, Any], height: int) -> tuple[dict[str, Any], int]:
+    """Return a status with the bots that a screen has lines for, those with a fault first, and how many it has not.
+
+    Where there is room for all, all keep their order.
+    """
+    room, bots = height - _AROUND - len(status["invalid"]), status["bots"]
+    if sum(_lines_of(bot) for bot in bots) <= room:
+        return dict(status), 0
+    chosen = []
+    for bot in sorted(bots, key=lambda one: bot_fault(one) is None):
+        room -= _lines_of(bot)
+        if room < 0:
+            break
+        chosen.append(bot)
+    return {**status, "bots": chosen}, len(bots) - len(chosen)
+
+
+def _lines_of(bot: Mapping[str, Any]) -> int:
+    return 1 + sum(1 for _ in _notes(bot))
+
+
 def watch(ask: Callable[[], Mapping[str, Any]], one: bool, every_s: float) -> None:
     """Show the status on a screen of its own until Ctrl-C, then once more below. Raises MakerdError when `ask` does.
 
@@ -193,17 +216,25 @@ def watch(ask: Callable[[], Mapping[str, Any]], one: bool, every_s: float) -> No
     """
     from rich.live import Live
 
-    target = console()
-    shown: RenderableType = Text("")
+    target, last = console(), None
     try:
         with Live(console=target, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
             while True:
-                found = ask()
-                shown = bot_view(found, brief=True) if one else status_view(found, target.width)
-                live.update(Group(Text("Ctrl-C ends it", "dim"), shown), refresh=True)
+                last = ask()
+                live.update(_screen(last, one, target), refresh=True)
                 time.sleep(every_s)
     finally:
-        target.print(shown)
+        if last is not None:
+            target.print(bot_view(last) if one else status_view(last, target.width))
+
+
+def _screen(status: Mapping[str, Any], one: bool, target: Console) -> RenderableType:
+    """Return what a watcher sees, as much as there is room for."""
+    if one:
+        return Group(Text("Ctrl-C ends it", "dim"), bot_view(status, brief=True))
+    fits, more = fitted(status, target.height)
+    head = f"Ctrl-C ends it{f'; {more} more bots have no room here' if more else ''}"
+    return Group(Text(head, "dim"), status_view(fits, target.width))
 
 
 def _table(header: bool = True) -> Table:

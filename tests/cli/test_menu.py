@@ -167,15 +167,15 @@ def test_the_live_table_takes_a_new_size_and_leaves_nothing_behind(daemon: Daemo
         terminal.wait_for("Quit")
         terminal.type(ENTER)
         terminal.wait_for("Ctrl-C ends it")
-        for columns, lines, fills in ((80, 24, 41), (120, 30, 42), (80, 12, 43)):
+        for columns, lines, fills, fit in ((80, 24, 41, 8), (120, 30, 42, 8), (80, 12, 43, 6)):
             terminal.resize(columns, lines)
             daemon.bots = [{**bot, "fills": fills} for bot in daemon.bots]
-            terminal.wait_until(lambda shown, told=f" {fills} ": sum(told in line for line in shown) == 8)
+            terminal.wait_until(lambda shown, told=f" {fills} ", fit=fit: sum(told in line for line in shown) == fit)
             shown = [line for line in terminal.lines() if line]
             heads = [place for place, line in enumerate(shown) if "position orders fills" in line]
             assert len(heads) == 1
             rows = shown[heads[0] + 1 :]
-            assert [line[:10] for line in rows] == ["a-bot-with"] * 8
+            assert [line[:10] for line in rows] == ["a-bot-with"] * fit
             assert all(line.endswith("11s") for line in rows)  # nothing is wrapped
         terminal.type(CTRL_C)
         terminal.wait_for("Bots: look")  # no room for more
