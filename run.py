@@ -16,8 +16,10 @@ def main(arguments: "list[str] | None" = None) -> int:
     try:
         from cli.backtest import backtest, convert
         from cli.commands import cli
-        from cli.direct import direct
+        from cli.direct import direct, second_door
+        from cli.env_setup import setup_env
         from cli.history_commands import export, report
+        from cli.menu.main import run_menu
         from cli.shared import App, command_arguments, guarded
         from cli.smoke import smoke
         from cli.sweep import sweep
@@ -26,13 +28,17 @@ def main(arguments: "list[str] | None" = None) -> int:
     except ModuleNotFoundError as exc:
         sys.stderr.write("makerd: " + missing_module(str(exc.name)) + "\n")
         return 1
-    app = App(DoorServices(), commands=cli)
+    own = {str(one.name): one for one in (smoke, backtest, convert, sweep, export, report, web_password)}
+    if "_RUN_PY_COMPLETE" in os.environ:
+        return guarded(second_door(direct, own), App(DoorServices()), (), "run.py")
+    app = App(DoorServices(), commands=cli, open_menu=run_menu, beside={**own, "setup_env": setup_env})
     given = sys.argv[1:] if arguments is None else arguments
-    for command in (smoke, backtest, convert, sweep, export, report, web_password):
-        name = str(command.name)
+    for name, command in own.items():
         of_command = command_arguments(given, name)
         if of_command is not None:
             return guarded(command, app, of_command, "run.py " + name)
+    if given and not given[0].startswith("-"):  # no command is called so: the group says which are
+        return guarded(second_door(direct, own), app, given, "run.py")
     return guarded(direct, app, given, "run.py")
 
 

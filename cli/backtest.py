@@ -12,13 +12,14 @@ from typing import Any
 import click
 
 from cli.backtest_parts import plain_with, progress_bar
+from cli.completion import bots_or_files
 from cli.direct import DirectCommand
 from cli.shared import App, as_json, everywhere, pass_app
 from core.registry.config_manager import find_config
 
 
 @click.command(cls=DirectCommand, name="backtest")
-@click.argument("config")
+@click.argument("config", shell_complete=bots_or_files)
 @click.option(
     "--data", "files", multiple=True, required=True, metavar="FILE", help="Recording or event file; repeatable."
 )

@@ -13,6 +13,9 @@ from typing import Any
 
 import click
 
+from cli.completion import bots
+from cli.completion import logs as logs_known
+from cli.completion_scripts import completion
 from cli.config_commands import config
 from cli.doctor_commands import doctor
 from cli.event_commands import events
@@ -26,6 +29,7 @@ from cli.service_commands import service
 from cli.shared import MAX_LINE, App, Door, as_json, complaints_of, everywhere, pass_app, unknown_name
 from cli.tags import meant, tag_option
 from cli.upgrade import upgrade
+from cli.working import working
 from core.process.control import ControlRefused, DaemonDown, call
 from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import CONFIG, DONE, REFUSED
@@ -59,10 +63,11 @@ cli.add_command(upgrade)
 cli.add_command(metrics)
 cli.add_command(service)
 cli.add_command(doctor)
+cli.add_command(completion)
 
 
 @cli.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=bots)
 @tag_option
 @click.option("--daemon", is_flag=True, help="Return when the daemon is ready; it goes on in the background.")
 @live_option
@@ -85,8 +90,13 @@ def start(app: App, names: tuple[str, ...], tags: tuple[str, ...], daemon: bool,
         return CONFIG  # a service manager would only try the same again
     if not daemon:
         return app.services.run_foreground(app.home, names)
-    _say_started(app.services.start_daemon(app.home, names), json_wanted)
+    _say_started(_daemon_started(app, names), json_wanted)
     return DONE
+
+
+def _daemon_started(app: App, names: Sequence[str]) -> dict[str, Any]:
+    with working("starting the daemon"):
+        return app.services.start_daemon(app.home, names)
 
 
 def _say_started(ready: Mapping[str, Any], json_wanted: bool) -> None:
@@ -127,7 +137,8 @@ def _stopped(app: App) -> dict[str, Any] | None:
     """Stop the daemon; return what it says each bot left behind, None when there was none."""
     try:
         call(app.home, "ping", timeout_s=PING_S)
-        report: dict[str, Any] = call(app.home, "stop", timeout_s=STOP_S)
+        with working("stopping every bot"):
+            report: dict[str, Any] = call(app.home, "stop", timeout_s=STOP_S)
     except (DaemonDown, ControlRefused) as exc:
         pid = app.services.daemon_pid(app.home)
         if pid is None and isinstance(exc, DaemonDown):
@@ -166,7 +177,7 @@ def _say_stopped(report: Mapping[str, Any]) -> None:
 
 
 @cli.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=bots)
 @tag_option
 @live_option
 @as_json
@@ -177,11 +188,13 @@ def restart(app: App, names: tuple[str, ...], tags: tuple[str, ...], live: bool,
     names = meant(app.home, names, tags)
     agree_to_live(app.home, names, live)
     if names:
-        return _say_bots(call(app.home, "restart", {"names": list(names)}, WORK_S), json_wanted)
+        with working("restarting"):
+            answer = call(app.home, "restart", {"names": list(names)}, WORK_S)
+        return _say_bots(answer, json_wanted)
     report = _stopped(app)
     if report is not None and not json_wanted:
         _say_stopped(report)
-    _say_started(app.services.start_daemon(app.home, ()), json_wanted)
+    _say_started(_daemon_started(app, ()), json_wanted)
     return DONE
 
 
@@ -193,7 +206,7 @@ def bot() -> None:
 
 def _add_bot_command(action: str, text: str) -> None:
     @bot.command(action, help=text)
-    @click.argument("names", nargs=-1, metavar="[NAME]...")
+    @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=bots)
     @tag_option
     @live_option
     @as_json
@@ -205,7 +218,9 @@ def _add_bot_command(action: str, text: str) -> None:
         names = meant(app.home, names, tags)
         if action in ("start", "reset"):
             agree_to_live(app.home, names, live)
-        return _say_bots(call(app.home, "bot", {"action": action, "names": list(names)}, WORK_S), json_wanted)
+        with working(f"{action}: waiting for the bot"):
+            answer = call(app.home, "bot", {"action": action, "names": list(names)}, WORK_S)
+        return _say_bots(answer, json_wanted)
 
 
 _add_bot_command("start", "Start bots that are stopped.")
@@ -235,7 +250,8 @@ def _say_bots(answer: Mapping[str, Any], json_wanted: bool) -> int:
 def reload(app: App, live: bool, json_wanted: bool) -> int:
     """Read the configs again; only bots whose config has changed are restarted."""
     agree_to_live(app.home, (), live)
-    answer = call(app.home, "reload", timeout_s=WORK_S)
+    with working("reading the configs again"):
+        answer = call(app.home, "reload", timeout_s=WORK_S)
     if json_wanted:
         click.echo(json.dumps(answer))
     else:
@@ -245,7 +261,7 @@ def reload(app: App, live: bool, json_wanted: bool) -> int:
 
 
 @cli.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=bots)
 @tag_option
 @click.option("--watch", is_flag=True, help="Show it again each second, until Ctrl-C.")
 @click.option("--check", is_flag=True, help="Exit with 1 unless every wanted bot is healthy.")
@@ -312,7 +328,7 @@ def _checked(found: Mapping[str, Any], names: Sequence[str]) -> int:
 
 
 @cli.command()
-@click.argument("name")
+@click.argument("name", shell_complete=logs_known)
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on with each new line, until Ctrl-C.")
 @click.option("-n", "lines", type=click.IntRange(0, MAX_LINES), help="Lines to begin with; 20, or with --since all.")
 @click.option("--component", type=click.Choice(COMPONENTS), help="Only lines of this component.")
@@ -339,10 +355,12 @@ def logs(
         return _say_rotated(app.services.rotate(app.home.log, name), json_wanted)
     count = lines if lines is not None else MAX_LINES if since else LINES
     read = app.services.follow if following else app.services.tail
-    colour = wants_colour(sys.stdout)
+    colour, shown = wants_colour(sys.stdout), 0
     with contextlib.suppress(KeyboardInterrupt):
-        for line in read(path, count, chosen(component, level, since), since or ""):
+        for shown, line in enumerate(read(path, count, chosen(component, level, since), since or ""), 1):  # noqa: B007
             click.echo(line if json_wanted else app.services.render_line(line, colour), color=colour)
+    if not shown and not following and count:
+        click.echo(f"no such line in {path}; without options the last {LINES} are shown", err=True)
     return DONE
 
 

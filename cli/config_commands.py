@@ -5,17 +5,22 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.completion import bots_or_files
 from cli.offline import configs_in
 from cli.shared import App, as_json, complaints_of, everywhere, pass_app
-from cli.tags import meant, tag_option
+from cli.tags import meant, shown_each, tag_option
+from cli.working import working
 from utils.exit_statuses import DONE, REFUSED
 from utils.home import Home
+
+if TYPE_CHECKING:
+    from core.registry.config_manager import Explained
 
 _ELSEWHERE = {  # command -> where it is; imported when it is asked for, for `status` is asked often
     "activate": "moves.activate",
@@ -52,6 +57,15 @@ class ConfigGroup(click.Group):
         found: click.Command = getattr(importlib.import_module(f"cli.config.{module}"), attribute)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of an argument. Raises click.NoSuchCommand with the nearest of all commands."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as exc:
+            raise click.NoSuchCommand(exc.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from exc
+
 
 @click.group(cls=ConfigGroup, no_args_is_help=True)
 @everywhere
@@ -60,7 +74,7 @@ def config() -> None:
 
 
 @config.command()
-@click.argument("which", required=False, metavar="[FILE|NAME]")
+@click.argument("which", required=False, metavar="[FILE|NAME]", shell_complete=bots_or_files)
 @tag_option
 @click.option("--all", "everything", is_flag=True, help="Archived configs and bases as well.")
 @as_json
@@ -70,7 +84,8 @@ def validate(app: App, which: str | None, tags: tuple[str, ...], everything: boo
     """Validate one config, those with a tag, or all that are active, exactly as the daemon does."""
     if sum(map(bool, (which, tags, everything))) > 1:
         raise click.UsageError("a bot, --tag or --all, not several of them")
-    verdict = _of_all(app) if everything else _of_tagged(app, _verdict(app, which), tags)
+    with working("validating"):
+        verdict = _of_all(app) if everything else _of_tagged(app, _verdict(app, which), tags)
     if json_wanted:
         bots = [{"name": bot["name"], "file": bot["source_path"]} for bot in verdict["bots"]]
         bots += [{"name": None, "file": str(app.home.root / file)} for file in verdict.get("sound", ())]
@@ -140,7 +155,7 @@ def _say_verdict(verdict: Mapping[str, Any], home: Home, base: str) -> None:
     if base and not lines:
         click.echo(f"{base}: a sound base; what it leaves out its configs say")
     elif not verdict["bots"] and not lines and not (verdict["daemon"] and home.daemon_file.exists()):
-        click.echo(f"no config in {home.active}; copy one there from {home.templates}")
+        click.echo(f"no config in {home.active}; `config create` makes one from a template")
 
 
 def _shown(file: str, home: Home) -> str:
@@ -149,26 +164,35 @@ def _shown(file: str, home: Home) -> str:
 
 
 @config.command()
-@click.argument("which", metavar="NAME|FILE")
+@click.argument("which", required=False, metavar="[NAME|FILE]", shell_complete=bots_or_files)
+@tag_option
 @as_json
 @everywhere
 @pass_app
-def explain(app: App, which: str, json_wanted: bool) -> int:
+def explain(app: App, which: str | None, tags: tuple[str, ...], json_wanted: bool) -> int:
     """Show every value of a config and where it comes from; secrets as ***."""
+
+    def plain(name: str) -> list[dict[str, Any]]:
+        values = _explained(app, name)
+        return [{"path": v.path, "value": v.value_text, "origin": v.origin, "layer": v.layer} for v in values]
+
+    shown_each(app.home, which, tags, json_wanted, plain, lambda name: _show_explained(app, name))
+    return DONE
+
+
+def _explained(app: App, which: str) -> Sequence[Explained]:
     from core.registry.config_manager import explain as explained
 
-    path = _find(app, which)
-    values = explained(path, app.home, os.environ, which)
-    if json_wanted:
-        keys = [{"path": v.path, "value": v.value_text, "origin": v.origin, "layer": v.layer} for v in values]
-        click.echo(json.dumps(keys))
-        return DONE
+    return explained(_find(app, which), app.home, os.environ, which)
+
+
+def _show_explained(app: App, which: str) -> None:
     from cli.render import console, rows_view
 
-    click.echo(_shown(str(path.absolute()), app.home))
+    values = _explained(app, which)
+    click.echo(_shown(str(_find(app, which).absolute()), app.home))
     rows = ((v.path, v.value_text, _short(v.origin) if v.layer == "file" else v.origin) for v in values)
     console().print(rows_view(("key", "value", "from"), rows, whole=("key", "from")))
-    return DONE
 
 
 def _short(origin: str) -> str:

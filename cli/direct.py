@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cli.completion import exchanges, strategies
 from cli.direct_config import Wish, direct_config, meanings
 from cli.direct_flags import KEYS, KeyedCommand
 from cli.direct_run import AT_REST, DirectRun
@@ -48,9 +50,9 @@ class KeyedDirectCommand(DirectCommand, KeyedCommand):
 @click.option("--web", "monitor", is_flag=True, help="Serve the monitor in the foreground (docs/system/monitor.md).")
 @click.option("--host", help="With --web: the address that it listens on; default web.host of config/daemon.json.")
 @click.option("--port", type=click.IntRange(0, 65535), help="With --web: its port; default web.port.")
-@click.option("--exchange", default="paper", show_default=True, help="Venue.")
+@click.option("--exchange", default="paper", show_default=True, shell_complete=exchanges, help="Venue.")
 @click.option("--symbol", help="What to trade, such as BTC-USDT; needed for a direct run.")
-@click.option("--strategy", default="market_maker", show_default=True, help="Strategy.")
+@click.option("--strategy", default="market_maker", show_default=True, shell_complete=strategies, help="Strategy.")
 @click.option("--spread", type=float, help="spread_pct: percent of the mid, full width between bid and ask.")
 @click.option("--max-orders", type=int, help="layers: orders per side.")
 @click.option("--duration", type=float, help="duration_s: seconds until it ends by itself; 0 is never.")
@@ -81,9 +83,7 @@ def direct(
     `run.py smoke NAME` tries a bot's venue, key and config with the smallest orders, far from the touch.
     """
     if menu:
-        from cli.menu import run_menu
-
-        return run_menu(app)
+        return app.run_menu()
     if monitor:
         from cli.web import run_web
 
@@ -145,3 +145,14 @@ def _supervised(app: App, folder: Path, name: str) -> int:
             raise
         raise ConfigError("\n".join(complaints)) from exc
     return DirectRun(app.services, app.home, folder, name, handle).run()
+
+
+class _AllOf(KeyedCommand, click.Group):
+    """The second door as one group: a direct run with its flags, and the commands beside it."""
+
+    usage_status = exit_statuses.USAGE
+
+
+def second_door(direct: click.Command, others: Mapping[str, click.Command]) -> click.Group:
+    """Return what a shell is told of `run.py`, and who asks for a command that there is none of; nothing runs it."""
+    return _AllOf("run.py", commands=dict(others), params=list(direct.params), invoke_without_command=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
+from cli.prompts import choose_several, type_hidden
 from cli.shared import MAX_LINE, App, DoorCommand, everywhere, pass_app
 from core.registry.env_file import names_in, with_names
 from core.registry.key_names import key_parts, variable_of
@@ -20,11 +20,9 @@ from utils.exit_statuses import DONE, REFUSED
 from utils.files import write_atomic
 from utils.home import Home
 from utils.input_validation import printable
-from utils.terminal import is_terminal, wants_colour
 
 MAX_BYTES = 256 * 1024
 MODE = 0o600
-_STYLED = ("qmark", "question", "answer", "pointer", "highlighted", "selected", "instruction", "text", "separator")
 
 
 @click.command(cls=DoorCommand, name="setup_env.py")
@@ -35,7 +33,7 @@ def setup_env(app: App) -> int:
 
     A key can be pasted, or be given as @FILE. An empty answer leaves a venue out.
     """
-    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("questions are asked on a terminal only; elsewhere copy .env.example to .env")
     text = env_text(app.home)
     before = names_in(text)
@@ -84,11 +82,8 @@ def write_env(home: Home, text: str, values: Mapping[str, str]) -> None:
 
 
 def _venues(known: Sequence[str]) -> list[str]:
-    import questionary
-
-    click.echo("The paper exchange needs no key. Space marks a venue, Enter goes on.")
-    picked: list[str] = questionary.checkbox("Keys of which venues?", list(known), style=_style()).unsafe_ask()
-    return picked
+    click.echo("The paper exchange needs no key.")
+    return choose_several("Keys of which venues?", [(name, name) for name in known])
 
 
 def _ask_key(app: App, venue: str) -> dict[str, str]:
@@ -112,9 +107,7 @@ def _ask_key(app: App, venue: str) -> dict[str, str]:
 
 def _typed(name: str) -> str:
     """Return what was pasted, or what is in the file that was named as @FILE."""
-    import questionary
-
-    given = str(questionary.password(f"{name}:", style=_style()).unsafe_ask()).strip()
+    given = type_hidden(f"{name}:")
     if not given.startswith("@"):
         return given
     try:
@@ -144,9 +137,3 @@ def _try(app: App, venue: str) -> bool:
         click.echo(printable(f"  {line}", MAX_LINE))
     click.echo(printable(f"{venue}: {problem or 'the key was taken'}", MAX_LINE), err=bool(problem))
     return not problem
-
-
-def _style() -> Any:
-    import questionary
-
-    return None if wants_colour(sys.stdout) else questionary.Style([(kind, "") for kind in _STYLED])

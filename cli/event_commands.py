@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cli.completion import bots
 from cli.log_lines import Since
 from cli.shared import MAX_LINE, App, Keep, as_json, everywhere, pass_app
 from utils.exit_statuses import DONE
@@ -27,7 +28,7 @@ _ALERT, _STATE, _PLAIN = "1;31", "36", "0"
 @click.option(
     "-n", "lines", type=click.IntRange(0, 1_000_000), default=20, show_default=True, help="Events to begin with."
 )
-@click.option("--bot", metavar="NAME", help="Only events of this bot.")
+@click.option("--bot", metavar="NAME", shell_complete=bots, help="Only events of this bot.")
 @click.option("--kind", metavar="KIND", help="Only events (state, exit, command, ...) or alerts of this kind.")
 @click.option("--since", type=Since(), help="Only events since then: 10m, 2h, 3d before now, or a time.")
 @as_json
@@ -40,10 +41,12 @@ def events(
     path, keep = app.home.log / FILE, _filter(bot, kind, since or "")
     read = app.services.follow if following else app.services.tail
     found = read(path, lines, keep, since or "")
-    colour = wants_colour(sys.stdout)
+    colour, shown = wants_colour(sys.stdout), 0
     with contextlib.suppress(KeyboardInterrupt):
-        for line in found:
+        for shown, line in enumerate(found, 1):  # noqa: B007  # counted for what follows
             click.echo(line if json_wanted else event_line(json.loads(line), colour), color=colour)
+    if not shown and not following:
+        click.echo("no such event; the daemon writes them: without options the last ones are shown", err=True)
     return DONE
 
 

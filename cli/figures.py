@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -34,6 +35,11 @@ def amount(value: object) -> str:
     text = f"{number:.{places}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
+
+
+def when(utc_ns: int) -> str:
+    """Return a moment in UTC as people read it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(utc_ns // 10**9))
 
 
 def duration(seconds: float) -> str:

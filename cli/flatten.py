@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cli.completion import bots
 from cli.shared import App, Supervised, as_json, everywhere, pass_app
 from cli.tags import meant, tag_option
 from core.process.control import DaemonDown, call
@@ -20,7 +21,7 @@ Row = Mapping[str, Any]
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=bots)
 @tag_option
 @click.option("--all", "all_bots", is_flag=True, help="Every bot of the home.")
 @click.option("--sell-base", is_flag=True, help="Sell spot inventory, too; without it a spot bot only cancels.")

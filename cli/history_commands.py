@@ -13,8 +13,9 @@ from typing import Any
 
 import click
 
+from cli.completion import bots
 from cli.direct import DirectCommand
-from cli.history_view import report_view
+from cli.history_view import fills_view, report_view
 from cli.render import console
 from cli.shared import App, as_json, everywhere, pass_app, unknown_name
 from core.history import ledger_reader as reader
@@ -36,7 +37,7 @@ _span_to = click.option("--to", "end", metavar="TIME", help="UTC, exclusive; def
 
 @click.command(cls=DirectCommand, name="export")
 @click.argument("kind", type=click.Choice(sorted(KINDS)))
-@click.argument("name")
+@click.argument("name", shell_complete=bots)
 @click.option("--csv", is_flag=True, help="CSV, which is also the default.")
 @_span_from
 @_span_to
@@ -62,10 +63,11 @@ def export(
 
 
 @click.command(cls=DirectCommand, name="report")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=bots)
 @click.option("--all", "everybody", is_flag=True, help="Every bot that has a ledger; the default without NAME.")
 @_span_from
 @_span_to
+@click.option("--fills", "fills", type=click.IntRange(1, 1000), metavar="N", help="Also the last N fills of bot NAME.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write one HTML file.")
 @as_json
 @everywhere
@@ -76,25 +78,32 @@ def report(
     everybody: bool,
     begin: str | None,
     end: str | None,
+    fills: int | None,
     html: Path | None,
     json_wanted: bool,
 ) -> None:
     """Show what bot NAME, or every bot, earned and traded by UTC day: the last 30 days, or --from and --to."""
     if name is not None and everybody:
         raise click.UsageError("give a NAME or --all, not both")
+    if fills and name is None:
+        raise click.UsageError("--fills needs the NAME of one bot")
     until = utc_ns_of(end) if end else time.time_ns()
     since = utc_ns_of(begin) if begin else (until // DAY_NS - REPORT_DAYS + 1) * DAY_NS
     chosen = {name: _ledger(app, name)} if name is not None else ledgers(app.home.state)
     bots = [history_of(bot, path, since, until) for bot, path in chosen.items()]
+    last = reader.fills(chosen[name], limit=fills) if fills and name is not None else []
     if html is not None:
         write_atomic(html, app.services.history_page(bots, since, until).encode())
     if json_wanted:
         days = {quote: [asdict(day) for day in found] for quote, found in days_of_all(bots).items()}
         answer = {"from_utc_ns": since, "to_utc_ns": until, "bots": [bot.to_plain() for bot in bots], "days": days}
+        answer |= {"fills": [asdict(one) for one in last]} if fills else {}
         click.echo(json.dumps(answer, indent=1))
         return
     out = console()
     out.print(report_view(bots, out.width, out.encoding))
+    if fills:
+        out.print(fills_view(last))
     if html is not None:
         click.echo(f"written: {html}")
 

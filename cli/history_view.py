@@ -10,14 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.figures import amount
+from cli.figures import amount, when
 from cli.sparkline import ASCII, BLOCKS, sparkline
 from core.history.bot_history import days_of_all, total_of
 from utils.input_validation import printable
 
 if TYPE_CHECKING:
     from core.history.bot_history import BotHistory
-    from core.history.records import Day, Markout
+    from core.history.records import Day, FillRow, Markout
 
 _SPARK = 10  # characters in a table
 _MAX_SPARK = 60
@@ -65,6 +65,17 @@ def _of_bot(bot: BotHistory, width: int, steps: str) -> list[RenderableType]:
     return parts
 
 
+def fills_view(fills: Sequence[FillRow]) -> RenderableType:
+    """Return fills as a table, the newest first."""
+    if not fills:
+        return Text("no fill yet", "dim")
+    table = _table("when (UTC)", "side", "price", "size", "fee", "asset", "liquidity")
+    for one in fills:
+        words = (one.side, one.price, one.size, amount(one.fee), one.fee_asset, one.liquidity)
+        table.add_row(when(one.utc_ns)[5:], *map(printable, words))
+    return table
+
+
 def _day_line(days: Sequence[Day], steps: str) -> Text:
     earned = [None if day.pnl is None else float(day.pnl) for day in days]
     return Text(f"  {'PnL a day':<10}{sparkline(earned, _MAX_SPARK, steps)}")
@@ -84,7 +95,7 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column(first, no_wrap=True)
     for name in others:
-        left = name in ("symbol", "course")
+        left = name in ("symbol", "course", "side", "asset", "liquidity")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     return table
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TypeVar
 
 import click
 
 from cli.offline import configs_in
+from cli.prompts import can_ask, typed_word
 from core.registry.live_consent import Subject, give_consent, has_consent
 from utils.errors import ConfigError
 from utils.home import Home
 from utils.input_validation import printable
-from utils.terminal import is_terminal
 
 Decorated = TypeVar("Decorated")
 
@@ -60,8 +59,4 @@ def _hedged(what: Subject) -> str:
 
 def _typed(name: str, text: str) -> bool:
     """Ask on a terminal; anything but the bot's name is a no."""
-    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
-        return False
-    click.echo(f"{text}. Every order and fill is yours.")
-    given: str = click.prompt(f"Type {printable(name)} to agree", default="", show_default=False)
-    return given.strip() == name
+    return can_ask() and typed_word(f"{text}. Every order and fill is yours.", name)

@@ -14,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.figures import amount, duration, net_pnl
+from cli.health_check import bot_fault
 from cli.shared import MAX_LINE, complaints_of, waits_for_its_run
 from utils.input_validation import printable
 from utils.terminal import is_terminal, wants_colour
 
 NARROW = 80
 NAME_WIDTH = 8  # at least
+_AROUND = 6  # lines of a screen that are no bot's: how to end, headline (two when narrow), monitor, titles, one spare
 _STATES = {"RUNNING": "green", "STARTING": "cyan", "STOPPED": "dim", "FATAL": "bold red", "HALTED": "bold magenta"}
 _OTHER_STATE = "yellow"
 
@@ -51,7 +53,7 @@ def status_view(status: Mapping[str, Any], width: int) -> RenderableType:
     if status["bots"]:
         parts.append(_fleet_table(status["bots"], width))
     else:
-        parts.append(Text("no bots: put a config into config/active (see config/templates)", "dim"))
+        parts.append(Text("no bots: `config create` makes one from a template", "dim"))
     parts += [note for bot in status["bots"] for note in _notes(bot)]
     parts += [Text(f"  {line}", "red") for line in complaints_of(status["invalid"])]
     return Group(*parts)
@@ -136,7 +138,8 @@ def _notes(bot: Mapping[str, Any]) -> Iterable[Text]:
         yield Text(f"  {name}: {_text(bot['reason'])}", "dim")
         return
     if bot["gates"]:
-        yield Text(f"  {name}: gates {', '.join(_text(gate) for gate in bot['gates'])}", "yellow")
+        step = f"; `bot resume {name}` opens it" if list(bot["gates"]) == ["paused"] else ""
+        yield Text(f"  {name}: gates {', '.join(_text(gate) for gate in bot['gates'])}{step}", "yellow")
     if bot["state"] in ("FATAL", "HALTED", "BACKOFF", "SWEEPING") and (last or bot.get("reason")):
         reason = _text((last or {}).get("reason") or bot.get("reason"))
         settled = bot["state"] in ("FATAL", "HALTED")
@@ -148,13 +151,18 @@ def _notes(bot: Mapping[str, Any]) -> Iterable[Text]:
         yield Text(f"  {name}: {bot['restarts']} restarts, last: {_text(last.get('reason'))}", "dim")
 
 
-def bot_view(status: Mapping[str, Any]) -> RenderableType:
-    """Return one bot with everything that is known of it."""
+_NOT_NEWS = frozenset({"kind", "wanted", "config_digest"})
+
+
+def bot_view(status: Mapping[str, Any], brief: bool = False) -> RenderableType:
+    """Return one bot with everything that is known of it; `brief` leaves out what is empty or never changes."""
     table = _table(header=False)
     table.add_column("key", no_wrap=True, style="dim")
     table.add_column("value", overflow="fold")
     for bot in status["bots"]:
         for key, value in bot.items():
+            if brief and (key in _NOT_NEWS or value in (None, "", [], False)):
+                continue
             table.add_row(key, Text("\n".join(_value_lines(value))))
     return Group(_headline(status["daemon"]), table)
 
@@ -180,16 +188,53 @@ def rows_view(titles: Sequence[str], rows: Iterable[Sequence[Any]], whole: Seque
     return table
 
 
+def fitted(status: Mapping[str, Any], height: int) -> tuple[dict[str, Any], int]:
+    """Return a status with the bots that a screen has lines for, those with a fault first, and how many it has not.
+
+    Where there is room for all, all keep their order.
+    """
+    room, bots = height - _AROUND - len(status["invalid"]), status["bots"]
+    if sum(_lines_of(bot) for bot in bots) <= room:
+        return dict(status), 0
+    chosen = []
+    for bot in sorted(bots, key=lambda one: bot_fault(one) is None):
+        room -= _lines_of(bot)
+        if room < 0:
+            break
+        chosen.append(bot)
+    return {**status, "bots": chosen}, len(bots) - len(chosen)
+
+
+def _lines_of(bot: Mapping[str, Any]) -> int:
+    return 1 + sum(1 for _ in _notes(bot))
+
+
 def watch(ask: Callable[[], Mapping[str, Any]], one: bool, every_s: float) -> None:
-    """Show the status in place on a terminal, until Ctrl-C. Raises MakerdError when `ask` does."""
+    """Show the status on a screen of its own until Ctrl-C, then once more below. Raises MakerdError when `ask` does.
+
+    The screen is drawn anew each time, as large as the terminal is then: a resize leaves nothing behind.
+    """
     from rich.live import Live
 
-    target = console()
-    with Live(console=target, auto_refresh=False, vertical_overflow="crop") as live:
-        while True:
-            found = ask()
-            live.update(bot_view(found) if one else status_view(found, target.width), refresh=True)
-            time.sleep(every_s)
+    target, last = console(), None
+    try:
+        with Live(console=target, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
+            while True:
+                last = ask()
+                live.update(_screen(last, one, target), refresh=True)
+                time.sleep(every_s)
+    finally:
+        if last is not None:
+            target.print(bot_view(last) if one else status_view(last, target.width))
+
+
+def _screen(status: Mapping[str, Any], one: bool, target: Console) -> RenderableType:
+    """Return what a watcher sees, as much as there is room for."""
+    if one:
+        return Group(Text("Ctrl-C ends it", "dim"), bot_view(status, brief=True))
+    fits, more = fitted(status, target.height)
+    head = f"Ctrl-C ends it{f'; {more} more bots have no room here' if more else ''}"
+    return Group(Text(head, "dim"), status_view(fits, target.width))
 
 
 def _table(header: bool = True) -> Table:

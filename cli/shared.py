@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
@@ -138,11 +138,18 @@ class App:
     home_given: str | None = None
     debug: bool = False
     commands: click.Command | None = None  # what the menu runs
+    open_menu: Callable[[App], int] | None = None
+    beside: Mapping[str, click.Command] = field(default_factory=dict)  # and those of the other doors, by name
 
     @property
     def home(self) -> Home:
         """Return the home that `--home` or the environment names."""
         return Home.find(self.home_given)
+
+    def run_menu(self) -> int:
+        """Open the menu of the door; return its exit status."""
+        assert self.open_menu is not None  # the door sets it
+        return self.open_menu(self)
 
 
 pass_app = click.make_pass_decorator(App)
@@ -199,7 +206,7 @@ def guarded(command: click.Command, app: App, arguments: Sequence[str], prog: st
         exc.show()
         return _usage_status(command) if isinstance(exc, click.UsageError) else exc.exit_code
     except click.Abort:
-        click.echo("interrupted", err=True)
+        click.echo("\ninterrupted" if sys.stderr.isatty() else "interrupted", err=True)  # behind what was typed
         return REFUSED
     except (MakerdError, OSError, ModuleNotFoundError) as exc:
         return _refused(exc, app, command)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cli.completion import bots
 from cli.direct import DirectCommand, run_plain
 from cli.live import live_option
 from cli.offline import configs_in, whole_config
@@ -23,7 +24,7 @@ TOLERANCE_PCT = 0.05
 
 
 @click.command(cls=DirectCommand, name="smoke")
-@click.argument("name")
+@click.argument("name", shell_complete=bots)
 @click.option("--duration", type=click.FloatRange(10, 3600), default=120.0, show_default=True, help="Seconds.")
 @live_option
 @everywhere

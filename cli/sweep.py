@@ -13,6 +13,7 @@ from rich import box
 from rich.table import Table
 
 from cli.backtest_parts import plain_with, progress_bar
+from cli.completion import bots_or_files
 from cli.direct import DirectCommand
 from cli.direct_config import setting_of
 from cli.figures import amount
@@ -28,7 +29,7 @@ _SHOWN = ("net_pnl", "fills", "volume_quote", "spread_pnl", "inventory_pnl", "fe
 
 
 @click.command(cls=DirectCommand, name="sweep")
-@click.argument("config")
+@click.argument("config", shell_complete=bots_or_files)
 @click.option(
     "--grid", "grids", multiple=True, required=True, metavar="KEY=V1,V2,...", help="Repeatable; a JSON list works, too."
 )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
+from cli.prompts import can_ask
 from core.process.control import ControlRefused, DaemonDown, call
 from utils.exit_statuses import DONE
-from utils.terminal import is_terminal
 
 if TYPE_CHECKING:
     from cli.shared import App
@@ -37,7 +36,7 @@ def run_web(app: App, host: str | None, port: int | None, agree: Callable[[], No
 
 def _offer_daemon(app: App, agree: Callable[[], None]) -> None:
     """Start the daemon when a person agrees; the monitor works without one, and says so loudly."""
-    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+    if not can_ask():
         click.echo("no daemon runs; start it with `core/daemon_manager.py start --daemon`", err=True)
         return
     if click.confirm("No daemon runs for this home. Start it now, with every active config?", default=False):

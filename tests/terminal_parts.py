@@ -7,34 +7,45 @@ import os
 import pty
 import re
 import select
+import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import pyte
 
 from utils.home import CHECKOUT
 
-DOWN, ENTER, CTRL_C = "\x1b[B", "\r", "\x03"
+UP, DOWN, ENTER, CTRL_C = "\x1b[A", "\x1b[B", "\r", "\x03"
+COLUMNS, LINES = 100, 40
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-B0-9]|\x1b[=>]")
 
 
 class Terminal:
-    """A Python program of the checkout on a pseudo-terminal."""
+    """A Python program of the checkout, or any `command`, on a pseudo-terminal, with what a person sees on it."""
 
-    def __init__(self, *arguments: str, **env: str) -> None:
+    def __init__(
+        self, *arguments: str, command: Sequence[str] = (), columns: int = COLUMNS, lines: int = LINES, **env: str
+    ) -> None:
         self.master, slave = pty.openpty()
+        self.screen = pyte.Screen(columns, lines)
+        self._stream = pyte.Stream(self.screen)
         self.before = termios.tcgetattr(slave)
         self.slave = slave
-        environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40", **env}
-        script, *rest = arguments
-        command: Sequence[str] = [sys.executable, str(CHECKOUT / script), *rest]
+        self.resize(columns, lines)
+        environ = {**os.environ, "TERM": "xterm-256color", **env}
+        if not command:
+            script, *rest = arguments
+            command = [sys.executable, str(CHECKOUT / script), *rest]
         self.process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, env=environ, start_new_session=True,
             preexec_fn=_take_terminal,  # noqa: PLW1509  # no thread lives here
         )  # fmt: skip
         self.seen = ""
         self.everything = ""
+        self.raw = ""  # with what moves the cursor
 
     def type(self, keys: str) -> None:
         """Press keys."""
@@ -46,13 +57,35 @@ class Terminal:
         while text not in self.seen:
             ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
             assert ready, f"no {text!r} in {self.seen!r}"
-            raw = os.read(self.master, 65536).decode(errors="replace")
-            if "\x1b[6n" in raw:  # the library asks where the cursor is
-                self.type("\x1b[1;1R")
-            plain = _ESCAPES.sub("", raw)
-            self.seen += plain
-            self.everything += plain
+            self._take()
         self.seen = self.seen.partition(text)[2]
+
+    def _take(self) -> None:
+        raw = os.read(self.master, 65536).decode(errors="replace")
+        if "\x1b[6n" in raw:  # the library asks where the cursor is
+            self.type("\x1b[1;1R")
+        self._stream.feed(raw)
+        self.raw += raw
+        plain = _ESCAPES.sub("", raw)
+        self.seen += plain
+        self.everything += plain
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Make the window as large as that; the program is told."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.screen.resize(lines, columns)
+
+    def lines(self) -> list[str]:
+        """Return what stands on the screen, from the top."""
+        return [line.rstrip() for line in self.screen.display]
+
+    def wait_until(self, what: Callable[[list[str]], bool], seconds: float = 20) -> None:
+        """Read on until the screen is as `what` wants it."""
+        deadline = time.monotonic() + seconds
+        while not what(self.lines()):
+            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
+            assert ready, "\n".join(self.lines())
+            self._take()
 
     def answer(self, question: str, keys: str) -> None:
         """Wait for a question and answer it."""

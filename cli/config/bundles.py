@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from cli.completion import bots
 from cli.config.bots import bot_files, chosen, new_file
 from cli.config.writing import Consent, Draft, consent_options, hold_to_showable, hold_to_valid, prepare, write
 from cli.shared import App, everywhere, pass_app
@@ -21,7 +22,7 @@ from utils.version import __version__
 
 
 @click.command("export")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=bots)
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Every active bot with this tag.")
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of to the standard output.")
 @everywhere

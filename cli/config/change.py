@@ -5,30 +5,32 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from cli.completion import any_bots
 from cli.config.bots import BotFile, bot_file, chosen, file_to_write, name_in
 from cli.config.values import parse_settings, schema_of_text
 from cli.config.writing import Consent, Draft, complaints_about, consent_options, hold_to_valid, prepare, write
+from cli.prompts import can_ask
 from cli.shared import App, everywhere, pass_app
+from cli.tags import known_tags
 from core.registry.store import ConfigStore
 from core.registry.text_edit import with_values
 from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import DONE, REFUSED
 from utils.home import Home
-from utils.terminal import is_terminal
 
 EDITOR = "vi"
+_EVERY = "Every active bot with this tag."
 
 
 @click.command("set")
-@click.argument("given", nargs=-1, required=True, metavar="[NAME] KEY=VALUE...")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Every active bot with this tag.")
+@click.argument("given", nargs=-1, required=True, metavar="[NAME] KEY=VALUE...", shell_complete=any_bots)
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help=_EVERY, shell_complete=known_tags)
 @consent_options
 @everywhere
 @pass_app
@@ -67,7 +69,7 @@ def _with_settings(home: Home, one: BotFile, settings: Sequence[str]) -> Draft:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=any_bots)
 @click.argument("version", type=click.IntRange(1))
 @consent_options
 @everywhere
@@ -88,7 +90,7 @@ def rollback(app: App, name: str, version: int, yes: bool, wider_risk: bool) -> 
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=any_bots)
 @consent_options
 @everywhere
 @pass_app
@@ -118,7 +120,7 @@ def edit(app: App, name: str, yes: bool, wider_risk: bool) -> int:
 
 
 def _again(yes: bool) -> bool:
-    if yes or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+    if yes or not can_ask():
         return False
     return click.confirm("Edit it again?", default=True)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cli.completion import templates
 from cli.config.bots import bot_files, new_file
 from cli.config.form import Form
 from cli.config.values import parse_settings, schema_of_text
 from cli.config.writing import Consent, Draft, agreed, complaints_about, hold_to_valid, prepare, write
+from cli.prompts import can_ask
 from cli.shared import App, everywhere, pass_app, unknown_name
 from core.registry.history import BASES
 from core.registry.reading import config_files
@@ -22,14 +23,13 @@ from utils.errors import ConfigError
 from utils.exit_statuses import DONE, REFUSED
 from utils.home import Home
 from utils.input_validation import bot_name_problem
-from utils.terminal import is_terminal
 
 DESCRIPTION = ("metadata", "description")
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--template", metavar="T", help="A template's name, or a file.")
+@click.option("--template", metavar="T", shell_complete=templates, help="A template's name, or a file.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of the new bot.")
 @click.option("--archived", is_flag=True, help="Put it into the archive; `activate` takes it from there.")
 @everywhere
@@ -42,10 +42,11 @@ def create(app: App, name: str | None, template: str | None, settings: tuple[str
     prepare(app.home)
     if name is not None and name.startswith(BASES):
         return _make_base(app, name, settings, template is not None or archived)
-    asks = is_terminal(sys.stdin) and is_terminal(sys.stdout)
     if name is None or template is None:
-        if not asks:
-            raise click.UsageError("name the bot and a --template; questions are asked on a terminal only")
+        if not can_ask():
+            raise click.UsageError(
+                "name the bot and a --template (`config list` shows them); questions are asked on a terminal only"
+            )
         return _by_form(app, name, template, settings, archived)
     content = from_template(app.home, name, template, settings)
     drafts = [Draft(name, target(app.home, name, archived), None, content)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from cli.config.values import parse_settings, schema_of_text
+from cli.prompts import Problem, choose, type_in
 from cli.shared import MAX_LINE
 from core.registry.complaints import Complaint
 from core.registry.proposal import judge
@@ -26,12 +27,9 @@ from core.registry.wording import path_text
 from utils.errors import ConfigError
 from utils.home import Home
 from utils.input_validation import printable
-from utils.terminal import wants_colour
 
 NOTHING = "none: answer everything"
 MAX_ROUNDS = 50
-_STYLED = ("qmark", "question", "answer", "pointer", "highlighted", "selected", "instruction", "text", "separator")
-Problem = Callable[[str], str | None]
 
 
 class Form:
@@ -42,19 +40,19 @@ class Form:
 
     def template(self, known: Sequence[str]) -> str | None:
         """Return the template to begin with, None for none."""
-        picked = self._pick("From which template?", [*known, NOTHING])
+        picked = _pick("From which template?", [*known, NOTHING])
         return None if picked == NOTHING else picked
 
     def name(self, problem: Problem) -> str:
         """Return the name of the new bot."""
         node = load_schema("bot")["properties"]["metadata"]["properties"]["name"]
-        click.echo(f"{meaning(node)}\n  {expectation(node)}")
-        return self._type("metadata.name:", problem)
+        _say(meaning(node), expectation(node))
+        return type_in("metadata.name:", problem)
 
     def from_nothing(self, name: str, settings: Sequence[str]) -> bytes:
         """Return a config with the required keys alone."""
-        exchange = self._pick("On which exchange?", known_exchanges())
-        strategy = self._pick("Which strategy?", [one for one in known_strategies() if one != "smoke"])
+        exchange = _pick("On which exchange?", known_exchanges())
+        strategy = _pick("Which strategy?", [one for one in known_strategies() if one != "smoke"])
         metadata = {"name": name, "exchange": exchange, "strategy": strategy, "schema_version": 1}
         sections: dict[str, Any] = {
             "daemon_config": {},
@@ -100,30 +98,22 @@ class Form:
     def _ask(self, content: bytes, path: tuple[str, ...], schema: DocumentSchema, complaint: str) -> bytes:
         node = schema.node(path) or {}
         types = types_of(node)
-        click.echo(f"{meaning(node)}\n  {printable(complaint, MAX_LINE) or expectation(node)}")
+        _say(meaning(node), printable(complaint, MAX_LINE) or expectation(node))
         if "enum" in node and not complaint:
-            return with_value(content, path, self._pick(path_text(path), [str(one) for one in node["enum"]]))
-        given = self._type(f"{path_text(path)}:", lambda given: None if given else "an answer, please")
+            return with_value(content, path, _pick(path_text(path), [str(one) for one in node["enum"]]))
+        given = type_in(f"{path_text(path)}:", lambda given: None if given else "an answer, please")
         return with_value(content, path, value_of(given, types))
 
-    def _pick(self, title: str, choices: Sequence[str]) -> str:
-        import questionary
 
-        return str(questionary.select(title, list(choices), style=self._style()).unsafe_ask())
+def _say(help_text: str, expected: str) -> None:
+    """Show what a key is and what it takes, broken between words."""
+    width = shutil.get_terminal_size().columns - 1
+    click.echo(click.wrap_text(help_text, width))
+    click.echo(click.wrap_text(expected, width, "  ", "  "))
 
-    def _type(self, title: str, problem: Problem) -> str:
-        import questionary
 
-        def verdict(given: str) -> bool | str:
-            return problem(given.strip()) or True
-
-        return str(questionary.text(title, validate=verdict, style=self._style()).unsafe_ask()).strip()
-
-    @staticmethod
-    def _style() -> Any:
-        import questionary
-
-        return None if wants_colour(sys.stdout) else questionary.Style([(kind, "") for kind in _STYLED])
+def _pick(title: str, choices: Sequence[str]) -> str:
+    return choose(title, [(one, one) for one in choices])
 
 
 def _keys(schema: DocumentSchema) -> list[tuple[str, str]]:

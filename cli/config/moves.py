@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from cli.completion import archived, bots
 from cli.config.bots import BotFile, bot_file, bot_files, chosen, new_file
 from cli.config.writing import Consent, Draft, hold_to_valid, prepare, write
 from cli.offline import configs_in
@@ -22,7 +23,7 @@ AGREED = Consent(yes=True)
 
 
 @click.command()
-@click.argument("which", metavar="NAME|FILE")
+@click.argument("which", metavar="NAME|FILE", shell_complete=archived)
 @everywhere
 @pass_app
 def activate(app: App, which: str) -> int:
@@ -83,7 +84,7 @@ _TAGS = click.option("--tag", "tags", multiple=True, metavar="TAG", help="Every 
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=bots)
 @_TAGS
 @everywhere
 @pass_app
@@ -114,7 +115,7 @@ def _runs(home: Home, name: str) -> bool:
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=archived)
 @_TAGS
 @everywhere
 @pass_app

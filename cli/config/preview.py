@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,29 +9,46 @@ from typing import Any
 
 import click
 
+from cli.completion import bots_or_files
 from cli.config.bots import bot_file
 from cli.figures import amount
 from cli.shared import MAX_LINE, App, as_json, everywhere, pass_app
+from cli.tags import shown_each, tag_option
+from cli.working import working
 from core.registry.config_manager import load_file
 from utils.exit_statuses import DONE
 from utils.input_validation import printable
 
 
 @click.command("preview")
-@click.argument("which", metavar="NAME|FILE")
+@click.argument("which", required=False, metavar="[NAME|FILE]", shell_complete=bots_or_files)
+@tag_option
 @as_json
 @everywhere
 @pass_app
-def preview(app: App, which: str, json_wanted: bool) -> int:
+def preview(app: App, which: str | None, tags: tuple[str, ...], json_wanted: bool) -> int:
     """Show what a bot would do now on the paper feed, starting flat: its first orders and what it could come to.
 
     Nothing is sent and nothing of the bot is touched; of a live venue only the public prices are read.
     """
+    shown_each(
+        app.home,
+        which,
+        tags,
+        json_wanted,
+        lambda name: _preview_of(app, name),
+        lambda name: _show(_preview_of(app, name)),
+    )
+    return DONE
+
+
+def _preview_of(app: App, which: str) -> dict[str, Any]:
     path = Path(which) if which.endswith(".json") else bot_file(app.home, which).path
-    found = app.services.preview(app.home, load_file(path, app.home, os.environ))
-    if json_wanted:
-        click.echo(json.dumps(found))
-        return DONE
+    with working("working it out"):
+        return app.services.preview(app.home, load_file(path, app.home, os.environ))
+
+
+def _show(found: Mapping[str, Any]) -> None:
     from cli.render import console, rows_view
 
     click.echo(f"{found['name']}: {found['strategy']} on {found['exchange']}, {found['symbol']}, mid {found['mid']}")
@@ -43,7 +59,6 @@ def preview(app: App, which: str, json_wanted: bool) -> int:
         click.echo(f"it would place no order now{f' (gates: {gates})' if gates else ''}")
     for line in _said(found):
         click.echo(printable(line, MAX_LINE))
-    return DONE
 
 
 def _order_row(order: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from cli.config.bots import bot_file
+from cli.completion import any_bots
+from cli.config.bots import BotFile, bot_file
 from cli.config.writing import coloured, difference, hold_to_showable, prepare
+from cli.figures import when
 from cli.shared import App, as_json, everywhere, pass_app, unknown_name
+from cli.tags import shown_each, tag_option
 from core.registry.history import Version, file_digest
 from core.registry.schema import SCHEMAS, load_schema
 from core.registry.schema_page import all_sections, section_page
@@ -25,20 +28,31 @@ DIGEST = 12  # characters shown
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False, shell_complete=any_bots)
+@tag_option
 @as_json
 @everywhere
 @pass_app
-def show(app: App, name: str, json_wanted: bool) -> int:
+def show(app: App, name: str | None, tags: tuple[str, ...], json_wanted: bool) -> int:
     """Show the file of a bot as it is written; `explain` shows what it means."""
-    found = bot_file(app.home, name)
-    hold_to_showable(app.home, found)
-    if json_wanted:
-        where = found.path.parent.name
-        click.echo(json.dumps({"name": name, "file": found.shown(app.home), "where": where, **_texts(found.content)}))
-    else:
-        click.echo(found.content.decode("utf-8-sig").rstrip("\n"))
+    home = app.home
+
+    def plain(bot: str) -> dict[str, Any]:
+        found = _showable(home, bot)
+        return {"name": bot, "file": found.shown(home), "where": found.path.parent.name, **_texts(found.content)}
+
+    def written(bot: str) -> None:
+        click.echo(_showable(home, bot).content.decode("utf-8-sig").rstrip("\n"))
+
+    shown_each(home, name, tags, json_wanted, plain, written)
     return DONE
+
+
+def _showable(home: Home, name: str) -> BotFile:
+    """Return the file of a bot that may be shown. Raises ConfigError."""
+    found = bot_file(home, name)
+    hold_to_showable(home, found)
+    return found
 
 
 def _texts(content: bytes) -> dict[str, Any]:
@@ -46,22 +60,31 @@ def _texts(content: bytes) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False, shell_complete=any_bots)
+@tag_option
 @as_json
 @everywhere
 @pass_app
-def history(app: App, name: str, json_wanted: bool) -> int:
+def history(app: App, name: str | None, tags: tuple[str, ...], json_wanted: bool) -> int:
     """Show who changed a bot's file, when and how; the newest version comes last."""
-    versions = versions_of(app.home, name)
-    if json_wanted:
-        click.echo(json.dumps([_plain(one) for one in versions]))
-        return DONE
+    home = app.home
+    shown_each(
+        home,
+        name,
+        tags,
+        json_wanted,
+        lambda bot: [_plain(one) for one in versions_of(home, bot)],
+        lambda bot: _show_versions(versions_of(home, bot)),
+    )
+    return DONE
+
+
+def _show_versions(versions: Sequence[Version]) -> None:
     from cli.render import console, rows_view
 
     titles = ("version", "when (UTC)", "who", "what", "digest", "note")
     rows = ((v.number, when(v.at_ns), v.who, v.action, v.digest[:DIGEST], v.note) for v in versions)
     console().print(rows_view(titles, rows, whole=titles[:2]))
-    return DONE
 
 
 def versions_of(home: Home, name: str) -> list[Version]:
@@ -74,36 +97,42 @@ def versions_of(home: Home, name: str) -> list[Version]:
     return versions
 
 
-def when(at_ns: int) -> str:
-    """Return a time of the history as people read it."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at_ns // 10**9))
-
-
 def _plain(one: Version) -> dict[str, Any]:
     keys = ("bot", "number", "at_ns", "who", "action", "note", "file", "digest")
     return {**{key: getattr(one, key) for key in keys}, "text": one.text.decode("utf-8-sig")}
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False, shell_complete=any_bots)
 @click.argument("version", type=click.IntRange(1), required=False)
+@tag_option
 @as_json
 @everywhere
 @pass_app
-def diff(app: App, name: str, version: int | None, json_wanted: bool) -> int:
+def diff(app: App, name: str | None, version: int | None, tags: tuple[str, ...], json_wanted: bool) -> int:
     """Show what changed in a bot's file since a version; without one, since the version before the last change."""
-    versions = versions_of(app.home, name)
-    found = bot_file(app.home, name)
-    hold_to_showable(app.home, found)
-    old = _since(versions, found.content, version)
-    lines = list(difference(old.text, found.content, f"{old.file} (version {old.number})", found.shown(app.home)))
-    if json_wanted:
-        click.echo(json.dumps({"bot": name, "from": old.number, "lines": lines}))
-        return DONE
-    colour = wants_colour(sys.stdout)
-    for line in lines or [f"{name} is as in version {old.number}"]:
-        click.echo(coloured(line) if colour else line, color=colour)
+    shown_each(
+        app.home,
+        name,
+        tags,
+        json_wanted,
+        lambda bot: _changed(app.home, bot, version),
+        lambda bot: _show_changed(_changed(app.home, bot, version)),
+    )
     return DONE
+
+
+def _changed(home: Home, name: str, version: int | None) -> dict[str, Any]:
+    versions, found = versions_of(home, name), _showable(home, name)
+    old = _since(versions, found.content, version)
+    lines = difference(old.text, found.content, f"{old.file} (version {old.number})", found.shown(home))
+    return {"bot": name, "from": old.number, "lines": list(lines)}
+
+
+def _show_changed(changed: Mapping[str, Any]) -> None:
+    colour = wants_colour(sys.stdout)
+    for line in changed["lines"] or [f"{changed['bot']} is as in version {changed['from']}"]:
+        click.echo(coloured(line) if colour else line, color=colour)
 
 
 def _since(versions: list[Version], content: bytes, number: int | None) -> Version:
@@ -128,7 +157,7 @@ def schema(_app: App, which: str | None, markdown: bool) -> int:
     names = [name for name in names if not name.startswith("shared/")]  # only parts of the others
     wanted = [name for name in names if which in (None, name, name.rpartition("/")[2])]
     if not wanted:
-        raise unknown_name(str(which), [*names, *(name.rpartition("/")[2] for name in names)], "schema")
+        raise unknown_name(str(which), [name.rpartition("/")[2] for name in names], "schema")
     if markdown:
         pages = [section_page(title, node) for title, name, node in all_sections() if name in wanted]
         click.echo("\n".join(pages).rstrip("\n"))

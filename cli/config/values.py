@@ -88,4 +88,6 @@ def _keys(schema: DocumentSchema, section: str) -> list[str]:
 def _hint(name: str, schema: DocumentSchema) -> str:
     known = {key: section for section in schema.sections for key in _keys(schema, section)}
     near = nearest_of(name, list(known))
-    return f"; nearest known key: {path_text((known[near], near))}" if near else ""
+    return (
+        f"; nearest known key: {path_text((known[near], near))}" if near else "; `config explain NAME` shows them all"
+    )

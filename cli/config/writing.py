@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 import click
 
 from cli.config.bots import BotFile
+from cli.prompts import can_ask, in_menu, typed_word
 from cli.shared import MAX_LINE, App
+from cli.working import working
 from core.bot_config import BotConfig
 from core.registry.change_classes import changed_keys
 from core.registry.history import file_digest
@@ -26,7 +28,7 @@ from core.registry.wording import path_text
 from utils.errors import ConfigError
 from utils.home import Home
 from utils.input_validation import printable
-from utils.terminal import is_terminal, wants_colour
+from utils.terminal import wants_colour
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -72,8 +74,9 @@ def prepare(home: Home) -> None:
 
 def complaints_about(app: App, drafts: Sequence[Draft]) -> list[str]:
     """Return all that is wrong with what is to be written, none when it may be."""
-    lines, valid = _judged(app.home, drafts)
-    refused = app.services.venue_complaints(app.home, valid) if valid and not lines else {}
+    with working("validating"):
+        lines, valid = _judged(app.home, drafts)
+        refused = app.services.venue_complaints(app.home, valid) if valid and not lines else {}
     lines += [f"{name}: exchange_config: {line}" for name, found in refused.items() for line in found]
     return [printable(line, MAX_LINE) for line in lines]
 
@@ -115,7 +118,7 @@ def write(app: App, drafts: Sequence[Draft], action: str, consent: Consent, ques
     for bot, lines in wider.items():
         for line in lines:
             click.echo(printable(f"  {bot}: {line}", MAX_LINE))
-    if wider and not consent.wider_risk:
+    if wider and not consent.wider_risk and not _agreed_to_wider_risk():
         raise ConfigError("nothing was written: a risk limit becomes wider; --allow-wider-risk agrees to it")
     if not agreed(question, consent.yes):
         click.echo("nothing was written")
@@ -126,6 +129,11 @@ def write(app: App, drafts: Sequence[Draft], action: str, consent: Consent, ques
         click.echo(f"{version.bot}: version {version.number} ({version.file})")
     _say_what_applies_it(app, drafts)
     return True
+
+
+def _agreed_to_wider_risk() -> bool:
+    """Ask in the menu, where there is no flag to give; a command needs the flag."""
+    return in_menu() and typed_word("A risk limit becomes wider or goes.", "WIDER")
 
 
 def _note(draft: Draft, wider: Mapping[str, Sequence[str]], home: Home) -> str:
@@ -156,7 +164,7 @@ def agreed(question: str, yes: bool) -> bool:
     """Ask a person; `yes` is the answer given beforehand. Raises ConfigError where nobody can be asked."""
     if yes:
         return True
-    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+    if not can_ask():
         raise ConfigError("nothing was written: nobody can be asked here; --yes agrees beforehand")
     return click.confirm(question, default=False)
 

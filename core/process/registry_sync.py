@@ -111,7 +111,7 @@ class RegistrySync:
             return f"no valid config: {first}" + (f" (and {more} more complaints)" if more else "")
         if unknown:
             return f"no config is named {', '.join(sorted(unknown))}; known: {', '.join(sorted(self._bots)) or 'none'}"
-        return f"no config in {self._paths.configs}; copy one there from config/templates and start again"
+        return f"no config in {self._paths.configs}; make one with `config create` and start again"
 
     def _read(self, answer: Answer) -> None:
         self._child = None

@@ -36,6 +36,7 @@ from core.registry.loader import base_complaints, load_document, secret_names
 from core.registry.naming import name_of
 from core.registry.reading import config_files
 from core.registry.secret_values import resolve_secrets
+from core.registry.wording import nearest_of
 from utils.errors import ConfigError
 from utils.home import Home
 
@@ -237,10 +238,14 @@ def find_config(name: str, home: Home, environ: Mapping[str, str]) -> Path:
         documents = [read_document(path, home) for path in config_files(home.active)]
     except OSError:
         documents = []
+    known = []
     for document in (*documents, *_legacy(home.active, home).bots):
-        if name_of(layered(document, environment, bases).tree, environment) == name:
+        if (found := name_of(layered(document, environment, bases).tree, environment)) == name:
             return Path(document.source_path)
+        known += [found] if found else []
     by_file = home.active / f"{name}.json"  # a broken file has no name to be found by
     if by_file.is_file():
         return by_file
-    raise ConfigError(f"there is no bot and no file {name!r} in {shown_path(home.active, home)}")
+    near = nearest_of(name, known)
+    hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(known[:20]) or 'none'}"
+    raise ConfigError(f"there is no bot and no file {name!r} in {shown_path(home.active, home)}; {hint}")

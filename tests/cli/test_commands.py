@@ -66,7 +66,7 @@ def test_only_pid_phase_mid_and_measurements_are_null_while_the_daemon_is_down(r
 
 
 def test_a_status_without_any_config_says_what_to_do(run: Run) -> None:
-    assert "put a config into config/active" in run("status").stdout
+    assert "`config create` makes one" in run("status").stdout
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"metadata": 3}', "[" * 100_000, "\x00\xff", '{"metadata": {"name": "a"'])

@@ -104,3 +104,18 @@ def test_a_wrong_name_and_a_wrong_time_end_as_a_wrong_config_does(past: Past, ho
 )
 def test_a_sparkline_is_as_wide_as_there_is_room(values: list[float | None], width: int, line: str) -> None:
     assert sparkline(values, width) == line
+
+
+def test_the_last_fills_are_a_table_or_a_list_below_the_report(past: Past) -> None:
+    past.fill(7)
+    shown = invoke(report, "one", *SPAN, "--fills", "1").output.splitlines()
+    assert [line.split()[:5] for line in shown if "10-04 00:00" in line] == [
+        ["10-04", "00:00:07", "buy", "100.00", "1.0"]
+    ]
+    assert len(json.loads(invoke(report, "one", *SPAN, "--fills", "5", "--json").output)["fills"]) == 2
+    assert "fills" not in json.loads(invoke(report, "one", *SPAN, "--json").output)
+
+
+def test_fills_are_of_one_bot(past: Past) -> None:
+    result = invoke(report, "--fills", "5")
+    assert "--fills needs the NAME of one bot" in str(result.exception)

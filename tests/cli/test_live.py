@@ -89,7 +89,7 @@ def test_stopping_asks_nothing(run: Run, home: Home, daemon: Daemon) -> None:
 def test_on_a_terminal_the_bots_name_is_typed(
     run: Run, home: Home, monkeypatch: pytest.MonkeyPatch, typed: str, agreed: bool
 ) -> None:
-    monkeypatch.setattr(cli.live, "is_terminal", lambda _stream: True)
+    monkeypatch.setattr(cli.live, "can_ask", lambda: True)
     write(home, mode="live")
     assert run("start", "--daemon", input=f"{typed}\n").exit_code == (0 if agreed else 1)
     assert has_consent(home.bot_state("sol"), WHAT) is agreed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from typing import Any
 import pytest
 
 from cli.commands import cli
-from cli.menu import Menu, choose_by_number
+from cli.history_commands import export, report
+from cli.menu.main import Menu
+from cli.prompts import choose_by_number
 from cli.shared import App
 from tests.console_parts import Daemon, Services, config, row, write_config
-from tests.terminal_parts import CTRL_C, DOWN, ENTER, Terminal
+from tests.terminal_parts import CTRL_C, DOWN, ENTER, UP, Terminal
 from utils.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,16 +46,16 @@ def terminal(home: Home) -> Iterator[Terminal]:
 
 def test_without_a_terminal_the_menu_asks_for_numbers(home: Home) -> None:
     write_config(home, config())
-    done = by_numbers(home, "1", "status", "6")
+    done = by_numbers(home, "4", "list", "quit")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "  6) Quit" in done.stdout
+    assert " Quit" in done.stdout
     assert done.stdout.count("sol-mm") == 3  # in the list also with its file
 
 
 def test_an_answer_that_is_none_is_asked_again(home: Home) -> None:
-    done = by_numbers(home, "7", "", "\x1b[A", "-1", "quit")
+    done = by_numbers(home, "77", "", "\x1b[A", "-1", "quit")
     assert done.returncode == 0
-    assert "'7' is none of 1 to 6" in done.stdout
+    assert "'77' is none of 1 to " in done.stdout
     assert "\x1b" not in done.stdout
 
 
@@ -60,23 +63,50 @@ def test_the_end_of_the_input_leaves_the_menu(home: Home) -> None:
     assert by_numbers(home).returncode == 0
 
 
-def test_a_failed_command_does_not_end_the_menu(home: Home) -> None:
-    done = by_numbers(home, "3", "2", "1", "6")  # stop nothing, start nothing, list
+def test_a_bot_is_made_changed_and_put_away_without_a_terminal(home: Home) -> None:
+    answers = ["create", "paper_market_maker", "my bot", "my-bot", "y", "n"]  # a wrong name is asked for again
+    answers += ["bots", "my-bot", "config", "set", "spread_pct", "spread_pct=0.07", "y", "rollback", "1", "y"]
+    answers += ["archive", "y", "restore", "archive", "n", "back", "back", "", "3", "quit"]
+    done = by_numbers(home, *answers)
     assert done.returncode == 0
-    assert "the daemon is not running" in done.stdout
-    assert "makerd: " in done.stderr
-    assert "paper" in done.stdout
+    assert "it is written KEY=VALUE" in done.stdout
+    told = [
+        "my-bot: version 1",
+        "my-bot: version 2",
+        "my-bot: version 3",
+        "archived/my-bot.json",
+        "nothing was changed",
+    ]
+    places = [done.stdout.index(one) for one in told]
+    assert places == sorted(places)
+    assert (home.active / "my-bot.json").exists()
+
+
+def test_a_wider_limit_needs_its_word_in_the_menu(home: Home) -> None:
+    write_config(home, config(risk_config={"max_loss": 10}))
+    wider = ("set", "max_loss=20")
+    done = by_numbers(
+        home, "bots", "sol-mm", "config", *wider, "yes", *wider, "WIDER", "y", "back", "back", "", "2", "quit"
+    )
+    assert done.returncode == 0
+    assert "a risk limit becomes wider; --allow-wider-risk agrees to it" in done.stderr
+    assert json.loads((home.active / "a.json").read_text())["risk_config"] == {"max_loss": 20}
+
+
+def test_keys_are_not_asked_for_where_they_would_be_seen(home: Home) -> None:
+    done = by_numbers(home, "keys", "quit")
+    assert "on a terminal only" in done.stderr
+    assert done.returncode == 0
 
 
 def test_arrow_keys_choose_and_quit_leaves_with_the_terminal_as_it_was(terminal: Terminal) -> None:
     terminal.wait_for("Quit")
-    terminal.type(ENTER)
-    terminal.wait_for("sol-mm")
-    terminal.wait_for("Quit")
     terminal.type(DOWN * 3 + ENTER)
     terminal.wait_for("makerd stopped")
+    terminal.wait_for("Enter goes on")
+    terminal.type(ENTER)
     terminal.wait_for("Quit")
-    terminal.type(DOWN * 5 + ENTER)
+    terminal.type(UP + ENTER)
     assert terminal.process.wait(20) == 0
     assert termios.tcgetattr(terminal.slave) == terminal.before
 
@@ -86,8 +116,9 @@ def test_one_ctrl_c_is_survived_and_a_second_one_leaves(terminal: Terminal) -> N
     terminal.type(CTRL_C)
     terminal.wait_for("another Ctrl-C leaves the menu")
     terminal.wait_for("Quit")
-    terminal.type(ENTER)  # anything else starts the count anew
-    terminal.wait_for("sol-mm")
+    terminal.type(DOWN * 3 + ENTER)  # anything else starts the count anew
+    terminal.wait_for("Enter goes on")
+    terminal.type(ENTER)
     terminal.wait_for("Quit")
     terminal.type(CTRL_C)
     terminal.wait_for("another Ctrl-C leaves the menu")
@@ -99,12 +130,10 @@ def test_one_ctrl_c_is_survived_and_a_second_one_leaves(terminal: Terminal) -> N
 
 def test_ctrl_c_ends_following_a_log_and_comes_back_to_the_menu(terminal: Terminal, home: Home) -> None:
     home.make_folders()
-    (home.log / "sol-mm.log").write_text('{"event": "quoted"}\n')
+    (home.log / "daemon.log").write_text('{"event": "quoted"}\n')
     terminal.wait_for("Quit")
-    terminal.type(DOWN * 4 + ENTER)
-    terminal.wait_for("the daemon")
-    terminal.type(ENTER)
-    terminal.wait_for("follow it")
+    terminal.type(DOWN * 8 + ENTER)
+    terminal.wait_for("The log of daemon")
     terminal.type(DOWN + ENTER)
     terminal.wait_for("quoted")
     terminal.type(CTRL_C)
@@ -112,12 +141,45 @@ def test_ctrl_c_ends_following_a_log_and_comes_back_to_the_menu(terminal: Termin
     assert terminal.process.poll() is None
 
 
-def test_a_dumb_terminal_gets_numbers(home: Home) -> None:
-    terminal = on_terminal(home, TERM="dumb")
+@pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"NO_COLOR": "1"}], ids=["dumb", "no colour"])
+def test_a_dumb_terminal_and_one_without_colours_get_numbers(home: Home, env: dict[str, str]) -> None:
+    terminal = on_terminal(home, **env)
     try:
-        terminal.wait_for("1-6: ")
-        terminal.type("6\n")
+        terminal.wait_for("1-13: ")
+        terminal.type("create\n")
+        terminal.wait_for("From which template?")
+        terminal.wait_for("1-15: ")
+        terminal.type("paper_market_maker\n")
+        terminal.answer("metadata.name:", "my-bot\n")
+        terminal.answer("[y/N]:", "n\n")
+        terminal.wait_for("nothing was written")
+        terminal.answer("1-13: ", "quit\n")
         assert terminal.process.wait(20) == 0
+        assert "\x1b" not in terminal.raw
+    finally:
+        terminal.close()
+
+
+def test_the_live_table_takes_a_new_size_and_leaves_nothing_behind(daemon: Daemon) -> None:
+    daemon.bots = [row(name=f"a-bot-with-a-long-name-{number}") for number in range(8)]
+    terminal = on_terminal(daemon.home)
+    try:
+        terminal.wait_for("Quit")
+        terminal.type(ENTER)
+        terminal.wait_for("Ctrl-C ends it")
+        for columns, lines, fills, fit in ((80, 24, 41, 8), (120, 30, 42, 8), (80, 12, 43, 6)):
+            terminal.resize(columns, lines)
+            daemon.bots = [{**bot, "fills": fills} for bot in daemon.bots]
+            terminal.wait_until(lambda shown, told=f" {fills} ", fit=fit: sum(told in line for line in shown) == fit)
+            shown = [line for line in terminal.lines() if line]
+            heads = [place for place, line in enumerate(shown) if "position orders fills" in line]
+            assert len(heads) == 1
+            rows = shown[heads[0] + 1 :]
+            assert [line[:10] for line in rows] == ["a-bot-with"] * fit
+            assert all(line.endswith("11s") for line in rows)  # nothing is wrapped
+        terminal.type(CTRL_C)
+        terminal.wait_for("Bots: look")  # no room for more
+        assert terminal.process.poll() is None
     finally:
         terminal.close()
 
@@ -128,65 +190,118 @@ def test_a_dumb_terminal_gets_numbers(home: Home) -> None:
 class Script:
     """Answers the menu's questions in order, and keeps what was offered."""
 
-    def __init__(self, *answers: str) -> None:
+    def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.offered: list[list[str]] = []
+        self.asked: list[str] = []
 
-    def __call__(self, title: str, choices: Any) -> str:
+    def choose(self, title: str, choices: Any) -> str:
         self.offered.append([value for value, _ in choices])
-        return self.answers.pop(0)
+        answer = str(self.answers.pop(0))
+        assert answer in self.offered[-1]
+        return answer
+
+    def is_sure(self, question: str, default: bool) -> bool:
+        self.asked.append(question)
+        return bool(self.answers.pop(0))
+
+    def type_in(self, title: str, problem: Any) -> str:
+        return str(self.answers.pop(0))
+
+    def typed_word(self, text: str, word: str) -> bool:
+        self.asked.append(f"{text} {word}")
+        return bool(self.answers.pop(0) == word)
+
+    def pause(self) -> None:
+        pass
 
 
-def play(home: Home, services: Services, *answers: str) -> Script:
+def play(home: Home, services: Services, *answers: Any) -> Script:
     script = Script(*answers, "quit")
-    assert Menu(App(services, commands=cli), script).run() == 0
+    app = App(services, commands=cli, beside={"report": report, "export": export})
+    assert Menu(app, script).run() == 0
+    assert script.answers == []
     return script
 
 
-def test_start_starts_the_daemon_when_it_is_down(home: Home, services: Services) -> None:
-    play(home, services, "start")
-    assert services.started == [()]
+def asked_of(daemon: Daemon) -> list[tuple[str, dict[str, Any]]]:
+    return [(verb, args) for verb, args in daemon.asked if verb != "status"]
 
 
-def test_a_halted_bot_is_reset_only_after_a_yes(daemon: Daemon, services: Services) -> None:
-    daemon.bots = [row(name="a", state="HALTED")]
+def test_the_daemon_is_started_with_all_bots_or_with_one(home: Home, services: Services) -> None:
+    write_config(home, config())
+    play(home, services, "begin", "bots", "sol-mm", "begin", "back", "")
+    assert services.started == [(), ("sol-mm",)]
+
+
+def test_a_halted_bot_is_reset_only_after_a_yes_to_the_reason(daemon: Daemon, services: Services) -> None:
+    daemon.bots = [row(name="a", state="HALTED", reason="max_loss tripped")]
     daemon.answers["bot"] = {"bots": []}
-    play(daemon.home, services, "start", "a", "")
-    assert [args for verb, args in daemon.asked if verb == "bot"] == []
-    play(daemon.home, services, "start", "a", "yes")
-    assert [args for verb, args in daemon.asked if verb == "bot"] == [{"action": "reset", "names": ["a"]}]
+    script = play(daemon.home, services, "bots", "a", "reset", False, "back", "")
+    assert asked_of(daemon) == []
+    assert "max_loss tripped" in script.asked[0]
+    play(daemon.home, services, "bots", "a", "reset", True, "back", "")
+    assert asked_of(daemon) == [("bot", {"action": "reset", "names": ["a"]})]
 
 
-def test_start_offers_the_bots_at_rest(daemon: Daemon, services: Services) -> None:
-    daemon.bots = [row(name="a", state="STOPPED"), row(name="b", state="FATAL"), row(name="c")]
-    daemon.answers["bot"] = {"bots": []}
-    script = play(daemon.home, services, "start", "a", "start", "b", "start", "")
-    assert script.offered[1] == ["a", "b", ""]
-    asked = [args for verb, args in daemon.asked if verb == "bot"]
-    assert asked == [{"action": "start", "names": ["a"]}, {"action": "start", "names": ["b"]}]
+def test_a_bot_is_steered_by_the_commands_verbs(daemon: Daemon, services: Services) -> None:
+    daemon.answers |= {"bot": {"bots": []}, "restart": {"bots": []}}
+    steps = ("pause", "stop", "close", True, "restart", "back", "")
+    play(daemon.home, services, "bots", "sol-mm", *steps)
+    actions = [args.get("action", verb) for verb, args in asked_of(daemon)]
+    assert actions == ["pause", "stop", "close", "restart"]
 
 
-def test_start_says_when_there_is_nothing_to_start(
+def test_flatten_needs_the_word(daemon: Daemon, services: Services) -> None:
+    daemon.answers["flatten"] = {"bots": []}
+    play(daemon.home, services, "flatten", "yes", "bots", "sol-mm", "flatten", "FLATTEN", "back", "")
+    assert asked_of(daemon) == []
+    play(daemon.home, services, "flatten", "FLATTEN")
+    play(daemon.home, services, "bots", "sol-mm", "flatten", "sol-mm", "back", "")
+    assert [args["names"] for verb, args in asked_of(daemon)] == [[], ["sol-mm"]]
+
+
+def test_everything_is_stopped_after_a_yes(daemon: Daemon, services: Services) -> None:
+    daemon.answers["stop"] = {"bots": []}
+    play(daemon.home, services, "stop", False)
+    assert asked_of(daemon) == []
+    play(daemon.home, services, "stop", True)
+    assert [verb for verb, _ in asked_of(daemon)][-1] == "stop"
+
+
+def test_a_change_is_offered_to_a_running_daemon(daemon: Daemon, services: Services) -> None:
+    write_config(daemon.home, config())
+    daemon.answers["reload"] = {"bots": 1, "invalid": []}
+    play(daemon.home, services, "bots", "sol-mm", "config", "archive", True, True, "restore", False, "back", "back", "")
+    assert asked_of(daemon) == [("reload", {})]
+
+
+def test_a_report_and_the_fills_are_those_of_the_other_door(
     daemon: Daemon, services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    play(daemon.home, services, "start")
-    assert "every bot is started" in capsys.readouterr().out
+    play(daemon.home, services, "report", "bots", "sol-mm", "fills", "export", "", "back", "")
+    told = capsys.readouterr()
+    assert "no bot has a ledger yet" in told.out
+    assert told.err.count("no bot with a ledger is named 'sol-mm'") == 2
 
 
-def test_stop_stops_one_bot_or_after_a_question_everything(daemon: Daemon, services: Services) -> None:
-    daemon.answers |= {"bot": {"bots": []}, "stop": {"bots": []}}
-    play(daemon.home, services, "stop", "sol-mm", "stop", "*", "", "stop", "")
-    assert [verb for verb, _ in daemon.asked if verb != "status"] == ["bot"]
-    play(daemon.home, services, "stop", "*", "yes")
-    assert [verb for verb, _ in daemon.asked][-1] == "stop"
+def test_the_monitors_address_is_told(
+    daemon: Daemon, services: Services, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = daemon.status()
+    plain["daemon"]["web"] = {"state": "running", "url": "http://127.0.0.1:8420/", "reason": ""}
+    daemon.answers["status"] = plain
+    play(daemon.home, services, "monitor")
+    assert "open http://127.0.0.1:8420/ in a browser" in capsys.readouterr().out
 
 
-def test_a_daemon_that_refuses_is_told_and_the_menu_goes_on(
+def test_a_daemon_that_refuses_is_told_and_can_still_be_stopped(
     daemon: Daemon, services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:
     daemon.answers["status"] = "not now"
-    play(daemon.home, services, "start", "stop", "logs")
-    assert capsys.readouterr().err == "makerd: not now\n" * 3
+    script = play(daemon.home, services, "bots")
+    assert "makerd: not now\n" in capsys.readouterr().err
+    assert {"stop", "flatten"} <= set(script.offered[0])
 
 
 def test_a_number_or_the_word_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:

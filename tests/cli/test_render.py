@@ -10,7 +10,7 @@ import pytest
 from rich.console import RenderableType
 
 from cli.figures import amount, duration, net_pnl
-from cli.render import bot_view, console, rows_view, status_view
+from cli.render import bot_view, console, fitted, rows_view, status_view
 from tests.console_parts import row
 
 DAEMON = {"state": "running", "pid": 4242, "uptime_s": 3725.0, "version": "0.1.0", "home": "/srv/makerd"}
@@ -162,3 +162,21 @@ def test_profit_that_is_shown_has_the_funding_in_it() -> None:
     row = {"realised_pnl": "1.5", "unrealised_pnl": "0.5", "fees": "0.25"}
     assert net_pnl(row) == Decimal("1.75")  # of an older worker, that does not tell it
     assert net_pnl(row | {"funding": "-0.5"}) == Decimal("1.25")
+
+
+def test_a_screen_too_small_for_all_bots_shows_those_with_a_fault_first() -> None:
+    bots = [row(name=f"b{number}") for number in range(20)] + [row(name="ill", state="HALTED", reason="max_loss")]
+    status = {"daemon": {"state": "running"}, "bots": bots, "invalid": []}
+    fits, more = fitted(status, 16)
+    assert [bot["name"] for bot in fits["bots"]] == ["ill", *(f"b{number}" for number in range(8))]  # ill has a note
+    assert more == 12
+    assert fitted(status, 60) == (status, 0)
+
+
+def test_a_bot_that_is_watched_is_shown_without_what_is_empty() -> None:
+    status = {"daemon": {"state": "running", "pid": 1, "uptime_s": 1.0}, "bots": [row()], "invalid": []}
+    out = io.StringIO()
+    console(out).print(bot_view(status, brief=True))
+    keys = [line.split()[0] for line in out.getvalue().splitlines()[1:]]
+    assert {"last_exit", "reason", "gates", "kind", "config_digest"}.isdisjoint(keys)
+    assert {"state", "phase", "open_orders", "position", "realised_pnl"} <= set(keys)

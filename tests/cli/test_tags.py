@@ -100,3 +100,21 @@ def test_tags_of_a_base_count(run: Run, home: Home) -> None:
     write_config(home, config("c", metadata=who), "c.json")
     told = json.loads(run("config", "validate", "--tag", "quiet", "--json").stdout)
     assert [bot["name"] for bot in told["valid"]] == ["c"]
+
+
+@pytest.mark.parametrize("command", ["explain", "show", "history", "diff", "preview"])
+def test_what_only_shows_takes_tags_too_and_says_whose_each_part_is(run: Run, command: str) -> None:
+    run("config", "set", "--tag", "calm", "spread_pct=0.02", "--yes")
+    done = run("config", command, "--tag", "calm")
+    assert done.exit_code == 0, done.output
+    assert [line for line in done.output.splitlines() if line.startswith("== ")] == ["== a", "== b"]
+    found = json.loads(run("config", command, "--tag", "calm", "--json").stdout)
+    assert set(found) == {"a", "b"}
+    assert found["b"] == json.loads(run("config", command, "b", "--json").stdout)
+
+
+@pytest.mark.parametrize("given", [(), ("a", "--tag", "calm")])
+def test_what_only_shows_takes_a_name_or_tags(run: Run, given: tuple[str, ...]) -> None:
+    done = run("config", "show", *given)
+    assert done.exit_code == 2
+    assert "name a bot, or --tag" in done.stderr
