@@ -15,6 +15,7 @@ def main(arguments: "list[str] | None" = None) -> int:
     refuse_unsupported()
     try:
         from cli.backtest import backtest, convert
+        from cli.calibrate import calibrate, train_regime
         from cli.commands import cli
         from cli.direct import direct
         from cli.history_commands import export, report
@@ -28,7 +29,7 @@ def main(arguments: "list[str] | None" = None) -> int:
         return 1
     app = App(DoorServices(), commands=cli)
     given = sys.argv[1:] if arguments is None else arguments
-    for command in (smoke, backtest, convert, sweep, export, report, web_password):
+    for command in (smoke, backtest, convert, sweep, calibrate, train_regime, export, report, web_password):
         name = str(command.name)
         of_command = command_arguments(given, name)
         if of_command is not None:

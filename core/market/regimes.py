@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from core.market.as_quotes import ModelInputs
+from core.market.avellaneda import ModelInputs
 from core.market.bars import BarBuilder
 from core.market.model_file import FileText
 from core.market.regime_features import FEATURES, LONG, SHORT, RegimeFeatures
