@@ -292,6 +292,10 @@ class AvellanedaStoikov(CaredPosition):
                 sides[side] = sorted([*sides[side], *extra], key=lambda one: -one.side.sign * one.price_ticks)
         return keep_apart(sides[Side.BUY], sides[Side.SELL], Side.BUY if self._q >= 0 else Side.SELL)
 
+    def gates(self) -> Mapping[str, str]:
+        """Return why nothing is quoted: parameters from a file are required, and there are none to go by."""
+        return {"params": self._given.missing} if self.params.require_params and not self._given.is_usable else {}
+
     def stats(self) -> dict[str, Any]:
         """Return what the model goes by and says, what held it back, and what became of the position."""
         quote, mid = self._quote_now, self._mid

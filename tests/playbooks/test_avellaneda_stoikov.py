@@ -583,6 +583,8 @@ def test_without_a_good_file_the_static_spread_is_quoted_or_nothing(text: str | 
     strict = give(with_file(require_params=True), text, 1)
     assert strict.quotes() == ()
     assert strict.stats()["source"] == "params"
+    assert list(strict.strategy.gates()) == ["params"]
+    assert script.strategy.gates() == {}
 
 
 @pytest.mark.parametrize(("text", "error"), BAD.values(), ids=BAD)
@@ -601,6 +603,7 @@ def test_an_old_file_counts_as_absent() -> None:
     assert script.quotes()
     assert script.wait(100).quotes()
     assert script.wait(1).quotes() == ()
+    assert script.strategy.gates() == {"params": "the parameter file is 101 s old"}
     assert give(script, changed(generated_at=NOW / SECOND + 101), 2).quotes()
 
 

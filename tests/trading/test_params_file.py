@@ -33,16 +33,17 @@ def test_a_bot_reads_its_parameter_file_and_then_the_next(tmp_path: Path) -> Non
         while clock.now_ns() < end_ns:
             clock.wait(min(bot.loop.step(), end_ns), ())
         stats: dict[str, Any] = bot.loop.snapshot()["stats"]["strategy"]
-        return stats
+        return stats | {"gates": bot.loop.snapshot()["gates"]}
 
     def write(kappa: float) -> None:
         made = {"version": 1, "symbol": "BTC-PERP", "unit": "relative", "generated_at": clock.utc_ns() / SECOND_NS}
         (home.state / config.name / "params.json").write_text(json.dumps(made | {"kappa": kappa}))
 
     try:
-        assert after(15)["source"] == "params"
+        assert (after(15)["source"], after(0)["gates"]) == ("params", ["params"])
         write(20_000)
         assert (after(6)["source"], after(0)["kappa"]) == ("as", 20_000)
+        assert after(0)["gates"] == []
         write(9_000)
         assert after(6)["kappa"] == 9_000
         assert after(0)["regime_error"] == "there is no such file"
