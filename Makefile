@@ -34,7 +34,8 @@ prerequisites:
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/.test: requirements-test.txt requirements-simulator.txt requirements-backtest.txt .venv/.run-time
+.venv/.test: requirements-test.txt requirements-simulator.txt requirements-backtest.txt requirements-train.txt \
+		.venv/.run-time
 	@echo "installing pinned test requirements into .venv"
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@

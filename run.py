@@ -15,6 +15,7 @@ def main(arguments: "list[str] | None" = None) -> int:
     refuse_unsupported()
     try:
         from cli.backtest import backtest, convert
+        from cli.calibrate import calibrate, train_regime
         from cli.commands import cli
         from cli.direct import direct, second_door
         from cli.env_setup import setup_env
@@ -28,7 +29,8 @@ def main(arguments: "list[str] | None" = None) -> int:
     except ModuleNotFoundError as exc:
         sys.stderr.write("makerd: " + missing_module(str(exc.name)) + "\n")
         return 1
-    own = {str(one.name): one for one in (smoke, backtest, convert, sweep, export, report, web_password)}
+    commands = (smoke, backtest, convert, sweep, calibrate, train_regime, export, report, web_password)
+    own = {str(one.name): one for one in commands}
     if "_RUN_PY_COMPLETE" in os.environ:
         return guarded(second_door(direct, own), App(DoorServices()), (), "run.py")
     app = App(DoorServices(), commands=cli, open_menu=run_menu, beside={**own, "setup_env": setup_env})

@@ -105,6 +105,14 @@ class Services(Protocol):
     def sweep(self, home: Home, request: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
         """Return what came out of a sweep: results (the file), rows, best_first, csv, html. Raises MakerdError."""
 
+    def calibrate(
+        self, home: Home, plain: Mapping[str, Any], source: str, request: Mapping[str, Any], progress: Progress | None
+    ) -> dict[str, Any]:
+        """Return what recorded events say about a config's market, its parameter file written. Raises MakerdError."""
+
+    def train_regime(self, home: Home, request: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
+        """Return what came out of training a regime model, its file written. Raises MakerdError."""
+
     def history_page(self, bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -> str:
         """Return the report of bots as one HTML page."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from core.init import reap_strangers, reap_until_alone
-from utils.errors import MakerdError
+from utils.errors import ConfigError, MakerdError
 from utils.exit_statuses import DONE, REFUSED
 from utils.home import CHECKOUT, Home
 from utils.input_validation import printable
@@ -163,6 +164,31 @@ class DoorServices:
         from core.backtest.sweep import sweep_of
 
         return sweep_of(home, request, progress)
+
+    def calibrate(
+        self,
+        home: Home,
+        plain: Mapping[str, Any],
+        source: str,
+        request: Mapping[str, Any],
+        progress: Callable[[float], None] | None,
+    ) -> dict[str, Any]:
+        """Return what events say about a config's market, its parameter file written. Raises MakerdError."""
+        calibrate_bot = importlib.import_module("core.backtest.calibrate").calibrate_bot  # by name, as a strategy is
+        found: dict[str, Any] = calibrate_bot(home, plain, source, request, os.environ, progress)
+        return found
+
+    def train_regime(
+        self, home: Home, request: Mapping[str, Any], progress: Callable[[float], None] | None
+    ) -> dict[str, Any]:
+        """Return what came out of training a regime model, its file written. Raises MakerdError."""
+        try:
+            from core.backtest.train_regime import train_regime
+        except ModuleNotFoundError as exc:
+            if exc.name != "sklearn":
+                raise
+            raise ConfigError("training needs scikit-learn: pip install -r requirements-train.txt") from exc
+        return train_regime(home, request, progress)
 
     def history_page(self, bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -> str:
         """Return the report of bots as one HTML page."""

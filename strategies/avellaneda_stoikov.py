@@ -36,7 +36,9 @@ from core.market.filter import Signal
 from core.market.instrument import Instrument
 from core.market.ladder import build_side
 from core.market.layers import LayerPlan, keep_apart, only_reducing
+from core.market.model_units import ticks_per_unit
 from core.market.order import Side
+from core.market.regimes import Regimes
 from core.market.rescue import UNWIND_GAMMA, UNWIND_SKEW
 from core.market.risk_limits import RiskLimits
 from core.market.signal_latch import SignalLatch
@@ -54,6 +56,7 @@ class AvellanedaStoikov(CaredPosition):
     """Layers on both sides of a reservation price."""
 
     params: AvellanedaStoikovParams
+    file_keys = ("params_file", "regime_model_file")
 
     def __init__(self, params: AvellanedaStoikovParams) -> None:
         super().__init__(params)
@@ -65,6 +68,7 @@ class AvellanedaStoikov(CaredPosition):
         self._began_utc_ns: int | None = None  # of a finite run: the first decision of this life
         self._refusal: str | None = None
         self._trend = Trend(params)
+        self._regimes = Regimes(params, params.candle_s)
         self._latch = self._trend.latch.to_plain()
         self._order_times = 1.0  # what the plan's sizes are multiplied with: an order's value where capital decides
         self._seen_ns = 0
@@ -90,6 +94,10 @@ class AvellanedaStoikov(CaredPosition):
         super().reconfigure(params)
         if params.trend_keys() != before.trend_keys():
             self._trend = Trend(params, self._trend.latch)
+        if (params.regime_model_file, params.candle_s) != (before.regime_model_file, before.candle_s):
+            self._regimes = Regimes(params, params.candle_s)
+        elif params.regime_params != before.regime_params:
+            self._regimes.reconfigure(params)
         if params.tape_keys() != before.tape_keys():
             self._tape = None
         self._given = GivenParams(params)
@@ -117,6 +125,7 @@ class AvellanedaStoikov(CaredPosition):
         if book is not None and book.is_quotable:
             self._estimates_of(view).see_mid(view.now_ns, book.mid_ticks())
             self._trend.see(view.utc_ns, book.mid_ticks())
+            self._regimes.see(view.utc_ns, book.mid_ticks())
 
     def _see_trade(self, event: TradePrint, view: View) -> None:
         book = view.books.get(LEG)
@@ -162,7 +171,7 @@ class AvellanedaStoikov(CaredPosition):
             self._source = "refused"
             return []
         mid = self._mid = self._fair(view, book)
-        self._take_file(view, mid)
+        self._take_files(view, mid)
         held = position_of(view).size_lots
         self._order_times = self._order_value(view) if self.params.sizing == CAPITAL else 1.0
         regime = self._regime(view, held)
@@ -182,8 +191,9 @@ class AvellanedaStoikov(CaredPosition):
     def _times(self) -> float:
         return self._order_times * self._recovery.size_scale
 
-    def _take_file(self, view: View, mid: float) -> None:
-        if self._given.look(view.params_file, view.instruments[LEG], mid, view.utc_ns):
+    def _take_files(self, view: View, mid: float) -> None:
+        self._regimes.look(view.files.get("regime_model_file"))
+        if self._given.look(view.files.get("params_file"), view.instruments[LEG], mid, view.utc_ns):
             self._horizon = self._given.now.horizon_rule()
             self._estimates_of(view).reconfigure(self._given.now)
 
@@ -238,6 +248,9 @@ class AvellanedaStoikov(CaredPosition):
         unwinds = self._rescue.is_unwinding
         try:
             tape = self._tape_of(view)
+            inputs = self._regimes.inputs(
+                inputs, ticks_per_unit(self.params.unit, mid, float(plan.instrument.tick_size))
+            )
             inputs = inputs._replace(gamma=inputs.gamma * self._tuner.gamma, kappa=inputs.kappa * self._tuner.kappa)
             inputs = tape.inputs(in_regime(inputs, self.params, regime), view.now_ns)
             if unwinds:
@@ -279,6 +292,10 @@ class AvellanedaStoikov(CaredPosition):
                 sides[side] = sorted([*sides[side], *extra], key=lambda one: -one.side.sign * one.price_ticks)
         return keep_apart(sides[Side.BUY], sides[Side.SELL], Side.BUY if self._q >= 0 else Side.SELL)
 
+    def gates(self) -> Mapping[str, str]:
+        """Return why nothing is quoted: parameters from a file are required, and there are none to go by."""
+        return {"params": self._given.missing} if self.params.require_params and not self._given.is_usable else {}
+
     def stats(self) -> dict[str, Any]:
         """Return what the model goes by and says, what held it back, and what became of the position."""
         quote, mid = self._quote_now, self._mid
@@ -290,6 +307,7 @@ class AvellanedaStoikov(CaredPosition):
             **({} if self._given.is_usable else {"waiting": "params"}),
             **self._given.stats(),
             **self._trend.stats(),
+            **self._regimes.stats(),
             **(self._tape.stats(self._seen_ns) if self._tape is not None else {}),
             "q": self._q,
             "reservation_ticks": quote and quote.reservation,

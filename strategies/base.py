@@ -44,13 +44,14 @@ class View:
     unbooked: dict[str, frozenset[str]] = field(default_factory=dict)  # leg -> slots whose order ended, fills to come
     utc_ns: int = 0  # for times of day, and for what outlives this life; steps when the host's clock is set
     confirmed_ns: dict[str, int] = field(default_factory=dict)  # leg -> when its venue was last asked and agreed
-    params_file: FileText | None = None  # of the strategy's key `params_file`, None where there is no such file
+    files: Mapping[str, FileText | None] = field(default_factory=dict)  # by the key that names one; None: not there
 
 
 class Strategy(ABC):
     """One bot's decisions. Subclasses keep state, never a client."""
 
     hears_prints: bool = True  # False: it does nothing on a TradePrint, and a backtest need not bring any
+    file_keys: tuple[str, ...] = ()  # its keys that name files to be shown, looked at each `params_refresh_s`
 
     def __init__(self, params: Any) -> None:
         self.params = params

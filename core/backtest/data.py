@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,11 @@ def _check_joinable(files: Sequence[EventFile]) -> None:
             raise ConfigError(f"{after.path} is of another market, tick or lot than {before.path}")
         if after.first_ns < before.last_ns:
             raise ConfigError(f"{after.path} begins before {before.path} ends")
+
+
+def last_hours(data: EventSpan, hours: float) -> EventSpan:
+    """Return the end of a span."""
+    return replace(data, begin=max(data.begin, _row_at(data.rows, data.last_ns - int(hours * 3600e9))))
 
 
 def _row_at(rows: Rows, time_ns: int) -> int:

@@ -30,6 +30,7 @@ from core.registry.config_manager import load_plain
 from core.trading.clock import SimulatedClock, seconds
 from core.trading.loop_settings import LoopSettings
 from core.trading.trading_loop import LegRuntime, TradingLoop
+from core.trading.watched_file import watched_files
 from strategies.base import Strategy, strategy_class
 from utils.errors import ConfigError
 from utils.files import write_atomic
@@ -75,11 +76,12 @@ class Backtest:
         data: EventSpan,
         strategy: Strategy | None = None,
         engine: str = "auto",
+        folder: Path = Path(),
     ) -> None:
-        """Prepare; `strategy`: in place of the one that the config names. Raises ConfigError."""
+        """Prepare; `strategy`: in place of the config's; files that it is shown are in `folder`. Raises ConfigError."""
         if len(config.legs) != 1:
             raise ConfigError("a backtest takes a bot with one leg")
-        self._config, self._data = config, data
+        self._config, self._data, self._folder = config, data, folder
         kind = strategy_class(config.strategy)
         self._strategy = strategy or kind(kind.params_from(config.strategy_config))
         self._clock = SimulatedClock(seconds(1), data.first_ns)
@@ -122,7 +124,8 @@ class Backtest:
         ids = ClientOrderIds(_HOME_ID, config.name, 1)
         legs = [LegRuntime(config.legs[0], self._client, ids)]
         settings = LoopSettings.from_config(config.strategy_config, config.risk_config)
-        return TradingLoop(legs, self._strategy, settings, ledger, self._clock, config.daemon.stop_timeout_s)
+        files = watched_files(self._strategy.file_keys, config.strategy_config, self._folder)
+        return TradingLoop(legs, self._strategy, settings, ledger, self._clock, config.daemon.stop_timeout_s, files)
 
     def _play(self, loop: TradingLoop, progress: Progress | None) -> None:
         """Step until the data or the bot ends: each step is at the moment something happens, none in between."""
@@ -202,7 +205,7 @@ def run_backtest(
     config = load_plain(plain, source, home, os.environ)
     data = data_of(home, span)
     whole_ns = max(1, data.last_ns - data.first_ns)
-    backtest = Backtest(config, data, engine=str(span.get("engine") or "auto"))
+    backtest = Backtest(config, data, engine=str(span.get("engine") or "auto"), folder=home.bot_state(config.name))
     with _no_log():
         result = backtest.run(None if progress is None else lambda done_ns: progress(done_ns / whole_ns))
     facts = {"bot": config.name, "symbol": data.market.symbol, **_fill_model(config), **result.to_plain()}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from core.market.as_params import FIXED, AvellanedaStoikovParams
-from core.market.as_quotes import ModelInputs
 from core.market.auto_gamma import AutoGamma
+from core.market.avellaneda import ModelInputs
 from core.market.blending import followed
 from core.market.live_intensity import LiveIntensity
 from core.market.model_units import ticks_per_unit
@@ -101,6 +101,8 @@ class ModelEstimates:
             "intensity": now and now.intensity,
             "sigma": now and now.sigma / scale,
             "sigma_source": FIXED if self.params.sigma_method == FIXED else self._sampler.source,
+            "sigma_measured": self._sigma and mid_ticks and self._sigma * mid_ticks / scale,
+            "sigma_samples": len(self._sampler.returns),
             "tau_s": now and now.tau_s,
             "tape": self._tape and self._tape.stats(),
         }

@@ -47,6 +47,13 @@ class GivenParams:
         if complaint is None:
             self._file, self.now = found, merged
 
+    @property
+    def missing(self) -> str:
+        """Return why there is nothing to go by."""
+        if self._age_s is not None:
+            return f"the parameter file is {self._age_s:.0f} s old"
+        return self.error or "the parameter file is not read yet"
+
     def stats(self) -> dict[str, Any]:
         """Return what is wrong with the file, and how old what it said last is."""
         return {"params_error": self.error, "params_age_s": self._age_s}

@@ -18,6 +18,7 @@ from core.market.layers import LayerParams
 from core.market.live_intensity import LiveIntensitySettings
 from core.market.model_units import base_spread_complaint
 from core.market.position_params import PositionParams, position_values
+from core.market.regime_params import RegimeParams
 from core.market.sigma_sampler import SigmaSettings
 from core.market.tape_params import TapeParams
 from core.market.trend import TrendParams
@@ -30,7 +31,7 @@ _SIZES = ("order_size", "order_size_quote", "volume_candle_size")
 
 
 @dataclass(frozen=True, slots=True)
-class AvellanedaStoikovParams(TrendParams, TapeParams, CareParams, PositionParams):
+class AvellanedaStoikovParams(TrendParams, RegimeParams, TapeParams, CareParams, PositionParams):
     """Model, estimators, bounds of the spread, layers; the position's keys are those of every perpetual's strategy."""
 
     model: str = "as"
@@ -162,10 +163,15 @@ class AvellanedaStoikovParams(TrendParams, TapeParams, CareParams, PositionParam
 
     def complaint(self, mid_ticks: float, tick_size: float) -> str | None:
         """Return why the spread of gamma and kappa cannot be meant at a mid; None is well, or kappa is measured."""
-        if self.kappa is None:
+        kappas = self.each_of("kappa", self.kappa)
+        if not kappas:
             return None
-        gamma = self.fixed_gamma or 0.0  # one that is worked out narrows the widest, 2 / kappa
-        return base_spread_complaint(self.unit, gamma, self.kappa, mid_ticks, tick_size)
+        gammas = self.each_of("gamma", self.fixed_gamma or 0.0)  # one that is worked out narrows the widest, 2 / kappa
+        for gamma, kappa in {(min(gammas), min(kappas)), (max(gammas), max(kappas))}:  # widest and narrowest
+            complaint = base_spread_complaint(self.unit, gamma, kappa, mid_ticks, tick_size)
+            if complaint is not None:
+                return complaint
+        return None
 
     def complaint_at_any_price(self, tick_size: float) -> str | None:
         """Return the same as far as it does not depend on the price."""
@@ -212,6 +218,8 @@ def _check(params: AvellanedaStoikovParams) -> None:
         raise ConfigError("min_spread_ticks must not be above max_spread_ticks")
     if (params.sigma_method == FIXED) != (params.sigma is not None):
         raise ConfigError("sigma and sigma_method 'fixed' need each other")
+    if params.regime_params and params.regime_model_file is None:
+        raise ConfigError("regime_params needs regime_model_file")
     if not (params.rsi_low < params.rsi_high and params.chop_low < params.chop_high):
         raise ConfigError("rsi_low and chop_low must be below rsi_high and chop_high")
     try:

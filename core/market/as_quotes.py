@@ -11,7 +11,7 @@ from math import exp
 from typing import NamedTuple
 
 from core.market.as_params import AvellanedaStoikovParams
-from core.market.avellaneda import ModelQuote, as_quote
+from core.market.avellaneda import ModelInputs, ModelQuote, as_quote
 from core.market.book import OrderBook
 from core.market.commands import Quote
 from core.market.filter import Signal
@@ -20,16 +20,6 @@ from core.market.instrument import Instrument
 from core.market.ladder import Rung
 from core.market.model_units import BPS, clamp_spread, lowest_spread_ticks
 from core.market.order import Side
-
-
-class ModelInputs(NamedTuple):
-    """What a model is asked with, per tick and in ticks; without `intensity` it is Avellaneda-Stoikov's."""
-
-    gamma: float
-    kappa: float
-    sigma: float  # per square root of a second
-    tau_s: float
-    intensity: float | None = None
 
 
 class SpreadBounds(NamedTuple):

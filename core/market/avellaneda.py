@@ -19,6 +19,16 @@ _RATIO_LOW, _RATIO_HIGH = log(1e-9), log(1e9)  # where gamma / kappa is looked f
 _HALVINGS = 60  # of that range: leaves 4e-17
 
 
+class ModelInputs(NamedTuple):
+    """What a model is asked with, per tick and in ticks; without `intensity` it is Avellaneda-Stoikov's."""
+
+    gamma: float
+    kappa: float
+    sigma: float  # per square root of a second
+    tau_s: float
+    intensity: float | None = None
+
+
 class ModelQuote(NamedTuple):
     """What a model wants, in its unit of price: both prices, their middle and their distance."""
 

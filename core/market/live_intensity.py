@@ -59,7 +59,9 @@ class LiveIntensity:
         return {
             name: {
                 "kappa": one.value and one.value.kappa,
+                "kappa_error": one.value and one.value.kappa_error,
                 "intensity": one.value and one.value.intensity,
+                "intensity_error": one.value and one.value.intensity_error,
                 "r2": one.r2,
                 "bursts": one.bursts,
                 "refusal": one.refusal,

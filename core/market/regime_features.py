@@ -9,12 +9,13 @@ from math import fsum, isfinite, log, sqrt
 
 FEATURES = ("ret_z", "vol_ratio", "trend_strength")
 LABELS = ("trending", "ranging", "volatile")
+SHORT, LONG = 20, 100  # bars
 
 
 class RegimeFeatures:
     """The features of the last `short` bars against the last `long` ones."""
 
-    def __init__(self, short: int = 20, long: int = 100) -> None:
+    def __init__(self, short: int = SHORT, long: int = LONG) -> None:
         if not 2 <= short < long:
             raise ValueError(f"windows were {short} and {long} bars")
         self._short, self._long = short, long

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.market.as_quotes import ModelInputs
-from core.market.avellaneda import ModelQuote
+from core.market.avellaneda import ModelInputs, ModelQuote
 from core.market.instrument import Instrument
 from core.market.order import Side
 from core.market.order_flow import FlowPressure, ToxicFlow, pressed_reservation

@@ -21,7 +21,7 @@ OFF = "off"
 
 @dataclass(frozen=True)  # without slots: a strategy's parameters have it beside another base
 class TrendParams:
-    """Keys of a trend filter: `NAME_SETTING` is that setting of the filter NAME; units are told in the schema."""
+    """Keys of a trend filter: `NAME_SETTING` is that setting of the filter NAME; units are in the schema."""
 
     trend_filter: str = OFF
     candle_s: float = 60.0
@@ -48,10 +48,11 @@ class TrendParams:
     latch_max_s: float = 3600.0
 
     def filter_settings(self, name: str) -> dict[str, Any]:
-        """Return the settings of a filter; those of a vote are the settings of all that vote."""
+        """Return the settings of a filter that have keys; those of a vote are the settings of all that vote."""
         if name == "combo":
             return {"settings": {one: self.filter_settings(one) for one in FILTERS if one != "combo"}}
-        return {key: getattr(self, f"{name}_{key}") for key in inspect.signature(FILTERS[name]).parameters}
+        keys = {key: f"{name}_{key}" for key in inspect.signature(FILTERS[name]).parameters}
+        return {key: getattr(self, ours) for key, ours in keys.items() if hasattr(self, ours)}
 
     def make_filter(self) -> Filter[Any] | None:
         """Return the filter that is asked for, None when none is. Raises ValueError for settings that cannot be."""

@@ -21,7 +21,7 @@ from core.trading.clock import Clock, SimulatedClock
 from core.trading.ledger import Ledger
 from core.trading.loop_settings import LoopSettings
 from core.trading.trading_loop import LegRuntime, TradingLoop
-from core.trading.watched_file import WatchedFile
+from core.trading.watched_file import watched_files
 from strategies.base import Strategy, strategy_class
 from utils.errors import ConfigError
 from utils.home import Home
@@ -66,15 +66,9 @@ def build_bot(
     ledger = Ledger.open(folder / LEDGER_NAME)
     clients = tuple(build_client(config, leg, state, data_dirs, clock, ids[leg.leg]) for leg in config.legs)
     legs = [LegRuntime(leg, client, ids[leg.leg]) for leg, client in zip(config.legs, clients, strict=True)]
-    watched = _watched_file(config.strategy_config, folder)
+    watched = watched_files(strategy.file_keys, config.strategy_config, folder)
     loop = TradingLoop(legs, strategy, settings, ledger, clock, config.daemon.stop_timeout_s, watched)
     return Bot(loop, ledger, clients)
-
-
-def _watched_file(strategy_config: Mapping[str, Any], folder: Path) -> WatchedFile | None:
-    """Return the file that a strategy is shown, None when it names none; a relative path is in the bot's folder."""
-    name = strategy_config.get("params_file")
-    return None if name is None else WatchedFile(folder / name, float(strategy_config["params_refresh_s"]))
 
 
 def warm_up(plain: Mapping[str, Any]) -> None:

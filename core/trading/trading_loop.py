@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from core.trading.clock import Clock
     from core.trading.ledger import Ledger
-    from core.trading.watched_file import WatchedFile
+    from core.trading.watched_file import WatchedFiles
     from strategies.base import Strategy, View
 
 __all__ = ["LegRuntime", "LiveChange", "LoopExit", "LoopSettings", "SpotRule", "TradingLoop"]
@@ -69,7 +69,7 @@ def _bot_state(legs: Sequence[LegRuntime], settings: LoopSettings, clock: Clock,
     )
 
 
-def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, params_file: WatchedFile | None) -> LoopParts:
+def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, files: WatchedFiles) -> LoopParts:
     guard, intake, keeping, uptime = Guard(bot, strategy.gates), Intake(bot), Keeping(bot), QuoteUptime()
     outgoing, memory = Outgoing(bot, intake), StrategyMemory(bot, strategy)
     decider = Decider(bot, guard, outgoing, strategy, memory)
@@ -84,7 +84,7 @@ def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, params_f
         decider=decider,
         keeping=keeping,
         uptime=uptime,
-        upkeep=ViewUpkeep(bot, uptime, params_file),
+        upkeep=ViewUpkeep(bot, uptime, files),
         ending=Ending(bot, guard, decider, keeping, seconds(stop_timeout_s), settling),
     )
 
@@ -100,10 +100,10 @@ class TradingLoop:
         ledger: Ledger,
         clock: Clock,
         stop_timeout_s: float,
-        params_file: WatchedFile | None = None,
+        files: WatchedFiles | None = None,
     ) -> None:
         self._bot, self._clock, self._strategy = _bot_state(legs, settings, clock, ledger), clock, strategy
-        self._parts = parts = _parts_of(self._bot, strategy, stop_timeout_s, params_file)
+        self._parts = parts = _parts_of(self._bot, strategy, stop_timeout_s, files or {})
         self._guard, self._outgoing, self._decider = parts.guard, parts.outgoing, parts.decider
         self._ending, self._stepping = parts.ending, Stepping(parts)
         self._lag = LoopLag()

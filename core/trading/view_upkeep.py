@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from core.trading.bot_state import BotState
     from core.trading.leg_state import LegState
     from core.trading.quote_uptime import QuoteUptime
-    from core.trading.watched_file import WatchedFile
+    from core.trading.watched_file import WatchedFiles
     from strategies.base import View
 
 
 class ViewUpkeep:
     """The view of one bot's strategy; the uptime is told where its quotes rest."""
 
-    def __init__(self, bot: BotState, uptime: QuoteUptime, params_file: WatchedFile | None) -> None:
-        self._bot, self._uptime, self._params_file = bot, uptime, params_file
+    def __init__(self, bot: BotState, uptime: QuoteUptime, files: WatchedFiles) -> None:
+        self._bot, self._uptime, self._files = bot, uptime, files
 
     def refresh(self, now_ns: int) -> None:
         """Bring the strategy's view up to date."""
         view = self._bot.view
         view.now_ns, view.utc_ns = now_ns, self._bot.clock.utc_ns()
-        if self._params_file is not None:
-            view.params_file = self._params_file.look(now_ns)
+        if self._files:
+            view.files = {key: file.look(now_ns) for key, file in self._files.items()}
         changed = False
         for leg in self._bot.legs:
             if leg.has_moved():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from core.market.model_file import FileText
 from core.trading.clock import seconds
@@ -41,3 +43,12 @@ class WatchedFile:
             text = file.read(_MOST_BYTES).decode(errors="replace")
         self._seen, self._version = seen, self._version + 1
         self.text = FileText(self._version, text)
+
+
+WatchedFiles = Mapping[str, WatchedFile]  # by the key of the config that names one
+
+
+def watched_files(keys: Iterable[str], strategy_config: Mapping[str, Any], folder: Path) -> WatchedFiles:
+    """Return the files that keys name, looked at each `params_refresh_s`; relative paths are of `folder`."""
+    named = {key: strategy_config[key] for key in keys if strategy_config.get(key) is not None}
+    return {key: WatchedFile(folder / name, float(strategy_config["params_refresh_s"])) for key, name in named.items()}

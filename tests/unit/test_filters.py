@@ -18,6 +18,7 @@ from core.market.bars import Bar
 from core.market.filter import NEUTRAL, WAITING, Filter, Reading, Signal
 from core.market.filters import FILTERS, make_filter
 from core.market.signal_latch import LatchSettings, SignalLatch, blocked_sides, confirmed
+from core.market.trend import TrendParams
 from tests.golden_parts import golden_bars
 
 SCHEMAS = Path(__file__).parents[2] / "config" / "schemas" / "strategies"
@@ -145,13 +146,14 @@ def test_the_others_vote_by_their_own_settings() -> None:
     assert after(eager, [100.0] * 30).reading == BUY
 
 
-def test_the_how_tos_example_is_a_filter() -> None:
+def test_the_how_tos_example_is_a_filter_that_a_config_can_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
     page = (Path(__file__).parents[2] / "docs" / "add-a-filter.md").read_text()
     source = textwrap.dedent(page.partition("```python\n")[2].partition("```")[0])
     names: dict[str, Any] = vars(bar_filters).copy()
     exec(source, names)
-    made = names["GapFilter"]()
-    assert made.reading == WAITING
+    monkeypatch.setitem(FILTERS, "gap", names["GapFilter"])
+    made = TrendParams(trend_filter="gap").make_filter()  # without a key for its setting
+    assert made is not None and made.reading == WAITING
     assert after(made, [100.0, 101.0]).reading == Reading(Signal.VOLATILE)
     assert after(made, [101.0]).reading == NEUTRAL
 

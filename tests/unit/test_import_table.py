@@ -95,8 +95,10 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
     ),
     "core.backtest": (("core", "api", "strategies", "utils"), ("numpy",)),
+    "core.backtest.train_regime": (("core", "utils"), ("numpy", "sklearn", "threadpoolctl")),
     "core.history": (("core.history", CONFIG, "utils"), ()),
     "core.jobs": (("core.jobs", "utils"), ("numpy", "requests", "websocket", "jsonschema")),
+    "core.jobs.calibrate": (("core.jobs", "core.backtest.calibrate", "core.registry.config_manager", "utils"), ()),
     "core.registry": (("core.registry", CONFIG, FLEET, "utils"), ("jsonschema", "dotenv", "referencing")),
     "core.process": (("core", "api", "strategies", "utils"), ("setproctitle",)),
     **{

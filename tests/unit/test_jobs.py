@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from core.bot_config import BotConfig
-from core.jobs import backup_ledgers, heartbeat
+from core.jobs import backup_ledgers, calibrate, heartbeat
 from core.jobs.base import job_function
 from core.registry.config_manager import explain, load_folder, load_plain
 from core.trading.ledger_figures import FILE_NAME
@@ -80,7 +81,7 @@ def test_a_config_without_a_kind_is_of_a_bot(home: Home) -> None:
 def test_only_a_job_with_a_schema_can_be_named(home: Home, name: str) -> None:
     said = complaints_of(home, {**BACKUP, "job_config": {"job": name}})
     assert len(said) == 1
-    assert "a known job: backup_ledgers, heartbeat" in said[0]
+    assert "a known job: backup_ledgers, calibrate, heartbeat" in said[0]
     with pytest.raises(ConfigError, match="is not known"):
         job_function(name)
 
@@ -301,3 +302,44 @@ def test_heartbeat_runs_by_itself_says_when_it_beats_and_ends_on_term(tmp_path: 
         os.close(reader)
         process.kill()
         process.wait()
+
+
+# calibrate
+
+
+def calibrating(home: Home, **params: Any) -> Asked:
+    """Return the context of a calibration of the shipped bot over the shipped recording."""
+    plain = json.loads((CHECKOUT / "config" / "templates" / "paper_avellaneda_stoikov.json").read_text())
+    plain["strategy_config"] |= {"params_file": "params.json", "intensity_min_bursts": 20}
+    put(home, "paper-avellaneda.json", plain)
+    asked = {"bot": "paper-avellaneda", "data": "slice20s*.csv.gz", "files": 1, "hours": 4.0, "only": []}
+    return Asked(home, **(asked | params))
+
+
+def test_a_calibration_writes_the_file_that_its_bot_reads(home: Home) -> None:
+    context = calibrating(home)
+    job_function("calibrate")(context)
+    written = json.loads((home.bot_state("paper-avellaneda") / "params.json").read_text())
+    assert written["sigma"] > 0 and written["gamma"] > 0 and written["symbol"] == "BTC-PERP"
+    assert context.phases[0] == "READING" and "MEASURING" in context.phases
+
+
+def test_a_calibration_that_is_asked_to_stop_writes_nothing(home: Home) -> None:
+    context = calibrating(home)
+    context._beats_until_stop = 2
+    job_function("calibrate")(context)
+    assert not (home.bot_state("paper-avellaneda") / "params.json").exists()
+
+
+def test_a_calibration_without_data_or_a_bot_says_so(home: Home) -> None:
+    with pytest.raises(MakerdError, match="nothing-like-it"):
+        job_function("calibrate")(calibrating(home, data="nothing-like-it*"))
+    with pytest.raises(ConfigError):
+        job_function("calibrate")(calibrating(home, bot="nobody"))
+
+
+def test_the_newest_files_of_a_pattern_are_read(tmp_path: Path) -> None:
+    for number, name in enumerate(("c.events", "a.events", "b.events", "d.other")):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, ns=(number, number))
+    assert [path.name for path in calibrate.newest("*.events", 2, [tmp_path])] == ["a.events", "b.events"]

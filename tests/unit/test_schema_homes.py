@@ -71,6 +71,12 @@ def types(node: dict[str, Any]) -> set[str]:
 NEEDED = {"order_size": 1, "lower": 100, "upper": 200, "quantity": 1}  # where a strategy has such keys
 
 
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """Return what a field of a parameter class is when it is left out."""
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
+
+
 def needed_by(own: dict[str, Any]) -> dict[str, Any]:
     """Return values without which a strategy's parameters are refused."""
     return {key: value for key, value in NEEDED.items() if key in own}
@@ -198,7 +204,7 @@ def test_a_strategys_parameters_are_those_of_its_schema(name: str) -> None:
 def test_a_strategys_defaults_are_those_of_its_schema(name: str) -> None:
     own = {key: node for key, node in load_schema(f"strategies/{name}")["properties"].items() if "x-owner" not in node}
     params = strategy_class(name).params_from(with_defaults({"properties": own}, needed_by(own)))
-    defaults = {field.name: field.default for field in dataclasses.fields(params)}
+    defaults = {field.name: default_of(field) for field in dataclasses.fields(params)}
     assert defaults == {key: node.get("default") for key, node in own.items()}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.market.model_file import FileText
 from core.trading.clock import SECOND_NS
-from core.trading.watched_file import WatchedFile
+from core.trading.watched_file import WatchedFile, watched_files
 
 
 def test_a_file_is_read_when_it_has_changed_and_at_its_interval_only(tmp_path: Path) -> None:
@@ -51,3 +51,12 @@ def test_bytes_that_are_no_text_are_shown_for_the_strategy_to_refuse(tmp_path: P
     text = WatchedFile(path, 1.0).look(0)
     assert text is not None
     assert text.text.endswith("{")
+
+
+def test_each_key_that_names_a_file_has_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("first")
+    (tmp_path / "two").write_text("second")
+    config = {"a": "one", "b": str(tmp_path / "two"), "c": None, "params_refresh_s": 1}
+    files = watched_files(("a", "b", "c", "d"), config, tmp_path)
+    assert {key: file.look(0) for key, file in files.items()} == {"a": FileText(1, "first"), "b": FileText(1, "second")}
+    assert watched_files((), {}, tmp_path) == {}
