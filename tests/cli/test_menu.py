@@ -304,6 +304,11 @@ def test_a_daemon_that_refuses_is_told_and_can_still_be_stopped(
     assert {"stop", "flatten"} <= set(script.offered[0])
 
 
+def test_a_bot_that_is_called_like_a_number_does_not_take_the_numbers_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: "2")
+    assert choose_by_number("?", [("2", "the bot 2"), ("other", "other")]) == "other"
+
+
 def test_a_number_or_the_word_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["2", "STOP", "b"])
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
