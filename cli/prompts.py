@@ -61,6 +61,7 @@ def _is_tty(stream: object) -> bool:
 
 def choose(title: str, choices: Choices) -> str:
     """Return the meaning of the chosen one."""
+    title = printable(title, MAX_LINE)
     return _by_arrows(title, choices) if has_arrows() else choose_by_number(title, choices)
 
 
@@ -92,11 +93,11 @@ def choose_by_number(title: str, choices: Choices) -> str:
 
 
 def _meant(given: str, choices: Choices) -> str | None:
-    """Return what a typed answer means; None for one that is none of the choices."""
-    for number, (value, text) in enumerate(choices, 1):
-        if given and given.lower() in (str(number), value.lower(), text.lower()):
-            return value
-    return None
+    """Return what a typed answer means, a number before a name; None for one that is none of the choices."""
+    if given.isdecimal() and len(given) < 6 and 0 < int(given) <= len(choices):
+        return choices[int(given) - 1][0]
+    words = ((value, (value.lower(), text.lower())) for value, text in choices)
+    return next((value for value, known in words if given and given.lower() in known), None)
 
 
 def choose_several(title: str, choices: Choices) -> list[str]:
@@ -156,7 +157,7 @@ def pause() -> None:
 
 def is_sure(question: str, default: bool = False) -> bool:
     """Ask for a yes or a no."""
-    return click.confirm(question, default=default)
+    return click.confirm(printable(question, MAX_LINE), default=default)
 
 
 def typed_word(text: str, word: str) -> bool:

@@ -63,7 +63,16 @@ _GATES: dict[str, tuple[str, str]] = {  # gate -> (attention, words)
     "max_loss": (BAD, "the loss limit has tripped"),
     "max_profit": (WARN, "the profit goal is reached"),
     "max_drawdown": (BAD, "the drawdown limit has tripped"),
-    "halt": (BAD, "a risk limit has tripped"),
+    "max_unrealised_loss": (BAD, "the limit of an open loss has tripped"),
+    "profit_lock": (WARN, "a profit that melted was locked in"),
+    "unhedged": (BAD, "more is not hedged than allowed"),
+    "hedge_failed": (BAD, "hedges failed several times in a row"),
+    "hedge_first": (WARN, "what an earlier life left is being hedged"),
+    "price_move": (WARN, "the price moved too far too fast"),
+    "reference_deviation": (WARN, "the price is too far from the venue's index"),
+    "reference_unknown": (WARN, "the venue's index is not known"),
+    "churn": (WARN, "too many orders, or too many cancels for the fills"),
+    "halt": (BAD, "the strategy gave up"),
     "latches": (BAD, "its latches cannot be read"),
 }
 

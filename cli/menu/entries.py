@@ -52,7 +52,7 @@ FLEET: Sequence[Entry] = (
     Entry("begin", "Start the daemon with all bots", ("start", "--daemon"), daemon=False),
     Entry("watch", "Watch the fleet live", ("status", "--watch"), daemon=True, screen=True),
     Entry("bots", "Bots: look, steer, configure"),
-    Entry("create", "New bot", reloads=True),
+    Entry("create", "New bot"),
     Entry("status", "Status of the fleet", ("status",), shows=True),
     Entry("list", "List the configs", ("config", "list"), shows=True),
     Entry("validate", "Validate the configs", ("config", "validate"), shows=True),

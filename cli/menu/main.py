@@ -53,7 +53,7 @@ class Menu:
                 if self._interrupted:
                     return DONE
                 self._interrupted = True
-                click.echo("\nnothing was changed; Quit or another Ctrl-C leaves the menu")
+                click.echo("\nback at the beginning; Quit or another Ctrl-C leaves the menu")
             except EOFError:
                 click.echo()
                 return DONE

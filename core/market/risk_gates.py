@@ -25,6 +25,10 @@ class Gate:
     reason: str
 
 
+def _plain(value: Decimal) -> str:
+    return f"{value.normalize():f}"
+
+
 def tripped_gates(limits: RiskLimits, state: RiskState) -> list[Gate]:
     """Return every gate that is shut now; one that cannot be judged pauses, without a latch."""
     gates = (
@@ -84,7 +88,9 @@ def _loss_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
         return _unjudged("max_loss")
     if net > -limit:
         return None
-    return Gate("max_loss", limits.max_loss_action, True, f"the session's net is {net:f}, the limit -{limit:f}")
+    return Gate(
+        "max_loss", limits.max_loss_action, True, f"the session's net is {_plain(net)}, the limit {_plain(-limit)}"
+    )
 
 
 def _profit_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
@@ -95,7 +101,9 @@ def _profit_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
         return _unjudged("max_profit")
     if net < limit:
         return None
-    return Gate("max_profit", limits.max_profit_action, True, f"the session's net is {net:f}, the goal {limit:f}")
+    return Gate(
+        "max_profit", limits.max_profit_action, True, f"the session's net is {_plain(net)}, the goal {_plain(limit)}"
+    )
 
 
 def _open_loss_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
@@ -121,7 +129,7 @@ def _profit_lock_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
     best = max(net, Decimal(0) if state.session_peak_quote is None else state.session_peak_quote)
     if best < start or (best - net) * 100 < best * Decimal(str(share)):
         return None
-    told = f"the session's net is {net:f}, it was {best:f}"
+    told = f"the session's net is {_plain(net)}, it was {_plain(best)}"
     return Gate("profit_lock", limits.profit_lock_action, True, told)
 
 

@@ -145,15 +145,15 @@ def test_ctrl_c_ends_following_a_log_and_comes_back_to_the_menu(terminal: Termin
 def test_a_dumb_terminal_and_one_without_colours_get_numbers(home: Home, env: dict[str, str]) -> None:
     terminal = on_terminal(home, **env)
     try:
-        terminal.wait_for("1-13: ")
+        terminal.wait_for("Quit")
         terminal.type("create\n")
         terminal.wait_for("From which template?")
-        terminal.wait_for("1-15: ")
+        terminal.wait_for("answer everything")
         terminal.type("paper_market_maker\n")
         terminal.answer("metadata.name:", "my-bot\n")
         terminal.answer("[y/N]:", "n\n")
         terminal.wait_for("nothing was written")
-        terminal.answer("1-13: ", "quit\n")
+        terminal.answer("Quit", "quit\n")
         assert terminal.process.wait(20) == 0
         assert "\x1b" not in terminal.raw
     finally:
@@ -302,6 +302,11 @@ def test_a_daemon_that_refuses_is_told_and_can_still_be_stopped(
     script = play(daemon.home, services, "bots")
     assert "makerd: not now\n" in capsys.readouterr().err
     assert {"stop", "flatten"} <= set(script.offered[0])
+
+
+def test_a_bot_that_is_called_like_a_number_does_not_take_the_numbers_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: "2")
+    assert choose_by_number("?", [("2", "the bot 2"), ("other", "other")]) == "other"
 
 
 def test_a_number_or_the_word_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:

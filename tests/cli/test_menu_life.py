@@ -51,8 +51,8 @@ def test_the_whole_life_of_a_bot_from_the_menu(tmp_path: Path) -> None:
         terminal.answer("metadata.name:", "my-bot" + ENTER)
         terminal.answer("Write ", "y" + ENTER)
         terminal.answer("Start it now, with my-bot alone?", "y" + ENTER)
-        terminal.wait_for("makerd is running")
-        fleet.quoting("my-bot")
+        terminal.wait_for("makerd is running", 60)
+        fleet.quoting("my-bot", seconds=60)
         person.pick("Watch the fleet live")
         terminal.wait_for("QUOTING")
         terminal.type(CTRL_C)
@@ -79,7 +79,7 @@ def test_the_whole_life_of_a_bot_from_the_menu(tmp_path: Path) -> None:
         terminal.wait_for("my-bot RUNNING")
         person.pick("Flatten")
         terminal.answer("Type my-bot to agree", "my-bot" + ENTER)
-        terminal.wait_for("my-bot closed")
+        terminal.wait_for("my-bot closed", 60)
         person.pick("Config")
         person.pick("Archive")
         terminal.answer("into the archive?", "y" + ENTER)
@@ -90,7 +90,7 @@ def test_the_whole_life_of_a_bot_from_the_menu(tmp_path: Path) -> None:
         person.pick("Back")
         person.pick("Stop everything")
         terminal.answer("end the daemon?", "y" + ENTER)
-        terminal.wait_for("no order is left")
+        terminal.wait_for("no order is left", 60)
         person.pick("Quit")
         assert terminal.process.wait(20) == 0
         assert "Traceback" not in terminal.everything

@@ -32,7 +32,7 @@ COMMAND = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(CHECKOUT)
 def seen_on(**env: str) -> str:
     terminal = Terminal(command=COMMAND, **env)
     try:
-        terminal.wait_for("as before")
+        terminal.wait_for("as before\r\n")
         return terminal.raw
     finally:
         terminal.close()
