@@ -317,8 +317,9 @@ def test_a_stop_does_not_wait_for_ever_for_a_hedge(tmp_path: Path) -> None:
     bench.maker.hit(Side.BUY, 50)
     bench.run(0.2)
     began_ns = bench.clock.now_ns()
-    bench.stopped()
+    ended = bench.stopped()
     assert (bench.clock.now_ns() - began_ns) / 1e9 < 9
+    assert ended.reason == "test (not in balance: the time to settle was over)"
 
 
 def test_a_close_leaves_nothing_on_either_leg(tmp_path: Path) -> None:
@@ -467,4 +468,4 @@ def test_a_run_that_is_over_in_the_middle_of_a_hedge_settles_and_ends(tmp_path: 
     bench.maker.hit(Side.BUY, 50)
     bench.run(20, lambda: bench.loop.finished is not None)
     assert bench.loop.finished is not None
-    assert bench.loop.finished.reason == "the duration is over"
+    assert bench.loop.finished.reason == "the duration is over (not in balance: the time to settle was over)"
