@@ -95,10 +95,11 @@ class MakerTakerHedge(Strategy):
     def restore(self, saved: Mapping[str, Any], view: View) -> None:
         """Take that up; what is not hedged is seen in the positions, and a level that the config names counts.
 
-        Where nothing is held any more somebody has closed all of it, the level as well: it is not bought back.
+        Where nothing is held any more somebody has closed all of it, the level as well: it is not bought back. What was
+        filled since the last life is open all the same, so the level is nothing then, not what is held a moment later.
         """
-        if self.params.reference_position == "startup" and not _is_flat(view):
-            self._reference = Decimal(str(saved["reference"]))
+        if self.params.reference_position == "startup":
+            self._reference = _ZERO if _is_flat(view) else Decimal(str(saved["reference"]))
         self._life = replace(self._life, failures=int(saved["failures"]))
         left_ns = int(saved["paused_until_utc_ns"]) - view.utc_ns
         if left_ns > 0:

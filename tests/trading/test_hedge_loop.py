@@ -412,6 +412,16 @@ def test_what_a_close_has_closed_is_not_bought_back_by_the_next_life(tmp_path: P
     assert bench.stats["reference_position"] == "0"
 
 
+def test_a_fill_of_a_flat_pair_while_no_worker_lived_is_hedged_by_the_next_life(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, reference_position="startup")
+    bench.maker.hit(Side.BUY, 50, stream=False)
+    bench.restart()
+    bench.run(15)
+    assert bench.stats["reference_position"] == "0"
+    assert bench.exposure() == 0
+    assert [order.size_lots for order in bench.hedge.sent] == [5]
+
+
 def test_attempts_that_each_fill_a_little_are_no_failure(tmp_path: Path) -> None:
     bench = quoting(tmp_path)
     bench.hedge.takes.extend([1] * 8)
