@@ -95,10 +95,11 @@ class MakerTakerHedge(Strategy):
     def restore(self, saved: Mapping[str, Any], view: View) -> None:
         """Take that up; what is not hedged is seen in the positions, and a level that the config names counts.
 
-        Where nothing is held any more somebody has closed all of it, the level as well: it is not bought back.
+        Where nothing is held any more somebody has closed all of it, the level as well: it is not bought back. What was
+        filled since the last life is open all the same, so the level is nothing then, not what is held a moment later.
         """
-        if self.params.reference_position == "startup" and not _is_flat(view):
-            self._reference = Decimal(str(saved["reference"]))
+        if self.params.reference_position == "startup":
+            self._reference = _ZERO if _is_flat(view) else Decimal(str(saved["reference"]))
         self._life = replace(self._life, failures=int(saved["failures"]))
         left_ns = int(saved["paused_until_utc_ns"]) - view.utc_ns
         if left_ns > 0:
@@ -113,7 +114,7 @@ class MakerTakerHedge(Strategy):
         if isinstance(event, TradePrint):
             return []
         self._note(event, view)
-        if isinstance(event, BookUpdate) and self._is_calm:
+        if isinstance(event, BookUpdate) and self._is_calm and view.can_record:
             return []  # what is held has not changed
         pair = Pair.of(view, self.params)
         commands = self._hedge(pair, view)
@@ -162,6 +163,8 @@ class MakerTakerHedge(Strategy):
         if self._reference is None:
             self._reference = reference_of(self.params, pair)
         self._measure(pair, view)
+        if not view.can_record:  # no attempt, then, and none in vain
+            return [Wake(view.now_ns + self._rules.min_interval_ns)]
         facts = self._facts(pair, view)
         before, (self._life, do) = self._life, step(self._life, facts, self._rules)
         if self._life.phase is Phase.PAUSED and before.phase is not Phase.PAUSED:
@@ -248,7 +251,7 @@ class MakerTakerHedge(Strategy):
 
     def _may_quote(self, pair: Pair, view: View) -> bool:
         """Tell whether the maker's quotes may rest now, and note why not."""
-        if not self._was_up >= view.instruments.keys() or self._need is None:
+        if not self._was_up >= view.instruments.keys() or self._need is None or not view.can_record:
             return False
         if self._is_first and self._life.phase is Phase.IDLE and not self._need.lots:
             self._is_first = False

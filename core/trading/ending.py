@@ -79,7 +79,7 @@ class Ending:
         due_ns = settling.step(now_ns)
         if settling.is_done(now_ns):
             settling.is_on = False
-            self._sweep(settling.reason, settling.status, False, settling.spent_ns(now_ns))
+            self._sweep(settling.told(), settling.status, False, settling.spent_ns(now_ns))
         return due_ns
 
     def _sweep(self, reason: str, status: int, closed: bool, spent_ns: int) -> None:

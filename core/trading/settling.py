@@ -55,6 +55,12 @@ class Settling:
         self._decider.hear(Watch(now_ns), now_ns)
         return min(now_ns + _LOOK_NS, self._until_ns)
 
+    def told(self) -> str:
+        """Return the reason for the stop, and that something stays open when the time for it was not enough."""
+        if self._strategy.is_settled(self._bot.view):
+            return self.reason
+        return f"{self.reason} (not in balance: the time to settle was over)"
+
     def spent_ns(self, now_ns: int) -> int:
         """Return what it has taken of the stop's time."""
         return now_ns - self._since_ns

@@ -24,6 +24,7 @@ class ViewUpkeep:
         """Bring the strategy's view up to date."""
         view = self._bot.view
         view.now_ns, view.utc_ns = now_ns, self._bot.clock.utc_ns()
+        view.can_record = self._bot.journal.healthy
         if self._files:
             view.files = {key: file.look(now_ns) for key, file in self._files.items()}
         changed = False

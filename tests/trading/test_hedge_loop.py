@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from core.market.order import Order, OrderEvent, Side
+from core.trading.clock import seconds
+from core.trading.ledger import LedgerBatch
 from core.trading.trading_loop import SpotRule
 from tests.trading.hedge_bench import HANG, HEDGE_MARKET, NOTHING, HedgeBench
 from tests.trading.scripted_venue import LOSE
+from utils.errors import LedgerError
 
 REJECT = "reject: insufficient margin"
 
@@ -317,8 +320,9 @@ def test_a_stop_does_not_wait_for_ever_for_a_hedge(tmp_path: Path) -> None:
     bench.maker.hit(Side.BUY, 50)
     bench.run(0.2)
     began_ns = bench.clock.now_ns()
-    bench.stopped()
+    ended = bench.stopped()
     assert (bench.clock.now_ns() - began_ns) / 1e9 < 9
+    assert ended.reason == "test (not in balance: the time to settle was over)"
 
 
 def test_a_close_leaves_nothing_on_either_leg(tmp_path: Path) -> None:
@@ -350,6 +354,28 @@ def test_on_one_venue_no_quote_of_ours_stands_in_the_way_of_the_taker(tmp_path: 
     whats = [what for _, what in bench.journal]
     assert whats[:3] == ["cancel", "cancel", "take sell"]
     assert bench.stats["hedges"] == 1
+
+
+@pytest.mark.parametrize("on_failure", ["unwind_maker", "stop", "pause"])
+def test_a_ledger_that_cannot_be_written_for_a_while_is_no_failure_of_hedging(tmp_path: Path, on_failure: str) -> None:
+    bench = quoting(tmp_path, on_hedge_failure=on_failure)
+    write, full_until_ns = bench.ledger.write, bench.clock.now_ns() + seconds(3)
+
+    def write_or_fail(batch: LedgerBatch) -> int:
+        if bench.clock.now_ns() < full_until_ns:
+            raise LedgerError("no space left")
+        return write(batch)
+
+    bench.ledger.write = write_or_fail  # type: ignore[method-assign]
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(2)
+    assert bench.maker.resting == {}
+    assert bench.hedge.sent == []
+    bench.run(3)
+    assert bench.exposure() == 0
+    assert [order.size_lots for order in bench.hedge.sent] == [5]
+    assert bench.stats["failures"] == 0
+    assert set(bench.maker.resting) == {"buy.0", "sell.0"}
 
 
 def test_an_open_breaker_does_not_hold_a_hedge_back(tmp_path: Path) -> None:
@@ -384,6 +410,16 @@ def test_what_a_close_has_closed_is_not_bought_back_by_the_next_life(tmp_path: P
     assert bench.maker.resting
     assert len(bench.hedge.sent) == 1
     assert bench.stats["reference_position"] == "0"
+
+
+def test_a_fill_of_a_flat_pair_while_no_worker_lived_is_hedged_by_the_next_life(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, reference_position="startup")
+    bench.maker.hit(Side.BUY, 50, stream=False)
+    bench.restart()
+    bench.run(15)
+    assert bench.stats["reference_position"] == "0"
+    assert bench.exposure() == 0
+    assert [order.size_lots for order in bench.hedge.sent] == [5]
 
 
 def test_attempts_that_each_fill_a_little_are_no_failure(tmp_path: Path) -> None:
@@ -467,4 +503,4 @@ def test_a_run_that_is_over_in_the_middle_of_a_hedge_settles_and_ends(tmp_path: 
     bench.maker.hit(Side.BUY, 50)
     bench.run(20, lambda: bench.loop.finished is not None)
     assert bench.loop.finished is not None
-    assert bench.loop.finished.reason == "the duration is over"
+    assert bench.loop.finished.reason == "the duration is over (not in balance: the time to settle was over)"
