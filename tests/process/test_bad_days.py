@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import psutil
-import pytest
 
 from tests.process.fleet_parts import DOOR, Fleet, kill_all
 from utils.home import CHECKOUT
@@ -186,15 +185,18 @@ def test_a_direct_run_whose_name_the_daemon_runs_is_refused_and_harms_nobody(fle
     assert (fleet.bot("one")["pid"], fleet.bot("one")["restarts"]) == (pid, 0)
 
 
-@pytest.mark.parametrize("content", ['{"clean": false}', "[]", "garbage"])
-def test_a_damaged_run_record_is_named_and_its_bot_swept_before_it_starts(fleet: Fleet, content: str) -> None:
-    fleet.add("one")
-    folder = fleet.home.bot_state("one")
-    folder.mkdir(parents=True)
-    (folder / "run.json").write_text(content)
-    fleet.start().quoting("one")
-    assert "run.json" in fleet.status()["invalid"][0]["file"]
-    assert '"sweep_ended"' in (fleet.home.log / "one.log").read_text()
+def test_a_damaged_run_record_is_named_and_its_bot_swept_before_it_starts(fleet: Fleet) -> None:
+    damaged = {"half": '{"clean": false}', "list": "[]", "garbage": "garbage"}
+    for name, content in damaged.items():
+        fleet.add(name)
+        folder = fleet.home.bot_state(name)
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(content)
+    fleet.start().quoting(*damaged)
+    named = [entry["file"] for entry in fleet.status()["invalid"]]
+    for name in damaged:
+        assert [file for file in named if file.endswith(f"{name}/run.json")], named
+        assert '"sweep_ended"' in (fleet.home.log / f"{name}.log").read_text()
 
 
 def test_a_fleets_last_exit_tells_the_traceback_of_a_crash(fleet: Fleet) -> None:

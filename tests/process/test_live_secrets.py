@@ -114,13 +114,13 @@ def test_a_key_that_is_revoked_while_its_bot_is_swept_is_seen_nowhere(live: Live
 
 
 @VENUES
-@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGKILL])
-def test_a_key_of_a_crashed_bot_is_seen_nowhere(live: LiveFleet, number: signal.Signals) -> None:
+def test_a_key_of_a_crashed_bot_is_seen_nowhere(live: LiveFleet) -> None:
     live.add("one")
     live.fleet.start().quoting("one", seconds=60)
-    pid = live.fleet.bot("one")["pid"]
-    os.kill(pid, signal.SIGUSR2)  # the stacks are dumped
-    os.kill(pid, number)
-    live.fleet.until(lambda: live.fleet.bot("one")["pid"] not in (None, pid), 60)
-    live.fleet.quoting("one", seconds=60)
-    assert_seen_nowhere(live, pieces(live.keys, live.venue))
+    for number in (signal.SIGABRT, signal.SIGKILL):
+        pid = live.fleet.bot("one")["pid"]
+        os.kill(pid, signal.SIGUSR2)  # the stacks are dumped
+        os.kill(pid, number)
+        live.fleet.until(lambda pid=pid: live.fleet.bot("one")["pid"] not in (None, pid), 60)
+        live.fleet.quoting("one", seconds=60)
+        assert_seen_nowhere(live, pieces(live.keys, live.venue))

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from core.process.control import call
 from tests.process.fleet_parts import Fleet, kill_all
@@ -13,65 +17,80 @@ from tests.process.fleet_parts import Fleet, kill_all
 CALM = {"interval_s": 60, "requote_bps": 0, "price_tolerance_pct": 50, "spread_pct": 4}  # far from any fill
 
 
-def test_a_paused_bot_rests_nothing_until_it_is_resumed_and_a_crash_does_not_resume_it(fleet: Fleet) -> None:
-    fleet.add("one")
-    fleet.start().quoting("one")
-    assert fleet.run("bot", "pause", "one").returncode == 0
-    fleet.until(lambda: fleet.bot("one")["phase"] == "PAUSED" and fleet.bot("one")["open_orders"] == 0)
-    pid = fleet.bot("one")["pid"]
+SHARED = {"strategy_config": {"symbol": "BTC-USDT"}, "exchange_config": {"account": "shared"}}
+CREW: dict[str, dict[str, Any]] = {
+    "paused": {},
+    "restarted": {"strategy_config": CALM},
+    "changed": {"strategy_config": CALM},
+    "reloaded": {"strategy_config": CALM},
+    "closed": {},
+    "frozen": {"daemon_config": {"heartbeat_timeout_s": 2, "backoff_initial_s": 0}},
+    "old": SHARED,
+}
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A daemon with a bot for each test that asks something of its own one only."""
+    fleet = Fleet(tmp_path_factory.mktemp("crew") / "home")
+    for name, sections in CREW.items():
+        fleet.add(name, **sections)
+    try:
+        yield fleet.start().quoting(*CREW, seconds=60)
+    finally:
+        fleet.end()
+
+
+def test_a_paused_bot_rests_nothing_until_it_is_resumed_and_a_crash_does_not_resume_it(crew: Fleet) -> None:
+    assert crew.run("bot", "pause", "paused").returncode == 0
+    crew.until(lambda: crew.bot("paused")["phase"] == "PAUSED" and crew.bot("paused")["open_orders"] == 0)
+    pid = crew.bot("paused")["pid"]
     os.kill(pid, signal.SIGKILL)
-    row = fleet.until(lambda: (row := fleet.bot("one"))["state"] == "RUNNING" and row["pid"] != pid and row)
+    row = crew.until(lambda: (row := crew.bot("paused"))["state"] == "RUNNING" and row["pid"] != pid and row)
     assert row["paused"] and row["open_orders"] == 0 and row["phase"] != "QUOTING"
-    assert fleet.run("bot", "resume", "one").returncode == 0
-    fleet.quoting("one")
+    assert crew.run("bot", "resume", "paused").returncode == 0
+    crew.quoting("paused")
 
 
-def test_a_restart_keeps_every_order_that_still_matches(fleet: Fleet) -> None:
-    fleet.add("one", strategy_config=CALM)
-    fleet.start().quoting("one")
-    before, pid = fleet.ledger_orders("one"), fleet.bot("one")["pid"]
-    assert fleet.run("restart", "one").returncode == 0
-    row = fleet.until(lambda: (row := fleet.bot("one"))["pid"] not in (None, pid) and row["state"] == "RUNNING" and row)
+def test_a_restart_keeps_every_order_that_still_matches(crew: Fleet) -> None:
+    before, pid = crew.ledger_orders("restarted"), crew.bot("restarted")["pid"]
+    assert crew.run("restart", "restarted").returncode == 0
+    row = crew.until(
+        lambda: (row := crew.bot("restarted"))["pid"] not in (None, pid) and row["state"] == "RUNNING" and row
+    )
     assert row["restarts"] == 1
-    fleet.quoting("one")
-    assert fleet.ledger_orders("one") == before
+    crew.quoting("restarted")
+    assert crew.ledger_orders("restarted") == before
 
 
-def test_a_reload_of_a_live_key_keeps_worker_and_orders(fleet: Fleet) -> None:
-    fleet.add("one", strategy_config=CALM)
-    fleet.start().quoting("one")
-    pid, orders = fleet.bot("one")["pid"], fleet.ledger_orders("one")
-    fleet.add("one", strategy_config={**CALM, "interval_s": 61})
-    assert fleet.run("reload").returncode == 0
-    record = fleet.home.bot_state("one") / "run.json"
-    fleet.until(lambda: json.loads(record.read_text())["config"]["strategy_config"]["interval_s"] == 61)
-    row = fleet.bot("one")
+def test_a_reload_of_a_live_key_keeps_worker_and_orders(crew: Fleet) -> None:
+    pid, orders = crew.bot("changed")["pid"], crew.ledger_orders("changed")
+    crew.add("changed", strategy_config={**CALM, "interval_s": 61})
+    assert crew.run("reload").returncode == 0
+    record = crew.home.bot_state("changed") / "run.json"
+    crew.until(lambda: json.loads(record.read_text())["config"]["strategy_config"]["interval_s"] == 61)
+    row = crew.bot("changed")
     assert (row["pid"], row["restarts"], row["state"]) == (pid, 0, "RUNNING")
-    assert fleet.ledger_orders("one") == orders
+    assert crew.ledger_orders("changed") == orders
 
 
-def test_a_reload_of_a_restart_key_hands_the_orders_over(fleet: Fleet) -> None:
-    fleet.add("one", strategy_config=CALM)
-    fleet.start().quoting("one")
-    before, pid = fleet.ledger_orders("one"), fleet.bot("one")["pid"]
-    fleet.add("one", strategy_config=CALM, daemon_config={"nice": 1})
-    assert fleet.run("reload").returncode == 0
-    fleet.until(lambda: fleet.bot("one")["pid"] not in (None, pid) and fleet.bot("one")["state"] == "RUNNING")
-    fleet.quoting("one")
-    assert fleet.ledger_orders("one") == before
+def test_a_reload_of_a_restart_key_hands_the_orders_over(crew: Fleet) -> None:
+    before, pid = crew.ledger_orders("reloaded"), crew.bot("reloaded")["pid"]
+    crew.add("reloaded", strategy_config=CALM, daemon_config={"nice": 1})
+    assert crew.run("reload").returncode == 0
+    crew.until(lambda: crew.bot("reloaded")["pid"] not in (None, pid) and crew.bot("reloaded")["state"] == "RUNNING")
+    crew.quoting("reloaded")
+    assert crew.ledger_orders("reloaded") == before
 
 
-def test_a_closed_bot_rests_without_orders_and_stays_down(fleet: Fleet) -> None:
-    fleet.add("one")
-    fleet.add("two", exchange_config={"seed": 2})
-    fleet.start().quoting("one", "two")
-    done = fleet.run("bot", "close", "one", "--json")
+def test_a_closed_bot_rests_without_orders_and_stays_down(crew: Fleet) -> None:
+    done = crew.run("bot", "close", "closed", "--json")
     assert done.returncode == 0, done.stderr
-    row = fleet.until(lambda: (row := fleet.bot("one"))["state"] == "STOPPED" and row)
+    row = crew.until(lambda: (row := crew.bot("closed"))["state"] == "STOPPED" and row)
     assert (row["open_orders"], row["closed"]) == (0, True)
-    assert fleet.bot("two")["state"] == "RUNNING"
-    assert fleet.run("reload").returncode == 0
-    assert fleet.bot("one")["state"] == "STOPPED"
+    assert crew.bot("changed")["state"] == "RUNNING"
+    assert crew.run("reload").returncode == 0
+    assert crew.bot("closed")["state"] == "STOPPED"
 
 
 def test_flatten_closes_running_stuck_and_halted_bots_and_leaves_the_latch(fleet: Fleet) -> None:
@@ -121,29 +140,24 @@ def test_a_job_is_neither_closed_nor_paused_and_does_not_keep_flatten_from_its_e
     assert (fleet.bot("one")["state"], fleet.bot("beats")["state"]) == ("STOPPED", "RUNNING")
 
 
-def test_flatten_needs_names_or_all(fleet: Fleet) -> None:
-    fleet.add("one")
-    assert fleet.run("flatten").returncode == 2
-    assert fleet.run("flatten", "--all", "one").returncode == 2
+def test_flatten_needs_names_or_all(crew: Fleet) -> None:
+    assert crew.run("flatten").returncode == 2
+    assert crew.run("flatten", "--all", "closed").returncode == 2
 
 
-def test_a_worker_stopped_by_a_signal_is_replaced_without_a_second_for_its_stacks(fleet: Fleet) -> None:
-    fleet.add("one", daemon_config={"heartbeat_timeout_s": 2, "backoff_initial_s": 0})
-    fleet.start().quoting("one")
-    pid = fleet.bot("one")["pid"]
+def test_a_worker_stopped_by_a_signal_is_replaced_without_a_second_for_its_stacks(crew: Fleet) -> None:
+    pid = crew.bot("frozen")["pid"]
     os.kill(pid, signal.SIGSTOP)
-    row = fleet.until(lambda: (row := fleet.bot("one"))["pid"] not in (None, pid) and row)
+    row = crew.until(lambda: (row := crew.bot("frozen"))["pid"] not in (None, pid) and row)
     assert "stopped by a signal" in row["last_exit"]["reason"]
-    fleet.quoting("one")
+    crew.quoting("frozen")
 
 
-def test_a_renamed_bot_waits_until_its_old_self_has_stopped(fleet: Fleet) -> None:
-    path = fleet.add("old", strategy_config={"symbol": "BTC-USDT"}, exchange_config={"account": "shared"})
-    fleet.start().quoting("old")
-    path.unlink()
-    fleet.add("new", strategy_config={"symbol": "BTC-USDT"}, exchange_config={"account": "shared"})
-    assert fleet.run("reload").returncode == 0
-    fleet.quoting("new")
-    assert [row["name"] for row in fleet.status()["bots"]] == ["new"]
-    assert call(fleet.home, "ping") == {}
-    assert Path(fleet.home.log / "new.log").exists()
+def test_a_renamed_bot_waits_until_its_old_self_has_stopped(crew: Fleet) -> None:
+    (crew.home.active / "old.json").unlink()
+    crew.add("new", **SHARED)
+    assert crew.run("reload").returncode == 0
+    crew.quoting("new")
+    assert {row["name"] for row in crew.status()["bots"]} == {"new", *CREW} - {"old"}
+    assert call(crew.home, "ping") == {}
+    assert Path(crew.home.log / "new.log").exists()

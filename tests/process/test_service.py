@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +41,34 @@ def test_the_watched_process_is_the_daemon_and_says_ready_status_and_stopping(fl
     assert "Traceback" not in printed
 
 
-def test_a_reload_is_begun_and_ended_whoever_asks_for_it(fleet: Fleet, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A daemon with two quoting bots for tests that leave it alive; its end is an orderly one all the same."""
+    folder = tmp_path_factory.mktemp("served")
+    fleet = Fleet(folder / "home")
     fleet.add("a")
-    service = Service(fleet, tmp_path)
-    service.until("READY=1")
+    fleet.add("b")
+    try:
+        service = Service(fleet, folder)
+        service.until("READY=1")
+        fleet.quoting("a", "b")
+        yield service
+        os.kill(service.process.pid, signal.SIGTERM)
+        assert service.ended()[0] == 0
+    finally:
+        fleet.end()
+
+
+def test_a_reload_is_begun_and_ended_whoever_asks_for_it(served: Service) -> None:
     before = time.monotonic_ns() // 1000
-    os.kill(service.process.pid, signal.SIGHUP)
-    lines = service.until("RELOADING=1", "MONOTONIC_USEC=")
+    os.kill(served.process.pid, signal.SIGHUP)
+    lines = served.until("RELOADING=1", "MONOTONIC_USEC=")
     said = int(next(line for line in lines if line.startswith("MONOTONIC_USEC=")).partition("=")[2])
     assert before <= said <= time.monotonic_ns() // 1000
-    fleet.until(lambda: service.lines().count("READY=1") == 2)
-    call(fleet.home, "reload", timeout_s=60)
-    fleet.until(lambda: service.lines().count("READY=1") == 3)
-    assert service.lines().count("RELOADING=1") == 2
-    os.kill(service.process.pid, signal.SIGTERM)
-    assert service.ended()[0] == 0
+    served.fleet.until(lambda: served.lines().count("READY=1") == 2)
+    call(served.fleet.home, "reload", timeout_s=60)
+    served.fleet.until(lambda: served.lines().count("READY=1") == 3)
+    assert served.lines().count("RELOADING=1") == 2
 
 
 def test_the_watchdog_is_fed_by_the_loop_and_starves_with_it(fleet: Fleet, tmp_path: Path) -> None:
@@ -74,16 +89,13 @@ def test_the_watchdog_is_fed_by_the_loop_and_starves_with_it(fleet: Fleet, tmp_p
     assert service.ended()[0] == 0
 
 
-def test_no_child_can_speak_in_the_daemons_name(fleet: Fleet, tmp_path: Path) -> None:
-    fleet.add("a")
-    service = Service(fleet, tmp_path)
-    service.until("READY=1")
-    fleet.quoting("a")
-    environments = [child.environ() for child in psutil.Process(service.process.pid).children(recursive=True)]
-    assert environments
+def test_no_child_can_speak_in_the_daemons_name(served: Service) -> None:
+    environments = []
+    for child in psutil.Process(served.process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a one-shot child has ended meanwhile
+            environments.append(child.environ())
+    assert len(environments) >= 3
     assert not any("NOTIFY_SOCKET" in environ for environ in environments)
-    os.kill(service.process.pid, signal.SIGTERM)
-    service.ended()
 
 
 @pytest.mark.parametrize("broken", ["no config", "bad bot", "bad daemon file"])
@@ -157,16 +169,11 @@ def test_a_term_that_everybody_sees_while_bots_start_is_an_orderly_stop_too(flee
     assert fleet.living() == set()
 
 
-def test_workers_that_hear_it_long_before_the_daemon_are_not_crashes(fleet: Fleet, tmp_path: Path) -> None:
-    fleet.add("a")
-    service = Service(fleet, tmp_path)
-    service.until("READY=1")
-    fleet.quoting("a")
-    os.kill(fleet.bot("a")["pid"], signal.SIGTERM)
-    fleet.until(lambda: fleet.bot("a")["state"] == "STOPPED")
-    assert fleet.bot("a")["restarts"] == 0
-    os.kill(service.process.pid, signal.SIGTERM)
-    assert service.ended()[0] == 0
+def test_workers_that_hear_it_long_before_the_daemon_are_not_crashes(served: Service) -> None:
+    fleet = served.fleet
+    os.kill(fleet.bot("b")["pid"], signal.SIGTERM)
+    fleet.until(lambda: fleet.bot("b")["state"] == "STOPPED")
+    assert fleet.bot("b")["restarts"] == 0
 
 
 def test_the_command_prints_a_unit_for_this_home_with_the_limits_of_its_bots(fleet: Fleet) -> None:

@@ -36,6 +36,11 @@ class WarmDoor:
             command = [sys.executable, "-P", __file__, str(theirs.fileno())]
             self._process = subprocess.Popen(command, cwd=checkout, pass_fds=[theirs.fileno()])
 
+    @property
+    def pid(self) -> int:
+        """Return its pid."""
+        return self._process.pid
+
     def run(
         self, arguments: Sequence[str], environ: Mapping[str, str], timeout_s: float
     ) -> subprocess.CompletedProcess[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from random import Random
 
 import pytest
 
 from api.simulator.thalex_methods import ENGINE
-from tests.sim_process import start_simulator
+from tests.sim_process import SimProcess, start_simulator
 from tests.simulator.thalex_talker import BOOK, PERP, Desk, Row, Talker, desk_of
 
 _ODD = [None, True, -1, 0, 2**70, 10**40, 1e300, 1e-300, "", "x" * 5000, "\ud800", [], [[]], {}, {"p": {}}, "1-", "0x1"]
@@ -45,12 +46,19 @@ def read_to_the_end(talker: Talker) -> None:
         pass
 
 
+@pytest.fixture(scope="module")
+def patient() -> Iterator[SimProcess]:
+    """A simulator that lets everybody ask as often as they like."""
+    with start_simulator("thalex", "--requests-per-minute", "6000000") as process:
+        yield process
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_nothing_that_is_sent_breaks_the_simulator(seed: int) -> None:
+def test_nothing_that_is_sent_breaks_the_simulator(patient: SimProcess, seed: int) -> None:
     source = Random(seed)
-    with start_simulator("thalex", "--requests-per-minute", "6000000") as process, desk_of(process) as desk:
+    with desk_of(patient) as desk:
         talker = desk.session(guard_s=60)
-        for _ in range(6):
+        for _ in range(3):
             for _ in range(300):
                 talker.socket.send(json.dumps(request_of(source)))
             read_to_the_end(talker)
