@@ -22,7 +22,7 @@ from core.market.position_params import PositionParams, position_values
 from core.market.quote_habits import HabitParams, QuoteHabits
 from core.market.skew import inventory_ratio, size_share, skew_shift
 from strategies.base import View
-from strategies.perp_position import LEG, PositionStrategy, mark_of, position_of
+from strategies.perp_position import LEG, TOLD_PRICES, PositionStrategy, position_of, told_ticks
 
 _SECOND_NS = 1_000_000_000
 
@@ -52,6 +52,7 @@ class PerpMarketMaker(PositionStrategy):
         self._ratio = 0.0
         self._skew_bps = 0.0
         self._reference_ticks: float | None = None
+        self._reference_stale = False
 
     @classmethod
     def params_from(cls, strategy_config: Mapping[str, Any]) -> PerpMarketMakerParams:
@@ -112,9 +113,9 @@ class PerpMarketMaker(PositionStrategy):
         return quotes
 
     def _fair(self, view: View, book: OrderBook) -> float:
-        if self.params.price_source == "mark" and (mark := mark_of(view)) is not None:
-            return float(mark / view.instruments[LEG].tick_size)
-        return fair_ticks(self.params, book, self._last_ticks)
+        told = told_ticks(view, self.params.price_source)
+        self._reference_stale = told is None and self.params.price_source in TOLD_PRICES
+        return fair_ticks(self.params, book, self._last_ticks) if told is None else told
 
     def _payer(self, view: View) -> tuple[Side | None, float]:
         """Return the side whose fills would soon pay funding, and the rate as a share; no side when none does."""
@@ -143,6 +144,7 @@ class PerpMarketMaker(PositionStrategy):
     def stats(self) -> dict[str, Any]:
         """Return what it leans by, and what became of the position."""
         own = {"inventory_ratio": self._ratio, "skew_bps": self._skew_bps, "reference_ticks": self._reference_ticks}
+        own["reference_stale"] = self._reference_stale
         return own | self._habits.stats() | super().stats()
 
 

@@ -168,6 +168,16 @@ def test_the_mark_price_can_be_the_reference_while_it_is_fresh() -> None:
     assert [row[1] for row in script.wait(10.1).rows()] == [14_985, 15_015]
 
 
+def test_the_index_can_be_the_reference_and_the_mid_takes_its_place_while_it_is_not_told() -> None:
+    script = Script(price_source="index")
+    script.view.facts["main"] = PerpFacts("main", Decimal("150.50"), local_ns=NOW, index_price=Decimal("150.05"))
+    assert [row[1] for row in script.rows()] == [14_989, 15_021]
+    assert not script.strategy.stats()["reference_stale"]
+    script.view.facts["main"] = PerpFacts("main", Decimal("150.50"), local_ns=NOW)
+    assert [row[1] for row in script.rows()] == [14_985, 15_015]
+    assert script.strategy.stats()["reference_stale"]
+
+
 # Too much of a position
 
 
