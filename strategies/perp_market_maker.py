@@ -14,10 +14,12 @@ from typing import Any
 from core.market.book import OrderBook
 from core.market.commands import Command, Quote
 from core.market.events import BookUpdate, Event, FillEvent, TradePrint
+from core.market.grid_entry import mid_price
 from core.market.instrument import Instrument
 from core.market.lasting import Moment
 from core.market.layers import LayerParams, LayerPlan, fair_ticks, far_enough, keep_apart, only_reducing, own_values
 from core.market.order import Side
+from core.market.order_value import equity_quote, order_value
 from core.market.position_params import PositionParams, position_values
 from core.market.quote_habits import HabitParams, QuoteHabits
 from core.market.skew import inventory_ratio, size_share, skew_shift
@@ -93,7 +95,7 @@ class PerpMarketMaker(PositionStrategy):
 
     def _ladder(self, view: View, book: OrderBook, instrument: Instrument, held: int) -> list[Quote]:
         params, plan = self.params, self._plan_for(instrument)
-        fair = self._fair(view, book)
+        fair, times = self._fair(view, book), self._order_times(view, book, instrument)
         self._ratio = inventory_ratio(held, self._target(held, instrument), view.position_limits.get(LEG))
         shift = skew_shift(fair, fair * plan.half_share, self._ratio, params.inventory_skew, params.skew_unit)
         self._skew_bps = shift / fair * 10_000
@@ -101,7 +103,7 @@ class PerpMarketMaker(PositionStrategy):
         payer, rate = self._payer(view)
         sides: dict[Side, Sequence[Quote]] = {}
         for side in (Side.BUY, Side.SELL):
-            factor = size_share(side, self._ratio, params.size_skew)
+            factor = times * size_share(side, self._ratio, params.size_skew)
             around = reference * (1 - side.sign * rate) if side is payer else reference
             made = plan.side(side, around, factor, book, LEG)
             sides[side] = self._habits.in_front(made, side, book, instrument, view.open_orders.get(LEG, ()))
@@ -111,6 +113,14 @@ class PerpMarketMaker(PositionStrategy):
         if payer is not None and most_bps is not None and rate * 10_000 > most_bps:
             quotes = only_reducing(quotes, held, payer)
         return quotes
+
+    def _order_times(self, view: View, book: OrderBook, instrument: Instrument) -> float:
+        """Return what the sizes of the plan are multiplied by: with a share of the equity the value of an order."""
+        share_pct = self.params.order_size_pct
+        if share_pct is None:
+            return 1.0
+        mid = mid_price(book, instrument)
+        return order_value(equity_quote(view.balances.get(LEG, {}), position_of(view), instrument, mid), share_pct)
 
     def _fair(self, view: View, book: OrderBook) -> float:
         told = told_ticks(view, self.params.price_source)
