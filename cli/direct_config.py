@@ -23,7 +23,7 @@ ORDER_VALUE = 100  # quote units an order, where the user says nothing of its si
 TOLERANCE_OF_SPREAD = 0.25  # a quote may be off by this share of the spread before it is replaced
 _FLAGS = {"spread": "spread_pct", "max_orders": "layers", "duration": "duration_s", "interval": "interval_s"}
 _WHERE = ("feed", "mode", "network", "ws_url")  # keys of exchange_config that say where the orders go
-_SIZES = ("order_size", "order_size_quote", "layer_sizes")
+_SIZES = ("order_size", "order_size_quote", "order_size_pct", "layer_sizes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ from core.market.tape_signals import TapeSignals
 from core.market.trend import Trend
 from strategies.base import View
 from strategies.cared_position import CaredPosition
-from strategies.perp_position import LEG, NOTHING, mark_of, position_of
+from strategies.perp_position import LEG, NOTHING, TOLD_PRICES, mark_of, position_of, told_ticks
 
 _SIGNALS = {Side.BUY: Signal.BUY, Side.SELL: Signal.SELL}
 
@@ -75,6 +75,7 @@ class AvellanedaStoikov(CaredPosition):
         self._q = 0.0
         self._quote_now: ModelQuote | None = None
         self._mid: float | None = None
+        self._reference_stale = False
         self._source = "none"
         self._decisions = self._clamped = self._held = 0
 
@@ -222,8 +223,10 @@ class AvellanedaStoikov(CaredPosition):
         return self._plan
 
     def _fair(self, view: View, book: OrderBook) -> float:
-        if self.params.price_source == "mark" and (mark := mark_of(view)) is not None:
-            return float(mark / view.instruments[LEG].tick_size)
+        told = told_ticks(view, self.params.price_source)
+        self._reference_stale = told is None and self.params.price_source in TOLD_PRICES
+        if told is not None:
+            return told
         return book.microprice_ticks() if self.params.price_source == "micro" else book.mid_ticks()
 
     def _model(self, view: View, plan: LayerPlan, mid: float, regime: Signal) -> ModelQuote | None:
@@ -303,6 +306,7 @@ class AvellanedaStoikov(CaredPosition):
         return {
             "source": self._source,
             "refusal": self._refusal,
+            "reference_stale": self._reference_stale,
             **model,
             **({} if self._given.is_usable else {"waiting": "params"}),
             **self._given.stats(),

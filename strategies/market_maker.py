@@ -20,6 +20,8 @@ from core.market.ladder import size_factor, tilt
 from core.market.lasting import Moment, record_of
 from core.market.layers import LAST, LayerParams, LayerPlan, fair_ticks, far_enough, keep_apart, own_values
 from core.market.order import Side
+from core.market.order_value import equity_quote, order_value
+from core.market.position import Position
 from core.market.quote_habits import HabitParams, QuoteHabits
 from core.market.rebalance import IOC, MAKER, SKEW_ONLY, SLOT, Account, Move, Rebalancer, RebalanceRules
 from core.market.risk_limits import RiskLimits
@@ -129,13 +131,14 @@ class MarketMaker(Strategy):
     def _quotes(self, view: View, book: OrderBook) -> list[Quote]:
         params, plan, live = self.params, self._plan_for(view.instruments[LEG]), view.open_orders.get(LEG, ())
         fair = fair_ticks(params, book, self._last_ticks)
-        self._tilt = self._inventory_tilt(plan, fair, view)
+        times = self._order_times(view, book)
+        self._tilt = self._inventory_tilt(plan, fair, times, view)
         reference = fair * (1.0 - params.price_skew * plan.half_share * self._tilt)
         self._reference_ticks = reference
         leans = params.inventory_skew_enabled or self._rebalances(SKEW_ONLY)
         sides: dict[Side, list[Quote]] = {}
         for side in (Side.BUY, Side.SELL):
-            made = plan.side(side, reference, size_factor(side, self._tilt) if leans else 1.0, book, LEG)
+            made = plan.side(side, reference, times * (size_factor(side, self._tilt) if leans else 1.0), book, LEG)
             sides[side] = self._habits.in_front(made, side, book, plan.instrument, live)
         if self._rebalances(MAKER) and self._move is not None:
             sides[self._move.side] = []
@@ -152,7 +155,15 @@ class MarketMaker(Strategy):
             self._plan = LayerPlan(self.params, instrument)
         return self._plan
 
-    def _inventory_tilt(self, plan: LayerPlan, reference_ticks: float, view: View) -> float:
+    def _order_times(self, view: View, book: OrderBook) -> float:
+        """Return what the sizes of the plan are multiplied by: with a share of the equity the value of an order."""
+        share_pct, instrument = self.params.order_size_pct, view.instruments[LEG]
+        if share_pct is None:
+            return 1.0
+        position, mid = view.positions.get(LEG) or Position(LEG), mid_price(book, instrument)
+        return order_value(equity_quote(view.balances.get(LEG, {}), position, instrument, mid), share_pct)
+
+    def _inventory_tilt(self, plan: LayerPlan, reference_ticks: float, times: float, view: View) -> float:
         """Return the tilt of the inventory; 0 when it is not asked for, no spot, or a balance is not known."""
         self._share = None
         if self._move is not None and self._rebalances(SKEW_ONLY):
@@ -168,7 +179,7 @@ class MarketMaker(Strategy):
         if total <= 0:
             return 0.0
         self._share = base_value / total
-        width = params.inventory_range_mult * 2 * plan.total_lots(reference_ticks) * reference_ticks / total
+        width = params.inventory_range_mult * 2 * times * plan.total_lots(reference_ticks) * reference_ticks / total
         return tilt(self._share, params.inventory_target_pct / 100, width)
 
     # Rebalancing

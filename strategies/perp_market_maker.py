@@ -14,15 +14,17 @@ from typing import Any
 from core.market.book import OrderBook
 from core.market.commands import Command, Quote
 from core.market.events import BookUpdate, Event, FillEvent, TradePrint
+from core.market.grid_entry import mid_price
 from core.market.instrument import Instrument
 from core.market.lasting import Moment
 from core.market.layers import LayerParams, LayerPlan, fair_ticks, far_enough, keep_apart, only_reducing, own_values
 from core.market.order import Side
+from core.market.order_value import equity_quote, order_value
 from core.market.position_params import PositionParams, position_values
 from core.market.quote_habits import HabitParams, QuoteHabits
 from core.market.skew import inventory_ratio, size_share, skew_shift
 from strategies.base import View
-from strategies.perp_position import LEG, PositionStrategy, mark_of, position_of
+from strategies.perp_position import LEG, TOLD_PRICES, PositionStrategy, position_of, told_ticks
 
 _SECOND_NS = 1_000_000_000
 
@@ -52,6 +54,7 @@ class PerpMarketMaker(PositionStrategy):
         self._ratio = 0.0
         self._skew_bps = 0.0
         self._reference_ticks: float | None = None
+        self._reference_stale = False
 
     @classmethod
     def params_from(cls, strategy_config: Mapping[str, Any]) -> PerpMarketMakerParams:
@@ -92,7 +95,7 @@ class PerpMarketMaker(PositionStrategy):
 
     def _ladder(self, view: View, book: OrderBook, instrument: Instrument, held: int) -> list[Quote]:
         params, plan = self.params, self._plan_for(instrument)
-        fair = self._fair(view, book)
+        fair, times = self._fair(view, book), self._order_times(view, book, instrument)
         self._ratio = inventory_ratio(held, self._target(held, instrument), view.position_limits.get(LEG))
         shift = skew_shift(fair, fair * plan.half_share, self._ratio, params.inventory_skew, params.skew_unit)
         self._skew_bps = shift / fair * 10_000
@@ -100,7 +103,7 @@ class PerpMarketMaker(PositionStrategy):
         payer, rate = self._payer(view)
         sides: dict[Side, Sequence[Quote]] = {}
         for side in (Side.BUY, Side.SELL):
-            factor = size_share(side, self._ratio, params.size_skew)
+            factor = times * size_share(side, self._ratio, params.size_skew)
             around = reference * (1 - side.sign * rate) if side is payer else reference
             made = plan.side(side, around, factor, book, LEG)
             sides[side] = self._habits.in_front(made, side, book, instrument, view.open_orders.get(LEG, ()))
@@ -111,10 +114,18 @@ class PerpMarketMaker(PositionStrategy):
             quotes = only_reducing(quotes, held, payer)
         return quotes
 
+    def _order_times(self, view: View, book: OrderBook, instrument: Instrument) -> float:
+        """Return what the sizes of the plan are multiplied by: with a share of the equity the value of an order."""
+        share_pct = self.params.order_size_pct
+        if share_pct is None:
+            return 1.0
+        mid = mid_price(book, instrument)
+        return order_value(equity_quote(view.balances.get(LEG, {}), position_of(view), instrument, mid), share_pct)
+
     def _fair(self, view: View, book: OrderBook) -> float:
-        if self.params.price_source == "mark" and (mark := mark_of(view)) is not None:
-            return float(mark / view.instruments[LEG].tick_size)
-        return fair_ticks(self.params, book, self._last_ticks)
+        told = told_ticks(view, self.params.price_source)
+        self._reference_stale = told is None and self.params.price_source in TOLD_PRICES
+        return fair_ticks(self.params, book, self._last_ticks) if told is None else told
 
     def _payer(self, view: View) -> tuple[Side | None, float]:
         """Return the side whose fills would soon pay funding, and the rate as a share; no side when none does."""
@@ -143,6 +154,7 @@ class PerpMarketMaker(PositionStrategy):
     def stats(self) -> dict[str, Any]:
         """Return what it leans by, and what became of the position."""
         own = {"inventory_ratio": self._ratio, "skew_bps": self._skew_bps, "reference_ticks": self._reference_ticks}
+        own["reference_stale"] = self._reference_stale
         return own | self._habits.stats() | super().stats()
 
 

@@ -29,6 +29,7 @@ from strategies.base import Strategy, View
 LEG = "main"
 NOTHING = Quotes((), LEG)
 _MAX_MARK_AGE_NS = 10_000_000_000  # an older mark price is none; the mid takes its place
+TOLD_PRICES = ("mark", "index")  # sources of a reference that a venue tells beside its book
 
 
 class PositionStrategy(Strategy):
@@ -189,6 +190,15 @@ def mark_of(view: View) -> Decimal | None:
     if book is None or not book.is_quotable:
         return None
     return Decimal(book.mid_ticks()) * view.instruments[LEG].tick_size
+
+
+def told_ticks(view: View, price_source: str) -> float | None:
+    """Return the venue's own price that is the reference, in ticks; None for another source, or while it is old."""
+    facts = view.facts.get(LEG)
+    if price_source not in TOLD_PRICES or facts is None or view.now_ns - facts.local_ns > _MAX_MARK_AGE_NS:
+        return None
+    price = facts.mark_price if price_source == "mark" else facts.index_price
+    return None if price is None else float(price / view.instruments[LEG].tick_size)
 
 
 def _can_close(position: Position, instrument: Instrument, mark: Decimal) -> bool:

@@ -40,6 +40,7 @@ class LayerParams:
     layer_sizes: tuple[Decimal, ...] | None = None
     order_size: Decimal | None = None
     order_size_quote: Decimal | None = None
+    order_size_pct: float | None = None
     price_source: str = "mid"
     minimum_spread_pct: float = 0.0
     add_fees_to_spread: bool = False
@@ -78,8 +79,8 @@ def _check_sizes(params: LayerParams) -> None:
             raise ConfigError("layer_sizes needs layer_mode 'list'")
         if len(params.layer_sizes) != len(params.layer_spreads_pct or ()):
             raise ConfigError("layer_sizes and layer_spreads_pct must be equally long")
-    elif (params.order_size is None) == (params.order_size_quote is None):
-        raise ConfigError("exactly one of order_size and order_size_quote is needed")
+    elif sum(size is not None for size in (params.order_size, params.order_size_quote, params.order_size_pct)) != 1:
+        raise ConfigError("exactly one of order_size, order_size_quote and order_size_pct is needed")
 
 
 def _check_layers(params: LayerParams) -> None:
@@ -121,7 +122,7 @@ class LayerPlan:
         self.rungs = {side: _farther(own, fee) for side, own in zip((Side.BUY, Side.SELL), rungs, strict=True)}
         layers = len(self.rungs[Side.BUY])
         self.slots = {side: slot_names(side, layers) for side in Side}
-        self.in_quote = params.order_size_quote is not None and params.layer_sizes is None
+        self.in_quote = params.order_size is None and params.layer_sizes is None
         # Lots per layer, or with a size in quote the number of ticks x lots: divided by the price it gives lots.
         amounts = self._amounts(params, layers)
         self.sizes = [float(amount) for amount in amounts]
@@ -132,8 +133,8 @@ class LayerPlan:
         lot_size = self.instrument.lot_size
         if params.layer_sizes is not None:
             return [size / lot_size for size in params.layer_sizes]
-        if params.order_size_quote is not None:
-            first = params.order_size_quote / self.instrument.unit_quote
+        if params.order_size is None:  # a share of the equity is a factor of sizes that are worth one quote
+            first = (params.order_size_quote or Decimal(1)) / self.instrument.unit_quote
         else:
             first = Decimal(str(params.order_size)) / lot_size
         ratio = Decimal(str(params.size_ratio))

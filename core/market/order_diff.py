@@ -58,7 +58,8 @@ class DiffTolerance:
             return False
         price_ticks, size_lots = quote.price_ticks, quote.size_lots
         age_ns = now_utc_ns - order.sent_ns
-        if 0 <= age_ns < self.min_order_age_ns and order.size_lots - order.filled_lots <= size_lots:
+        is_young = 0 <= age_ns < self.min_order_age_ns and not quote.reduce_only  # what reduces follows the market
+        if is_young and order.size_lots - order.filled_lots <= size_lots:
             return True
         price_off = abs(order.price_ticks - price_ticks) * _BILLION
         if self.price_billionths < 0 or price_off > self.price_billionths * price_ticks:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.market.book import OrderBook
 from core.market.commands import Command, Flatten, Quote, Quotes
-from core.market.events import BookUpdate, Event, Timer, TradePrint
+from core.market.events import BookUpdate, Event, PerpFacts, Timer, TradePrint
 from core.market.filter import Signal
 from core.market.filters import FILTERS
 from core.market.instrument import Instrument
@@ -113,6 +113,18 @@ def test_without_volatility_the_spread_is_the_base_spread_round_the_mid() -> Non
     assert script.prices() == [999_000, 1_001_000]  # 2 ln(1.001) = 0.0019990 of 1,000,000 ticks, rounded outward
     assert script.stats()["spread_bps"] == pytest.approx(20_000 * math.log(1.001))
     assert script.stats()["skew_bps"] == 0
+
+
+@pytest.mark.parametrize("source", ["mark", "index"])
+def test_the_venues_own_price_can_be_the_reference_while_it_is_told(source: str) -> None:
+    script = relative(sigma=0, price_source=source)
+    around_the_mid = script.prices()
+    told = {"mark": Decimal(10_010), "index": None} | {source: Decimal(10_005)}
+    script.view.facts["main"] = PerpFacts("main", told["mark"], local_ns=NOW, index_price=told["index"])
+    assert [round(moved - before) for moved, before in zip(script.prices(), around_the_mid, strict=True)] == [499, 501]
+    assert not script.stats()["reference_stale"]
+    assert script.wait(11).prices() == around_the_mid
+    assert script.stats()["reference_stale"]
 
 
 def test_a_full_inventory_moves_both_quotes_and_risk_widens_them() -> None:

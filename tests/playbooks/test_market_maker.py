@@ -49,6 +49,25 @@ def test_other_parameters_take_effect_with_the_next_decision() -> None:
     assert script.rows() == [("buy.0", 14970, 200), ("sell.0", 15030, 200)]
 
 
+def test_sizes_can_be_a_share_of_the_accounts_value() -> None:
+    sized = {"order_size": None, "order_size_pct": 3, "layers": 1, "inventory_skew_enabled": False}
+    script = Script(book(14999, 15001), **sized)
+    assert script.rows() == []  # what the account is worth is not known
+    script.hold("2", "200")  # 500 in all: 15 an order
+    assert [row[2] for row in script.rows()] == [100, 100]
+    script.hold("4", "400")
+    assert [row[2] for row in script.rows()] == [200, 200]
+
+
+def test_a_share_of_the_value_leans_on_the_inventory_as_the_same_size_in_quote_does() -> None:
+    share = Script(book(14999, 15001), order_size=None, order_size_pct=3)
+    value = Script(book(14999, 15001), order_size=None, order_size_quote=15)
+    for script in (share, value):
+        script.hold("1.5", "275")
+    assert share.rows() == value.rows()
+    assert share.rows()[0][2] != share.rows()[-1][2]
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -226,8 +245,8 @@ def test_it_is_found_by_its_file_stem() -> None:
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ({}, "exactly one of order_size and order_size_quote"),
-        ({"order_size": 1, "order_size_quote": 10}, "exactly one of order_size and order_size_quote"),
+        ({}, "exactly one of order_size, order_size_quote"),
+        ({"order_size": 1, "order_size_quote": 10}, "exactly one of order_size, order_size_quote"),
         ({"order_size": 1, "layer_mode": "list"}, "need each other"),
         ({"order_size": 1, "layer_spreads_pct": [0.1]}, "need each other"),
         ({"order_size": 1, "layer_mode": "list", "layer_spreads_pct": [0.2, 0.1]}, "must not decrease"),

@@ -17,7 +17,7 @@ from core.market.events import Event, FillEvent, OrderUpdate, PerpFacts, Timer, 
 from core.market.instrument import Instrument
 from core.market.order import Fill, Order, OrderEvent, OrderState, Side
 from core.market.position import Position
-from core.market.reports import VenuePosition
+from core.market.reports import Balance, VenuePosition
 from core.market.risk_limits import RiskLimits
 from core.market.risk_room import trim_quotes
 from strategies.base import View, strategy_class
@@ -166,6 +166,23 @@ def test_the_mark_price_can_be_the_reference_while_it_is_fresh() -> None:
     script.view.facts["main"] = PerpFacts("main", Decimal("150.05"), local_ns=NOW)
     assert [row[1] for row in script.rows()] == [14_989, 15_021]
     assert [row[1] for row in script.wait(10.1).rows()] == [14_985, 15_015]
+
+
+def test_sizes_can_be_a_share_of_the_equity_the_open_profit_included() -> None:
+    script = Script(order_size=None, order_size_pct=3).hold(100, 14_000)  # 0.1 at 140: an open profit of 1
+    assert script.quotes() == ()
+    script.view.balances["main"] = {"USDC": Balance("USDC", Decimal(499), Decimal(499))}
+    assert {one.size_lots for one in script.quotes()} == {100}  # 15 of 500
+
+
+def test_the_index_can_be_the_reference_and_the_mid_takes_its_place_while_it_is_not_told() -> None:
+    script = Script(price_source="index")
+    script.view.facts["main"] = PerpFacts("main", Decimal("150.50"), local_ns=NOW, index_price=Decimal("150.05"))
+    assert [row[1] for row in script.rows()] == [14_989, 15_021]
+    assert not script.strategy.stats()["reference_stale"]
+    script.view.facts["main"] = PerpFacts("main", Decimal("150.50"), local_ns=NOW)
+    assert [row[1] for row in script.rows()] == [14_985, 15_015]
+    assert script.strategy.stats()["reference_stale"]
 
 
 # Too much of a position
@@ -428,7 +445,7 @@ def test_the_account_must_have_the_leverage_of_the_config() -> None:
         ({"take_profit": 0.0}, "take_profit must not be 0"),
         ({"trailing_start_pct": 1}, "need each other"),
         ({"trailing_delta_pct": 1}, "need each other"),
-        ({"order_size_quote": 5}, "exactly one of order_size and order_size_quote"),
+        ({"order_size_quote": 5}, "exactly one of order_size, order_size_quote"),
     ],
 )
 def test_contradicting_keys_are_refused(config: dict[str, Any], told: str) -> None:

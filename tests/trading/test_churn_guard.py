@@ -81,6 +81,17 @@ def test_a_close_is_not_held_back(tmp_path: Path) -> None:
     assert len(venue.submitted) == sent + 1
 
 
+def test_what_was_kept_for_patience_is_moved_once_that_is_over(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, risk={"max_orders_per_min": 5}, price_tolerance_pct=0.1, max_order_age_s=0)
+    moving(bench, 2, 100)
+    assert len(bench.venue.submitted) == 4  # eightfold now
+    bench.strategy.wanted = (Quote(Side.BUY, 9_770, 10), Quote(Side.SELL, 10_430, 10))  # 0.3 % from what rests
+    bench.run(10)
+    assert sorted(bench.resting.values()) == [9_800, 10_400]
+    bench.run(60)
+    assert sorted(bench.resting.values()) == [9_770, 10_430]
+
+
 def test_orders_stay_where_they_are_until_they_have_rested_long_enough(tmp_path: Path) -> None:
     bench = Bench(tmp_path, order_refresh_s=5.0, price_tolerance_pct=0)
     moving(bench, 4, 11)

@@ -153,7 +153,7 @@ def test_a_position_that_somebody_else_made_is_closed_by_the_grid(tmp_path: Path
     bench = PerpBench(tmp_path)
     bench.go(9_990)
     bench.venue.position_lots = 6
-    bench.run(25)
+    bench.run(90)  # the breaker opens for a while
     assert sum(bench.closing.values()) == 6
     assert bench.strategy.stats()["uncovered"] == "0.0"
 

@@ -90,3 +90,10 @@ def test_a_young_order_is_not_moved_but_never_stays_larger_than_wanted(
     assert bool(diff.keep) == stays
     assert diff_orders([], [resting], tolerance, NOW).cancel == (resting.client_order_id,)
     assert tolerance.oldest_until_ns([resting]) <= NOW  # it is looked at again
+
+
+def test_an_order_that_only_reduces_follows_the_market_at_any_age() -> None:
+    resting = order(Side.BUY, 1400, 10, "reduce", sent_ns=NOW, reduce_only=True)
+    tolerance = DiffTolerance(0, 0, min_order_age_ns=30 * SECOND)
+    wanted = quote(Side.BUY, 1500, 10, slot="reduce", reduce_only=True)
+    assert diff_orders([wanted], [resting], tolerance, NOW).keep == ()

@@ -25,6 +25,7 @@ def home(tmp_path: Path) -> Home:
     [
         ({"order_size_quote": 10}, "order_size_quote"),
         ({"order_size": ...}, "order_size"),
+        ({"order_size_pct": 5}, "order_size_pct"),
         ({"layer_mode": "list"}, "layer_spreads_pct"),
         ({"layer_spreads_pct": [0.1, 0.2, 0.3]}, "layer_spreads_pct"),
         ({"layer_sizes": [1, 1, 1]}, "layer_sizes"),

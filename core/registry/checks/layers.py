@@ -12,18 +12,20 @@ from core.registry.wording import shown
 
 
 def check_exactly_one_order_size(draft: Draft) -> Iterator[Problem]:
-    """A size is given in base or in quote units, not both; sizes of all layers, or by capital, need neither."""
+    """A size is given in base or quote units or as a share, once; sizes of all layers, or by capital, need none."""
     keys = ("order_size", "order_size_quote")
-    if not draft.sound("strategy_config", "layer_sizes", *keys) or not all(key in draft.strategy for key in keys):
+    if not draft.sound("strategy_config", "layer_sizes", "order_size_pct", *keys) or not all(
+        key in draft.strategy for key in keys
+    ):
         return
-    given = [key for key in keys if draft.strategy[key] is not None]
+    given = [key for key in (*keys, "order_size_pct") if draft.strategy.get(key) is not None]
     if draft.strategy.get("sizing") == "capital":
         if given:
             yield Problem(("strategy_config", given[0]), "a size", 'null, because sizing is "capital"')
         return
-    if len(given) == 2 or not (given or draft.strategy.get("layer_sizes")):
-        found = "both order_size and order_size_quote" if given else "neither order_size nor order_size_quote"
-        yield Problem(("strategy_config", keys[len(given) // 2]), found, "exactly one of the two")
+    if len(given) > 1 or not (given or draft.strategy.get("layer_sizes")):
+        found = f"both {given[0]} and {given[-1]}" if given else "neither order_size nor order_size_quote"
+        yield Problem(("strategy_config", given[-1] if given else keys[0]), found, "exactly one of the two")
 
 
 def check_one_answer_to_a_fill(draft: Draft) -> Iterator[Problem]:
