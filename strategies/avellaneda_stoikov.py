@@ -27,7 +27,7 @@ from core.market.as_quotes import (
     spread_bounds,
     widened,
 )
-from core.market.avellaneda import ModelQuote
+from core.market.avellaneda import ModelInputs, ModelQuote
 from core.market.book import OrderBook
 from core.market.capital_sizing import CAPITAL
 from core.market.commands import Command, Flatten, Quote
@@ -250,12 +250,7 @@ class AvellanedaStoikov(CaredPosition):
         self._rescue = self._rescue.unwound(self._q / full_q)
         unwinds = self._rescue.is_unwinding
         try:
-            tape = self._tape_of(view)
-            inputs = self._regimes.inputs(
-                inputs, ticks_per_unit(self.params.unit, mid, float(plan.instrument.tick_size))
-            )
-            inputs = inputs._replace(gamma=inputs.gamma * self._tuner.gamma, kappa=inputs.kappa * self._tuner.kappa)
-            inputs = tape.inputs(in_regime(inputs, self.params, regime), view.now_ns)
+            inputs = self._adjusted(inputs, view, mid, regime)
             if unwinds:
                 inputs = inputs._replace(gamma=inputs.gamma * UNWIND_GAMMA)
             wanted = model_quote(mid, self._q, inputs)
@@ -269,7 +264,15 @@ class AvellanedaStoikov(CaredPosition):
         self._source = self.params.model
         quote, was_clamped = clamped(wanted, spread_bounds(self._given.now, plan.instrument, mid))
         self._clamped += was_clamped
-        return widened(tape.moved(quote, view.now_ns), self._recovery.spread_factor)
+        return widened(self._tape_of(view).moved(quote, view.now_ns), self._recovery.spread_factor)
+
+    def _adjusted(self, inputs: ModelInputs, view: View, mid: float, regime: Signal) -> ModelInputs:
+        """Return the inputs with what the trained regimes, the tuner, the trend filter and the tape make of them."""
+        if self._regimes.has_model:
+            scale = ticks_per_unit(self.params.unit, mid, float(view.instruments[LEG].tick_size))
+            inputs = self._regimes.inputs(inputs, scale)
+        inputs = inputs._replace(gamma=inputs.gamma * self._tuner.gamma, kappa=inputs.kappa * self._tuner.kappa)
+        return self._tape_of(view).inputs(in_regime(inputs, self.params, regime), view.now_ns)
 
     def _inventory(self, view: View, plan: LayerPlan, mid: float) -> float:
         """Work out the inventory in its unit; return what a full one is in that unit."""

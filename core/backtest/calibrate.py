@@ -234,7 +234,7 @@ def _earlier(out: Path, symbol: str, unit: str, before_ns: int) -> list[dict[str
             return []
         periods = [one for one in plain["periods"] if int(one["end_ns"]) < before_ns]
         sound = all(isfinite(one[name]) and one[name] > 0 for one in periods for name in NAMES if name in one)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ArithmeticError, ValueError, KeyError, TypeError, AttributeError):
         return []
     return periods[1 - PERIODS :] if sound else []
 

@@ -69,7 +69,9 @@ def train_regime(home: Home, request: Mapping[str, Any], progress: Progress | No
     plain, mixture = train(feature_points(data, candle_s, progress), candle_s, int(request["seed"]))
     plain |= {"symbol": data.market.symbol, "from_ns": data.first_ns, "to_ns": data.last_ns}
     RegimeModel.from_plain(plain)
-    write_atomic(Path(request["out"]), (json.dumps(plain, indent=1) + "\n").encode())
+    out = Path(request["out"])
+    out.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_atomic(out, (json.dumps(plain, indent=1) + "\n").encode())
     centres = np.array(plain["means"]) * plain["scale"] + plain["mean"]
     rows = zip(plain["labels"], plain["weights"], centres.tolist(), strict=True)
     return {
@@ -80,5 +82,5 @@ def train_regime(home: Home, request: Mapping[str, Any], progress: Progress | No
         "regimes": {
             label: {"weight": weight, **dict(zip(FEATURES, centre, strict=True))} for label, weight, centre in rows
         },
-        "out": str(request["out"]),
+        "out": str(out),
     }

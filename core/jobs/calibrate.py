@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.backtest.calibrate import calibrate_bot
 from core.registry.config_manager import find_config
-from utils.errors import ConfigError, MakerdError
+from utils.errors import MakerdError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ class StopCalibrating(Exception):
 
 
 def run(context: JobContext) -> None:
-    """Calibrate once. Raises MakerdError when there is nothing to measure, ConfigError for a bot that takes no file."""
+    """Calibrate once; what was found is in the log, too. Raises MakerdError when there is nothing to measure."""
     params, home = context.params, context.home
     path = find_config(str(params["bot"]), home, os.environ)
     files = newest(str(params["data"]), int(params["files"]), home.data_dirs)
@@ -41,9 +41,13 @@ def run(context: JobContext) -> None:
         found = calibrate_bot(home, json.loads(path.read_text()), str(path), request, os.environ, progress)
     except StopCalibrating:
         return
+    told = {"of": found["bot"], "found": {name: one["value"] for name, one in found["found"].items()}}
     if found["out"] is None:
-        raise ConfigError(f"{found['bot']} has no params_file: there is nowhere to write to")
-    context.log.info("calibrated", extra={"fields": {"of": found["bot"], "written": found["written"]}})
+        context.log.warning(
+            "calibration_not_written", extra={"fields": told | {"reason": "the bot has no params_file"}}
+        )
+    else:
+        context.log.info("calibrated", extra={"fields": told | {"written": found["written"]}})
 
 
 def newest(pattern: str, count: int, folders: Sequence[str | Path]) -> list[Path]:

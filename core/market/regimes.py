@@ -92,6 +92,11 @@ class Regimes:
         self._smooth, self.error = SmoothRegime(model), None
         self._score()
 
+    @property
+    def has_model(self) -> bool:
+        """Tell whether there is anything to blend by."""
+        return self._smooth is not None
+
     def inputs(self, inputs: ModelInputs, scale: float) -> ModelInputs:
         """Return the inputs with gamma and kappa blended over the regimes; `scale` is ticks in a unit of the config."""
         if self._smooth is None:

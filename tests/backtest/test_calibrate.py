@@ -192,7 +192,15 @@ def test_only_what_is_asked_for_is_written_and_nothing_without_a_name(home: Home
     assert (silent["out"], silent["written"]) == (None, {})
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"symbol": "BTC-PERP", "unit": "relative", "periods": [{"end_ns": "x"}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"symbol": "BTC-PERP", "unit": "relative", "periods": [{"end_ns": "x"}]}',
+        '{"symbol": "BTC-PERP", "unit": "relative", "periods": [{"end_ns": Infinity}]}',
+    ],
+)
 def test_an_earlier_file_that_is_none_of_ours_is_replaced(home: Home, text: str) -> None:
     (home.root / "p.json").write_text(text)
     result = calibrated(home, made(600), {"out": str(home.root / "p.json")})

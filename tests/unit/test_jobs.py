@@ -307,9 +307,12 @@ def test_heartbeat_runs_by_itself_says_when_it_beats_and_ends_on_term(tmp_path: 
 # calibrate
 
 
+AVELLANEDA = "config/templates/paper_avellaneda_stoikov.json"
+
+
 def calibrating(home: Home, **params: Any) -> Asked:
     """Return the context of a calibration of the shipped bot over the shipped recording."""
-    plain = json.loads((CHECKOUT / "config" / "templates" / "paper_avellaneda_stoikov.json").read_text())
+    plain = json.loads((CHECKOUT / AVELLANEDA).read_text())
     plain["strategy_config"] |= {"params_file": "params.json", "intensity_min_bursts": 20}
     put(home, "paper-avellaneda.json", plain)
     asked = {"bot": "paper-avellaneda", "data": "slice20s*.csv.gz", "files": 1, "hours": 4.0, "only": []}
@@ -322,6 +325,15 @@ def test_a_calibration_writes_the_file_that_its_bot_reads(home: Home) -> None:
     written = json.loads((home.bot_state("paper-avellaneda") / "params.json").read_text())
     assert written["sigma"] > 0 and written["gamma"] > 0 and written["symbol"] == "BTC-PERP"
     assert context.phases[0] == "READING" and "MEASURING" in context.phases
+
+
+def test_a_calibration_of_a_bot_that_reads_no_file_is_told_in_the_log(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = calibrating(home)
+    put(home, "paper-avellaneda.json", json.loads((CHECKOUT / AVELLANEDA).read_text()))
+    job_function("calibrate")(context)
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == ["calibration_not_written"]
 
 
 def test_a_calibration_that_is_asked_to_stop_writes_nothing(home: Home) -> None:
