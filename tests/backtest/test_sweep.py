@@ -110,7 +110,8 @@ run_sweep(Home(Path(sys.argv[1])), swept(grid), Path(sys.argv[2]), 2, False, lam
 def test_a_killed_sweep_leaves_no_process_and_goes_on_where_it_was(home: Home) -> None:
     path = home.data / "results.jsonl"
     command = [sys.executable, "-c", SWEEP, str(home.root), str(path)]
-    process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+    environ = {**os.environ, "TMPDIR": str(home.root)}  # who is killed leaves what it made there
+    process = subprocess.Popen(command, cwd=CHECKOUT, env=environ, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
     workers = psutil.Process(process.pid).children()
