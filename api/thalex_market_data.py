@@ -125,7 +125,7 @@ class MarketData:
 
     def _take_ticker(self, body: Any, received_ns: int) -> None:
         ticker = read_ticker(body)
-        if ticker.mark_price is not None:
+        if ticker.mark_price is not None or ticker.index_price is not None:
             self._put(PerpFacts(self._leg, ticker.mark_price, None, None, received_ns, ticker.index_price))
         if self._book.ready and self._book.compare(ticker, received_ns):
             self._changed, self._heard_ns = True, received_ns  # as fresh as if it had been sent again

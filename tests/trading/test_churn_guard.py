@@ -7,6 +7,7 @@ from pathlib import Path
 from core.market.commands import Quote, Take
 from core.market.order import Side
 from tests.trading.scripted_venue import PERP, ScriptedVenue
+from tests.trading.test_live_change import change
 from tests.trading.workbench import Bench
 
 
@@ -67,6 +68,22 @@ def test_what_rests_well_stays_while_nothing_more_may_be_placed(tmp_path: Path) 
     assert (bench.gates, len(bench.venue.submitted)) == ([], 3)
 
 
+def test_fills_make_room_for_cancels(tmp_path: Path) -> None:
+    risk = {"max_cancel_fill_ratio": 8, "cancel_fill_window_s": 30}
+    bench = Bench(tmp_path, risk=risk, price_tolerance_pct=0)
+    bench.run(1)
+    for _ in range(5):
+        bench.venue.fill(bench.order_id("buy.0"), 1)
+    moving(bench, 6, 11)
+    assert bench.gates == []
+    change(bench, risk | {"max_cancel_fill_ratio": 1}, price_tolerance_pct=0)
+    bench.run(1)
+    assert "churn" in bench.gates
+    change(bench, {}, price_tolerance_pct=0)
+    bench.run(1)
+    assert (bench.gates, len(bench.resting)) == ([], 2)
+
+
 def test_a_close_is_not_held_back(tmp_path: Path) -> None:
     venue = ScriptedVenue(PERP)
     risk = {"max_orders_per_min": 2, "max_position": 100}
@@ -90,6 +107,15 @@ def test_what_was_kept_for_patience_is_moved_once_that_is_over(tmp_path: Path) -
     assert sorted(bench.resting.values()) == [9_800, 10_400]
     bench.run(60)
     assert sorted(bench.resting.values()) == [9_770, 10_430]
+
+
+def test_another_tolerance_is_a_reason_to_look_at_the_orders_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run(1)
+    (leg,), settings = bench.loop._bot.legs, bench.settings
+    tolerances = [settings.tolerance, settings.tolerance, settings.tolerance.widened(2), settings.tolerance]
+    leg.wish_moved(settings, settings.tolerance)
+    assert [leg.wish_moved(settings, one) for one in tolerances] == [False, False, True, True]
 
 
 def test_orders_stay_where_they_are_until_they_have_rested_long_enough(tmp_path: Path) -> None:

@@ -73,3 +73,30 @@ def test_quotes_are_off_while_the_index_is_elsewhere_or_silent(tmp_path: Path) -
     assert found == [([], 2), (["reference_deviation"], 0), ([], 2)]
     bench.run(6)
     assert (bench.gates, bench.resting) == (["reference_unknown"], {})
+
+
+def test_a_book_that_jumps_is_answered_at_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, interval_s=60.0, risk=RISK)
+    bench.run(1)
+    bench.feed = None
+    bench.run(0.1)
+    bench.venue.book(10_119, 10_121)
+    bench.run(0.1)
+    assert (bench.gates, bench.resting) == (["price_move"], {})
+
+
+def test_while_the_book_is_still_the_index_alone_shuts_the_gate_and_so_does_its_silence(tmp_path: Path) -> None:
+    venue = ScriptedVenue(PERP)
+    risk = {"reference_deviation_bps": 20, "max_position": 100, "max_book_age_s": 60}
+    bench = Bench(tmp_path, venue, interval_s=600.0, risk=risk)
+    found = []
+    for price in ("100", "100.3", "100"):
+        venue.inbox.put(PerpFacts("main", None, index_price=Decimal(price)))
+        bench.run(1)
+        bench.feed = None
+        found.append((bench.gates, len(bench.resting)))
+    assert found == [([], 2), (["reference_deviation"], 0), ([], 2)]
+    bench.run(3.5)
+    assert (bench.gates, len(bench.resting)) == ([], 2)
+    bench.run(2)
+    assert (bench.gates, bench.resting) == (["reference_unknown"], {})

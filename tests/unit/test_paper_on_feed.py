@@ -219,11 +219,12 @@ def perp(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 def test_mark_price_and_rate_of_the_venue_are_those_of_the_paper_account(perp: Bench) -> None:
     bench = perp
     assert bench.of(PerpFacts)[-1].mark_price == Decimal(100)  # the mid, until the venue tells its own
-    bench.reader.inbox.put(PerpFacts("main", Decimal("100.5"), Decimal("-0.0002")))
+    bench.reader.inbox.put(PerpFacts("main", Decimal("100.5"), Decimal("-0.0002"), index_price=Decimal(101)))
     bench.reader.book(9998, 10000)
     bench.go()
     told = bench.of(PerpFacts)[-1]
     assert (told.mark_price, told.funding_rate) == (Decimal("100.5"), Decimal("-0.0002"))
+    assert told.index_price == Decimal(101)
     bench.reader.inbox.put(LinkDown("main", "cable"))
     bench.go()
     bench.reader.inbox.put(LinkUp("main"))

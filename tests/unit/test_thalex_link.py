@@ -432,10 +432,11 @@ def test_agreeing_ticker_keeps_a_quiet_book_fresh(bench: Bench) -> None:
 
 
 def test_the_mark_price_of_a_ticker_is_told(bench: Bench) -> None:
-    bench.venue.say(TICKER, {"mark_price": 100.75})
+    bench.venue.say(TICKER, {"mark_price": 100.75, "index": 100.5})
     bench.poll()
     (facts,) = [item for item in bench.said if isinstance(item, PerpFacts)]
     assert (facts.mark_price, facts.funding_rate, facts.local_ns) == (Decimal("100.75"), None, bench.now)
+    assert facts.index_price == Decimal("100.5")
 
 
 def test_book_is_as_old_as_its_message_however_long_that_has_waited(bench: Bench) -> None:
