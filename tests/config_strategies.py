@@ -21,6 +21,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,20}", fullmatch=True).filter
 _LEFT_OUT = {
     *(
         "order_size_quote",
+        "order_size_pct",
         "layer_sizes",
         "layer_spreads_pct",
         "layer_mode",

@@ -80,7 +80,7 @@ def test_after_many_kills_the_ledger_has_every_fill_of_the_venue_exactly_once(fl
 def test_an_empty_folder_is_refused_with_what_to_do(fleet: Fleet) -> None:
     done = fleet.run("start", "--daemon")
     assert done.returncode == 1
-    assert "config/templates" in one_line(done.stderr)
+    assert "config create" in one_line(done.stderr)
 
 
 def test_a_home_that_cannot_be_written_is_refused(fleet: Fleet) -> None:
