@@ -84,7 +84,7 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while not what(self.lines()):
             ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
-            assert ready, "\n".join(self.lines())
+            assert ready, (self.lines(), self.raw[-400:], self.process.poll())
             self._take()
 
     def answer(self, question: str, keys: str) -> None:
