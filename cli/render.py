@@ -30,6 +30,7 @@ def console(stream: TextIO | None = None) -> Console:
     """Return a console for stdout: as wide as the terminal, 80 columns (or COLUMNS) elsewhere."""
     target = stream or sys.stdout
     width = None if is_terminal(target) else _columns()
+    environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     colour = wants_colour(target)
     return Console(
         file=target,
@@ -39,6 +40,7 @@ def console(stream: TextIO | None = None) -> Console:
         markup=False,
         emoji=False,
         soft_wrap=False,
+        _environ=environ,  # a size in there, as readline leaves one, would be believed before the terminal's own
     )
 
 

@@ -162,7 +162,7 @@ def test_a_dumb_terminal_and_one_without_colours_get_numbers(home: Home, env: di
 
 def test_the_live_table_takes_a_new_size_and_leaves_nothing_behind(daemon: Daemon) -> None:
     daemon.bots = [row(name=f"a-bot-with-a-long-name-{number}") for number in range(8)]
-    terminal = on_terminal(daemon.home)
+    terminal = on_terminal(daemon.home, LINES="24", COLUMNS="80")  # of a time before
     try:
         terminal.wait_for("Quit")
         terminal.type(ENTER)
