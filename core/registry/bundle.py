@@ -1,4 +1,4 @@
-"""A bundle of configs: one JSON document with the files of bots as they are written, and no secret. Pure."""
+"""A bundle of configs: one JSON document with files of bots, and bases, as they are written; no secret. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from utils.input_validation import bot_name_problem
 
 FORMAT = 1
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024
-PLACES = ("active", "archived")
+BASE = "bases"
+PLACES = ("active", "archived", BASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """One bot in a bundle; `place` is `active` or `archived`."""
+    """One bot in a bundle, or one base by its short name; `place` is `active`, `archived` or `bases`."""
 
     bot: str
     place: str
@@ -46,8 +47,8 @@ def unpacked(content: bytes) -> list[Packed]:
     if tree["makerd_bundle"] != FORMAT:
         raise ConfigError(f"this bundle has format {str(tree['makerd_bundle'])[:20]}, expected {FORMAT}")
     found = [_bot(one, place) for place, one in enumerate(tree["bots"])]
-    names = [one.bot for one in found]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    names = [(one.place == BASE, one.bot) for one in found]
+    if twice := sorted({name for is_base, name in names if names.count((is_base, name)) > 1}):
         raise ConfigError(f"the bundle has {', '.join(twice)} more than once")
     return found
 

@@ -132,3 +132,21 @@ def test_one_is_made_of_settings(run: Run, home: Home) -> None:
 
 def test_one_that_is_none_is_told_with_the_nearest(run: Run, file: Path) -> None:
     assert "did you mean 'config/bases/calm.json'" in refused(run("config", "show", "config/bases/clam.json"))
+
+
+def test_bases_go_with_their_bots_from_one_home_to_another(run: Run, home: Home, file: Path, tmp_path: Path) -> None:
+    bundle, there = str(tmp_path / "bundle.json"), tmp_path / "there"
+    assert "1 bot in" in ok(run("config", "export", "sol-mm", "-o", bundle))
+    ok(run("config", "--home", str(there), "import", bundle, "--yes"))
+    assert (there / NAME).read_bytes() == file.read_bytes()
+    assert (there / "config/active/sol-mm.json").read_bytes() == (home.active / "sol-mm.json").read_bytes()
+    assert "there already" in ok(run("config", "--home", str(there), "import", bundle, "--yes"))
+    ok(run("config", "--home", str(there), "set", NAME, "layers=1", "--yes"))
+    assert "--replace replaces it" in refused(run("config", "--home", str(there), "import", bundle, "--yes"))
+    ok(run("config", "--home", str(there), "import", bundle, "--yes", "--replace"))
+    assert (there / NAME).read_bytes() == file.read_bytes()
+
+
+def test_a_bundle_of_a_bot_whose_base_is_gone_is_not_made(run: Run, file: Path) -> None:
+    file.unlink()
+    assert "calm" in refused(run("config", "export", "sol-mm"))
