@@ -6,7 +6,7 @@ Prices are floats in ticks until they are snapped; depth is walked in whole lots
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from core.market.book import Level, OrderBook
@@ -20,6 +20,7 @@ from core.market.risk_room import position_limit
 
 _BPS = 10_000.0
 _PCT = Decimal(100)
+_VALUE_SHARE = Decimal("0.95")  # of a limit of value, that quotes count on
 
 
 def levels_taken(book: OrderBook, side: Side) -> tuple[Level, ...]:
@@ -154,8 +155,10 @@ def room_lots(
     """Return the lots that a leg can still trade on a side: its free money, and its limit of position.
 
     A balance that is not known is none. On margin what only reduces needs no money; the rest is reckoned without
-    leverage.
+    leverage. A limit of value is not used up: the hedge is held to it at the price of its own moment.
     """
+    if limits.max_position_quote is not None:
+        limits = replace(limits, max_position_quote=limits.max_position_quote * _VALUE_SHARE)
     money = _money_lots(side, price_ticks, instrument, balances, position, balance_share)
     limit, _ = position_limit(limits, book, instrument)
     if limit is None:

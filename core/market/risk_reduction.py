@@ -37,19 +37,8 @@ def allow_reduction(quote: Quote, limits: RiskLimits, state: RiskState) -> Verdi
 
 
 def limits_of_hedges(limits: RiskLimits) -> RiskLimits:
-    """Return the limits that a hedge is held to: it follows a position that the leg's own already bound.
-
-    A quarter more room, so that a price that has moved since does not hold it back while a runaway still ends; the
-    band of prices is for quotes.
-    """
-    lots, value = limits.max_position_lots, limits.max_position_quote
-    return replace(
-        limits,
-        max_position_lots=None if lots is None else lots + -(-lots // 4),
-        max_position_quote=None if value is None else value * Decimal("1.25"),
-        price_floor_ticks=None,
-        price_ceiling_ticks=None,
-    )
+    """Return the limits that a hedge is held to: all but the band of prices, which is for quotes."""
+    return replace(limits, price_floor_ticks=None, price_ceiling_ticks=None)
 
 
 def orders_over_limits(limits: RiskLimits, state: RiskState) -> tuple[str, ...]:

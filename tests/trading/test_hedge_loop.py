@@ -431,14 +431,15 @@ def test_attempts_that_each_fill_a_little_are_no_failure(tmp_path: Path) -> None
     assert (bench.exposure(), bench.maker.sent) == (0, [])
 
 
-def test_a_hedge_may_go_a_quarter_beyond_the_limit_of_its_leg_and_no_farther(tmp_path: Path) -> None:
+def test_a_hedge_never_goes_beyond_the_limit_of_its_leg(tmp_path: Path) -> None:
     bench = quoting(tmp_path, hedge_ratio=1.0, risk={"max_position": 0.1}, on_hedge_failure="pause")
     bench.maker.hit(Side.BUY, 100)
     bench.run(0.5)
     assert [order.size_lots for order in bench.hedge.sent] == [10]
     bench.maker.fill(bench.maker.submitted[0].client_order_id, 60)  # the venue filled more than we had asked for
-    bench.run(1)
-    assert sum(order.size_lots for order in bench.hedge.sent) == 13  # 12.5, rounded up
+    bench.run(2)
+    assert sum(order.size_lots for order in bench.hedge.sent) == 10
+    assert bench.maker.resting == {}
 
 
 def test_a_tripped_gate_lets_what_is_open_be_hedged_before_the_end(tmp_path: Path) -> None:

@@ -151,6 +151,13 @@ def test_a_limit_of_position_bounds_the_room() -> None:
     assert [room(side, perp, 50, limits, USDC=10_000) for side in Side] == [10, 110]
 
 
+def test_a_limit_of_value_is_not_used_up_by_quotes() -> None:
+    perp = instrument(kind="perp", lot_size=Decimal("0.01"), min_notional=Decimal(0))
+    value = perp.unit_quote * DEEP.best_ask_ticks * 100  # of 100 lots
+    limits = RiskLimits(max_position_quote=value)
+    assert [room(side, perp, 0, limits, USDC=10_000) for side in Side] == [95, 95]
+
+
 @pytest.mark.parametrize(
     "keys",
     [
