@@ -15,55 +15,13 @@ from typing import Any
 
 from core.metrics_text import render
 from core.process.control import ControlServer, Request
+from tests.console_parts import ROW
 from utils.home import Home
 from web.app import create_app
 from web.server import make_server
 from web.settings import WebSettings
 
-BOT: dict[str, Any] = {
-    "name": "sol-mm",
-    "kind": "bot",
-    "state": "RUNNING",
-    "wanted": True,
-    "pid": 4250,
-    "uptime_s": 11.9,
-    "restarts": 0,
-    "last_exit": None,
-    "reason": "",
-    "paused": False,
-    "closed": False,
-    "exchange": "paper",
-    "symbol": "SOL-USDC",
-    "strategy": "market_maker",
-    "mode": "paper",
-    "network": None,
-    "phase": "QUOTING",
-    "heartbeat_age_s": 0.4,
-    "cpu_pct": 0.6,
-    "pss_mb": 9.1,
-    "open_orders": 6,
-    "position": "0.40",
-    "mid": "150.255",
-    "realised_pnl": "1.2031",
-    "unrealised_pnl": "-0.0100",
-    "fees": "-0.0120",
-    "funding": "0",
-    "fills": 31,
-    "quote_uptime_pct": 99.2,
-    "gates": [],
-    "config_digest": "9f2c",
-    "legs": [
-        {
-            "leg": "main",
-            "exchange": "paper",
-            "account": "sol-mm",
-            "symbol": "SOL-USDC",
-            "position": "0.40",
-            "open_orders": 6,
-            "dead_man": "none",
-        }
-    ],
-}
+BOT: dict[str, Any] = {**ROW, "config_digest": "9f2c"}
 DAEMON = {"state": "running", "pid": 4242, "uptime_s": 12.5, "loop_age_s": 0.1, "version": "0.1.0", "home": "x"}
 
 
