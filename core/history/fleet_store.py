@@ -6,7 +6,6 @@ any point goes on where it was: nothing twice, nothing left out. Every row has a
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 
 from core.history.records import FillRow, FundingRow, InstrumentRow, OrderRow
 from utils.errors import HistoryError
+from utils.sqlite_file import FileUnusable, Format
 
 FILE_NAME = "fleet.db"
 VERSION = 1
@@ -82,6 +82,7 @@ _PUT_FUNDING = f"INSERT OR IGNORE INTO funding VALUES ({','.join('?' * 9)})"
 GONE = "GONE"  # the state of an order whose ledger forgot it before its end was copied
 _END_ORDER = f"UPDATE orders SET closed = 1, state = '{GONE}' WHERE ledger = ? AND client_order_id = ? AND closed = 0"
 _FORGET_AT_ONCE = 5_000
+_FORMAT = Format(SCHEMA, VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +107,9 @@ class FleetStore:
     def open(cls, path: Path) -> FleetStore:
         """Open or create the file; its folder has to be there."""
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
-        except (OSError, sqlite3.Error) as exc:
-            raise HistoryError(f"the history {path} cannot be opened: {exc}") from exc
-        try:
-            _prepare(connection, path)
-        except sqlite3.Error as exc:
-            connection.close()
-            raise HistoryError(f"the history {path} cannot be used: {exc}") from exc
-        except HistoryError:
-            connection.close()
-            raise
-        return cls(path, connection)
+            return cls(path, _FORMAT.open(path, _BUSY_TIMEOUT_S))
+        except FileUnusable as exc:
+            raise HistoryError(f"the history {path} {exc}") from exc
 
     def close(self) -> None:
         """Give the file back."""
@@ -233,13 +224,3 @@ class FleetStore:
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as exc:
             raise HistoryError(f"the history {self.path} cannot be read: {exc}") from exc
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        raise HistoryError(f"the history {path} was written by a newer makerd (format {version}); use that one")
-    if version == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")

@@ -2,83 +2,34 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import os
 import selectors
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from core.process import channel
+from core.process.child import Child, ending_of, kill_group, next_ended
+from core.process.child_words import ChildWords, Listeners
 from core.process.health import is_frozen
 from core.process.identity import Identity, signal_exactly
 from core.process.quiet_lines import QuietLines
-from core.process.worker_record import Exited, Forked, ForkFailed, Happening, Needs, SweepEnded
+from core.process.worker_record import Forked, ForkFailed
 from core.process.zygote_link import ForkRequest, ZygoteLink, environ_without_secrets, spawn_module
 
 MAX_PACKETS = 32  # read from one child before the others get their turn
 MAX_UNKNOWN = 1024
-MAX_BAD_PACKETS = 100
-MAX_NEEDS = 32  # how often one child may say what it needs
-MAX_NEEDS_S = 300.0
-_CARRIED = ("kind", "name", "request_id", "pid", "deaf", "calm", "last_words", "bad_packets", "needs_said", "is_fresh")
-log = logging.getLogger("makerd.process")
-
-
-@dataclass(slots=True)
-class Child:
-    """A child of kind worker, job, sweep or dead_man_guard, from the wish for it to its reaping."""
-
-    kind: str
-    name: str
-    end: socket.socket
-    request_id: int
-    pid: int | None = None
-    deaf: bool = False  # its end of the channel is closed
-    calm: bool = False  # it is up: nothing that it says is urgent
-    last_words: dict[str, Any] = field(default_factory=dict)
-    held_by: Identity | None = None
-    bad_packets: int = 0
-    needs_said: int = 0
-    is_fresh: bool = False  # an interpreter of its own, not a fork of the zygote
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return JSON-able data; the descriptor of its end, -1 when that is closed, goes with it."""
-        said = {key: getattr(self, key) for key in _CARRIED}
-        held_by = self.held_by.to_plain() if self.held_by else None
-        return {**said, "held_by": held_by, "fd": -1 if self.deaf else self.end.fileno()}
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any], end: socket.socket) -> Child:
-        """Rebuild from `to_plain` data."""
-        child = cls(end=end, **{key: plain[key] for key in _CARRIED})
-        child.held_by = Identity.from_plain(plain["held_by"]) if plain["held_by"] else None
-        return child
 
 
 class Children:
     """All workers and sweepers of one supervisor."""
 
-    def __init__(
-        self,
-        selector: selectors.BaseSelector,
-        zygote: ZygoteLink,
-        on_happening: Callable[[str, Happening], None],
-        on_beat: Callable[[str, bytes, bool], None],
-        on_lease: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None,
-        on_reloaded: Callable[[str, dict[str, Any]], None] = lambda _name, _message: None,
-        on_dead_man: Callable[[str, dict[str, Any]], None] = lambda _name, _message: None,
-    ) -> None:
+    def __init__(self, selector: selectors.BaseSelector, zygote: ZygoteLink, listeners: Listeners) -> None:
         self._selector = selector
         self._zygote = zygote
-        self._on_happening = on_happening
-        self._on_beat = on_beat  # (bot, the packet unread, whether it says that it is ready)
-        self._on_reloaded = on_reloaded
-        self._on_dead_man = on_dead_man  # raises what garbage raises
-        self._on_lease = on_lease  # returns the answer; raises what garbage raises
+        self._on_happening = listeners.on_happening
+        self._words = ChildWords(listeners, self._born, self._deafen)
         self._buffer = bytearray(channel.MAX_PACKET)
         self.quiet_lines = QuietLines(selector)
         self._by_request: dict[int, Child] = {}
@@ -201,10 +152,10 @@ class Children:
     def reap(self) -> list[int]:
         """Reap every ended child and hand its end on; return the pids that are not ours (zygote, one-shots)."""
         strangers = []
-        while (ended := _next_ended()) is not None:
+        while (ended := next_ended()) is not None:
             child = next((child for child in self._by_request.values() if child.pid == ended), None)
             if child is not None:
-                _kill_group(ended)  # what it forked must not outlive it; its pid is still ours before the reap
+                kill_group(ended)  # what it forked must not outlive it; its pid is still ours before the reap
             _, status = os.waitpid(ended, 0)
             if child is not None:
                 self._died(child, status)
@@ -266,53 +217,7 @@ class Children:
             if not packet:
                 self._deafen(child)
                 return
-            if packet.startswith(channel.BEAT) and child.kind != "sweep":
-                self._on_beat(child.name, packet, packet.startswith(channel.READY_BEAT))
-            else:
-                self._take(child, packet)
-
-    def _take(self, child: Child, packet: bytes) -> None:
-        try:
-            message = channel.parse(packet)
-            kind = message.get("t")
-            if kind == "hello":
-                self._born(child, int(message["pid"]))
-            elif kind == "needs":
-                self._allow(child, message["seconds"])
-            elif kind == "lease" and child.kind == "worker" and self._on_lease is not None:
-                channel.send(child.end, self._on_lease(child.name, message))
-            elif kind == "reloaded" and child.kind == "worker":
-                self._on_reloaded(child.name, message)
-            elif kind == "dead_man" and child.kind in ("worker", "dead_man_guard"):
-                self._on_dead_man(child.name, message)
-            elif kind in ("exit", "sweep"):
-                child.last_words = message
-            elif kind == "beat":
-                raise ValueError("a heartbeat in another form than ours")
-            if message.get("held_by") is not None:
-                child.held_by = Identity.from_plain(message["held_by"])
-        except channel.BadPacket as exc:
-            self._bad(child, str(exc))
-        except (KeyError, TypeError, ValueError, ArithmeticError) as exc:
-            self._bad(child, repr(exc))
-        except OSError:
-            pass  # it has closed its end: found by the next read
-
-    def _allow(self, child: Child, seconds: Any) -> None:
-        """Hand on how long a child may be silent, within bounds: no child excuses itself for ever."""
-        child.needs_said += 1
-        if child.needs_said > MAX_NEEDS or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
-            raise ValueError("no number of seconds, or said too often")
-        self._on_happening(child.name, Needs(min(float(seconds), MAX_NEEDS_S)))
-
-    def _bad(self, child: Child, reason: str) -> None:
-        """Count what makes no sense; who says too much of it is heard no more, and found silent then."""
-        child.bad_packets += 1
-        if child.bad_packets == 1:
-            log.warning("bad_packet", extra={"fields": {"bot": child.name, "reason": reason}})
-        if child.bad_packets == MAX_BAD_PACKETS:
-            log.error("cut_off", extra={"fields": {"bot": child.name, "bad_packets": child.bad_packets}})
-            self._deafen(child)
+            self._words.take(child, packet)
 
     def _deafen(self, child: Child) -> None:
         self._close_end(child)
@@ -374,43 +279,4 @@ class Children:
     def _died(self, child: Child, wait_status: int) -> None:
         self._hear(child)  # its last words
         self._forget(child)
-        self._on_happening(child.name, _ending(child, wait_status))
-
-
-def _ending(child: Child, wait_status: int) -> Happening:
-    code = os.waitstatus_to_exitcode(wait_status)
-    said, by_signal = child.last_words, -code if code < 0 else None
-    if child.kind == "sweep":
-        reason = str(said.get("reason", "")) or (f"the sweeper ended with {code}" if not said else "")
-        confirmed = bool(said.get("confirmed")) and code == 0
-        return SweepEnded(confirmed, reason, child.held_by, said.get("auth") is True)
-    if by_signal is not None:
-        return Exited(None, by_signal, child.kind == "job", f"killed by {_signal_name(by_signal)}")
-    # Clean is believed only from a worker that said so and then left by itself.
-    clean = child.kind == "job" or (bool(said.get("clean")) and said.get("status") == code)
-    reason = str(said.get("reason") or f"exit status {code}")
-    by_word = said.get("status") == code
-    handover, closed = by_word and said.get("handover") is True, by_word and said.get("closed") is True
-    return Exited(code, None, clean, reason, child.held_by, handover, closed)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # most real-time signals have none
-        return f"signal {number}"
-
-
-def _next_ended() -> int | None:
-    try:
-        info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return None
-    return None if info is None else int(info.si_pid)
-
-
-def _kill_group(pid: int) -> None:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
+        self._on_happening(child.name, ending_of(child, wait_status))

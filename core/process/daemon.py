@@ -112,7 +112,7 @@ def _go_on(arguments: dict[str, Any]) -> int:
     pid_file = PidFile(paths.run_dir)
     pid_file.take_over(state.lock_fd)
     supervisor = Supervisor(paths, Purpose.from_plain(state.purpose), pid_file, output_fd=2)
-    supervisor.fleet.groups = own_groups()
+    supervisor.fleet.actions.groups = own_groups()
     supervisor.logs.own, supervisor.service = logs, ServiceManager(os.environ)
     _record_events(supervisor, paths.home.log / EVENTS)
     verbs = OperatorVerbs(supervisor)
@@ -124,7 +124,7 @@ def _serve(paths: Paths, arguments: dict[str, Any], pid_file: PidFile, say: Anno
     become_supervisor(int(arguments["parent_pid"]) if arguments.get("tied") else None)
     supervisor = Supervisor(paths, Purpose.from_plain(arguments["purpose"]), pid_file, output_fd=2)
     supervisor.on_ready = say
-    supervisor.fleet.groups = own_groups()  # before the zygote, which shall be in the same one
+    supervisor.fleet.actions.groups = own_groups()  # before the zygote, which shall be in the same one
     supervisor.logs.own = logs
     service = ServiceManager(os.environ)  # the variables are taken out in any case
     if arguments["ready_fd"] is None:  # else the service, if there is one, is somebody else's

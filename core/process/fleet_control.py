@@ -13,9 +13,8 @@ from typing import Any
 
 from core.bot_config import BotConfig
 from core.fleet_config import SupervisionConfig
-from core.process.account_guards import KIND as GUARD
 from core.process.account_guards import AccountGuards
-from core.process.cgroups import Groups
+from core.process.bot_actions import BotActions
 from core.process.children import Children
 from core.process.escalation import Escalation, is_death
 from core.process.event_desk import EventDesk
@@ -25,7 +24,6 @@ from core.process.log_tail import log_tail
 from core.process.rate_leases import RateLeases
 from core.process.start_queue import StartQueue, Wish
 from core.process.worker_record import (
-    Action,
     Exited,
     ForkFailed,
     Happening,
@@ -38,7 +36,7 @@ from core.process.worker_record import (
     Unusable,
 )
 from core.process.worker_states import decide, next_due_ns
-from core.process.zygote_keeper import ZygoteKeeper, kind_of
+from core.process.zygote_keeper import ZygoteKeeper
 from utils import exit_statuses
 from utils.home import Home
 
@@ -75,28 +73,14 @@ class FleetControl:
         self.on_death: list[Callable[[str, str], None]] = []  # (bot, reason)
         self.leases = RateLeases()
         self.guards = AccountGuards(bots, events, now_ns)
-        self.groups: Groups | None = None  # of cgroup v2, where a subtree is delegated
-        self._home, self._output_fd = home, output_fd
+        self._home = home
+        self.actions = BotActions(home, output_fd, now_ns)
         self._children: Children
-        self._zygote: ZygoteKeeper
         self._due_ns: int | None = None  # nothing is due before; None: look
-        self._do: Mapping[Action, Callable[[BotEntry], None]] = {
-            Action.SPAWN: self._queue,
-            Action.SWEEP: self._sweep,
-            Action.ASK_STOP: self._ask_stop,
-            Action.ASK_HANDOVER: self._ask_handover,
-            Action.ASK_CLOSE: self._ask_close,
-            Action.PAUSE: lambda bot: self._tell(bot, {"t": "pause"}),
-            Action.RESUME: lambda bot: self._tell(bot, {"t": "resume"}),
-            Action.DUMP: self._dump,
-            Action.KILL: self._kill,
-            Action.KILL_HOLDER: self._kill_holder,
-            Action.ALERT: self._alert,
-        }
 
     def take(self, config: SupervisionConfig, log_rules: Mapping[str, Any]) -> None:
         """Follow the daemon file; children get the rules of their logs at their start."""
-        self._log_rules = log_rules
+        self.actions.log_rules = log_rules
         self.starts.parallel = config.parallel_starts
         self.starts.set_pauses(int(config.venue_guard_s * 1e9), int(config.venue_guard_max_s * 1e9))
         self.escalation.deaths = config.escalation_deaths
@@ -105,8 +89,9 @@ class FleetControl:
 
     def attach(self, children: Children, zygote: ZygoteKeeper) -> None:
         """Take over whom actions are carried out with."""
-        self._children, self._zygote = children, zygote
-        self.guards.start, self.guards.tell = self._fork_guard, children.tell
+        self._children = children
+        self.actions.attach(children, zygote, self.happened, self._queue)
+        self.guards.start, self.guards.tell = self.actions.fork_guard, children.tell
         self.guards.kill = lambda name: children.signal(name, signal.SIGKILL, group=True)
 
     def take_over(self, leases: Mapping[str, Any], guards: Sequence[Mapping[str, Any]]) -> None:
@@ -138,7 +123,7 @@ class FleetControl:
         self._events.decided(bot.config, before, event, bot.record, actions)
         self._note_change(bot, before.state, event)
         for action in actions:
-            self._do[action](bot)
+            self.actions.do[action](bot)
         if not bot.in_registry and bot.record.settled and not bot.record.dirty:
             self.bots.pop(name, None)
         self._keep_turns(bot, event, now_ns)
@@ -146,7 +131,8 @@ class FleetControl:
 
     def _end_group(self, bot: BotEntry, event: Exited) -> Exited:
         """Let nothing of a worker outlive it; a worker that the kernel ended for its memory is told as that."""
-        why = "" if self.groups is None else self.groups.ended(bot.config.name)
+        groups = self.actions.groups
+        why = "" if groups is None else groups.ended(bot.config.name)
         return replace(event, reason=why) if why and event.signal is not None else event
 
     def _note_change(self, bot: BotEntry, before: State, event: Happening) -> None:
@@ -205,8 +191,7 @@ class FleetControl:
 
     def reload(self, name: str) -> None:
         """Have a running worker take its new config over, between two cycles."""
-        bot = self.bots[name]
-        self._tell(bot, {"t": "reload", "config": bot.config.to_plain()})
+        self._children.tell(name, {"t": "reload", "config": self.bots[name].config.to_plain()})
 
     def reloaded(self, name: str, message: Mapping[str, Any]) -> None:
         """Take a worker's answer to a new config; one that cannot take it over is followed by one that can."""
@@ -223,13 +208,13 @@ class FleetControl:
         if self.guards.owns(name):
             self.guards.happened(name, ForkFailed(reason))
         elif self.bots[name].record.closing:
-            self._fork(self.bots[name])
+            self.actions.fork(self.bots[name])
         else:
             self.happened(name, Unusable(reason))
 
     def sweep_alone(self, name: str) -> None:
         """Make a sweep without the zygote: it cannot do it, or not soon."""
-        self._children.exec_child("sweep", name, self._spec(self.bots[name]), self._output_fd)
+        self.actions.sweep_alone(self.bots[name])
 
     # ------------------------------------------------------------ time
 
@@ -297,7 +282,7 @@ class FleetControl:
 
     def _admit(self, now_ns: int) -> None:
         for name in self.starts.admit(now_ns, self._is_blocked):
-            self._fork(self.bots[name])
+            self.actions.fork(self.bots[name])
 
     def _is_blocked(self, name: str) -> bool:
         """Tell whether a bot that leaves the registry still has what this one needs: it may have been renamed."""
@@ -306,83 +291,6 @@ class FleetControl:
             not other.in_registry and other.config.name != name and not wanted.isdisjoint(_markets(other.config))
             for other in self.bots.values()
         )
-
-    # ------------------------------------------------------------ actions
-
-    def _fork(self, bot: BotEntry) -> None:
-        name, kind, now_ns = bot.config.name, kind_of(bot.config), self._now_ns()
-        if kind not in self._zygote.unusable:
-            self._children.ask("job" if bot.config.is_job else "worker", name, kind, self._spec_of_worker(bot), now_ns)
-        elif bot.record.closing:  # to close needs no strategy, and so no zygote that could import it
-            self._children.exec_child("worker", name, self._spec_of_worker(bot), self._output_fd)
-        else:
-            self.happened(name, Unusable(self._zygote.unusable[kind]))
-
-    def _fork_guard(self, name: str, config: BotConfig, task: dict[str, Any]) -> None:
-        """Have the guard of an account made, by the zygote where it is at hand."""
-        kind, spec = kind_of(config), {**task, "home": str(self._home.root), "config": config.to_plain()}
-        spec["logs"] = dict(self._log_rules)
-        if self._zygote.lives and kind not in self._zygote.unusable:
-            self._children.ask(GUARD, name, kind, spec, self._now_ns())
-        else:
-            self._children.exec_child(GUARD, name, spec, self._output_fd)
-
-    def _sweep(self, bot: BotEntry) -> None:
-        self._children.ask("sweep", bot.config.name, kind_of(bot.config), self._spec(bot), self._now_ns())
-
-    def _spec_of_worker(self, bot: BotEntry) -> dict[str, Any]:
-        group = None if self.groups is None else self.groups.prepare(bot.config.name, bot.config.daemon)
-        return {**self._spec(bot), "cgroup": group}
-
-    def _spec(self, bot: BotEntry) -> dict[str, Any]:
-        record = bot.record
-        return {
-            "home": str(self._home.root),
-            "config": bot.config.to_plain(),
-            "logs": dict(self._log_rules),
-            "reset": record.reset,
-            "paused": record.paused,
-            "close_only": record.closing,
-            "sell_base": record.sell_base,
-            "handover": record.handover_until_ns is not None,
-        }
-
-    def _tell(self, bot: BotEntry, message: dict[str, Any]) -> None:
-        self._children.tell(bot.config.name, message)
-
-    def _ask_stop(self, bot: BotEntry) -> None:
-        self._tell(bot, {"t": "stop", "reason": bot.record.reason or "asked to stop"})
-        self._children.signal(bot.config.name, signal.SIGTERM)
-
-    def _ask_handover(self, bot: BotEntry) -> None:
-        if bot.config.is_job:  # it has nothing to hand over
-            self._ask_stop(bot)
-            return
-        reason = bot.record.reason or "asked to restart"
-        self._tell(bot, {"t": "handover", "reason": reason, "deadline_s": bot.config.daemon.stop_timeout_s})
-
-    def _ask_close(self, bot: BotEntry) -> None:
-        self._tell(bot, {"t": "close", "reason": "asked to close", "sell_base": bot.record.sell_base})
-
-    def _kill(self, bot: BotEntry) -> None:
-        """Kill the process group; then the control group, for what has left the former. A sweeper is in no such one."""
-        self._children.signal(bot.config.name, signal.SIGKILL, group=True)
-        if self.groups is not None and bot.record.state is not State.SWEEPING:
-            self.groups.kill(bot.config.name)
-
-    def _dump(self, bot: BotEntry) -> None:
-        log.error("worker_stuck", extra={"fields": {"bot": bot.config.name, "reason": bot.record.reason}})
-        self._children.signal(bot.config.name, signal.SIGUSR2)
-
-    @staticmethod
-    def _alert(bot: BotEntry) -> None:
-        record = bot.record
-        fields = {"bot": record.name, "state": record.state.value, "reason": record.reason}
-        log.error("alert", extra={"fields": fields})
-
-    def _kill_holder(self, bot: BotEntry) -> None:
-        if bot.record.held_by is not None:
-            self._children.kill_holder(bot.record.held_by)
 
 
 def _markets(config: BotConfig) -> set[tuple[str, str, str]]:

@@ -19,16 +19,17 @@ from typing import Any
 
 from core.fleet_config import FleetConfig
 from core.process.carried_state import CarriedState
+from core.process.child_words import Listeners
 from core.process.children import Children
 from core.process.config_watch import ConfigWatch
 from core.process.control import ControlServer
 from core.process.event_desk import EventDesk
 from core.process.fleet import BotEntry, fleet_line
 from core.process.fleet_control import IDLE_NS, FleetControl
-from core.process.health import Health
+from core.process.fleet_files import FleetFiles
+from core.process.health_rounds import HealthRounds
 from core.process.log_care import LogCare
 from core.process.monitor_keeper import MonitorKeeper
-from core.process.periodic_child import PeriodicChild
 from core.process.pid_file import PidFile
 from core.process.purpose import Kind, Purpose
 from core.process.registry_sync import Paths, RegistrySync
@@ -36,7 +37,7 @@ from core.process.sd_notify import ServiceManager
 from core.process.self_exec import take_over
 from core.process.turn_clock import TurnClock
 from core.process.upgrade import Upgrade
-from core.process.worker_record import Overweight, State, Stop
+from core.process.worker_record import State, Stop
 from core.process.worker_requests import KILL_MARGIN_NS
 from core.process.worker_states import SWEEP_LIMIT_NS, SWEEP_RETRY_MAX_NS
 from core.process.zygote_keeper import ZygoteKeeper, kind_of
@@ -47,8 +48,6 @@ from utils.version import __version__
 
 PAUSE_NS = 2_000_000_000  # a loop gap beyond this is a paused machine, not silent workers
 SHUTDOWN_EXTRA_NS = KILL_MARGIN_NS + 2 * SWEEP_LIMIT_NS + 3_000_000_000
-SAMPLE_GAP_NS = 100_000_000
-SAMPLES_AT_ONCE = 4
 log = logging.getLogger("makerd.process")
 
 
@@ -73,9 +72,8 @@ class Supervisor:
         self.events = EventDesk(paths.home, output_fd)
         self.fleet = FleetControl(paths.home, self.bots, self.events, output_fd)
         fleet = self.fleet
-        self.children = Children(
-            self.selector, link, fleet.happened, fleet.beat, fleet.lend, fleet.reloaded, fleet.guards.announced
-        )
+        listeners = Listeners(fleet.happened, fleet.beat, fleet.lend, fleet.reloaded, fleet.guards.announced)
+        self.children = Children(self.selector, link, listeners)
         data_dirs = paths.home.data_dirs
         self.zygote = ZygoteKeeper(
             link, self.children, self.selector, output_fd, data_dirs, fleet.withdrawn, fleet.sweep_alone
@@ -88,8 +86,7 @@ class Supervisor:
         self.fleet_config = FleetConfig()
         self.service = ServiceManager({})  # whoever has one says so
         self.turns = TurnClock()
-        self._metrics = PeriodicChild("core.process.metrics_file", "metrics_not_written", output_fd)
-        self._history = PeriodicChild("core.process.fleet_history", "history_not_written", output_fd)
+        self._health, self._files = HealthRounds(self.fleet), FleetFiles(paths.home.root, output_fd)
         self.monitor = MonitorKeeper(paths.home.root, output_fd)
         self.registry.on_answer = self.events.configs_read
         self.upgrade = Upgrade(self)
@@ -97,7 +94,6 @@ class Supervisor:
         home, beside = paths.home, paths.home.daemon_file.parent
         folders, files = (paths.configs, beside / "bases"), (beside / "daemon_config.json",)
         self._watch = ConfigWatch(folders, (home.daemon_file, home.env_file, *files), self._reload_by_watch)
-        self._sample_due_ns = 0
         self.read_once = False  # the configs, successfully or not
         self.logs = LogCare(paths.home.log, output_fd, self.zygote.share_output, self.started_ns)
 
@@ -176,11 +172,10 @@ class Supervisor:
         steps: tuple[Callable[[], None], ...] = (
             self._reap,  # a wake-up byte may have been lost with an error
             partial(self.fleet.tick, now_ns),
-            partial(self._sample_some, now_ns),
+            partial(self._health.tend, now_ns),
             partial(self.zygote.tend, now_ns),
             partial(self.children.quiet_lines.tend, now_ns),
-            partial(self._metrics.tend, now_ns),
-            partial(self._history.tend, now_ns),
+            partial(self._files.tend, now_ns),
             partial(self.monitor.tend, now_ns),
             partial(self.service.tend, now_ns, lambda: fleet_line(self.bots.values())),
             lambda: self.events.tend(now_ns, self.zygote.pid if self.zygote.lives else None),
@@ -199,35 +194,12 @@ class Supervisor:
         now_ns = time.monotonic_ns()
         self.waiters = [waiter for waiter in self.waiters if not waiter(now_ns)]
 
-    def _sample_some(self, now_ns: int) -> None:
-        """Read the health of a few bots; the kernel walks a process's pages for it, so never of all at once."""
-        if now_ns < self._sample_due_ns:
-            return
-        self._sample_due_ns = now_ns + SAMPLE_GAP_NS
-        due = [name for name, bot in self.bots.items() if bot.health is not None and bot.health.is_due(now_ns)]
-        for name in due[:SAMPLES_AT_ONCE]:
-            health = self.bots[name].health
-            assert health is not None
-            self._sample(name, health, now_ns)
-
-    def _sample(self, name: str, health: Health, now_ns: int) -> None:
-        limit_mb = self.bots[name].config.daemon.memory_limit_mb
-        if self.fleet.groups is not None:
-            self.fleet.groups.hold(name, self.bots[name].config.daemon)
-        health.sample(now_ns, limit_mb)
-        cpu_limit = self.bots[name].config.daemon.cpu_limit_pct
-        if cpu_limit is not None and health.cpu_pct is not None and health.cpu_pct > cpu_limit:
-            log.warning("cpu_over_limit", extra={"fields": {"bot": name, "pct": health.cpu_pct, "limit": cpu_limit}})
-        if health.pss_mb is not None and health.pss_mb > limit_mb and self.bots[name].record.state is State.RUNNING:
-            self.fleet.happened(name, Overweight(f"uses {health.pss_mb:.0f} MB, memory_limit_mb is {limit_mb:.0f}"))
-
     # ------------------------------------------------------------ children
 
     def _reap(self) -> None:
         for pid in self.children.reap():
             self.events.notifiers.reaped(pid)
-            self._metrics.reaped(pid)
-            self._history.reaped(pid)
+            self._files.reaped(pid)
             self.monitor.reaped(pid)
             if pid == self.zygote.pid:
                 self.zygote.ended()
@@ -257,21 +229,9 @@ class Supervisor:
         self.logs.use(asdict(config.logs))
         self.fleet.take(config.supervision, self.logs.rules)
         if self.purpose.kind is not Kind.DIRECT:  # two writers of one file
-            self._want_files(config)
+            self._files.want(config)
         if self.purpose.kind is Kind.DAEMON:
             self.monitor.take(config.web)
-
-    def _want_files(self, config: FleetConfig) -> None:
-        """Have children keep the files fresh that the daemon file asks for."""
-        root, metrics, database = self.paths.home.root, config.metrics, config.database
-        if metrics.textfile is None:
-            self._metrics.leave()
-        else:
-            self._metrics.want(metrics.interval_s, [str(root), str(root / metrics.textfile)])
-        if database.enabled:
-            self._history.want(database.interval_s, [str(root), str(database.keep_orders_days)])
-        else:
-            self._history.leave()
 
     def _first_read(self, answer: dict[str, Any] | str) -> None:
         error = self.registry.why_nothing_runs(answer)

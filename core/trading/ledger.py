@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,10 +26,12 @@ from core.trading.latches import Latches
 from core.trading.ledger_series import Sample, write_instrument, write_samples
 from core.trading.order_changes import after_fill
 from utils.errors import LedgerError
+from utils.sqlite_file import FileUnusable, Format
 
 _OPEN_TIMEOUT_S = 2.0  # somebody else may be recovering the same file
 _BUSY_TIMEOUT_MS = 50  # after that nobody else writes; a loop must not wait for one who does
 _PRUNE_AT_ONCE = 2_000
+_FORMAT = Format(rows.SCHEMA, rows.SCHEMA_VERSION, rows.MIGRATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +90,12 @@ class Ledger:
         """Open or create the ledger at `path`; its latches are in `latches.json` beside it."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(path, isolation_level=None, timeout=_OPEN_TIMEOUT_S)
-        except (OSError, sqlite3.Error) as exc:
+            connection = _FORMAT.open(path, _OPEN_TIMEOUT_S)
+        except OSError as exc:
             raise LedgerError(f"the ledger {path} cannot be opened: {exc}") from exc
-        try:
-            _prepare(connection, path)
-        except sqlite3.Error as exc:
-            connection.close()
-            raise LedgerError(f"the ledger {path} cannot be used: {exc}") from exc
-        except LedgerError:
-            connection.close()
-            raise
+        except FileUnusable as exc:
+            raise LedgerError(f"the ledger {path} {exc}") from exc
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         return cls(path, connection)
 
     @classmethod
@@ -354,17 +349,3 @@ class Ledger:
             return self._instruments[leg]
         except KeyError:
             raise LedgerError(f"the ledger was not told the instrument of leg {leg!r}") from None
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > rows.SCHEMA_VERSION:
-        raise LedgerError(f"the ledger {path} was written by a newer makerd (format {version}); use that one")
-    if version == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {rows.SCHEMA} PRAGMA user_version = {rows.SCHEMA_VERSION}; COMMIT;")
-    elif version < rows.SCHEMA_VERSION:
-        steps = " ".join(rows.MIGRATIONS[older] for older in range(version, rows.SCHEMA_VERSION))
-        connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {rows.SCHEMA_VERSION}; COMMIT;")
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")

@@ -11,7 +11,8 @@ import pytest
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
 from core.process import channel
-from core.process.children import MAX_BAD_PACKETS, MAX_NEEDS, MAX_NEEDS_S, Children
+from core.process.child_words import MAX_BAD_PACKETS, MAX_NEEDS, MAX_NEEDS_S, Listeners
+from core.process.children import Children
 from core.process.fleet import NO_SNAPSHOT, BotEntry
 from core.process.rate_leases import LEASE_NS, RateLeases
 from core.process.worker_record import Needs, State, WorkerRecord
@@ -28,7 +29,8 @@ def beat(snapshot: object) -> bytes:
 def test_a_child_that_floods_garbage_is_cut_off_and_nothing_is_raised(packet: bytes) -> None:
     link, heard = ZygoteLink(), []
     selector = selectors.DefaultSelector()
-    children = Children(selector, link, lambda _name, _event: None, lambda *said: heard.append(said))
+    listeners = Listeners(lambda _name, _event: None, lambda *said: heard.append(said))
+    children = Children(selector, link, listeners)
     children.ask("worker", "bad", "kind", {}, 0)
     (request,) = link.waiting
     child = children.living("bad")
@@ -108,9 +110,11 @@ class Heard:
         self.children = Children(
             self.selector,
             self.link,
-            lambda _name, event: self.events.append(event),
-            lambda *_said: None,
-            lambda name, message: leases.answer(name, message, 0),
+            Listeners(
+                lambda _name, event: self.events.append(event),
+                lambda *_said: None,
+                lambda name, message: leases.answer(name, message, 0),
+            ),
         )
         self.children.ask("worker", "bot", "kind", {}, 0)
         (request,) = self.link.waiting

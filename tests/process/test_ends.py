@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from core.process import child_setup
+from core.process.child import Child
 from core.process.child_setup import die_with_parent
-from core.process.children import Child, Children
+from core.process.child_words import Listeners
+from core.process.children import Children
 from core.process.worker_record import Exited, ForkFailed, Happening, State, WorkerRecord
 from core.process.worker_states import decide
 from core.process.zygote_link import ZygoteLink
@@ -35,8 +37,7 @@ class Family:
         self.children = Children(
             selectors.DefaultSelector(),
             self.link,
-            lambda name, event: self.events.append((name, event)),
-            lambda *_: None,
+            Listeners(lambda name, event: self.events.append((name, event)), lambda *_: None),
         )
 
     def worker(self, name: str, pid: int) -> Child:

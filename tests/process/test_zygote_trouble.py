@@ -15,6 +15,7 @@ import pytest
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
 from core.process import channel, zygote, zygote_keeper, zygote_link
+from core.process.child_words import Listeners
 from core.process.children import Children
 from core.process.starvation import run_delay_ns
 from core.process.zygote_keeper import FRESH_AT_ONCE, PATIENCE, SWEEP_WAIT_NS, WARM_MAX_NS, WARM_NS, ZygoteKeeper
@@ -35,7 +36,7 @@ class Keeper:
         self.theirs: socket.socket | None = None
         self.selector, self.link, self.withdrawn = selectors.DefaultSelector(), ZygoteLink(), list[str]()
         self.alone: list[str] = []
-        self.children = Children(self.selector, self.link, lambda _name, _event: None, lambda *_said: None)
+        self.children = Children(self.selector, self.link, Listeners(lambda _name, _event: None, lambda *_said: None))
         self.keeper = ZygoteKeeper(
             self.link,
             self.children,

@@ -262,7 +262,7 @@ class Fence:
 def fenced_world(why: str = "") -> tuple[World, Fence]:
     world, fence = World(1, random.Random(1)), Fence(why)
     assert world.fleet is not None
-    world.fleet.groups = fence  # type: ignore[assignment]
+    world.fleet.actions.groups = fence  # type: ignore[assignment]
     world.run(5)
     first = world.of("bot-0")  # forked before there was a fence
     assert first is not None
