@@ -74,6 +74,14 @@ class BotConfig:
         """Tell whether this is a job: nothing of it rests on a venue, ever."""
         return self.kind == "job"
 
+    @property
+    def warm_kind(self) -> str:
+        """Return what the zygote warms once for all bots alike: venues and strategy, or the job."""
+        if self.is_job:
+            return f"job/{self.strategy}"
+        venues = dict.fromkeys(leg.exchange.partition(":")[0] for leg in self.legs)
+        return f"{'+'.join(venues)}/{self.strategy}"
+
     def exchange_config_of(self, leg: Leg) -> Mapping[str, Any]:
         """Return the venue's keys of a leg."""
         return self.hedge_exchange_config if leg.leg == HEDGE else self.exchange_config

@@ -31,7 +31,6 @@ from core.process.event_desk import EventDesk
 from core.process.fleet import BotEntry
 from core.process.worker_record import Exited, Forked, ForkFailed, Happening
 
-KIND = "dead_man_guard"  # of a child, and the module that it runs
 PREFIX = "guard of "  # in the name of a child; no bot's name has a blank
 MAX_MIN_S = 86_400.0  # no venue's switch is slower
 log = logging.getLogger("makerd.process")

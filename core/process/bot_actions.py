@@ -5,18 +5,27 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from core.bot_config import BotConfig
-from core.process.account_guards import KIND as GUARD
 from core.process.cgroups import Groups
 from core.process.children import Children
+from core.process.dead_man import KIND as GUARD
 from core.process.fleet import BotEntry
 from core.process.worker_record import Action, Happening, State, Unusable
-from core.process.zygote_keeper import ZygoteKeeper, kind_of
 from utils.home import Home
 
 log = logging.getLogger("makerd.process")
+
+
+class Warm(Protocol):
+    """What is known of the zygote."""
+
+    unusable: dict[str, str]  # kind -> why
+
+    @property
+    def lives(self) -> bool:
+        """Tell whether there is one to fork from."""
 
 
 class BotActions:
@@ -27,14 +36,14 @@ class BotActions:
         self.log_rules: Mapping[str, Any] = {}
         self._home, self._output_fd, self._now_ns = home, output_fd, now_ns
         self._children: Children
-        self._zygote: ZygoteKeeper
+        self._zygote: Warm
         self._on_happening: Callable[[str, Happening], None]
         self.do: Mapping[Action, Callable[[BotEntry], None]] = {}
 
     def attach(
         self,
         children: Children,
-        zygote: ZygoteKeeper,
+        zygote: Warm,
         on_happening: Callable[[str, Happening], None],
         queue: Callable[[BotEntry], None],
     ) -> None:
@@ -56,7 +65,7 @@ class BotActions:
 
     def fork(self, bot: BotEntry) -> None:
         """Ask for a bot's worker or job."""
-        name, kind = bot.config.name, kind_of(bot.config)
+        name, kind = bot.config.name, bot.config.warm_kind
         if kind not in self._zygote.unusable:
             what = "job" if bot.config.is_job else "worker"
             self._children.ask(what, name, kind, self._spec_of_worker(bot), self._now_ns())
@@ -67,7 +76,7 @@ class BotActions:
 
     def fork_guard(self, name: str, config: BotConfig, task: dict[str, Any]) -> None:
         """Have the guard of an account made, by the zygote where it is at hand."""
-        kind, spec = kind_of(config), {**task, "home": str(self._home.root), "config": config.to_plain()}
+        kind, spec = config.warm_kind, {**task, "home": str(self._home.root), "config": config.to_plain()}
         spec["logs"] = dict(self.log_rules)
         if self._zygote.lives and kind not in self._zygote.unusable:
             self._children.ask(GUARD, name, kind, spec, self._now_ns())
@@ -79,7 +88,7 @@ class BotActions:
         self._children.exec_child("sweep", bot.config.name, self._spec(bot), self._output_fd)
 
     def _sweep(self, bot: BotEntry) -> None:
-        self._children.ask("sweep", bot.config.name, kind_of(bot.config), self._spec(bot), self._now_ns())
+        self._children.ask("sweep", bot.config.name, bot.config.warm_kind, self._spec(bot), self._now_ns())
 
     def _spec_of_worker(self, bot: BotEntry) -> dict[str, Any]:
         group = None if self.groups is None else self.groups.prepare(bot.config.name, bot.config.daemon)

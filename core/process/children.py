@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.process import channel
-from core.process.child import Child, ending_of, kill_group, next_ended
-from core.process.child_words import ChildWords, Listeners
+from core.process.child import Child, ChildWords, Listeners, ending_of, kill_group, next_ended
 from core.process.health import is_frozen
 from core.process.identity import Identity, signal_exactly
 from core.process.quiet_lines import QuietLines

@@ -15,6 +15,7 @@ from typing import Any
 from core.bot_config import BotConfig, DaemonConfig, Leg
 from core.process.worker_record import State, WorkerRecord
 
+KIND = "dead_man_guard"  # of a child, and the module that it runs
 TELL_NS = 1_000_000_000  # how often a guard is told its verdict
 VERDICT_NS = 3_000_000_000  # how long a verdict holds: a guard that hears nothing more stops refreshing
 FRESH_NS = 3_000_000_000  # the longest silence of a bot that counts as fresh: its heartbeat is a second apart

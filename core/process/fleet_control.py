@@ -14,7 +14,7 @@ from typing import Any
 from core.bot_config import BotConfig
 from core.fleet_config import SupervisionConfig
 from core.process.account_guards import AccountGuards
-from core.process.bot_actions import BotActions
+from core.process.bot_actions import BotActions, Warm
 from core.process.children import Children
 from core.process.escalation import Escalation, is_death
 from core.process.event_desk import EventDesk
@@ -36,7 +36,6 @@ from core.process.worker_record import (
     Unusable,
 )
 from core.process.worker_states import decide, next_due_ns
-from core.process.zygote_keeper import ZygoteKeeper
 from utils import exit_statuses
 from utils.home import Home
 
@@ -67,6 +66,7 @@ class FleetControl:
         self.bots = bots
         self._now_ns, self._chance = now_ns, chance
         self.starts, self.escalation = StartQueue(), Escalation()
+        self.actions = BotActions(home, output_fd, now_ns)
         self._events = events
         self._pause_account_on_deaths = False
         self.take(SupervisionConfig(), {})
@@ -74,7 +74,6 @@ class FleetControl:
         self.leases = RateLeases()
         self.guards = AccountGuards(bots, events, now_ns)
         self._home = home
-        self.actions = BotActions(home, output_fd, now_ns)
         self._children: Children
         self._due_ns: int | None = None  # nothing is due before; None: look
 
@@ -87,7 +86,7 @@ class FleetControl:
         self.escalation.window_ns = int(config.escalation_window_s * 1e9)
         self._pause_account_on_deaths = config.pause_account_on_deaths
 
-    def attach(self, children: Children, zygote: ZygoteKeeper) -> None:
+    def attach(self, children: Children, zygote: Warm) -> None:
         """Take over whom actions are carried out with."""
         self._children = children
         self.actions.attach(children, zygote, self.happened, self._queue)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from core.fleet_config import FleetConfig
 from core.process.carried_state import CarriedState, keep_open
-from core.process.zygote_keeper import kind_of
 from core.process.zygote_link import ZygoteLink
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def take_over(supervisor: Supervisor, state: CarriedState) -> None:
     supervisor.take_fleet_config(FleetConfig.from_plain(state.fleet_config))
     supervisor.registry.take_over(list(state.invalid))
     supervisor.children.take_over(list(state.children))
-    examples = {kind_of(bot.config): bot.config for bot in supervisor.bots.values()}
+    examples = {bot.config.warm_kind: bot.config for bot in supervisor.bots.values()}
     supervisor.zygote.take_over(ZygoteLink.taken_over(state.zygote), examples, dict(state.unusable))
     supervisor.fleet.take_over(state.leases, state.guards)
     previous = ZygoteLink.taken_over(state.previous_zygote) if state.previous_zygote else None

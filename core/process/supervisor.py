@@ -19,7 +19,7 @@ from typing import Any
 
 from core.fleet_config import FleetConfig
 from core.process.carried_state import CarriedState
-from core.process.child_words import Listeners
+from core.process.child import Listeners
 from core.process.children import Children
 from core.process.config_watch import ConfigWatch
 from core.process.control import ControlServer
@@ -40,7 +40,7 @@ from core.process.upgrade import Upgrade
 from core.process.worker_record import State, Stop
 from core.process.worker_requests import KILL_MARGIN_NS
 from core.process.worker_states import SWEEP_LIMIT_NS, SWEEP_RETRY_MAX_NS
-from core.process.zygote_keeper import ZygoteKeeper, kind_of
+from core.process.zygote_keeper import ZygoteKeeper
 from core.process.zygote_link import ZygoteLink
 from utils import exit_statuses
 from utils.files import write_json_atomic
@@ -86,7 +86,8 @@ class Supervisor:
         self.fleet_config = FleetConfig()
         self.service = ServiceManager({})  # whoever has one says so
         self.turns = TurnClock()
-        self._health, self._files = HealthRounds(self.fleet), FleetFiles(paths.home.root, output_fd)
+        self._health = HealthRounds(self.bots, fleet.happened, fleet.actions)
+        self._files = FleetFiles(paths.home.root, output_fd)
         self.monitor = MonitorKeeper(paths.home.root, output_fd)
         self.registry.on_answer = self.events.configs_read
         self.upgrade = Upgrade(self)
@@ -205,7 +206,7 @@ class Supervisor:
                 self.zygote.ended()
 
     def _warm(self) -> None:
-        self.zygote.warm({kind_of(bot.config): bot.config for bot in self.bots.values()})
+        self.zygote.warm({bot.config.warm_kind: bot.config for bot in self.bots.values()})
 
     # ------------------------------------------------------------ readiness and configs
 

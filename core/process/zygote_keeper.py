@@ -23,14 +23,6 @@ FRESH_AT_ONCE = 4  # sweepers that are interpreters of their own: more would tak
 log = logging.getLogger("makerd.process")
 
 
-def kind_of(config: BotConfig) -> str:
-    """Return what the zygote warms once for all bots of a kind: venues and strategy, or the job."""
-    if config.is_job:
-        return f"job/{config.strategy}"
-    venues = dict.fromkeys(leg.exchange.partition(":")[0] for leg in config.legs)
-    return f"{'+'.join(venues)}/{config.strategy}"
-
-
 class ZygoteKeeper:
     """The supervisor's care for its zygote. Running workers are not the zygote's children: they survive it."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
 from core.process import channel
-from core.process.child_words import MAX_BAD_PACKETS, MAX_NEEDS, MAX_NEEDS_S, Listeners
+from core.process.child import MAX_BAD_PACKETS, MAX_NEEDS, MAX_NEEDS_S, Listeners
 from core.process.children import Children
 from core.process.fleet import NO_SNAPSHOT, BotEntry
 from core.process.rate_leases import LEASE_NS, RateLeases

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from core.process import child_setup
-from core.process.child import Child
+from core.process.child import Child, Listeners
 from core.process.child_setup import die_with_parent
-from core.process.child_words import Listeners
 from core.process.children import Children
 from core.process.worker_record import Exited, ForkFailed, Happening, State, WorkerRecord
 from core.process.worker_states import decide

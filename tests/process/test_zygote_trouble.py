@@ -15,7 +15,7 @@ import pytest
 
 from core.bot_config import BotConfig, DaemonConfig, Leg
 from core.process import channel, zygote, zygote_keeper, zygote_link
-from core.process.child_words import Listeners
+from core.process.child import Listeners
 from core.process.children import Children
 from core.process.starvation import run_delay_ns
 from core.process.zygote_keeper import FRESH_AT_ONCE, PATIENCE, SWEEP_WAIT_NS, WARM_MAX_NS, WARM_NS, ZygoteKeeper

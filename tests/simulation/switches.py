@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from core.process.account_guards import KIND, PREFIX
-from core.process.dead_man import FRESH_NS, TELL_NS, VERDICT_NS, RefreshPlan, account_of
+from core.process.account_guards import PREFIX
+from core.process.dead_man import FRESH_NS, KIND, TELL_NS, VERDICT_NS, RefreshPlan, account_of
 from core.process.worker_record import Exited, Forked, ForkFailed
 
 if TYPE_CHECKING:

@@ -45,7 +45,6 @@ PARENT_SIDE = (
     "registry_sync",
     "zygote_keeper",
     "child",
-    "child_words",
     "children",
     "bot_actions",
     "health_rounds",

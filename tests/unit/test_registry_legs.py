@@ -17,7 +17,6 @@ from core.process.legs import claims_of
 from core.process.secrets_of import secrets_in
 from core.process.venue_checks import ask_venue
 from core.process.venue_keys import key_claims
-from core.process.zygote_keeper import kind_of
 from core.registry import fleet
 from core.registry.config_manager import explain, load_folder, load_plain, resolve_secrets
 from core.registry.live_consent import give_consent, has_consent, hold_to_consent, subject_of, trades_real_money
@@ -110,8 +109,8 @@ def test_a_wider_limit_of_hedging_is_called_wider(home: Home) -> None:
 
 
 def test_the_venues_of_all_legs_are_warmed(home: Home) -> None:
-    assert kind_of(loaded(home, pair())) == "paper/maker_taker_hedge"
-    assert kind_of(loaded(home, live_pair())) == "backpack+thalex/maker_taker_hedge"
+    assert loaded(home, pair()).warm_kind == "paper/maker_taker_hedge"
+    assert loaded(home, live_pair()).warm_kind == "backpack+thalex/maker_taker_hedge"
 
 
 def test_every_leg_is_claimed_for_itself(home: Home) -> None:

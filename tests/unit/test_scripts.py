@@ -14,13 +14,21 @@ SCRIPTS = sorted([*Path(ROOT).glob("benchmarks/**/*.py"), *Path(ROOT).glob("docs
 OURS = ("api", "benchmarks", "cli", "core", "docs", "strategies", "tests", "utils", "web")
 
 
+def is_module(name: str) -> bool:
+    """Tell whether there is a module of that name."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # what stands before the last dot is no package
+        return False
+
+
 def unknown_names(source: str) -> Iterator[str]:
     """Yield what a source imports from our own packages that is not there."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.split(".")[0] in OURS:
             module = importlib.import_module(node.module)
             for name in (alias.name for alias in node.names):
-                if not hasattr(module, name) and importlib.util.find_spec(f"{node.module}.{name}") is None:
+                if not hasattr(module, name) and not is_module(f"{node.module}.{name}"):
                     yield f"{node.module}.{name}"
 
 
