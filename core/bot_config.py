@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -123,8 +123,11 @@ class BotConfig:
         return None if value is None else str(value)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return JSON-able data; `from_plain` is its inverse."""
-        return asdict(self)
+        """Return JSON-able data whose sections are this config's own; `from_plain` is its inverse."""
+        plain = {key: getattr(self, key) for key in self.__slots__}
+        plain["legs"] = [{key: getattr(leg, key) for key in leg.__slots__} for leg in self.legs]
+        plain["daemon"] = {key: getattr(self.daemon, key) for key in self.daemon.__slots__}
+        return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> BotConfig:
