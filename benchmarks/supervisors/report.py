@@ -28,11 +28,12 @@ machine. Compare figures of a like load, and compare within this page only.
 """
 LIMITS = """## What the hard ones are made of
 
-* **Kill to quoting**: three answers of the simulated venue, 60 ms. The rest is processor time: two forks (6 ms), a sweep
-  (about 17 ms: claim, fence, venue and ledger opened, an empty listing confirmed, a mark on disk), and a worker from its
-  fork to its first orders (about 21 ms); more on the clock where the other bots keep half of both cores busy.
-* **Start**: command, daemon, validator and zygote take about 1.1 s once. Then a bot takes about 35 ms of processor until
-  it quotes, on two cores; the fleet's first bots trade meanwhile.
+* **Kill to quoting**: three answers of the simulated venue, 60 ms. The rest is processor time: two forks (6 ms), a
+  sweep (about 17 ms: claim, fence, venue and ledger opened, an empty listing confirmed, a mark on disk), and a worker
+  from its fork to its first orders (about 21 ms); more on the clock where the other bots keep half of both cores
+  busy.
+* **Start**: command, daemon, validator and zygote take about 1.1 s once. Then a bot takes about 35 ms of processor
+  until it quotes, on two cores; the fleet's first bots trade meanwhile.
 * **Memory**: an idle worker has 4.2 MB of its own. 3.1 of them are pages of shared objects that CPython writes its
   reference counts to, 0.5 the interpreter's own data, 0.6 its heap.
 """
