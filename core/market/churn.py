@@ -85,7 +85,7 @@ class ChurnMeter:
 
     def is_over(self, now_ns: int) -> bool:
         """Tell whether nothing may be placed."""
-        self._is_over = self.share(now_ns) >= (_OPENS_BELOW if self._is_over else 1.0)
+        self._is_over = not self.limits.is_off and self.share(now_ns) >= (_OPENS_BELOW if self._is_over else 1.0)
         return self._is_over
 
     def orders_left(self, now_ns: int) -> int:
