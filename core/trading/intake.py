@@ -112,7 +112,7 @@ class Intake:
         if before.is_closed and event is OrderEvent.ACCEPTED:
             leg.want_report(now_ns)  # we had called it closed, and it rests
         self._note_reopened(leg, before, order)
-        if order is before or order == before:
+        if order is before:  # as it is when the update changes nothing
             return
         bot.journal.note_order(order)
         if event is OrderEvent.ACCEPTED:

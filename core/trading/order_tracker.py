@@ -166,7 +166,7 @@ class OrderTracker:
     def live(self) -> tuple[Order, ...]:
         """Return every order that may still fill."""
         if self._snapshot_revision != self.revision:
-            self._snapshot = tuple(tracked.order for tracked in self._live.values())
+            self._snapshot = tuple([tracked.order for tracked in self._live.values()])
             self._snapshot_revision = self.revision
         return self._snapshot
 

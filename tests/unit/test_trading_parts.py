@@ -103,20 +103,20 @@ def test_the_timer_prefers_an_own_event_over_a_move_and_forgets_both_once_decide
     timer.hurry("move")
     assert timer.take(99) is None
     assert timer.take(100) == "own"
-    assert timer.due_ns() == 1_100
+    assert timer.due_ns == 1_100
 
 
 def test_the_timer_can_be_woken_before_the_interval_and_not_before_the_shortest_cycle() -> None:
     timer = CycleTimer(1_000, 100)
     timer.take(0)
     timer.wake(500)
-    assert timer.due_ns() == 500
+    assert timer.due_ns == 500
     timer.wake(50)
-    assert timer.due_ns() == 100
+    assert timer.due_ns == 100
     assert timer.take(100) == "interval"
-    assert timer.due_ns() == 1_100
+    assert timer.due_ns == 1_100
     timer.wake(5_000)
-    assert timer.due_ns() == 1_100
+    assert timer.due_ns == 1_100
 
 
 def test_the_timer_lets_a_freed_slot_be_filled_once_unless_something_else_happened() -> None:
@@ -125,7 +125,7 @@ def test_the_timer_lets_a_freed_slot_be_filled_once_unless_something_else_happen
     timer.hurry("freed")
     assert timer.may_refill
     timer.refilled()
-    assert (timer.may_refill, timer.due_ns()) == (False, 100)
+    assert (timer.may_refill, timer.due_ns) == (False, 100)
     timer.hurry("freed")
     assert timer.may_refill
     timer.hurry("move")
@@ -208,6 +208,22 @@ def test_nothing_is_asked_between_intervals_when_nothing_is_urgent() -> None:
     assert asking.step(500, False, None) == 1_000
     asking.step(1_000, False, None)
     assert len(venue.reports_asked) == 2
+
+
+def test_a_desk_says_until_when_it_has_nothing_to_ask_by_itself() -> None:
+    venue, asking = desk(interval_ns=1_000, timeout_ns=300, gap_ns=1)
+    venue.script.reports.extend(["none"] * 9)
+    asking.step(0, False, None)
+    assert asking.idle_until_ns == 0  # whoever asks next is told when an answer is given up
+    assert asking.step(10, False, None) == asking.idle_until_ns == 300
+    asking.take(VenueReport("main", 1, True))
+    assert asking.idle_until_ns == 0
+    assert asking.step(20, False, None) == asking.idle_until_ns == 1_000
+    asking.step(30, True, None)
+    assert asking.idle_until_ns == 0
+    asking.take(VenueReport("main", 2, False))
+    asking.step(40, False, None)
+    assert asking.idle_until_ns == 0  # an answer that was not complete is asked for again
 
 
 # The tracker
