@@ -76,6 +76,14 @@ class KernelBook(Displayed):
         found = kernel.top(self.sizes[side], self.state, side.sign, depth, self._into)
         return tuple(map(_as_level, self._into[:found].tolist()))
 
+    def tops(self, depth: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        """Return the best `depth` levels of both sides, bids first."""
+        if 2 * depth >= len(self._into):
+            self._into = np.zeros((2 * depth + 1, 2), dtype=np.int64)
+        end = kernel.tops(*self.arrays(), depth, self._into)
+        (bids, _), *levels = self._into[:end].tolist()
+        return tuple(map(_as_level, levels[:bids])), tuple(map(_as_level, levels[bids:]))
+
     def within(self, order_side: Side, price_ticks: int) -> list[Level]:
         """Return the levels that an order of that side and price can reach, best first."""
         sign, depth = order_side.sign, _FEW_LEVELS
@@ -125,6 +133,7 @@ class CompiledVenue(PaperVenue):
         self._orders: list[Order] = []
         self._taken: list[tuple[Side, int]] = []
         self._stale = True  # the engine has moved places in the queue since they were loaded
+        self._local_ns = self._feed.rows["local_ns"]
         self._drained_ns = -1  # everything up to then is played
         self._places = np.zeros(kernel.FIRST_PLACE + _ROOM, dtype=np.float64)
         self._played = False  # the kernel may have moved places since they were stored
@@ -219,7 +228,7 @@ class CompiledVenue(PaperVenue):
         rows, feed = self._feed.rows, self._feed
         last = self._book.state.item(kernel.LAST_CHANGE)
         if begin <= last < end:
-            self._number, self._changed_ns = last, rows["local_ns"].item(last) - feed.begin_ns
+            self._number, self._changed_ns = last, self._local_ns.item(last) - feed.begin_ns
         if not self.prints_wanted or begin == end:
             return
         for row in (np.flatnonzero(rows["kind"][begin:end] == TRADE) + begin).tolist():

@@ -236,8 +236,8 @@ class PaperClient(ExchangeClient):
 
     def _publish_book(self, venue: PaperVenue, now_ns: int) -> None:
         """Tell the newest picture; a feed that runs faster than time is told at the pace of one that does not."""
-        fresh = venue.picture_number != self._published and venue.played_ns >= self._publish_from_ns
-        if not self._publishing or not fresh:
+        is_due = self._publishing and venue.played_ns >= self._publish_from_ns
+        if not is_due or venue.picture_number == self._published:
             return
         self._published = venue.picture_number
         if self._settings.speed > 1:

@@ -128,6 +128,15 @@ def top(sizes: Any, state: Any, side: int, depth: int, into: Any) -> int:
 
 
 @_compiled  # type: ignore[untyped-decorator]
+def tops(bids: Any, asks: Any, state: Any, depth: int, into: Any) -> int:
+    """Write the best `depth` levels of both sides behind a row with how many of each there are; return all rows."""
+    bid_rows = top(bids, state, 1, depth, into[1:])
+    ask_rows = top(asks, state, -1, depth, into[1 + bid_rows :])
+    into[0, 0], into[0, 1] = bid_rows, ask_rows
+    return int(1 + bid_rows + ask_rows)
+
+
+@_compiled  # type: ignore[untyped-decorator]
 def _level_matters(state: Any, price: int, side: int, size: int) -> bool:
     """Tell whether a level that is set may fill an order, or is one that was taken from."""
     first = FIRST

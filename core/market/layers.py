@@ -127,6 +127,8 @@ class LayerPlan:
         amounts = self._amounts(params, layers)
         self.sizes = [float(amount) for amount in amounts]
         self.whole_sizes = [int(amount) for amount in amounts]
+        self._total = sum(self.sizes)
+        self._laid: dict[Side, tuple[float, float, list[int], list[int]]] = {}  # reference and factor, prices and lots
         self._last: dict[Side, tuple[Any, list[Quote]]] = {}  # what a side was made of, and the side
 
     def _amounts(self, params: LayerParams, layers: int) -> Sequence[Decimal]:
@@ -142,7 +144,7 @@ class LayerPlan:
 
     def total_lots(self, reference_ticks: float) -> float:
         """Return the lots of one side when nothing is skewed."""
-        return sum(self.sizes) / (reference_ticks if self.in_quote else 1.0)
+        return self._total / (reference_ticks if self.in_quote else 1.0)
 
     def lots(self, factor: float, reference_ticks: float) -> list[int]:
         """Return the lots of each layer of a side, times `factor`, rounded down."""
@@ -155,8 +157,7 @@ class LayerPlan:
 
     def side(self, side: Side, reference_ticks: float, factor: float, book: OrderBook, leg: str) -> list[Quote]:
         """Return the quotes of a side round a reference, its sizes times `factor`; never through the touch."""
-        lots = self.lots(factor, reference_ticks)
-        prices = self.instrument.snap_rungs(reference_ticks, self.rungs[side], side)
+        prices, lots = self._layers(side, reference_ticks, factor)
         touch = book.best_ask_ticks if side is Side.BUY else book.best_bid_ticks
         is_through = bool(prices) and (touch - prices[0]) * side.sign <= 0
         told = (prices, lots, leg, touch if is_through else None)
@@ -165,6 +166,14 @@ class LayerPlan:
             made = quote_side(side, prices, lots, self.slots[side], touch, leg)
             self._last[side] = last = (told, made)
         return list(last[1])  # the same quotes, which nobody has to compare with what they were
+
+    def _layers(self, side: Side, reference_ticks: float, factor: float) -> tuple[list[int], list[int]]:
+        """Return prices and lots of a side; those of before while the reference stays."""
+        last = self._laid.get(side)
+        if last is None or last[0] != reference_ticks or last[1] != factor:
+            prices = self.instrument.snap_rungs(reference_ticks, self.rungs[side], side)
+            self._laid[side] = last = (reference_ticks, factor, prices, self.lots(factor, reference_ticks))
+        return last[2], last[3]
 
 
 def fair_ticks(params: LayerParams, book: OrderBook, last_ticks: int | None = None) -> float:
