@@ -21,7 +21,7 @@ if not __package__:  # run by path
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from api.base_client import Capabilities, ClientContext, ExchangeClient, Inbox
-from api.replay_feed import find_recording, market_of
+from api.compiled_recordings import find_recording, market_of
 from benchmarks.bench_backtest import EVENTS, QUICK_EVENTS, make_span, time_product
 from benchmarks.decision_parts import INTERVAL_NS, LEG, SLICE, bot_config, slice_books
 from benchmarks.parts import NS_PER_US, Figure, Result, percentile, run_bench, say, temp_folder, tidy
