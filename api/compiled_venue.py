@@ -142,6 +142,8 @@ class CompiledVenue(PaperVenue):
 
     def play(self, until_ns: int, budget: int, stop_at_fill: bool = False) -> int:
         """Match all events up to `until_ns`, or to the first one that fills an order of ours; return `budget`."""
+        if until_ns <= self._drained_ns:
+            return budget
         while until_ns > self._drained_ns and self.time.utc(until_ns) >= self._funding_utc_ns:
             before_ns = self.time.at_utc(self._funding_utc_ns) - 1
             self._play(before_ns, stop_at_fill)

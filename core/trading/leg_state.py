@@ -186,7 +186,8 @@ class LegState:
     @property
     def needs_report(self) -> bool:
         """Tell whether a report is urgent."""
-        return self.report_wanted_ns is not None or not self.reconciled or self.has_unknown or self.tracker.has_suspects
+        known = self.reconciled and not self.has_unknown and not self.tracker.suspects
+        return not known or self.report_wanted_ns is not None
 
     @property
     def knows_reduce_only(self) -> bool:

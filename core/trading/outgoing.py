@@ -61,10 +61,10 @@ class Outgoing:
 
     def _fitting(self, leg: LegState, wanted: Sequence[Quote], now_ns: int) -> Verdict:
         """Return what of the wish fits limits and balances; as before while all that it is made of is the same."""
-        has_suspects = leg.tracker.has_suspects  # what they have filled takes room that is not looked at
-        if leg.room_moved() or leg.fitting is None or has_suspects:
+        suspects = leg.tracker.suspects  # what they have filled takes room that is not looked at
+        if leg.room_moved() or leg.fitting is None or suspects:
             verdict = trim_quotes(wanted, leg.limits, self._bot.risk_state(leg, now_ns))
-            leg.fitting = None if has_suspects else verdict
+            leg.fitting = None if suspects else verdict
             return verdict
         return leg.fitting
 

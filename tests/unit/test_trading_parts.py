@@ -139,13 +139,13 @@ def test_the_timer_lets_a_freed_slot_be_filled_once_unless_something_else_happen
 def test_lag_is_the_worst_of_this_second_and_the_one_before() -> None:
     lag = LoopLag()
     lag.called(0)
-    lag.promised(100)
+    lag.promised_ns = 100
     lag.called(400)
     assert lag.worst_ns() == 300
-    lag.promised(10**9)
+    lag.promised_ns = 10**9
     lag.called(10**9 + 5)
     assert lag.worst_ns() == 300
-    lag.promised(2 * 10**9 + 5)
+    lag.promised_ns = 2 * 10**9 + 5
     lag.called(2 * 10**9 + 5)
     assert lag.worst_ns() == 5
 
@@ -271,10 +271,10 @@ def test_more_filled_than_ordered_is_suspicious() -> None:
     tracker = OrderTracker("main")
     tracker.add(made(), 0)
     tracker.apply_fill(fill(11), 5)
-    assert tracker.has_suspects
+    assert tracker.suspects
     assert tracker.count_report(2, 9) == []
     assert tracker.count_report(2, 9) == ["a"]
-    assert not tracker.has_suspects
+    assert not tracker.suspects
 
 
 def test_a_fill_or_an_update_never_lowers_what_was_filled() -> None:
@@ -297,7 +297,7 @@ def test_what_the_venue_said_has_filled_is_missing_from_the_end_until_its_fills_
     tracker.apply_fill(fill(3), 6)
     assert tracker.missing() == (MissingFills(Side.BUY, 100, 4),)
     tracker.apply_fill(fill(4), 7)
-    assert (tracker.missing(), tracker.has_suspects) == ((), False)
+    assert (tracker.missing(), tracker.suspects) == ((), {})
 
 
 def test_only_reports_asked_for_after_the_end_count_against_missing_fills() -> None:
