@@ -33,13 +33,15 @@ def _plain(value: Decimal) -> str:
     return f"{value.normalize():f}"
 
 
-def tripped_gates(limits: RiskLimits, state: RiskState, rules: Sequence[Rule] | None = None) -> list[Gate]:
-    """Return every gate that is shut now; one that cannot be judged pauses, without a latch.
+def tripped_gates(limits: RiskLimits, state: RiskState) -> list[Gate]:
+    """Return every gate that is shut now; one that cannot be judged pauses, without a latch."""
+    return gates_of((_stale_gate, *rules_of(limits)), limits, state)
 
-    `rules` are `rules_of` the limits, for who asks with each book.
-    """
+
+def gates_of(rules: Sequence[Rule], limits: RiskLimits, state: RiskState) -> list[Gate]:
+    """Return every gate that one of the rules shuts."""
     shut = []
-    for rule in rules_of(limits) if rules is None else rules:
+    for rule in rules:
         gate = rule(limits, state)
         if gate is not None:
             shut.append(gate)
@@ -47,7 +49,7 @@ def tripped_gates(limits: RiskLimits, state: RiskState, rules: Sequence[Rule] | 
 
 
 def rules_of(limits: RiskLimits) -> tuple[Rule, ...]:
-    """Return the rules that have anything to judge under these limits, in the order in which gates are told."""
+    """Return the rules that have anything to judge under these limits, all but the one of ages."""
     return tuple(rule for name, rule in _RULES if getattr(limits, name) is not None)
 
 
@@ -190,7 +192,6 @@ def drawdown(equity: Decimal, peak: Decimal) -> Decimal | None:
 
 # By the limit without which a rule has nothing to judge.
 _RULES: tuple[tuple[str, Rule], ...] = (
-    ("max_book_age_ns", _stale_gate),
     ("max_spread_bps", _spread_gate),
     ("max_loss_quote", _loss_gate),
     ("max_drawdown_pct", _drawdown_gate),
@@ -200,4 +201,3 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     ("max_price_move_pct", _price_move_gate),
     ("reference_deviation_bps", _reference_gate),
 )
-AGE_ONLY: tuple[Rule, ...] = (_stale_gate,)  # what is judged where no limit is set: while nothing is old, nothing

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from api.base_client import DeadManScope
 from core.market.risk_gates import (
-    AGE_ONLY,
     CLOSING_ACTIONS,
     REFERENCE_AGE_NS,
     Gate,
+    gates_of,
     rules_of,
     stale_book,
     tripped_gates,
@@ -121,9 +121,11 @@ class Guard:
         latching: list[Gate] = []
         for leg in self._bot.legs:
             rules = self._rules_of(leg)
-            if not is_old and rules == AGE_ONLY:
+            if not (rules or is_old):
                 continue
-            for gate in tripped_gates(leg.limits, self._bot.risk_state(leg, now_ns), rules):
+            state = self._bot.risk_state(leg, now_ns)
+            shut = tripped_gates(leg.limits, state) if is_old else gates_of(rules, leg.limits, state)
+            for gate in shut:
                 if gate.latched:
                     latching.append(gate)
                 else:

@@ -17,7 +17,7 @@ from core.market.book import OrderBook
 from core.market.commands import Quote
 from core.market.order import MissingFills, Order, OrderState, Side
 from core.market.position import Position
-from core.market.risk_gates import AGE_ONLY, Gate, drawdown, rules_of, tripped_gates
+from core.market.risk_gates import Gate, drawdown, gates_of, rules_of, tripped_gates
 from core.market.risk_limits import RiskLimits
 from core.market.risk_room import BALANCE_RESERVE, Verdict, allow_places, trim_quotes
 from core.market.risk_state import RiskState
@@ -456,10 +456,9 @@ def test_limit_below_a_lot_is_refused_not_rounded_to_nothing(key: str) -> None:
         RiskLimits.from_config({key: 0.0001}, instrument())
 
 
-def test_a_limit_that_is_not_set_has_no_rule_and_the_age_of_the_book_always_has_one() -> None:
-    assert rules_of(FREE) == AGE_ONLY
+def test_a_limit_that_is_not_set_has_no_rule_and_ages_are_judged_apart() -> None:
+    assert rules_of(FREE) == ()
     asked = RiskLimits(max_loss_quote=Decimal(10), max_spread_bps=5.0)
     state = risk_state(session_net_quote=Decimal(-10), book=book(1500, 1600), book_age_ns=6 * SECOND)
     assert names(tripped_gates(asked, state)) == ["stale", "spread", "max_loss"]
-    assert names(tripped_gates(asked, state, rules_of(asked))) == ["stale", "spread", "max_loss"]
-    assert names(tripped_gates(asked, state, AGE_ONLY)) == ["stale"]
+    assert names(gates_of(rules_of(asked), asked, state)) == ["spread", "max_loss"]
