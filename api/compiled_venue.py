@@ -14,7 +14,7 @@ import numpy as np
 
 from api import replay_kernel as kernel
 from api.event_feed import EventFeed
-from api.event_file import TRADE
+from api.event_file import TRADE, words_of
 from api.paper_venue import PaperVenue
 from core.market.book import Level
 from core.market.displayed import Displayed
@@ -133,7 +133,7 @@ class CompiledVenue(PaperVenue):
         self._orders: list[Order] = []
         self._taken: list[tuple[Side, int]] = []
         self._stale = True  # the engine has moved places in the queue since they were loaded
-        self._local_ns = self._feed.rows["local_ns"]
+        self._words = words_of(self._feed.rows)
         self._drained_ns = -1  # everything up to then is played
         self._places = np.zeros(kernel.FIRST_PLACE + _ROOM, dtype=np.float64)
         self._played = False  # the kernel may have moved places since they were stored
@@ -163,7 +163,7 @@ class CompiledVenue(PaperVenue):
         while True:
             self._load_orders()
             at = feed.at
-            stop = kernel.advance(feed.rows, *book.arrays(), self._places, at, until + feed.begin_ns)
+            stop = kernel.advance(self._words, *book.arrays(), self._places, at, until + feed.begin_ns)
             row = stop if stop >= 0 else -1 - stop
             if row != at:
                 self._passed(at, row)
@@ -230,7 +230,7 @@ class CompiledVenue(PaperVenue):
         rows, feed = self._feed.rows, self._feed
         last = self._book.state.item(kernel.LAST_CHANGE)
         if begin <= last < end:
-            self._number, self._changed_ns = last, self._local_ns.item(last) - feed.begin_ns
+            self._number, self._changed_ns = last, self._words.item(last, 0) - feed.begin_ns
         if not self.prints_wanted or begin == end:
             return
         for row in (np.flatnonzero(rows["kind"][begin:end] == TRADE) + begin).tolist():
