@@ -158,11 +158,15 @@ class Inbox:
         if not (self._items or self._books or self._prints or self._facts):
             return []
         with self._lock:
-            items: list[InboxItem] = [*self._items, *self._prints, *self._facts.values(), *self._books.values()]
+            items: list[InboxItem] = list(self._items)
             self._items.clear()
-            self._prints.clear()
-            self._books.clear()
-            self._facts.clear()
+            if self._prints:
+                items += self._prints
+                self._prints.clear()
+            if self._facts or self._books:
+                items += (*self._facts.values(), *self._books.values())
+                self._facts.clear()
+                self._books.clear()
         return items
 
     def close(self) -> None:

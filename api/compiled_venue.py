@@ -14,7 +14,7 @@ import numpy as np
 
 from api import replay_kernel as kernel
 from api.event_feed import EventFeed
-from api.event_file import TRADE
+from api.event_file import TRADE, words_of
 from api.paper_venue import PaperVenue
 from core.market.book import Level
 from core.market.displayed import Displayed
@@ -76,6 +76,14 @@ class KernelBook(Displayed):
         found = kernel.top(self.sizes[side], self.state, side.sign, depth, self._into)
         return tuple(map(_as_level, self._into[:found].tolist()))
 
+    def tops(self, depth: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        """Return the best `depth` levels of both sides, bids first."""
+        if 2 * depth >= len(self._into):
+            self._into = np.zeros((2 * depth + 1, 2), dtype=np.int64)
+        end = kernel.tops(*self.arrays(), depth, self._into)
+        (bids, _), *levels = self._into[:end].tolist()
+        return tuple(map(_as_level, levels[:bids])), tuple(map(_as_level, levels[bids:]))
+
     def within(self, order_side: Side, price_ticks: int) -> list[Level]:
         """Return the levels that an order of that side and price can reach, best first."""
         sign, depth = order_side.sign, _FEW_LEVELS
@@ -125,6 +133,7 @@ class CompiledVenue(PaperVenue):
         self._orders: list[Order] = []
         self._taken: list[tuple[Side, int]] = []
         self._stale = True  # the engine has moved places in the queue since they were loaded
+        self._words = words_of(self._feed.rows)
         self._drained_ns = -1  # everything up to then is played
         self._places = np.zeros(kernel.FIRST_PLACE + _ROOM, dtype=np.float64)
         self._played = False  # the kernel may have moved places since they were stored
@@ -133,6 +142,8 @@ class CompiledVenue(PaperVenue):
 
     def play(self, until_ns: int, budget: int, stop_at_fill: bool = False) -> int:
         """Match all events up to `until_ns`, or to the first one that fills an order of ours; return `budget`."""
+        if until_ns <= self._drained_ns:
+            return budget
         while until_ns > self._drained_ns and self.time.utc(until_ns) >= self._funding_utc_ns:
             before_ns = self.time.at_utc(self._funding_utc_ns) - 1
             self._play(before_ns, stop_at_fill)
@@ -152,7 +163,7 @@ class CompiledVenue(PaperVenue):
         while True:
             self._load_orders()
             at = feed.at
-            stop = kernel.advance(feed.rows, *book.arrays(), self._places, at, until + feed.begin_ns)
+            stop = kernel.advance(self._words, *book.arrays(), self._places, at, until + feed.begin_ns)
             row = stop if stop >= 0 else -1 - stop
             if row != at:
                 self._passed(at, row)
@@ -219,7 +230,7 @@ class CompiledVenue(PaperVenue):
         rows, feed = self._feed.rows, self._feed
         last = self._book.state.item(kernel.LAST_CHANGE)
         if begin <= last < end:
-            self._number, self._changed_ns = last, rows["local_ns"].item(last) - feed.begin_ns
+            self._number, self._changed_ns = last, self._words.item(last, 0) - feed.begin_ns
         if not self.prints_wanted or begin == end:
             return
         for row in (np.flatnonzero(rows["kind"][begin:end] == TRADE) + begin).tolist():

@@ -35,11 +35,12 @@ _MAGIC = b"MKEVENT1"
 MAX_TICKS = 2**31 - 1
 
 Rows = npt.NDArray[np.void]
+Words = npt.NDArray[np.int64]  # rows as four whole numbers each; the last one holds price, kind and side
 
 
 @dataclass(frozen=True, slots=True)
 class EventFile:
-    """An opened event file; its rows are mapped read-only."""
+    """An opened event file; its rows are mapped, and what is written to them stays in this process."""
 
     path: Path
     market: Market
@@ -100,8 +101,14 @@ def open_events(path: Path) -> EventFile:
         raise ConfigError(f"{path}: the header cannot be read ({exc})") from exc
     if count < 1 or size != HEADER_BYTES + count * ROW.itemsize:
         raise ConfigError(f"{path}: {size} bytes, the header says {count} rows; the file is not whole")
-    rows = np.memmap(path, dtype=ROW, mode="r", offset=HEADER_BYTES, shape=(count,))
+    # Copy on write, which nobody does: numba takes an array that may not be written to by a way that is slower.
+    rows = np.memmap(path, dtype=ROW, mode="c", offset=HEADER_BYTES, shape=(count,))
     return EventFile(path, market_from_text(facts, path), rows.view(np.ndarray), (low, high), source)
+
+
+def words_of(rows: Rows) -> Words:
+    """Return the same rows, in the same place, as plain numbers: what a compiled function is given at once."""
+    return rows.view(np.int64).reshape(len(rows), ROW.itemsize // 8)
 
 
 class EventWriter:

@@ -222,7 +222,9 @@ class PaperClient(ExchangeClient):
         return venue.play(elapsed_ns, budget) > 0
 
     def _next_due_ns(self, venue: PaperVenue, elapsed_ns: int) -> int:
-        due_ns = max(venue.next_picture_ns, self._publish_from_ns)
+        due_ns = self._publish_from_ns
+        if venue.played_ns >= due_ns or self._settings.speed > 1:  # else the next picture is the one to be told then
+            due_ns = max(due_ns, venue.next_picture_ns)
         if self._on_the_way:
             due_ns = min(due_ns, self._on_the_way[0][0])
         return max(due_ns, elapsed_ns)
@@ -236,8 +238,8 @@ class PaperClient(ExchangeClient):
 
     def _publish_book(self, venue: PaperVenue, now_ns: int) -> None:
         """Tell the newest picture; a feed that runs faster than time is told at the pace of one that does not."""
-        fresh = venue.picture_number != self._published and venue.played_ns >= self._publish_from_ns
-        if not self._publishing or not fresh:
+        is_due = self._publishing and venue.played_ns >= self._publish_from_ns
+        if not is_due or venue.picture_number == self._published:
             return
         self._published = venue.picture_number
         if self._settings.speed > 1:

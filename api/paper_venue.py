@@ -156,7 +156,7 @@ class PaperVenue:
         Called as often as the loop looks at the market. What the book does not take is closed at the next look.
         """
         mark, account = self._mark_price, self._engine.account
-        if account.is_spot:
+        if account.is_spot or not account.position.size_lots:
             return
         mark_ticks = self._engine.mid_ticks() if mark is None else float(mark / self.instrument.tick_size)
         if self._margin.is_due(account, mark_ticks):
@@ -230,7 +230,7 @@ class PaperVenue:
         venue_ns, picture = self.time.utc(self.time.elapsed_at(self._changed_ns)), self._picture
         if not picture.is_whole:
             return OrderBook(picture.bids, picture.asks, picture.number, venue_ns, local_ns)
-        bids, asks = (self._engine.shown.top(side, self._depth) for side in Side)
+        bids, asks = self._engine.shown.tops(self._depth)
         return OrderBook(bids, asks, self._number, venue_ns, local_ns)
 
     @property

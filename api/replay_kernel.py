@@ -128,6 +128,15 @@ def top(sizes: Any, state: Any, side: int, depth: int, into: Any) -> int:
 
 
 @_compiled  # type: ignore[untyped-decorator]
+def tops(bids: Any, asks: Any, state: Any, depth: int, into: Any) -> int:
+    """Write the best `depth` levels of both sides behind a row with how many of each there are; return all rows."""
+    bid_rows = top(bids, state, 1, depth, into[1:])
+    ask_rows = top(asks, state, -1, depth, into[1 + bid_rows :])
+    into[0, 0], into[0, 1] = bid_rows, ask_rows
+    return int(1 + bid_rows + ask_rows)
+
+
+@_compiled  # type: ignore[untyped-decorator]
 def _level_matters(state: Any, price: int, side: int, size: int) -> bool:
     """Tell whether a level that is set may fill an order, or is one that was taken from."""
     first = FIRST
@@ -193,20 +202,20 @@ def _level_moves_queue(state: Any, places: Any, price: int, side: int, before: i
 
 
 @_compiled  # type: ignore[untyped-decorator]
-def advance(rows: Any, bids: Any, asks: Any, state: Any, places: Any, at: int, until_ns: int) -> int:
-    """Play rows from `at` on up to the time `until_ns`; return the row that Python has to take next.
+def advance(words: Any, bids: Any, asks: Any, state: Any, places: Any, at: int, until_ns: int) -> int:
+    """Play rows, given as `words_of` them, from `at` on up to `until_ns`; return the one that Python has to take next.
 
     Where there is none in that time it is `-1 - row` of the row that comes next.
     """
-    end, queue = len(rows), state[MODEL] != NO_QUEUE and state[ORDERS] > 0
+    end, queue = len(words), state[MODEL] != NO_QUEUE and state[ORDERS] > 0
     while at < end:
-        row = rows[at]
-        if row.local_ns > until_ns:
+        if words[at, 0] > until_ns:
             return -1 - at
-        if row.kind == _CLEAR:
+        size, last = words[at, 2], words[at, 3]
+        price, kind, side = last << 32 >> 32, last << 24 >> 56, last << 16 >> 56  # each with its sign
+        if kind == _CLEAR:
             return at
-        price, size, side = row.price_ticks, row.size_lots, row.side
-        if row.kind == _LEVEL:
+        if kind == _LEVEL:
             if _level_matters(state, price, side, size):
                 return at
             before = set_level(bids, asks, state, side, price, size)

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from api import replay_kernel as kernel
-from api.event_file import CLEAR, LEVEL, Rows
+from api.event_file import CLEAR, LEVEL, Rows, words_of
 
 FREE, SENT, RESTS, CANCELLED, GONE = range(5)
 _FAR = 1 << 62
@@ -44,7 +44,7 @@ def _store(places: Any, status: Any, front: Any, traded: Any) -> None:
 
 @njit(cache=True)
 def run_rule(
-    rows: Any, bids: Any, asks: Any, state: Any, places: Any,
+    rows: Any, words: Any, bids: Any, asks: Any, state: Any, places: Any,
     step_ns: int, latency_ns: int, half: int, size: int, most: int, whole: bool,
 ) -> Any:  # fmt: skip
     """Play all rows; return decisions, orders, fills, lots traded, position and the cash in ticks x lots.
@@ -63,7 +63,7 @@ def run_rule(
             due = min(due, arrives[i], cancels[i], hears[i])
         stop = 0
         while stop >= 0:
-            stop = _ADVANCE(rows, bids, asks, state, places, at, due)
+            stop = _ADVANCE(words, bids, asks, state, places, at, due)
             at = stop if stop >= 0 else -1 - stop
             if stop < 0:
                 break
@@ -148,4 +148,4 @@ def fresh(rows: Rows, queue_model: int, exponent: float) -> tuple[Any, ...]:
     state[kernel.BASE], state[kernel.ORDERS], state[kernel.WATCHED], state[kernel.MODEL] = low, 0, 0, queue_model
     places = np.zeros(kernel.FIRST_PLACE + 4)
     places[kernel.EXPONENT], places[kernel.BAND_PCT] = exponent, 1.0
-    return bids, asks, state, places
+    return words_of(rows), bids, asks, state, places

@@ -6,7 +6,7 @@ and the balances allow is `core/market/risk_room.py`'s; what changes at the venu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -18,7 +18,7 @@ from core.market.grid_entry import exit_take, mid_price
 from core.market.instrument import Instrument
 from core.market.ladder import size_factor, tilt
 from core.market.lasting import Moment, record_of
-from core.market.layers import LAST, LayerParams, LayerPlan, fair_ticks, far_enough, keep_apart, own_values
+from core.market.layers import LAST, LayerParams, LayerPlan, fair_ticks, far_enough, own_values
 from core.market.order import Side
 from core.market.order_value import equity_quote, order_value
 from core.market.position import Position
@@ -128,7 +128,7 @@ class MarketMaker(Strategy):
 
     # The quotes
 
-    def _quotes(self, view: View, book: OrderBook) -> list[Quote]:
+    def _quotes(self, view: View, book: OrderBook) -> Sequence[Quote]:
         params, plan, live = self.params, self._plan_for(view.instruments[LEG]), view.open_orders.get(LEG, ())
         fair = fair_ticks(params, book, self._last_ticks)
         times = self._order_times(view, book)
@@ -136,17 +136,17 @@ class MarketMaker(Strategy):
         reference = fair * (1.0 - params.price_skew * plan.half_share * self._tilt)
         self._reference_ticks = reference
         leans = params.inventory_skew_enabled or self._rebalances(SKEW_ONLY)
-        sides: dict[Side, list[Quote]] = {}
+        sides: dict[Side, Sequence[Quote]] = {}
         for side in (Side.BUY, Side.SELL):
             made = plan.side(side, reference, times * (size_factor(side, self._tilt) if leans else 1.0), book, LEG)
             sides[side] = self._habits.in_front(made, side, book, plan.instrument, live)
         if self._rebalances(MAKER) and self._move is not None:
-            sides[self._move.side] = []
-        quotes = keep_apart(sides[Side.BUY], sides[Side.SELL], Side.BUY if self._tilt >= 0 else Side.SELL)
+            sides[self._move.side] = ()
+        quotes = plan.apart(sides[Side.BUY], sides[Side.SELL], Side.BUY if self._tilt >= 0 else Side.SELL)
         quotes = self._habits.shape(quotes, book, view.unbooked.get(LEG, frozenset()), view.now_ns, LEG)
         quotes = far_enough(quotes, params.minimum_spread_pct, book, live)
         if self._rebalances(MAKER) and self._move is not None:
-            quotes.append(_at_touch(self._move, book))
+            return [*quotes, _at_touch(self._move, book)]
         return quotes
 
     def _plan_for(self, instrument: Instrument) -> LayerPlan:

@@ -17,7 +17,7 @@ from core.market.events import BookUpdate, Event, FillEvent, TradePrint
 from core.market.grid_entry import mid_price
 from core.market.instrument import Instrument
 from core.market.lasting import Moment
-from core.market.layers import LayerParams, LayerPlan, fair_ticks, far_enough, keep_apart, only_reducing, own_values
+from core.market.layers import LayerParams, LayerPlan, fair_ticks, far_enough, only_reducing, own_values
 from core.market.order import Side
 from core.market.order_value import equity_quote, order_value
 from core.market.position_params import PositionParams, position_values
@@ -89,11 +89,11 @@ class PerpMarketMaker(PositionStrategy):
         self._habits.see(book, view.now_ns)
         if not self._habits.is_warm(view.now_ns):
             return []
-        quotes = self._ladder(view, book, view.instruments[LEG], position_of(view).size_lots)
-        quotes = self._habits.shape(quotes, book, view.unbooked.get(LEG, frozenset()), view.now_ns, LEG)
-        return far_enough(quotes, self.params.minimum_spread_pct, book, view.open_orders.get(LEG, ()))
+        ladder = self._ladder(view, book, view.instruments[LEG], position_of(view).size_lots)
+        quotes = self._habits.shape(ladder, book, view.unbooked.get(LEG, frozenset()), view.now_ns, LEG)
+        return list(far_enough(quotes, self.params.minimum_spread_pct, book, view.open_orders.get(LEG, ())))
 
-    def _ladder(self, view: View, book: OrderBook, instrument: Instrument, held: int) -> list[Quote]:
+    def _ladder(self, view: View, book: OrderBook, instrument: Instrument, held: int) -> Sequence[Quote]:
         params, plan = self.params, self._plan_for(instrument)
         fair, times = self._fair(view, book), self._order_times(view, book, instrument)
         self._ratio = inventory_ratio(held, self._target(held, instrument), view.position_limits.get(LEG))
@@ -108,7 +108,7 @@ class PerpMarketMaker(PositionStrategy):
             made = plan.side(side, around, factor, book, LEG)
             sides[side] = self._habits.in_front(made, side, book, instrument, view.open_orders.get(LEG, ()))
         growing = Side.BUY if self._ratio >= 0 else Side.SELL
-        quotes = keep_apart(sides[Side.BUY], sides[Side.SELL], growing)
+        quotes = plan.apart(sides[Side.BUY], sides[Side.SELL], growing)
         most_bps = params.max_funding_bps
         if payer is not None and most_bps is not None and rate * 10_000 > most_bps:
             quotes = only_reducing(quotes, held, payer)

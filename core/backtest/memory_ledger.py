@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from core.market.instrument import Instrument
@@ -25,16 +26,14 @@ class MemoryLedger(Ledger):
         connection.executescript(f"{rows.SCHEMA} PRAGMA user_version = {rows.SCHEMA_VERSION}; PRAGMA journal_mode=OFF;")
         super().__init__(folder / "ledger.db", connection)
         self._orders: dict[str, Order] = {}
-        self._ids_at: dict[tuple[str, str], str] = {}
         self._fills: dict[tuple[str, str], Fill] = {}  # by leg and trade id, as they were booked
         self._filled: dict[tuple[str, str], int] = {}  # lots by leg and order
         self._positions: dict[str, Position] = {}
 
     def write(self, batch: LedgerBatch) -> int:
         """Keep a batch and return how many of its fills were new."""
-        for order in batch.orders.values():
-            self._keep(order)
-        new = sum([self._book(fill, position) for fill, position in batch.fills])
+        self._orders.update(batch.orders)
+        new = sum([self._book(fill, position) for fill, position in batch.fills]) if batch.fills else 0
         if batch.funding or batch.marks or batch.counters or batch.session or batch.memory:
             super().write(replace(batch, orders={}, fills=[]))
         return new
@@ -52,17 +51,11 @@ class MemoryLedger(Ledger):
     def _put_position(self, position: Position, instrument: Instrument) -> None:
         self._positions[position.leg] = position
 
-    def _keep(self, order: Order) -> None:
-        self._orders[order.client_order_id] = order
-        if order.venue_order_id is not None:
-            self._ids_at[order.leg, order.venue_order_id] = order.client_order_id
-
     def prune(self, before_utc_ns: int) -> None:
-        """Forget closed orders sent before a time."""
-        old = [key for key, order in self._orders.items() if order.is_closed and order.sent_ns < before_utc_ns]
-        for key in old:
-            order = self._orders.pop(key)
-            self._ids_at.pop((order.leg, order.venue_order_id or ""), None)
+        """Forget closed orders sent before a time; they are in the order in which they were sent."""
+        sent_before = takewhile(lambda order: order.sent_ns < before_utc_ns, self._orders.values())
+        for key in [order.client_order_id for order in sent_before if order.is_closed]:
+            del self._orders[key]
 
     def order(self, client_order_id: str) -> Order | None:
         """Return an order, None when it is not known."""
@@ -95,8 +88,13 @@ class MemoryLedger(Ledger):
         return len(self._fills)
 
     def order_id_at(self, leg: str, venue_order_id: str) -> str | None:
-        """Return the client order id of the order that has a venue's order id, None when it is not known."""
-        return self._ids_at.get((leg, venue_order_id))
+        """Return the client order id of the order that has a venue's order id, None when it is not known.
+
+        Asked for fills that name no order of ours, which are few.
+        """
+        newest_first = reversed(self._orders.values())
+        at_venue = (order for order in newest_first if order.leg == leg and order.venue_order_id == venue_order_id)
+        return next((order.client_order_id for order in at_venue), None)
 
     def open_orders(self, leg: str | None = None) -> list[Order]:
         """Return every order that is not closed, of one leg or of all, in the order of their ids."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MINUTE_NS = 60_000_000_000
 _MANY = 1 << 60
@@ -24,11 +24,11 @@ class ChurnLimits:
     orders_per_min: int | None = None
     cancels_per_fill: float | None = None
     cancel_fill_window_ns: int = 10 * MINUTE_NS
+    is_off: bool = field(init=False, repr=False)  # nothing is limited
 
-    @property
-    def is_off(self) -> bool:
-        """Tell whether nothing is limited."""
-        return self.orders_per_min is None and self.cancels_per_fill is None
+    def __post_init__(self) -> None:
+        """Work out what is asked for each order."""
+        object.__setattr__(self, "is_off", self.orders_per_min is None and self.cancels_per_fill is None)
 
 
 class ChurnMeter:
@@ -85,7 +85,7 @@ class ChurnMeter:
 
     def is_over(self, now_ns: int) -> bool:
         """Tell whether nothing may be placed."""
-        self._is_over = self.share(now_ns) >= (_OPENS_BELOW if self._is_over else 1.0)
+        self._is_over = not self.limits.is_off and self.share(now_ns) >= (_OPENS_BELOW if self._is_over else 1.0)
         return self._is_over
 
     def orders_left(self, now_ns: int) -> int:

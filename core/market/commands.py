@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from utils.quick_values import quickly_made
 
 if TYPE_CHECKING:
     from core.market.order import Side
+
+
+@lru_cache(maxsize=256)
+def _default_slot(side: Side, level: int) -> str:
+    return f"{side.value}.{level}"
 
 
 @quickly_made
@@ -28,7 +34,7 @@ class Quote:
     @property
     def slot_name(self) -> str:
         """Return the slot, by default side and level: `buy.0`."""
-        return self.slot or f"{self.side.value}.{self.level}"
+        return self.slot or _default_slot(self.side, self.level)
 
 
 @quickly_made

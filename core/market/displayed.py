@@ -78,6 +78,10 @@ class Displayed:
         """Return the best `depth` levels of a side."""
         return tuple(self.levels(side)[:depth])
 
+    def tops(self, depth: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        """Return the best `depth` levels of both sides, bids first."""
+        return self.top(Side.BUY, depth), self.top(Side.SELL, depth)
+
     def best_ticks(self, side: Side) -> int | None:
         """Return the best price of a side, None when it is empty."""
         levels = self.levels(side)

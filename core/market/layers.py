@@ -127,7 +127,10 @@ class LayerPlan:
         amounts = self._amounts(params, layers)
         self.sizes = [float(amount) for amount in amounts]
         self.whole_sizes = [int(amount) for amount in amounts]
-        self._last: dict[Side, tuple[Any, list[Quote]]] = {}  # what a side was made of, and the side
+        self._total = sum(self.sizes)
+        self._laid: dict[Side, tuple[float, float, list[int], list[int]]] = {}  # reference and factor, prices and lots
+        self._last: dict[Side, tuple[Any, tuple[Quote, ...]]] = {}  # what a side was made of, and the side
+        self._apart: tuple[Any, Any, Any, Sequence[Quote]] = (None, None, None, ())  # both sides as given, and the wish
 
     def _amounts(self, params: LayerParams, layers: int) -> Sequence[Decimal]:
         lot_size = self.instrument.lot_size
@@ -142,7 +145,7 @@ class LayerPlan:
 
     def total_lots(self, reference_ticks: float) -> float:
         """Return the lots of one side when nothing is skewed."""
-        return sum(self.sizes) / (reference_ticks if self.in_quote else 1.0)
+        return self._total / (reference_ticks if self.in_quote else 1.0)
 
     def lots(self, factor: float, reference_ticks: float) -> list[int]:
         """Return the lots of each layer of a side, times `factor`, rounded down."""
@@ -153,18 +156,32 @@ class LayerPlan:
         factor *= _ABOVE_NOISE
         return [int(size * factor) for size in self.sizes]
 
-    def side(self, side: Side, reference_ticks: float, factor: float, book: OrderBook, leg: str) -> list[Quote]:
+    def side(self, side: Side, reference_ticks: float, factor: float, book: OrderBook, leg: str) -> Sequence[Quote]:
         """Return the quotes of a side round a reference, its sizes times `factor`; never through the touch."""
-        lots = self.lots(factor, reference_ticks)
-        prices = self.instrument.snap_rungs(reference_ticks, self.rungs[side], side)
+        prices, lots = self._layers(side, reference_ticks, factor)
         touch = book.best_ask_ticks if side is Side.BUY else book.best_bid_ticks
         is_through = bool(prices) and (touch - prices[0]) * side.sign <= 0
         told = (prices, lots, leg, touch if is_through else None)
         last = self._last.get(side)
         if last is None or last[0] != told:
             made = quote_side(side, prices, lots, self.slots[side], touch, leg)
-            self._last[side] = last = (told, made)
-        return list(last[1])  # the same quotes, which nobody has to compare with what they were
+            self._last[side] = last = (told, tuple(made))
+        return last[1]  # the same quotes, which nobody has to compare with what they were
+
+    def apart(self, bids: Sequence[Quote], asks: Sequence[Quote], yielding: Side) -> Sequence[Quote]:
+        """Return `keep_apart` of both sides; for the very same ones the very same wish."""
+        last = self._apart
+        if last[0] is not bids or last[1] is not asks or last[2] is not yielding:
+            self._apart = last = (bids, asks, yielding, tuple(keep_apart(bids, asks, yielding)))
+        return last[3]
+
+    def _layers(self, side: Side, reference_ticks: float, factor: float) -> tuple[list[int], list[int]]:
+        """Return prices and lots of a side; those of before while the reference stays."""
+        last = self._laid.get(side)
+        if last is None or last[0] != reference_ticks or last[1] != factor:
+            prices = self.instrument.snap_rungs(reference_ticks, self.rungs[side], side)
+            self._laid[side] = last = (reference_ticks, factor, prices, self.lots(factor, reference_ticks))
+        return last[2], last[3]
 
 
 def fair_ticks(params: LayerParams, book: OrderBook, last_ticks: int | None = None) -> float:
@@ -204,10 +221,10 @@ def only_reducing(quotes: Sequence[Quote], held_lots: int, side: Side | None = N
     return kept
 
 
-def far_enough(quotes: Sequence[Quote], least_pct: float, book: OrderBook, live: Sequence[Order]) -> list[Quote]:
+def far_enough(quotes: Sequence[Quote], least_pct: float, book: OrderBook, live: Sequence[Order]) -> Sequence[Quote]:
     """Leave out quotes nearer to the mid than `least_pct` percent, and slots whose live order has come too near."""
     if least_pct <= 0:
-        return list(quotes)
+        return quotes
     mid = book.mid_ticks()
     nearest = mid * least_pct / 100
     near_slots = {order.slot for order in live if abs(order.price_ticks - mid) < nearest}

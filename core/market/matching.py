@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 
 from core.market.book import Level
 from core.market.displayed import Displayed, Taken
-from core.market.fill_rules import TIMES_IN_FORCE, MatchingRules, Standing, is_hit, standing_in
+from core.market.fill_rules import TIMES_IN_FORCE, MatchingRules, Standing, is_hit, standing, standing_in
 from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderState, Side
 from core.market.queue_desk import Place, QueueDesk, picture_of, rests_at
 from core.market.sim_account import SimAccount
@@ -61,6 +61,7 @@ class Matched:
 NOTHING = Matched()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class EngineState:
     """All that changes in an engine but the book: taken before an uncertain step, given back when the step failed."""
@@ -199,13 +200,15 @@ class MatchingEngine:
     # -- orders -----------------------------------------------------------------------------------------------------
     def submit(self, order: Order, venue_ns: int) -> Arrival:
         """Take an arriving order: reject it, fill what it can take, and rest or end what is left."""
-        refusal = self._refusal(order)
+        bid, ask = self.shown.best_ticks(Side.BUY), self.shown.best_ticks(Side.SELL)
+        crosses = standing(order.side, order.price_ticks, bid, ask) is Standing.CROSS
+        refusal = self._refusal(order, bid is not None and ask is not None, crosses)
         if refusal is not None:
             return Arrival(replace(order, state=OrderState.REJECTED, reason=refusal), reason=refusal)
         self.last_order += 1
         accepted = order.moved(OrderState.NEW, f"{self._id_prefix}o{self.last_order}", 0, venue_ns, order.reason)
         self.orders[order.client_order_id] = accepted
-        fills = self._walk_book(accepted, venue_ns) if self._standing(order) is Standing.CROSS else ()
+        fills = self._walk_book(accepted, venue_ns) if crosses else ()
         left = self.orders.get(order.client_order_id)
         if left is None:
             left = replace(accepted, filled_lots=order.size_lots, state=OrderState.FILLED)
@@ -225,7 +228,7 @@ class MatchingEngine:
             return None
         return order.moved(OrderState.CANCELED, order.venue_order_id, order.filled_lots, order.acked_ns, order.reason)
 
-    def _refusal(self, order: Order) -> str | None:
+    def _refusal(self, order: Order, has_market: bool, crosses: bool) -> str | None:
         if order.client_order_id in self.orders:
             return "duplicate_client_order_id"
         if order.time_in_force not in TIMES_IN_FORCE:
@@ -236,11 +239,11 @@ class MatchingEngine:
             return unplaceable
         if len(self.orders) >= self.rules.max_open_orders:
             return "too_many_open_orders"
-        if self.shown.best_ticks(Side.BUY) is None or self.shown.best_ticks(Side.SELL) is None:
+        if not has_market:
             return "no_market"
         if order.post_only and order.time_in_force == "IOC":
             return "post_only_cannot_be_ioc"
-        if order.post_only and self._standing(order) is Standing.CROSS:
+        if order.post_only and crosses:
             return POST_ONLY_WOULD_CROSS
         return self.account.refusal(order, self.orders.values(), self.mid_ticks())
 

@@ -57,10 +57,10 @@ class DiffTolerance:
         if order.side is not quote.side or order.reduce_only != quote.reduce_only or order.post_only != quote.post_only:
             return False
         price_ticks, size_lots = quote.price_ticks, quote.size_lots
-        age_ns = now_utc_ns - order.sent_ns
-        is_young = 0 <= age_ns < self.min_order_age_ns and not quote.reduce_only  # what reduces follows the market
-        if is_young and order.size_lots - order.filled_lots <= size_lots:
-            return True
+        if self.min_order_age_ns and not quote.reduce_only:  # what reduces follows the market
+            is_young = 0 <= now_utc_ns - order.sent_ns < self.min_order_age_ns
+            if is_young and order.size_lots - order.filled_lots <= size_lots:
+                return True
         price_off = abs(order.price_ticks - price_ticks) * _BILLION
         if self.price_billionths < 0 or price_off > self.price_billionths * price_ticks:
             return False
@@ -68,7 +68,8 @@ class DiffTolerance:
         if self.size_billionths < 0 or size_off > self.size_billionths * size_lots:
             return False
         # An adopted order may not tell when it was sent; such a one never ages.
-        return not (self.max_order_age_ns and order.sent_ns and age_ns >= self.max_order_age_ns)
+        most_ns = self.max_order_age_ns
+        return not (most_ns and order.sent_ns and now_utc_ns - order.sent_ns >= most_ns)
 
 
 @quickly_made
@@ -95,13 +96,14 @@ def diff_orders(wanted: Sequence[Quote], live: Sequence[Order], tolerance: DiffT
     cancel: list[str] = []
     place: list[Quote] = []
     keep: list[str] = []
+    accepts = tolerance.accepts
     for name, quote in wanted_slots.items():
         seated = slots.pop(name, None)
         if seated is None:
             place.append(quote)
-        elif len(seated) == 1 and seated[0].state is _NEW:  # by far the most frequent case
+        elif seated[0].state is _NEW and len(seated) == 1:  # by far the most frequent case
             order = seated[0]
-            (keep if tolerance.accepts(order, quote, now_utc_ns) else cancel).append(order.client_order_id)
+            (keep if accepts(order, quote, now_utc_ns) else cancel).append(order.client_order_id)
         else:
             _settle(seated, quote, tolerance, now_utc_ns, (cancel, keep, waiting))
     if slots or strays:

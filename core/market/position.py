@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.market.order import Fill
 from utils.quick_values import quickly_made
@@ -43,6 +43,17 @@ def _match_lots(lots: tuple[Lot, ...], signed: int, price: Decimal) -> tuple[tup
     if rest and rest[-1][1] == price:  # neighbours at one price are one lot: the order of matching is the same
         return (*rest[:-1], (rest[-1][0] + signed, price)), profit
     return (*rest, (signed, price)), profit
+
+
+class NetLine(NamedTuple):
+    """The net profit of a position as a line over the mark: looked at with each book, another one after fills only."""
+
+    slope: Decimal  # what is held in base, signed
+    at_zero: Decimal  # quote
+
+    def at(self, mark: Decimal) -> Decimal:
+        """Return `Position.net_pnl` at a mark, exactly."""
+        return _EXACT.fma(self.slope, mark, self.at_zero)
 
 
 @quickly_made
@@ -148,6 +159,14 @@ class Position:
         """Return realised + unrealised - fees + funding in quote."""
         earned = _EXACT.add(self.realised_pnl, self.unrealised_pnl(mark, instrument))
         return _EXACT.add(_EXACT.subtract(earned, self.fees_paid), self.funding_paid)
+
+    def net_line(self, instrument: Instrument) -> NetLine:
+        """Return `net_pnl` for any mark."""
+        multiply, held = _EXACT.multiply, self.size_lots
+        slope = multiply(multiply(held, instrument.lot_size), instrument.contract_size)
+        opened = self.entry_value if held >= 0 else _EXACT.minus(self.entry_value)
+        earned = _EXACT.subtract(_EXACT.subtract(self.realised_pnl, opened), self.fees_paid)
+        return NetLine(slope, _EXACT.add(earned, self.funding_paid))
 
     def to_plain(self, lot_size: Decimal = Decimal(1)) -> dict[str, Any]:
         """Return a JSON-able record; sizes in base units when `lot_size` is given, else in lots."""

@@ -107,18 +107,18 @@ class QuoteHabits:
 
     def in_front(
         self, quotes: Sequence[Quote], side: Side, book: OrderBook, instrument: Instrument, live: Sequence[Order]
-    ) -> list[Quote]:
+    ) -> Sequence[Quote]:
         """Return the quotes of a side, inside first, no better than it takes to be the first, where that is asked."""
         if not self.params.order_optimization:
-            return list(quotes)
+            return quotes
         return moved_to_front(quotes, side, book, instrument.to_lots(self.params.optimization_depth), live)
 
     def shape(
         self, quotes: Sequence[Quote], book: OrderBook, unbooked: frozenset[str], now_ns: int, leg: str
-    ) -> list[Quote]:
+    ) -> Sequence[Quote]:
         """Return what is left of the layers after what has filled, and the orders that stay."""
         if not self.params.remembers_fills:
-            return list(quotes)
+            return quotes
         kept = [self._named(quote) for quote in quotes if not self._rests_on(quote.side, now_ns)]
         before = len(self.hanging.orders)
         self.hanging.drop_far(book.mid_ticks(), self.params.hanging_cancel_pct)

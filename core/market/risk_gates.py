@@ -7,8 +7,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from core.market.risk_limits import RiskLimits
     from core.market.risk_state import RiskState
+
+    Rule = Callable[[RiskLimits, RiskState], "Gate | None"]
 
 CLOSING_ACTIONS = frozenset({"close", "close_and_stop"})  # gates that demand a flat position
 _NS = 1_000_000_000
@@ -31,18 +35,22 @@ def _plain(value: Decimal) -> str:
 
 def tripped_gates(limits: RiskLimits, state: RiskState) -> list[Gate]:
     """Return every gate that is shut now; one that cannot be judged pauses, without a latch."""
-    gates = (
-        _stale_gate(limits, state),
-        _spread_gate(limits, state),
-        _loss_gate(limits, state),
-        _drawdown_gate(limits, state),
-        _profit_gate(limits, state),
-        _open_loss_gate(limits, state),
-        _profit_lock_gate(limits, state),
-        _price_move_gate(limits, state),
-        _reference_gate(limits, state),
-    )
-    return [gate for gate in gates if gate is not None]
+    return gates_of((_stale_gate, *rules_of(limits)), limits, state)
+
+
+def gates_of(rules: Sequence[Rule], limits: RiskLimits, state: RiskState) -> list[Gate]:
+    """Return every gate that one of the rules shuts."""
+    shut = []
+    for rule in rules:
+        gate = rule(limits, state)
+        if gate is not None:
+            shut.append(gate)
+    return shut
+
+
+def rules_of(limits: RiskLimits) -> tuple[Rule, ...]:
+    """Return the rules that have anything to judge under these limits, all but the one of ages."""
+    return tuple(rule for name, rule in _RULES if getattr(limits, name) is not None)
 
 
 def stale_book(limits: RiskLimits, state: RiskState) -> str:
@@ -180,3 +188,16 @@ def _reference_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
 def drawdown(equity: Decimal, peak: Decimal) -> Decimal | None:
     """Return the fall from the peak as a share of it, None when the peak is not positive."""
     return (peak - equity) / peak if peak > 0 else None
+
+
+# By the limit without which a rule has nothing to judge.
+_RULES: tuple[tuple[str, Rule], ...] = (
+    ("max_spread_bps", _spread_gate),
+    ("max_loss_quote", _loss_gate),
+    ("max_drawdown_pct", _drawdown_gate),
+    ("max_profit_quote", _profit_gate),
+    ("max_unrealised_loss_quote", _open_loss_gate),
+    ("profit_lock_start_quote", _profit_lock_gate),
+    ("max_price_move_pct", _price_move_gate),
+    ("reference_deviation_bps", _reference_gate),
+)

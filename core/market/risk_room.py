@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from core.market.commands import Quote
-from core.market.order import Side
+from core.market.order import CLOSED, Side
 from utils.quick_values import quickly_made
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def trim_quotes(quotes: Sequence[Quote], limits: RiskLimits, state: RiskState) -
 
 def allow_places(places: Sequence[Quote], limits: RiskLimits, state: RiskState) -> Verdict:
     """Return what may be sent now, with every live order counted as filled: the last word before sending."""
-    live = [order for order in state.live_orders if not order.is_closed]
+    live = [order for order in state.live_orders if order.state not in CLOSED]
     room = _Room(limits, state, Decimal(0))
     for order in live:
         room.take(order.side, order.price_ticks, order.remaining_lots)
@@ -85,21 +85,18 @@ class _Room:
             if self.base_lots is not None:
                 self.base_lots -= size_lots
 
-    def take_whole(self, side: Side, price_ticks: int, size_lots: int) -> bool:
-        """Use up room for an order where there is room for all of it; return whether there was."""
-        if side is Side.BUY:
-            units, budget = price_ticks * size_lots, self.quote_units
-            if size_lots > self.buy_lots or budget is None or units > budget:
-                return False
-            self.buy_lots -= size_lots
-            self.quote_units = budget - units
-            return True
-        base_lots = self.base_lots
-        if size_lots > self.sell_lots or base_lots is None or size_lots > base_lots:
+    def holds(self, quotes: Sequence[Quote]) -> bool:
+        """Tell whether there is room for all of these at once; none of it is used up."""
+        bought_lots = bought_units = sold_lots = 0
+        for quote in quotes:
+            if quote.side is Side.BUY:
+                bought_lots += quote.size_lots
+                bought_units += quote.price_ticks * quote.size_lots
+            else:
+                sold_lots += quote.size_lots
+        if bought_lots and (self.quote_units is None or bought_units > self.quote_units or bought_lots > self.buy_lots):
             return False
-        self.sell_lots -= size_lots
-        self.base_lots = base_lots - size_lots
-        return True
+        return not sold_lots or (self.base_lots is not None and sold_lots <= min(self.base_lots, self.sell_lots))
 
     def fit(self, quote: Quote) -> tuple[int, str]:
         """Return how many lots of a quote fit, and what stands in the way of the rest."""
@@ -154,29 +151,43 @@ def _inside_first(quotes: Sequence[Quote]) -> list[Quote]:
 
 
 def _admit(quotes: Sequence[Quote], limits: RiskLimits, state: RiskState, room: _Room, slots_left: int) -> Verdict:
-    """Give room to one quote after the other."""
+    """Give room to all quotes where there is room for all, else to one after the other."""
+    ordered = _inside_first(quotes)
+    if len(ordered) <= slots_left and _is_plain(ordered, limits, state.instrument) and room.holds(ordered):
+        return Verdict(tuple(ordered), ())
+    return _admit_each(ordered, limits, state, room, slots_left)
+
+
+def _is_plain(quotes: Sequence[Quote], limits: RiskLimits, instrument: Instrument) -> bool:
+    """Tell whether no quote is refused or cut for what it is, whatever the others are."""
+    least_lots, least_units = max(1, instrument.min_lots), max(1, instrument.min_units)
+    most_lots = _NO_LIMIT if limits.max_order_lots is None else limits.max_order_lots
+    for quote in quotes:
+        lots = quote.size_lots
+        if not least_lots <= lots <= most_lots or quote.price_ticks * lots < least_units:
+            return False
+    return not _has_band(limits) or not any(_price_rule(quote, limits) for quote in quotes)
+
+
+def _admit_each(
+    ordered: Sequence[Quote], limits: RiskLimits, state: RiskState, room: _Room, slots_left: int
+) -> Verdict:
     allowed: list[Quote] = []
     denied: list[Denial] = []
     instrument = state.instrument
-    refusal, take_whole = instrument.unplaceable_reason, room.take_whole
-    most_lots = _NO_LIMIT if limits.max_order_lots is None else limits.max_order_lots
-    has_band = limits.price_ceiling_ticks is not None or limits.price_floor_ticks is not None
-    for quote in _inside_first(quotes):
-        price_ticks, size_lots = quote.price_ticks, quote.size_lots
-        reason = refusal(price_ticks, size_lots)
+    has_band = _has_band(limits)
+    for quote in ordered:
+        reason = instrument.unplaceable_reason(quote.price_ticks, quote.size_lots)
         if reason is None and has_band:
             reason = _price_rule(quote, limits)
         if reason is None and len(allowed) >= slots_left:
             reason = "max_open_orders"
         if reason is None:
-            if size_lots <= most_lots and take_whole(quote.side, price_ticks, size_lots):
-                allowed.append(quote)  # by far the most frequent case
-                continue
             fitted, reason = _fitted(quote, limits, room, instrument)
         if reason is not None:
             denied.append(Denial(quote, reason))
             continue
-        room.take(fitted.side, price_ticks, fitted.size_lots)
+        room.take(fitted.side, fitted.price_ticks, fitted.size_lots)
         allowed.append(fitted)
     return Verdict(tuple(allowed), tuple(denied))
 
@@ -191,6 +202,10 @@ def _fitted(quote: Quote, limits: RiskLimits, room: _Room, instrument: Instrumen
     if lots <= 0 or instrument.unplaceable_reason(quote.price_ticks, lots):
         return quote, in_the_way
     return replace(quote, size_lots=lots), None
+
+
+def _has_band(limits: RiskLimits) -> bool:
+    return limits.price_ceiling_ticks is not None or limits.price_floor_ticks is not None
 
 
 def _price_rule(quote: Quote, limits: RiskLimits) -> str | None:

@@ -59,12 +59,12 @@ class SimAccount:
         if not self.is_spot:
             position = self.position.after_fill(fill, instrument)
             balances[instrument.quote] = quote + position.realised_pnl - self.position.realised_pnl
-            return replace(self, balances=balances, position=position)
+            return SimAccount(instrument, balances, position, self.max_leverage, self.fee_in_base)
         spent = fill.side.sign * instrument.notional_quote(fill.price_ticks, fill.size_lots)
         balances[instrument.quote] = quote - spent
         bought = fill.side.sign * instrument.to_size(fill.size_lots)
         balances[instrument.base] = balances.get(instrument.base, _ZERO) + bought
-        return replace(self, balances=balances)
+        return SimAccount(instrument, balances, self.position, self.max_leverage, self.fee_in_base)
 
     def after_funding(self, amount: Decimal) -> SimAccount:
         """Return the account after a funding payment in quote; negative when it pays."""
@@ -112,7 +112,7 @@ class SimAccount:
     def _margin(self, lots: int, price_ticks: float) -> Decimal:
         if lots <= 0:
             return _ZERO
-        return self.instrument.notional_quote(1, lots) * Decimal(str(price_ticks)) / self.max_leverage
+        return self.instrument.unit_quote * lots * Decimal(str(price_ticks)) / self.max_leverage
 
     def _equity(self, mid_ticks: float) -> Decimal:
         mark = self.instrument.tick_size * Decimal(str(mid_ticks))

@@ -67,20 +67,21 @@ class BotState:
     def risk_state(self, leg: LegState, now_ns: int, with_foreign: bool = False) -> RiskState:
         """Return what the limits of a leg are held against; `with_foreign` counts the orders of others too."""
         session, book_ns, confirmed_ns = self.session, leg.book_ns, leg.confirmed_ns
+        tracker = leg.tracker
         return RiskState(
-            now_ns=now_ns,
-            position=leg.position,
-            live_orders=leg.live_and_foreign() if with_foreign else leg.tracker.live(),
-            book=leg.book,
-            book_age_ns=None if book_ns is None else now_ns - book_ns,
-            position_age_ns=None if confirmed_ns is None else now_ns - confirmed_ns,
-            session_net_quote=session.net,
-            session_peak_quote=session.peak,
-            start_equity_quote=session.start_equity,
-            available=leg.usable(with_foreign),
-            instrument=leg.instrument,
-            shock=leg.shock,
-            facts=leg.facts,
-            facts_age_ns=None if leg.facts_ns is None else now_ns - leg.facts_ns,
-            missing=leg.tracker.missing(),
+            now_ns,
+            leg.position,
+            leg.live_and_foreign() if with_foreign else tracker.live(),
+            leg.book,
+            None if book_ns is None else now_ns - book_ns,
+            None if confirmed_ns is None else now_ns - confirmed_ns,
+            session.net,
+            session.peak,
+            session.start_equity,
+            leg.usable(True) if with_foreign else leg.balances.usable,
+            leg.instrument,
+            leg.shock,
+            leg.facts,
+            None if leg.facts_ns is None else now_ns - leg.facts_ns,
+            tracker.missing() if tracker.suspects else (),
         )

@@ -39,23 +39,18 @@ class Decider:
         self._bot, self._guard, self._outgoing, self._strategy = bot, guard, outgoing, strategy
         self._memory = memory
         self._decisions = DecisionLog(bot, guard)
-        self._blocked = True  # no quotes: not ready yet, or a gate is shut
+        self.is_blocked = True  # quotes are off the venue, and stay off for now: not ready yet, or a gate is shut
         self._patient_until_ns = 0  # orders of an earlier life stay that long without a decision about them
         self._look_due_ns = 0
-        self._closing: Closing | None = None
+        self.closing: Closing | None = None  # that is under way
         self._flattening: Closing | None = None  # a close that the strategy asked for; decisions go on after it
         self.is_halted = False  # what a tripped gate demands is done but for the stop
         self.is_closed = False  # what was to be closed is closed, by the venue's word
 
     @property
-    def closing(self) -> Closing | None:
-        """Return the close that is under way, None when there is none."""
-        return self._closing
-
-    @property
     def in_the_way(self) -> str | None:
         """Return what is left to close and what stands in the way, None when nothing is being closed."""
-        closing = self._closing or self._flattening
+        closing = self.closing or self._flattening
         return None if closing is None else closing.in_the_way
 
     def be_patient(self, until_ns: int) -> None:
@@ -64,18 +59,13 @@ class Decider:
 
     def begin_close(self, spot: SpotRule, now_ns: int) -> None:
         """Take quotes off and close what is held, for good; one that is under way is only widened."""
-        if self._closing is None:
+        if self.closing is None:
             self._flattening, self._guard.flattening = None, ""
-            self._closing = Closing(self._bot, self._outgoing, spot)
+            self.closing = Closing(self._bot, self._outgoing, spot)
             self._block(now_ns)
-        elif not self._closing.widen(spot):
+        elif not self.closing.widen(spot):
             return
         self.look_soon()
-
-    @property
-    def is_blocked(self) -> bool:
-        """Tell whether quotes are off the venue, and stay off for now."""
-        return self._blocked
 
     def look_soon(self) -> None:
         """Look at the gates in the next step, whatever the interval."""
@@ -84,15 +74,16 @@ class Decider:
     def step(self, now_ns: int) -> int:
         """Decide when something is due; return when to be called next at the latest."""
         timer = self._bot.timer
-        if timer.may_refill or now_ns >= min(self._look_due_ns, timer.due_ns()):
+        if timer.may_refill or now_ns >= self._look_due_ns or now_ns >= timer.due_ns:
             self._look(now_ns)
             if self._guard.tripped is not None:
                 self._act_on_trip(now_ns)
-            if self._closing is not None:
+            if self.closing is not None:
                 self._close(now_ns)
             elif self._guard.tripped is None:
                 self._go_on(now_ns)
-        return self._look_due_ns if self._blocked else min(self._look_due_ns, timer.due_ns())
+        look_ns = self._look_due_ns
+        return look_ns if self.is_blocked or look_ns < timer.due_ns else timer.due_ns
 
     def _go_on(self, now_ns: int) -> None:
         if self._flattening is not None:
@@ -121,19 +112,19 @@ class Decider:
         if self._is_patient(now_ns):
             return
         for leg in self._bot.legs:
-            self._outgoing.withdraw(leg, now_ns, doubtful_too=not self._blocked)
+            self._outgoing.withdraw(leg, now_ns, doubtful_too=not self.is_blocked)
         self._bot.timer.refilled()
-        self._blocked = True
+        self.is_blocked = True
 
     def _is_patient(self, now_ns: int) -> bool:
-        if self._closing or self._flattening or self._guard.tripped or not self._guard.lacks_facts_only:
+        if self.closing or self._flattening or self._guard.tripped or not self._guard.lacks_facts_only:
             self._patient_until_ns = 0
         return now_ns < self._patient_until_ns
 
     def _quote(self, now_ns: int) -> None:
         self._patient_until_ns = 0
-        if self._blocked:
-            self._blocked = False
+        if self.is_blocked:
+            self.is_blocked = False
             self._bot.timer.hurry(OWN)
         cause = self._bot.timer.take(now_ns)
         if cause is None:
@@ -166,14 +157,14 @@ class Decider:
             return
         if gate.action in CLOSING_ACTIONS:
             self.begin_close(SpotRule.CLOSE, now_ns)
-        elif self._closing is None:
+        elif self.closing is None:
             self.is_halted = True
 
     def _close(self, now_ns: int) -> None:
         """Go on with closing; a gate that tripped must be on disk, and told, before it is done."""
-        assert self._closing is not None
+        assert self.closing is not None
         self._block(now_ns)
-        if not self._closing.step(now_ns):
+        if not self.closing.step(now_ns):
             return
         gate = self._guard.tripped
         if gate is not None:
@@ -194,7 +185,7 @@ class Decider:
 
     def _begin_flatten(self, flatten: Flatten, now_ns: int) -> None:
         leg = self._leg(flatten.leg)
-        if self._closing is not None or self._flattening is not None or self._guard.tripped is not None:
+        if self.closing is not None or self._flattening is not None or self._guard.tripped is not None:
             return
         told = fields(leg=leg.name, reason=flatten.reason, position=str(leg.instrument.to_size(leg.position.size_lots)))
         _log.warning("flatten", extra=told)
@@ -249,7 +240,7 @@ class Decider:
         """Keep what is wanted; said outside of a decision, it makes the next one due soon."""
         leg = self._leg(quotes.leg)
         wanted = quotes.quotes
-        if self._blocked or leg.wanted == wanted:
+        if self.is_blocked or leg.wanted == wanted:
             return
         if not leg.knows_reduce_only:
             wanted = tuple(replace(one, reduce_only=False) if one.reduce_only else one for one in wanted)
@@ -261,8 +252,8 @@ class Decider:
 
     def _take(self, take: Take, now_ns: int) -> None:
         leg = self._leg(take.leg)
-        shut = (self._blocked and not take.reduce_only) or self._guard.tripped is not None
-        if (shut and not take.is_hedge) or self._flattening is not None or self._closing is not None:
+        shut = (self.is_blocked and not take.reduce_only) or self._guard.tripped is not None
+        if (shut and not take.is_hedge) or self._flattening is not None or self.closing is not None:
             self._bot.counters["skipped.gate"] += 1
         else:
             self._outgoing.take(leg, take, now_ns)

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class Ending:
-    """The end of one life. `result` is set once; `stop_timeout_ns` may change while nothing has begun."""
+    """The end of one life. `result` is set once; `stop_timeout_ns` may change while nothing has begun.
+
+    `is_stopping`: everything is being cancelled. `is_handing_over`: nothing is decided any more while the orders stay.
+    """
 
     def __init__(
         self,
@@ -36,18 +39,12 @@ class Ending:
         self._settling = settling
         self._handing: HandingOver | None = None
         self._stopping: Stopping | None = None
+        self.is_stopping = self.is_handing_over = False
         self.stop_timeout_ns = stop_timeout_ns
         self.result: LoopExit | None = None
 
-    @property
-    def is_stopping(self) -> bool:
-        """Tell whether everything is being cancelled."""
-        return self._stopping is not None
-
-    @property
-    def is_handing_over(self) -> bool:
-        """Tell whether nothing is decided any more while the orders stay."""
-        return self._handing is not None
+    def _hand(self, handing: HandingOver | None) -> None:
+        self._handing, self.is_handing_over = handing, handing is not None
 
     @property
     def is_settling(self) -> bool:
@@ -69,7 +66,7 @@ class Ending:
         if not closed and self._decider.closing is None:
             now_ns = self._bot.clock.now_ns()
             if self._settling.begin(reason, status, now_ns, self.stop_timeout_ns):
-                self._handing = None
+                self._hand(None)
                 return
         self._sweep(reason, status, closed, 0)
 
@@ -89,21 +86,22 @@ class Ending:
         closing = self._decider.closing
         if closing is not None and not closed:
             reason = f"{reason} (not closed: {closing.in_the_way})"
-        self._handing = None
+        self._hand(None)
         deadline_ns = self._bot.clock.now_ns() + self.stop_timeout_ns - spent_ns
         self._stopping = Stopping(self._bot, reason, status, deadline_ns, closed)
+        self.is_stopping = True
 
     def hand_over(self, reason: str, settle_s: float, write: Callable[[Sequence[str]], None]) -> None:
         """Let what is in flight settle, and leave the orders; see `HandingOver`."""
         if self.has_begun or self.is_settling:
             return
-        self._handing = HandingOver(reason, self._bot.clock.now_ns() + seconds(settle_s), write)
+        self._hand(HandingOver(reason, self._bot.clock.now_ns() + seconds(settle_s), write))
         if self._decider.is_blocked:
             self._stop_instead("quotes are off")
 
     def stay(self) -> None:
         """Take a handover, or a stop that has not begun to cancel, back: there is something to do first."""
-        self._handing = None
+        self._hand(None)
         self._settling.is_on = False
         self._decider.look_soon()
 

@@ -7,15 +7,26 @@ from operator import is_
 from typing import TYPE_CHECKING
 
 from api.base_client import DeadManScope
-from core.market.risk_gates import CLOSING_ACTIONS, REFERENCE_AGE_NS, Gate, stale_book, tripped_gates
+from core.market.risk_gates import (
+    CLOSING_ACTIONS,
+    REFERENCE_AGE_NS,
+    Gate,
+    gates_of,
+    rules_of,
+    stale_book,
+    tripped_gates,
+)
 from core.trading.log_fields import fields
 from utils.errors import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from core.market.risk_gates import Rule
+    from core.market.risk_limits import RiskLimits
     from core.trading.bot_state import BotState
     from core.trading.latches import Latch
+    from core.trading.leg_state import LegState
 
 _log = logging.getLogger("makerd.risk")
 LINK, LEDGER, BREAKER, PAUSED, DEAD_MAN = "link", "ledger", "breaker", "paused", "dead_man"
@@ -55,12 +66,13 @@ class Guard:
         self._needs_dead_man = DeadManScope.ACCOUNT in scopes
         self._clear: list[object] = []  # what there was when the last look found no gate shut
         self._clear_until_ns = 0  # until then no gate shuts by itself
+        self._rules: dict[str, tuple[RiskLimits | None, tuple[Rule, ...]]] = {}  # by leg, with the limits they are of
         self.dead_man_until_ns = 0  # until then the venue is known to end our orders when everybody here is gone
 
     @property
     def blocks(self) -> bool:
         """Tell whether quotes must be off the venue."""
-        return any(gate.action != _HOLD for gate in self.gates.values())
+        return bool(self.gates) and any(gate.action != _HOLD for gate in self.gates.values())
 
     @property
     def is_blind(self) -> bool:
@@ -79,11 +91,12 @@ class Guard:
         if not own and now_ns < self._clear_until_ns and all(map(is_, seen, self._clear)):
             return
         self._bot.session.measure(self._bot.legs, self._bot.clock.utc_ns())
-        before, self.gates = self.gates, self._shut(now_ns, own)
+        age_limit_ns = self._age_limit_ns()
+        before, self.gates = self.gates, self._shut(now_ns, own, now_ns > age_limit_ns)
         if self.gates.keys() != before.keys():
             self._tell(before)
         is_clear = not self.gates and self._bot.session.net is not None
-        self._clear, self._clear_until_ns = seen, self._age_limit_ns() if is_clear else 0
+        self._clear, self._clear_until_ns = seen, age_limit_ns if is_clear else 0
 
     def _seen(self) -> list[object]:
         """Return all that limits are held to but the age of book, position and facts; to be compared by identity."""
@@ -103,43 +116,62 @@ class Guard:
                 limits.append((leg.facts_ns or 0) + REFERENCE_AGE_NS)
         return min(limits)
 
-    def _shut(self, now_ns: int, own: list[Gate]) -> dict[str, Gate]:
+    def _shut(self, now_ns: int, own: list[Gate], is_old: bool) -> dict[str, Gate]:
         gates = {gate.name: gate for gate in own}
         latching: list[Gate] = []
-        has_mark = True
         for leg in self._bot.legs:
+            rules = self._rules_of(leg)
+            if not (rules or is_old):
+                continue
             state = self._bot.risk_state(leg, now_ns)
-            has_mark = has_mark and not stale_book(leg.limits, state)
-            for gate in tripped_gates(leg.limits, state):
+            shut = tripped_gates(leg.limits, state) if is_old else gates_of(rules, leg.limits, state)
+            for gate in shut:
                 if gate.latched:
                     latching.append(gate)
                 else:
                     gates.setdefault(gate.name, gate)
         # An old mark is no reason to end a session; our own position is known at any age.
-        if latching and has_mark and self._judges:
+        if latching and self._judges and self._has_marks(now_ns):
             self.trip(latching[0], now_ns)
         if self.tripped is not None:
             gates[self.tripped.name] = self.tripped
         return gates | self._latched
 
+    def _has_marks(self, now_ns: int) -> bool:
+        bot = self._bot
+        return not any(stale_book(leg.limits, bot.risk_state(leg, now_ns)) for leg in bot.legs)
+
+    def _rules_of(self, leg: LegState) -> tuple[Rule, ...]:
+        """Return what is judged on a leg, found out when its limits are others."""
+        limits, rules = self._rules.get(leg.name, (None, ()))
+        if limits is not leg.limits:
+            rules = rules_of(leg.limits)
+            self._rules[leg.name] = (leg.limits, rules)
+        return rules
+
     def _own_gates(self, now_ns: int) -> list[Gate]:
         """Return the gates that no limit in the config speaks of."""
-        gates = []
+        bot = self._bot
+        gates: list[Gate] = []
+        withheld: set[str] = set()
         if self.operator_paused:
             gates.append(Gate(PAUSED, "pause", False, "paused by an operator"))
         if self.flattening:
             gates.append(Gate(FLATTEN, "pause", False, self.flattening))
-        gates += [Gate(LINK, "pause", False, leg.name) for leg in self._bot.legs if not leg.link_is_good]
+        for leg in bot.legs:
+            withheld.update(leg.withheld)
+            if not leg.link_is_good:
+                gates.append(Gate(LINK, "pause", False, leg.name))
         if self._needs_dead_man and now_ns >= self.dead_man_until_ns:
             gates.append(Gate(DEAD_MAN, "pause", False, "the account's dead-man switch is not known to be armed"))
-        if self._bot.breaker.is_open(now_ns):
+        if bot.breaker.is_open(now_ns):
             gates.append(Gate(BREAKER, "pause", False, "too many rejects, or a position changed without us"))
-        if self._bot.churn.is_over(now_ns):
+        if bot.churn.is_over(now_ns):
             gates.append(Gate(CHURN, _HOLD, False, "too many orders, or too many cancels for the fills"))
-        if not self._bot.journal.healthy:
-            gates.append(Gate(LEDGER, _HOLD, False, self._bot.journal.reason))
-        gates += [Gate(name, _HOLD, False, reason) for name, reason in self._asked_by_strategy().items()]
-        withheld = {reason for leg in self._bot.legs for reason in leg.withheld}
+        if not bot.journal.healthy:
+            gates.append(Gate(LEDGER, _HOLD, False, bot.journal.reason))
+        if asked := self._asked_by_strategy():
+            gates += [Gate(name, _HOLD, False, reason) for name, reason in asked.items()]
         if withheld:
             gates.append(Gate(WITHHELD, _HOLD, False, f"nothing may be placed: {', '.join(sorted(withheld))}"))
         return gates

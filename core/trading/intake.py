@@ -109,16 +109,18 @@ class Intake:
                 leg.want_report(now_ns)
         else:
             bot.last_ack_ns = now_ns
-        if before.is_closed and event is OrderEvent.ACCEPTED:
-            leg.want_report(now_ns)  # we had called it closed, and it rests
-        self._note_reopened(leg, before, order)
-        if order is before or order == before:
+        was_closed = before.is_closed
+        if was_closed:
+            if event is OrderEvent.ACCEPTED:
+                leg.want_report(now_ns)  # we had called it closed, and it rests
+            self._note_reopened(leg, order)
+        if order is before:  # as it is when the update changes nothing
             return
         bot.journal.note_order(order)
         if event is OrderEvent.ACCEPTED:
             bot.breaker.accepted()
         asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL
-        if order.is_closed and not before.is_closed:
+        if not was_closed and order.is_closed:
             self._closed(leg, order, event, None if inferred else now_ns, asked_for and not inferred)
         told = OrderUpdate(
             update.leg, update.client_order_id, event, update.venue_order_id, update.reason, update.filled_lots,
@@ -126,9 +128,9 @@ class Intake:
         )  # fmt: skip
         bot.events.append(told)
 
-    def _note_reopened(self, leg: LegState, before: Order, order: Order) -> None:
-        """Decide soon about an order that rests although a report had not listed it."""
-        if before.is_closed and not order.is_closed:
+    def _note_reopened(self, leg: LegState, order: Order) -> None:
+        """Decide soon about an order that was closed and rests although a report had not listed it."""
+        if not order.is_closed:
             self._bot.timer.hurry(OWN)
             _log.warning("order_reopened", extra=fields(id=order.client_order_id, leg=leg.name))
 
@@ -173,8 +175,8 @@ class Intake:
             leg.want_report(now_ns)  # whatever is left of it may still rest
             order = bot.journal.ledger.order(fill.client_order_id)
             order = None if order is None else after_fill(order, fill)
-        elif known is not None:
-            self._note_reopened(leg, known, order)
+        elif known is not None and known.is_closed:
+            self._note_reopened(leg, order)
         leg.position = leg.position.after_fill(fill, leg.instrument)
         leg.balances.book_fill(fill, now_ns)
         bot.journal.note_fill(fill, leg.position, order)

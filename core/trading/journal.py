@@ -34,18 +34,18 @@ class Journal:
         self._retry_ns = retry_ns
         self._next_try_ns = 0
         self._pending = LedgerBatch()
-        self._is_empty = True  # nothing is pending: asked several times in each step
+        self.is_settled = True  # all is in the ledger: asked several times in each step
         self._pending_fills: set[tuple[str, str]] = set()
         self._marks: dict[str, str | None] = {}
 
     def note_order(self, order: Order) -> None:
         """Keep an order's state for the next flush."""
-        self._is_empty = False
+        self.is_settled = False
         self._pending.orders[order.client_order_id] = order
 
     def note_fill(self, fill: Fill, position_after: Position, order: Order | None) -> None:
         """Keep a fill with the position and the order after it for the next flush."""
-        self._is_empty = False
+        self.is_settled = False
         self._pending.fills.append((fill, position_after))
         self._pending.positions[fill.leg] = position_after
         self._pending_fills.add((fill.leg, fill.trade_id))
@@ -54,33 +54,33 @@ class Journal:
 
     def note_funding(self, payment: FundingPayment, position_after: Position) -> None:
         """Keep a funding payment with the position after it for the next flush."""
-        self._is_empty = False
+        self.is_settled = False
         self._pending.funding.append(payment)
         self._pending.positions[payment.leg] = position_after
 
     def note_mark(self, leg: str, mark: str) -> None:
         """Advance the fill mark together with the fills noted so far."""
-        self._is_empty = False
+        self.is_settled = False
         self._pending.marks[leg] = mark
 
     def note_session(self, session: Session) -> None:
         """Keep the session for the next flush."""
-        self._is_empty = False
+        self.is_settled = False
         self._pending.session = session
 
     def note_counters(self, counters: dict[str, int]) -> None:
         """Keep the counters for the next flush."""
-        self._is_empty = False
+        self.is_settled = False
         self._pending.counters = counters
 
     def note_memory(self, memory: Memory) -> None:
         """Keep what the strategy remembers for the next flush, together with the fills noted so far."""
-        self._is_empty = False
+        self.is_settled = False
         self._pending.memory = memory
 
     def note_samples(self, samples: Sequence[Sample]) -> None:
         """Keep the newest rows of the series for the next flush; while the ledger fails the older ones are let go."""
-        self._is_empty = False
+        self.is_settled = False
         self._pending.samples = samples
 
     def has_fill(self, leg: str, trade_id: str) -> bool:
@@ -111,7 +111,7 @@ class Journal:
         """Write what is pending; return False while it cannot be written. Tries again once per `retry_ns`."""
         if not self.healthy and now_ns < self._next_try_ns:
             return False
-        if self._is_empty and self.healthy:
+        if self.is_settled:
             return True
         try:
             self.ledger.write(self._pending)
@@ -135,6 +135,7 @@ class Journal:
 
     def fail(self, now_ns: int, error: LedgerError) -> None:
         """Note that the ledger does not work."""
+        self.is_settled = False
         self._next_try_ns = now_ns + self._retry_ns
         self.reason = str(error)
         if self.healthy:
@@ -144,7 +145,7 @@ class Journal:
     def _written(self) -> None:
         self._marks.update(self._pending.marks)
         self._pending = LedgerBatch()
-        self._is_empty = True
+        self.is_settled = True
         self._pending_fills.clear()
         if not self.healthy:
             self.healthy, self.reason = True, ""

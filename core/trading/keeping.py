@@ -44,10 +44,9 @@ class Keeping:
         ages = [max(0, utc_ns - sent_ns) for sent_ns in self._bot.journal.ledger.sent_since(utc_ns - MINUTE_NS)]
         self._bot.churn.recall(now_ns - age_ns for age_ns in ages)
 
-    def run_end_ns(self) -> int | None:
-        """Return when `duration_s` is over, None when it is endless."""
-        duration_ns = self._bot.settings.duration_ns
-        return self._run_began_ns + duration_ns if duration_ns else None
+    def run_end_ns(self) -> int:
+        """Return when `duration_s` is over; not for a run that is endless."""
+        return self._run_began_ns + self._bot.settings.duration_ns
 
     def save(self, now_ns: int) -> None:
         """Save when it is time; forget old closed orders."""

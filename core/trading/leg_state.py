@@ -8,7 +8,7 @@ from operator import is_
 from typing import TYPE_CHECKING
 
 from api.base_client import Inbox
-from core.market.position import Position
+from core.market.position import NetLine, Position
 from core.market.price_shock import MidWindow, PriceShock
 from core.market.risk_limits import RiskLimits
 from core.trading.balance_sheet import BalanceSheet, reserved
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from core.market.order import Order
     from core.market.order_diff import DiffTolerance
     from core.market.reports import VenuePosition
+    from core.market.risk_room import Verdict
     from core.trading.loop_settings import LoopSettings
+
+
+_UNSEEN = (object(),) * 6  # is no other value
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,15 @@ class LegState:
         self.awaited_since_ns: int | None = None  # oldest request without an answer
         self.quotes_both_sides = False
         self.met_until_utc_ns = 0  # until then what rests is what is wanted, unless `wish_moved`
-        self._weighed: tuple[object, ...] = ()
+        self._weighed: tuple[object, ...] = _UNSEEN
         self._weighed_revisions = (-1, -1)
+        self.fitting: Verdict | None = None  # what of the wish fits, while `room_moved` says that it still does
+        self._fitted: tuple[object, ...] = _UNSEEN
+        self._fitted_revision = -1
         self._seen_revisions = (-1, -1)
-        self._seen: tuple[object, ...] = ()
+        self._seen: tuple[object, ...] = _UNSEEN
+        self._lined: Position | None = None  # of which `_net_line` is
+        self._net_line = NetLine(Decimal(0), Decimal(0))
 
     def opened(self, settings: LoopSettings) -> None:
         """Take over what the client learned from the venue. Raises ConfigError for limits below one lot."""
@@ -125,25 +134,40 @@ class LegState:
 
         All of them are replaced, never changed in place.
         """
-        before = self._seen
-        self._seen = seen = (
-            self.book,
-            self.position,
-            self.limits,
-            self.facts,
-            self.venue_position,
-            self.confirmed_ns,
-        )
-        return not before or not all(map(is_, seen, before))
+        book, position, limits, facts, venue_position, confirmed_ns = self._seen
+        if (
+            self.book is book
+            and self.position is position
+            and self.confirmed_ns is confirmed_ns
+            and self.facts is facts
+            and self.limits is limits
+            and self.venue_position is venue_position
+        ):
+            return False
+        self._seen = (self.book, self.position, self.limits, self.facts, self.venue_position, self.confirmed_ns)
+        return True
 
     def wish_moved(self, settings: LoopSettings, tolerance: DiffTolerance) -> bool:
         """Tell whether anything that says which orders are to rest is another than at the last call."""
-        mark = None if self.limits.max_position_quote is None else self.book
-        weighed = (self.wanted, self.position, self.limits, settings, tolerance, mark)
+        weighed = (*self._room(), settings, tolerance)
         revisions = (self.tracker.revision, self.balances.revision)
         before, self._weighed = self._weighed, weighed
         before_revisions, self._weighed_revisions = self._weighed_revisions, revisions
-        return revisions != before_revisions or not before or not all(map(is_, weighed, before))
+        return revisions != before_revisions or not all(map(is_, weighed, before))
+
+    def room_moved(self) -> bool:
+        """Tell whether anything that says how much of the wish may rest is another than at the last call.
+
+        What rests does not: it is what the wish replaces. Fills that are missing do, and are not looked at here.
+        """
+        room, revision = self._room(), self.balances.revision
+        before, self._fitted = self._fitted, room
+        before_revision, self._fitted_revision = self._fitted_revision, revision
+        return revision != before_revision or not all(map(is_, room, before))
+
+    def _room(self) -> tuple[object, ...]:
+        mark = None if self.limits.max_position_quote is None else self.book
+        return self.wanted, self.position, self.limits, mark
 
     def has_changed(self) -> bool:
         """Tell whether orders or balances changed since the last call, and work out what follows from the orders."""
@@ -162,7 +186,8 @@ class LegState:
     @property
     def needs_report(self) -> bool:
         """Tell whether a report is urgent."""
-        return self.report_wanted_ns is not None or not self.reconciled or self.has_unknown or self.tracker.has_suspects
+        known = self.reconciled and not self.has_unknown and not self.tracker.suspects
+        return not known or self.report_wanted_ns is not None
 
     @property
     def knows_reduce_only(self) -> bool:
@@ -179,6 +204,15 @@ class LegState:
         if self.mid_ticks is not None:
             return self.instrument.tick_size * Decimal(self.mid_ticks)
         return None if self.position.size_lots else Decimal(0)
+
+    def net_quote(self) -> Decimal | None:
+        """Return the profit of all lives after fees at the last mid, None while that is missing."""
+        mark = self.mark()
+        if mark is None:
+            return None
+        if self._lined is not self.position:
+            self._lined, self._net_line = self.position, self.position.net_line(self.instrument)
+        return self._net_line.at(mark)
 
     def book_age_ns(self, now_ns: int) -> int | None:
         """Return the age of the book, None when there is none."""

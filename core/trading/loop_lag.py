@@ -9,7 +9,7 @@ class LoopLag:
     """Nanoseconds between when a step was due and when it came."""
 
     def __init__(self) -> None:
-        self._promised_ns: int | None = None
+        self.promised_ns: int | None = None  # when the next step is due
         self._window_ns = 0
         self._worst_ns = 0
         self._worst_before_ns = 0
@@ -18,12 +18,8 @@ class LoopLag:
         """Note that a step begins."""
         if now_ns - self._window_ns >= SECOND_NS:
             self._window_ns, self._worst_before_ns, self._worst_ns = now_ns, self._worst_ns, 0
-        if self._promised_ns is not None and now_ns - self._promised_ns > self._worst_ns:
-            self._worst_ns = now_ns - self._promised_ns
-
-    def promised(self, due_ns: int) -> None:
-        """Note when the next step is due."""
-        self._promised_ns = due_ns
+        if self.promised_ns is not None and now_ns - self.promised_ns > self._worst_ns:
+            self._worst_ns = now_ns - self.promised_ns
 
     def worst_ns(self) -> int:
         """Return the longest delay of this second and the one before."""

@@ -47,7 +47,7 @@ class OrderTracker:
         self._live: dict[str, Tracked] = {}
         self._closed: OrderedDict[str, Tracked] = OrderedDict()
         self._by_venue_id: dict[str, str] = {}
-        self._suspects: dict[str, int] = {}  # fills do not add up: id -> complete reports that did not help
+        self.suspects: dict[str, int] = {}  # whose fills do not add up: id -> complete reports that did not help
         self._snapshot: tuple[Order, ...] = ()
         self._snapshot_revision = 0
 
@@ -131,9 +131,9 @@ class OrderTracker:
         order = tracked.order
         short = order.filled_lots < tracked.told_lots
         if order.filled_lots > order.size_lots or (short and order.is_closed):
-            self._suspects.setdefault(order.client_order_id, 0)
+            self.suspects.setdefault(order.client_order_id, 0)
         elif not short:
-            self._suspects.pop(order.client_order_id, None)
+            self.suspects.pop(order.client_order_id, None)
 
     def _find(self, client_order_id: str) -> Tracked | None:
         return self._live.get(client_order_id) or self._closed.get(client_order_id)
@@ -150,8 +150,8 @@ class OrderTracker:
 
     def _forget(self) -> None:
         """Forget the oldest closed orders, but none whose fills are missing."""
-        while len(self._closed) - len(self._suspects) > _REMEMBERED:
-            oldest = next(key for key in self._closed if key not in self._suspects)
+        while len(self._closed) - len(self.suspects) > _REMEMBERED:
+            oldest = next(key for key in self._closed if key not in self.suspects)
             venue_order_id = self._closed.pop(oldest).order.venue_order_id
             if venue_order_id is not None:
                 self._by_venue_id.pop(venue_order_id, None)
@@ -166,7 +166,7 @@ class OrderTracker:
     def live(self) -> tuple[Order, ...]:
         """Return every order that may still fill."""
         if self._snapshot_revision != self.revision:
-            self._snapshot = tuple(tracked.order for tracked in self._live.values())
+            self._snapshot = tuple([tracked.order for tracked in self._live.values()])
             self._snapshot_revision = self.revision
         return self._snapshot
 
@@ -223,23 +223,18 @@ class OrderTracker:
         kept = self._closed.get(client_order_id)
         return kept is not None and kept.heard_ns > asked_ns
 
-    @property
-    def has_suspects(self) -> bool:
-        """Tell whether there are orders whose fills do not add up to what the venue said."""
-        return bool(self._suspects)
-
     def suspect(self, client_order_id: str, told_lots: int) -> None:
         """Note that a report has more filled of an order than the fills that we know of."""
         self.revision += 1
-        self._suspects.setdefault(client_order_id, 0)
+        self.suspects.setdefault(client_order_id, 0)
         if tracked := self._find(client_order_id):
             tracked.told_lots = max(tracked.told_lots, told_lots)
 
     def missing(self) -> tuple[MissingFills, ...]:
         """Return what has filled of closed orders by the venue's word, and is not booked."""
-        if not self._suspects:
+        if not self.suspects:
             return ()
-        kept = [(each.order, each.told_lots) for key in self._suspects if (each := self._closed.get(key))]
+        kept = [(each.order, each.told_lots) for key in self.suspects if (each := self._closed.get(key))]
         return tuple(
             MissingFills(order.side, order.price_ticks, told_lots - order.filled_lots)
             for order, told_lots in kept
@@ -248,20 +243,20 @@ class OrderTracker:
 
     def unbooked_slots(self) -> frozenset[str]:
         """Return the slots of closed orders that have filled by the venue's word, and whose fills are not booked."""
-        if not self._suspects:
+        if not self.suspects:
             return frozenset()
-        kept = [each for key in self._suspects if (each := self._closed.get(key))]
+        kept = [each for key in self.suspects if (each := self._closed.get(key))]
         return frozenset(each.order.slot for each in kept if each.told_lots > each.order.filled_lots)
 
     def count_report(self, patience: int, asked_ns: int) -> list[str]:
         """Note a complete report; return the orders that `patience` of them did not help, they are given up."""
-        for key in self._suspects:
+        for key in self.suspects:
             tracked = self._find(key)
             if tracked is None or tracked.heard_ns <= asked_ns:
-                self._suspects[key] += 1
-        given_up = [key for key, reports in self._suspects.items() if reports >= patience]
+                self.suspects[key] += 1
+        given_up = [key for key, reports in self.suspects.items() if reports >= patience]
         for key in given_up:
-            del self._suspects[key]
+            del self.suspects[key]
             self.revision += 1
         return given_up
 

@@ -13,7 +13,7 @@ from core.market.events import OrderUpdate
 from core.market.order import Order, OrderEvent, OrderState, Side
 from core.market.order_diff import diff_orders
 from core.market.risk_reduction import allow_reduction, limits_of_hedges, orders_over_limits
-from core.market.risk_room import Denial, allow_places, trim_quotes
+from core.market.risk_room import Denial, Verdict, allow_places, trim_quotes
 from core.trading.log_fields import fields
 from utils.errors import LedgerError, VenueAuthError, VenueError, VenueRefused
 
@@ -46,7 +46,7 @@ class Outgoing:
             return
         leg.met_until_utc_ns = 0
         leg.denied.clear()
-        verdict = trim_quotes(leg.wanted, leg.limits, bot.risk_state(leg, now_ns))
+        verdict = self._fitting(leg, leg.wanted, now_ns)
         if verdict.denied:
             self._count_denials(leg, verdict.denied)
         diff = diff_orders(verdict.allowed, leg.tracker.live(), tolerance, utc_ns)
@@ -58,6 +58,15 @@ class Outgoing:
         if not (verdict.denied or diff.cancel or diff.place):
             leg.wish_moved(bot.settings, tolerance)
             leg.met_until_utc_ns = tolerance.oldest_until_ns(leg.tracker.live())
+
+    def _fitting(self, leg: LegState, wanted: Sequence[Quote], now_ns: int) -> Verdict:
+        """Return what of the wish fits limits and balances; as before while all that it is made of is the same."""
+        suspects = leg.tracker.suspects  # what they have filled takes room that is not looked at
+        if leg.room_moved() or leg.fitting is None or suspects:
+            verdict = trim_quotes(wanted, leg.limits, self._bot.risk_state(leg, now_ns))
+            leg.fitting = None if suspects else verdict
+            return verdict
+        return leg.fitting
 
     def _tolerance(self, now_ns: int) -> DiffTolerance:
         """Return how far an order may be off: the config's, wider while too much is sent; the same object each time."""
@@ -82,7 +91,7 @@ class Outgoing:
         if leg.wanted is None or leg.book is None or not leg.book.is_quotable:
             return
         bot = self._bot
-        verdict = trim_quotes(leg.wanted, leg.limits, bot.risk_state(leg, now_ns))
+        verdict = self._fitting(leg, leg.wanted, now_ns)
         diff = diff_orders(verdict.allowed, leg.tracker.live(), self._tolerance(now_ns), bot.clock.utc_ns())
         bid, ask = leg.book.best_bid_ticks, leg.book.best_ask_ticks
         unbooked = leg.tracker.unbooked_slots()  # filled is not cancelled: only a decision knows what follows

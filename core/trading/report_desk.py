@@ -35,6 +35,7 @@ class ReportDesk:
         self._last_asked_ns: int | None = None
         self._waiting_for: int | None = None
         self._rounds = 0  # urgent questions in a row
+        self.idle_until_ns = 0  # until then `step` has nothing to do and nothing else to say, unless it is urgent
         self._incomplete = False
         self.reason = ""  # why the last answer was not complete, or why there was none
 
@@ -43,25 +44,30 @@ class ReportDesk:
         if self._waiting_for is not None:
             give_up_ns = self._asked[self._waiting_for] + self._timing.timeout_ns
             if now_ns < give_up_ns:
+                self.idle_until_ns = give_up_ns
                 return give_up_ns
             self._fail("no answer")
-        due_ns = self._due_ns(urgent or self._incomplete)
+        urgent = urgent or self._incomplete
+        due_ns = self._due_ns(urgent)
         if now_ns < due_ns:
+            self.idle_until_ns = 0 if urgent else due_ns
             return due_ns
+        self.idle_until_ns = 0
         self._ask(now_ns, since)
         return now_ns + self._timing.gap_ns
 
     def use(self, timing: ReportTiming) -> None:
         """Ask in another rhythm from now on."""
         self._timing = timing
-        self._rounds = 0
+        self._rounds = self.idle_until_ns = 0
 
     def hurry(self) -> None:
         """Forget the backoff: something has changed since the last answer."""
-        self._rounds = 0
+        self._rounds = self.idle_until_ns = 0
 
     def take(self, report: VenueReport) -> int | None:
         """Accept an answer; return when its question was asked, None when a newer one was answered before."""
+        self.idle_until_ns = 0
         asked_ns = self._asked.get(report.request_id)
         if asked_ns is None:
             return None
@@ -100,6 +106,7 @@ class ReportDesk:
             self._fail(str(exc))
 
     def _fail(self, reason: str) -> None:
+        self.idle_until_ns = 0
         self._waiting_for = None
         self._incomplete = True
         self.reason = reason

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -20,10 +19,10 @@ def net_quote(legs: Sequence[LegState]) -> Decimal | None:
     """Return lifetime profit after fees at the current marks, None while a mark is missing."""
     total = _ZERO
     for leg in legs:
-        mark = leg.mark()
-        if mark is None:
+        net = leg.net_quote()
+        if net is None:
             return None
-        total += leg.position.net_pnl(mark, leg.instrument)
+        total += net
     return total
 
 
@@ -103,7 +102,8 @@ class SessionBook:
             self._journal.note_session(self._session)
         self.net = net - self._session.start_net
         if self.net > self._session.peak_net:
-            self._session = replace(self._session, peak_net=self.net)
+            began = self._session
+            self._session = Session(began.began_utc_ns, began.start_net, began.start_equity, self.net)
 
     def save(self) -> None:
         """Keep a new peak for the next flush."""

@@ -9,6 +9,7 @@ from core.trading.clock import seconds
 from utils.exit_statuses import DONE
 
 if TYPE_CHECKING:
+    from core.trading.leg_state import LegState
     from core.trading.loop_parts import LoopParts
 
 _IDLE_NS = seconds(1)
@@ -27,23 +28,26 @@ class Stepping:
 
     def step(self, now_ns: int) -> int:
         """Do everything that is due; return when to be called next at the latest."""
-        bot, ending = self._bot, self._ending
+        bot, ending, journal = self._bot, self._ending, self._bot.journal
         bot.sent = False
         due_ns = self._listen(now_ns)
         self._keeping.sampler.look(now_ns)
-        bot.journal.flush(now_ns)
+        if not journal.is_settled:
+            journal.flush(now_ns)
         if bot.events:
             self._deliver(now_ns)
         if not ending.is_stopping:
-            due_ns = self._doubt_overdue(now_ns, self._ask_for_reports(now_ns, due_ns))
+            due_ns = self._ask_and_doubt(now_ns, due_ns)
             later_ns = ending.settle(now_ns) if ending.is_handing_over else self._live(now_ns)
             due_ns = later_ns if later_ns < due_ns else due_ns
         if ending.is_stopping:
             due_ns = min(due_ns, ending.step(now_ns))
         self._keeping.save(now_ns)
-        bot.journal.flush(now_ns)
+        if not journal.is_settled:
+            journal.flush(now_ns)
         self._upkeep.refresh(now_ns)
-        ending.finish(now_ns)
+        if ending.is_stopping or ending.is_handing_over:
+            ending.finish(now_ns)
         if bot.sent:
             due_ns = self._answers_due_ns(now_ns, due_ns)
         return due_ns if due_ns > now_ns else now_ns
@@ -95,31 +99,50 @@ class Stepping:
         if look:
             decider.look_soon()
 
-    def _ask_for_reports(self, now_ns: int, due_ns: int) -> int:
-        """Ask the venues that are to be asked; return `due_ns`, or when the next question is due before it."""
+    def _ask_and_doubt(self, now_ns: int, due_ns: int) -> int:
+        """Ask for reports that are due, doubt what was not answered in time.
+
+        Returns `due_ns`, or when the next of both is due before it.
+        """
         for leg in self._bot.legs:
-            desk = leg.desk
-            questions = desk.questions
-            next_ns = desk.step(now_ns, leg.needs_report, self._bot.journal.mark(leg.name))
+            urgent, next_ns = leg.needs_report, leg.desk.idle_until_ns
+            if urgent or now_ns >= next_ns:
+                next_ns = self._ask(leg, now_ns, urgent)
             if next_ns < due_ns:
                 due_ns = next_ns
-            if desk.questions != questions:
-                self._bot.sent = True
+            if leg.awaited_since_ns is not None:
+                due_ns = min(due_ns, self._doubt(leg, leg.awaited_since_ns, now_ns))
         return due_ns
+
+    def _ask(self, leg: LegState, now_ns: int, urgent: bool) -> int:
+        desk = leg.desk
+        questions = desk.questions
+        next_ns = desk.step(now_ns, urgent, self._bot.journal.mark(leg.name))
+        if desk.questions != questions:
+            self._bot.sent = True
+        return next_ns
+
+    def _doubt(self, leg: LegState, since_ns: int, now_ns: int) -> int:
+        """Doubt requests that have waited for too long since; return when the oldest of the others will have."""
+        overdue_ns = since_ns + self._bot.settings.ack_timeout_ns
+        if now_ns < overdue_ns:
+            return overdue_ns
+        self._outgoing.doubt_overdue(leg, now_ns)
+        return now_ns + _IDLE_NS
 
     def _live(self, now_ns: int) -> int:
         """Do what a bot does that is not ending; return when something is due by itself."""
         if self._ending.is_settling:
             return self._ending.go_on_settling(now_ns)
-        due_ns = now_ns + _IDLE_NS
-        if self._decider.closing is None and (end_ns := self._keeping.run_end_ns()) is not None:
+        decider, due_ns = self._decider, now_ns + _IDLE_NS
+        if decider.closing is None and self._bot.settings.duration_ns:
+            end_ns = self._keeping.run_end_ns()
             if now_ns >= end_ns:
                 self._ending.stop("the duration is over", DONE)
                 return now_ns
             due_ns = min(due_ns, end_ns)
         if not (self._parts.reconciled or self._is_ready(now_ns)):
             return due_ns
-        decider = self._decider
         next_ns = decider.step(now_ns)
         if decider.is_closed or decider.is_halted:
             self._end_by_decision()
@@ -132,18 +155,6 @@ class Stepping:
         if closing is not None and (residue := closing.residue):
             reason = f"{reason} (too small for an order, left as it is: {residue})"
         self._ending.stop(reason, DONE, self._decider.is_closed)
-
-    def _doubt_overdue(self, now_ns: int, due_ns: int) -> int:
-        """Doubt what was not answered in time; return `due_ns`, or when that is due before it."""
-        for leg in self._bot.legs:
-            if leg.awaited_since_ns is None:
-                continue
-            overdue_ns = leg.awaited_since_ns + self._bot.settings.ack_timeout_ns
-            if now_ns >= overdue_ns:
-                self._outgoing.doubt_overdue(leg, now_ns)
-            else:
-                due_ns = min(due_ns, overdue_ns)
-        return due_ns
 
     def _is_ready(self, now_ns: int) -> bool:
         """Tell whether every leg was reconciled once."""

@@ -255,12 +255,12 @@ class TradingLoop:
         """
         now_ns = self._clock.now_ns()
         self._lag.called(now_ns)
-        if self.finished is not None:
+        if self._ending.result is not None:
             return now_ns + _IDLE_NS
         try:
             due_ns = self._stepping.step(now_ns)
         except Exception:
             self._outgoing.abandon(now_ns)
             raise
-        self._lag.promised(due_ns)
+        self._lag.promised_ns = due_ns
         return due_ns

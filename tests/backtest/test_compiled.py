@@ -84,6 +84,8 @@ def test_the_compiled_book_is_the_python_book(sets: list[tuple[Side, int, int]],
             assert compiled.levels(each) == tuple(plain.levels(each))
             assert compiled.best_ticks(each) == plain.best_ticks(each)
             assert compiled.top(each, 3) == plain.top(each, 3)
+        assert compiled.tops(3) == plain.tops(3)
+        assert compiled.tops(40) == plain.tops(40)
     assert all(isinstance(level, Level) for level in compiled.levels(Side.BUY))
 
 

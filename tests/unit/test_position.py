@@ -84,6 +84,16 @@ def test_net_equals_cash_plus_holding_minus_fees(moves: list[Any], mark_ticks: i
     assert played(moves, traded, fee).net_pnl(mark, traded) == expected
 
 
+@given(steps, st.integers(0, 10_000), st.decimals(-3, 3, places=4), st.decimals(-3, 3, places=7))
+def test_the_line_of_the_net_is_the_net_to_the_digit_at_any_mark(
+    moves: list[Any], half_ticks: int, fee: Decimal, funding: Decimal
+) -> None:
+    traded = instrument(contract_size=Decimal("0.5"))
+    position = played(moves, traded, fee).after_funding(funding)
+    mark = traded.tick_size * Decimal(half_ticks / 2)
+    assert str(position.net_line(traded).at(mark)) == str(position.net_pnl(mark, traded))
+
+
 @given(steps)
 def test_lots_add_up_to_the_position_and_never_disagree_in_sign(moves: list[Any]) -> None:
     position = played(moves, ONE)

@@ -17,7 +17,7 @@ from core.market.book import OrderBook
 from core.market.commands import Quote
 from core.market.order import MissingFills, Order, OrderState, Side
 from core.market.position import Position
-from core.market.risk_gates import Gate, drawdown, tripped_gates
+from core.market.risk_gates import Gate, drawdown, gates_of, rules_of, tripped_gates
 from core.market.risk_limits import RiskLimits
 from core.market.risk_room import BALANCE_RESERVE, Verdict, allow_places, trim_quotes
 from core.market.risk_state import RiskState
@@ -145,6 +145,19 @@ def test_spot_orders_never_cost_more_than_the_balances(
     share = 1 if last_word else 1 - BALANCE_RESERVE
     assert not bids or cost * Decimal("1.001") <= quote_free * share
     assert not asks or sold <= base_free * share
+
+
+@given(quote_lists(), limits, live_orders(), st.integers(-2500, 2500))
+def test_quotes_that_are_asked_for_together_get_what_they_get_one_after_the_other(
+    places: list[Quote], asked: RiskLimits, live: list[Order], held: int
+) -> None:
+    state = perp_state(position=holding(held), live_orders=live)
+    together = allow_places(places, asked, state)
+    asked_for = {one.level: one for one in places}
+    for one in together.allowed:
+        alone = allow_places([asked_for[one.level]], asked, replace(state, live_orders=live))
+        assert alone.allowed == (one,)
+        live = [*live, order(one.side, one.price_ticks, one.size_lots)]
 
 
 @given(quote_lists(), limits, st.integers(-2500, 2500))
@@ -441,3 +454,11 @@ def test_missing_and_null_keys_are_the_defaults(section: dict[str, Any]) -> None
 def test_limit_below_a_lot_is_refused_not_rounded_to_nothing(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"risk_config\.{key}: 0\.0001 is less than one lot"):
         RiskLimits.from_config({key: 0.0001}, instrument())
+
+
+def test_a_limit_that_is_not_set_has_no_rule_and_ages_are_judged_apart() -> None:
+    assert rules_of(FREE) == ()
+    asked = RiskLimits(max_loss_quote=Decimal(10), max_spread_bps=5.0)
+    state = risk_state(session_net_quote=Decimal(-10), book=book(1500, 1600), book_age_ns=6 * SECOND)
+    assert names(tripped_gates(asked, state)) == ["stale", "spread", "max_loss"]
+    assert names(gates_of(rules_of(asked), asked, state)) == ["spread", "max_loss"]

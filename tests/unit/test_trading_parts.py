@@ -103,20 +103,20 @@ def test_the_timer_prefers_an_own_event_over_a_move_and_forgets_both_once_decide
     timer.hurry("move")
     assert timer.take(99) is None
     assert timer.take(100) == "own"
-    assert timer.due_ns() == 1_100
+    assert timer.due_ns == 1_100
 
 
 def test_the_timer_can_be_woken_before_the_interval_and_not_before_the_shortest_cycle() -> None:
     timer = CycleTimer(1_000, 100)
     timer.take(0)
     timer.wake(500)
-    assert timer.due_ns() == 500
+    assert timer.due_ns == 500
     timer.wake(50)
-    assert timer.due_ns() == 100
+    assert timer.due_ns == 100
     assert timer.take(100) == "interval"
-    assert timer.due_ns() == 1_100
+    assert timer.due_ns == 1_100
     timer.wake(5_000)
-    assert timer.due_ns() == 1_100
+    assert timer.due_ns == 1_100
 
 
 def test_the_timer_lets_a_freed_slot_be_filled_once_unless_something_else_happened() -> None:
@@ -125,7 +125,7 @@ def test_the_timer_lets_a_freed_slot_be_filled_once_unless_something_else_happen
     timer.hurry("freed")
     assert timer.may_refill
     timer.refilled()
-    assert (timer.may_refill, timer.due_ns()) == (False, 100)
+    assert (timer.may_refill, timer.due_ns) == (False, 100)
     timer.hurry("freed")
     assert timer.may_refill
     timer.hurry("move")
@@ -139,13 +139,13 @@ def test_the_timer_lets_a_freed_slot_be_filled_once_unless_something_else_happen
 def test_lag_is_the_worst_of_this_second_and_the_one_before() -> None:
     lag = LoopLag()
     lag.called(0)
-    lag.promised(100)
+    lag.promised_ns = 100
     lag.called(400)
     assert lag.worst_ns() == 300
-    lag.promised(10**9)
+    lag.promised_ns = 10**9
     lag.called(10**9 + 5)
     assert lag.worst_ns() == 300
-    lag.promised(2 * 10**9 + 5)
+    lag.promised_ns = 2 * 10**9 + 5
     lag.called(2 * 10**9 + 5)
     assert lag.worst_ns() == 5
 
@@ -210,6 +210,22 @@ def test_nothing_is_asked_between_intervals_when_nothing_is_urgent() -> None:
     assert len(venue.reports_asked) == 2
 
 
+def test_a_desk_says_until_when_it_has_nothing_to_ask_by_itself() -> None:
+    venue, asking = desk(interval_ns=1_000, timeout_ns=300, gap_ns=1)
+    venue.script.reports.extend(["none"] * 9)
+    asking.step(0, False, None)
+    assert asking.idle_until_ns == 0  # whoever asks next is told when an answer is given up
+    assert asking.step(10, False, None) == asking.idle_until_ns == 300
+    asking.take(VenueReport("main", 1, True))
+    assert asking.idle_until_ns == 0
+    assert asking.step(20, False, None) == asking.idle_until_ns == 1_000
+    asking.step(30, True, None)
+    assert asking.idle_until_ns == 0
+    asking.take(VenueReport("main", 2, False))
+    asking.step(40, False, None)
+    assert asking.idle_until_ns == 0  # an answer that was not complete is asked for again
+
+
 # The tracker
 
 
@@ -255,10 +271,10 @@ def test_more_filled_than_ordered_is_suspicious() -> None:
     tracker = OrderTracker("main")
     tracker.add(made(), 0)
     tracker.apply_fill(fill(11), 5)
-    assert tracker.has_suspects
+    assert tracker.suspects
     assert tracker.count_report(2, 9) == []
     assert tracker.count_report(2, 9) == ["a"]
-    assert not tracker.has_suspects
+    assert not tracker.suspects
 
 
 def test_a_fill_or_an_update_never_lowers_what_was_filled() -> None:
@@ -281,7 +297,7 @@ def test_what_the_venue_said_has_filled_is_missing_from_the_end_until_its_fills_
     tracker.apply_fill(fill(3), 6)
     assert tracker.missing() == (MissingFills(Side.BUY, 100, 4),)
     tracker.apply_fill(fill(4), 7)
-    assert (tracker.missing(), tracker.has_suspects) == ((), False)
+    assert (tracker.missing(), tracker.suspects) == ((), {})
 
 
 def test_only_reports_asked_for_after_the_end_count_against_missing_fills() -> None:
