@@ -24,14 +24,20 @@ class EventFeed:
 
     chunk_rows = 256  # turned into Python numbers at a time
 
-    def __init__(self, rows: Rows, interval_ns: int, begin: int = 0) -> None:
-        """Play `rows` from row `begin` on; what is before it only makes the first book."""
+    def __init__(
+        self, rows: Rows, interval_ns: int, begin: int = 0, from_ns: int | None = None, until_ns: int | None = None
+    ) -> None:
+        """Play `rows` from row `begin` on; what is before it only makes the first book.
+
+        Position 0 is `from_ns` and the feed is over at `until_ns`, UTC: by default the times of the first and last row.
+        """
+        times = rows["local_ns"]
         self.rows = rows
-        self.begin_ns = int(rows["local_ns"][begin])
+        self.begin_ns = int(times[begin]) if from_ns is None else from_ns
         self.base_ns = 0  # position of the beginning of this loop
         self.at = begin
         self._begin, self._interval_ns = begin, interval_ns
-        self._loop_ns = int(rows["local_ns"][-1]) - self.begin_ns + interval_ns
+        self._loop_ns = (int(times[-1]) if until_ns is None else until_ns) - self.begin_ns + interval_ns
         self._position_ns = 0
         self._chunk: list[tuple[int, ...]] = []
         self._chunk_begin = begin

@@ -61,11 +61,17 @@ class EventFile:
 
 @dataclass(frozen=True, slots=True)
 class EventSpan:
-    """What of event files is played: rows up to the end of the span; those before `begin` only make the first book."""
+    """What of event files is played: rows up to the end of the span; those before `begin` only make the first book.
+
+    `from_ns` and `until_ns` are given where the span is longer than from its first row to its last one: the span of
+    several markets.
+    """
 
     market: Market
     rows: Rows
     begin: int
+    from_ns: int | None = None
+    until_ns: int | None = None
 
     @property
     def events(self) -> int:
@@ -74,13 +80,13 @@ class EventSpan:
 
     @property
     def first_ns(self) -> int:
-        """Return the time of the first row that is played, UTC."""
-        return int(self.rows["local_ns"][self.begin])
+        """Return when the span begins, UTC: at the first row that is played unless it says another time."""
+        return int(self.rows["local_ns"][self.begin]) if self.from_ns is None else self.from_ns
 
     @property
     def last_ns(self) -> int:
-        """Return the time of the last row, UTC."""
-        return int(self.rows["local_ns"][-1])
+        """Return when the span ends, UTC: at its last row unless it says another time."""
+        return int(self.rows["local_ns"][-1]) if self.until_ns is None else self.until_ns
 
 
 def open_events(path: Path) -> EventFile:

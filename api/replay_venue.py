@@ -20,6 +20,7 @@ from core.market.order import Fill, Side
 from core.market.position import Position
 from utils.errors import ConfigError
 
+NEVER = 1 << 62  # later than anything
 NoteFill = Callable[[Fill], None]
 NoteFunding = Callable[[FundingPayment], None]
 
@@ -55,6 +56,11 @@ class MemoryStore:
         """Return the newest payments, oldest first."""
         return tuple(self._funding[-NEWEST_PAYMENTS:])
 
+    @property
+    def fill_count(self) -> int:
+        """Return how many fills there were."""
+        return len(self._fills)
+
     def close(self) -> None:
         """Do nothing: there is no file."""
 
@@ -76,12 +82,15 @@ class ReplayVenue(PaperClient):
         self._span, self._note_fill, self._note_funding = span, note_fill, note_funding
         self.venue_class = venue_class or self.venue_class
         self._prints_wanted = prints_wanted
+        self._times: Any = span.rows["local_ns"]
 
     def _find_feed(self) -> tuple[Market, Feed]:
         market = self._span.market
         if not market.lists(self.context.symbol):
             raise ConfigError(f"the data are of {market.symbol}, the config trades {self.context.symbol}")
-        return market, EventFeed(self._span.rows, self._settings.interval_ns, self._span.begin)
+        span = self._span
+        self._events = EventFeed(span.rows, self._settings.interval_ns, span.begin, span.first_ns, span.last_ns)
+        return market, self._events
 
     def start_market_data(self) -> None:
         """Begin to deliver LinkUp and books, and prints to who wants them."""
@@ -89,7 +98,8 @@ class ReplayVenue(PaperClient):
         self._opened().prints_wanted = self._prints_wanted
 
     def _open_store(self, symbol: str) -> VenueStore:
-        return MemoryStore(self._note_fill, self._note_funding)
+        self._memory = MemoryStore(self._note_fill, self._note_funding)
+        return self._memory
 
     def mid_ticks(self) -> float:
         """Return the mid as the matching sees it now."""
@@ -98,6 +108,34 @@ class ReplayVenue(PaperClient):
     def resting(self) -> tuple[int | None, int | None]:
         """Return the best prices of our own resting orders, bid and ask, in ticks."""
         return self._opened().best_own(Side.BUY), self._opened().best_own(Side.SELL)
+
+    # What several venues under one clock are asked; times are on the loop's clock
+    @property
+    def latency_ns(self) -> int:
+        """Return how long a message is under way."""
+        return self._latency_ns
+
+    @property
+    def rests(self) -> bool:
+        """Tell whether an order of ours rests: the market can do nothing to us where none does."""
+        return self.resting() != (None, None)
+
+    @property
+    def fill_count(self) -> int:
+        """Return how many fills there were."""
+        return self._memory.fill_count
+
+    def arrival_ns(self) -> int:
+        """Return when the next message under way arrives, NEVER when there is none."""
+        return self._opened().time.now_at(self._on_the_way[0][0]) if self._on_the_way else NEVER
+
+    def next_event_ns(self) -> int:
+        """Return when the next event that is not played yet comes, NEVER when there is none."""
+        feed, time = self._events, self._opened().time
+        if feed.at == len(feed.rows):
+            return NEVER
+        position_ns = self._times.item(feed.at) - feed.begin_ns + feed.base_ns
+        return time.now_at(time.elapsed_at(position_ns))
 
 
 CLIENT = ReplayVenue

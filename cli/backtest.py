@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.backtest_parts import plain_with, progress_bar
+from cli.backtest_table import table_of
 from cli.completion import bots_or_files
 from cli.direct import DirectCommand
 from cli.shared import App, as_json, everywhere, pass_app
@@ -21,7 +21,12 @@ from core.registry.config_manager import find_config
 @click.command(cls=DirectCommand, name="backtest")
 @click.argument("config", shell_complete=bots_or_files)
 @click.option(
-    "--data", "files", multiple=True, required=True, metavar="FILE", help="Recording or event file; repeatable."
+    "--data",
+    "files",
+    multiple=True,
+    required=True,
+    metavar="[LEG=]FILE",
+    help="Recording or event file; repeatable. LEG: the leg of a bot with several that it is of.",
 )
 @click.option("--from", "begin", metavar="TIME", help="UTC, such as 2024-08-08T23:55:00; default: the first event.")
 @click.option("--to", "end", metavar="TIME", help="UTC, exclusive; default: behind the last event.")
@@ -67,37 +72,3 @@ def convert(app: App, recording: Path, out: Path) -> None:
     began = time.monotonic()
     rows = app.services.convert(recording, out)
     click.echo(f"{out}: {rows} rows, {out.stat().st_size / 2**20:.1f} MiB, in {time.monotonic() - began:.1f} s")
-
-
-_ROWS = {
-    "fills": "fills",
-    "buys": "of them buys",
-    "maker_fills": "of them as maker",
-    "volume_quote": "volume",
-    "net_pnl": "net profit",
-    "spread_pnl": "  from the spread",
-    "inventory_pnl": "  from inventory",
-    "fees": "  fees (a cost)",
-    "max_drawdown": "largest drawdown",
-    "position": "position at the end",
-    "max_position": "largest position",
-    "quote_uptime_pct": "quotes on both sides, %",
-    "decisions": "decisions",
-}
-
-
-def table_of(result: Mapping[str, Any]) -> list[str]:
-    """Return the statistics as lines for people."""
-    lines = [f"{result['bot']}: {result['symbol']}, {result['events']} events, {result['span_s']:.0f} s of market time"]
-    if result["ended"]:
-        lines.append(f"  ended before the data: {result['ended']}")
-    lines += [f"  {text:<26}{result[key]}" for key, text in _ROWS.items()]
-    marks = ", ".join(f"{after} {_or_none(bps)}" for after, bps in result["markouts_bps"].items())
-    orders = ", ".join(f"{count} {what}" for what, count in result["orders"].items())
-    lines += [f"  {'markouts, bps':<26}{marks}", f"  {'orders':<26}{orders}"]
-    lines.append(f"  {result['elapsed_s']:.2f} s, {result['events_per_s']:,} events/s")
-    return lines
-
-
-def _or_none(bps: float | None) -> str:
-    return "-" if bps is None else f"{bps:.2f}"

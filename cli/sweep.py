@@ -33,9 +33,7 @@ _SHOWN = ("net_pnl", "fills", "volume_quote", "spread_pnl", "inventory_pnl", "fe
 @click.option(
     "--grid", "grids", multiple=True, required=True, metavar="KEY=V1,V2,...", help="Repeatable; a JSON list works, too."
 )
-@click.option(
-    "--data", "files", multiple=True, required=True, metavar="FILE", help="Recording or event file; repeatable."
-)
+@click.option("--data", "files", multiple=True, required=True, metavar="[LEG=]FILE", help="As of backtest; repeatable.")
 @click.option("--from", "begin", metavar="TIME", help="UTC, such as 2024-08-08T23:55:00; default: the first event.")
 @click.option("--to", "end", metavar="TIME", help="UTC, exclusive; default: behind the last event.")
 @click.option(

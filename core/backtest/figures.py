@@ -9,7 +9,7 @@ over us.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any
@@ -23,7 +23,7 @@ from core.market.order import Side
 
 MARKOUTS_S = (1, 5, 30, 60)
 _NS = 10**9
-_PRECISION = 60
+PRECISION = 60  # digits, so that sums are exact
 Floats = npt.NDArray[np.float64]
 
 
@@ -55,13 +55,18 @@ class Course:
     @property
     def drawdown(self) -> Floats:
         """Return how far the profit is below its highest so far, 0 or more."""
-        return np.maximum.accumulate(np.maximum(self.net, 0.0)) - self.net
+        return drawdown_of(self.net)
+
+
+def drawdown_of(net: Floats) -> Floats:
+    """Return how far a profit is below its highest so far, 0 or more."""
+    return np.maximum.accumulate(np.maximum(net, 0.0)) - net
 
 
 def profit_of(record: Recorder, instrument: Instrument, last_mid_half_ticks: int) -> Profit:
     """Return the exact split of the profit at the last mid."""
     with localcontext() as context:
-        context.prec = _PRECISION
+        context.prec = PRECISION
         half = instrument.unit_quote / 2  # of half a tick times a lot
         spread = sum(
             fill.side.sign * (mid - 2 * fill.price_ticks) * fill.size_lots
@@ -124,31 +129,44 @@ def markouts(record: Recorder, horizons_s: Sequence[int] = MARKOUTS_S) -> dict[s
 
 def summary_of(record: Recorder, instrument: Instrument, course: Course, snapshot: dict[str, Any]) -> dict[str, Any]:
     """Return the table of statistics; money and sizes are decimal text."""
+    stats = snapshot["stats"]
+    return {
+        **traded(record, instrument, course),
+        "quote_uptime_pct": snapshot["quote_uptime_pct"],
+        "markouts_bps": markouts(record),
+        "decisions": stats.get("cycles", 0),
+        "orders": order_counts(stats),
+    }
+
+
+def order_counts(stats: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many orders there were, from the loop's counters."""
+    return {key: stats.get(f"orders_{key}", 0) for key in ("created", "cancelled", "rejected")}
+
+
+def traded(record: Recorder, instrument: Instrument, course: Course) -> dict[str, Any]:
+    """Return what fills and payments of one leg came to; money and sizes are decimal text."""
     last_mid = record.mids[-1] if record.mids else 0
     profit = profit_of(record, instrument, last_mid)
     position = sum(fill.side.sign * fill.size_lots for fill in record.fills)
-    stats = snapshot["stats"]
     return {
         "fills": len(record.fills),
         "buys": sum(fill.side is Side.BUY for fill in record.fills),
         "maker_fills": sum(fill.liquidity == "maker" for fill in record.fills),
-        "volume_quote": _text(profit.volume),
-        "net_pnl": _text(profit.net),
-        "spread_pnl": _text(profit.spread),
-        "inventory_pnl": _text(profit.inventory),
-        "fees": _text(profit.fees),
-        "funding": _text(profit.funding),
+        "volume_quote": decimal_text(profit.volume),
+        "net_pnl": decimal_text(profit.net),
+        "spread_pnl": decimal_text(profit.spread),
+        "inventory_pnl": decimal_text(profit.inventory),
+        "fees": decimal_text(profit.fees),
+        "funding": decimal_text(profit.funding),
         "max_drawdown": round(float(course.drawdown.max()), 8) if len(course.net) else 0.0,
-        "position": _text(instrument.to_size(position)),
+        "position": decimal_text(instrument.to_size(position)),
         "max_position": round(float(np.abs(course.position).max()), 12) if len(course.net) else 0.0,
-        "quote_uptime_pct": snapshot["quote_uptime_pct"],
-        "markouts_bps": markouts(record),
-        "decisions": stats.get("cycles", 0),
-        "orders": {key: stats.get(f"orders_{key}", 0) for key in ("created", "cancelled", "rejected")},
     }
 
 
-def _text(number: Decimal) -> str:
+def decimal_text(number: Decimal) -> str:
+    """Return a number without the zeros that its history left behind."""
     text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.backtest.charts import Chart, Line, Mark, rows_of
-from core.backtest.recorder import NO_QUOTE
+from core.backtest.recorder import NO_QUOTE, Recorder
+from core.market.instrument import Instrument
 from core.market.order import Side
 
 if TYPE_CHECKING:
+    from core.backtest.figures import Course
     from core.backtest.run import BacktestResult
 
 MAX_MARKS = 4000  # fills that are drawn; of more, the first ones
@@ -47,8 +49,9 @@ def report_of(result: BacktestResult, facts: Mapping[str, Any]) -> str:
     """Return the page; `facts` is the table of the run (`bot`, `symbol`, fill model and statistics)."""
     course = result.course
     begin_ns, end_ns = (int(course.times_ns[0]), int(course.times_ns[-1])) if len(course.times_ns) else (0, 1)
-    charts = "\n".join(chart.svg(begin_ns, end_ns) for chart in _charts(result))
-    span = f"{_moment(begin_ns)} to {_moment(end_ns)} UTC, {facts['events']:,} events"
+    made = charts_of(result.instrument, result.record, result.course)
+    charts = "\n".join(chart.svg(begin_ns, end_ns) for chart in made)
+    span = f"{span_text(begin_ns, end_ns)}, {facts['events']:,} events"
     ended = f"<p>Ended before the data: {escape(str(facts['ended']))}</p>" if facts.get("ended") else ""
     title = escape(f"{facts['bot']}: {facts['symbol']}")
     body = f"""<h1>{title}</h1>
@@ -56,12 +59,12 @@ def report_of(result: BacktestResult, facts: Mapping[str, Any]) -> str:
 {ended}
 {charts}
 <div class="side">
-<div><h2>Profit</h2><table>{rows_of(_profit(facts))}</table></div>
-<div><h2>Markouts, bps of the price, by time after a fill</h2><table>{rows_of(_markouts(facts))}</table></div>
+<div><h2>Profit</h2><table>{rows_of(profit_rows(facts))}</table></div>
+<div><h2>Markouts, bps of the price, by time after a fill</h2><table>{rows_of(markout_rows(facts))}</table></div>
 <div><h2>Orders</h2><table>{rows_of([(key, str(value)) for key, value in facts["orders"].items()])}</table></div>
 </div>
 <h2>All figures</h2>
-<table>{rows_of(_figures(facts))}</table>"""
+<table>{rows_of(figure_rows(facts, _NOT_SHOWN))}</table>"""
     return page(f"Backtest {facts['bot']}: {facts['symbol']}", body)
 
 
@@ -77,9 +80,9 @@ def page(title: str, body: str) -> str:
 """
 
 
-def _charts(result: BacktestResult) -> list[Chart]:
-    course, record = result.course, result.record
-    tick = float(result.instrument.tick_size)
+def charts_of(instrument: Instrument, record: Recorder, course: Course, of: str = "") -> list[Chart]:
+    """Return the charts of one leg; `of` begins their titles."""
+    tick = float(instrument.tick_size)
     times = np.array(record.quote_times, dtype=np.int64)
     quotes = []
     for prices, style in ((record.bids, "bid"), (record.asks, "ask")):
@@ -87,17 +90,20 @@ def _charts(result: BacktestResult) -> list[Chart]:
         quotes.append(Line(times, np.where(values == NO_QUOTE, np.nan, values * tick), style, steps=True))
     return [
         Chart(
-            "Price, our best quotes and fills", 360, [Line(course.times_ns, course.mid, "mid"), *quotes], _marks(result)
+            f"{of}Price, our best quotes and fills",
+            360,
+            [Line(course.times_ns, course.mid, "mid"), *quotes],
+            _marks(instrument, record),
         ),
-        Chart(f"Net profit, {result.instrument.quote}", 200, [Line(course.times_ns, course.net, "net")], zero=True),
+        Chart(f"{of}Net profit, {instrument.quote}", 200, [Line(course.times_ns, course.net, "net")], zero=True),
         Chart(
-            f"Inventory, {result.instrument.base}",
+            f"{of}Inventory, {instrument.base}",
             150,
             [Line(course.times_ns, course.position, "position", steps=True)],
             zero=True,
         ),
         Chart(
-            f"Drawdown, {result.instrument.quote}",
+            f"{of}Drawdown, {instrument.quote}",
             130,
             [Line(course.times_ns, -course.drawdown, "drawdown")],
             zero=True,
@@ -105,17 +111,17 @@ def _charts(result: BacktestResult) -> list[Chart]:
     ]
 
 
-def _marks(result: BacktestResult) -> list[Mark]:
-    instrument = result.instrument
+def _marks(instrument: Instrument, record: Recorder) -> list[Mark]:
     found = []
-    for fill in result.record.fills[:MAX_MARKS]:
+    for fill in record.fills[:MAX_MARKS]:
         price, size = instrument.to_price(fill.price_ticks), instrument.to_size(fill.size_lots)
         text = f"{fill.side.value} {size} at {price} ({fill.liquidity}), {_moment(fill.venue_ns)}"
         found.append(Mark(fill.venue_ns, float(price), fill.side is Side.BUY, text))
     return found
 
 
-def _profit(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+def profit_rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the split of the profit, for a table."""
     names = {
         "spread_pnl": "from the spread",
         "inventory_pnl": "from inventory",
@@ -125,12 +131,19 @@ def _profit(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*((text, str(facts[key])) for key, text in names.items()), ("net", str(facts["net_pnl"]))]
 
 
-def _markouts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+def markout_rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the markouts, for a table."""
     return [(after, "-" if bps is None else f"{bps:.3f}") for after, bps in facts["markouts_bps"].items()]
 
 
-def _figures(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(key.replace("_", " "), str(value)) for key, value in facts.items() if key not in _NOT_SHOWN]
+def figure_rows(facts: Mapping[str, Any], left_out: Container[str]) -> list[tuple[str, str]]:
+    """Return all other figures, for a table."""
+    return [(key.replace("_", " "), str(value)) for key, value in facts.items() if key not in left_out]
+
+
+def span_text(begin_ns: int, end_ns: int) -> str:
+    """Return from when to when, for people."""
+    return f"{_moment(begin_ns)} to {_moment(end_ns)} UTC"
 
 
 def _moment(time_ns: int) -> str:

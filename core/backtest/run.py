@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
 import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from api.base_client import ClientContext
 from api.event_file import EventSpan
-from core.backtest.data import data_of
 from core.backtest.figures import Course, course_of, summary_of
+from core.backtest.fills_csv import fills_text
+from core.backtest.leg_data import spans_of
+from core.backtest.legs import LegsBacktest
+from core.backtest.legs_report import legs_report_of
 from core.backtest.memory_ledger import MemoryLedger
 from core.backtest.recorder import Recorder
 from core.backtest.report import report_of
+from core.backtest.setup import client_of, fill_model, loop_of, strategy_of
 from core.bot_config import BotConfig
-from core.market.client_ids import ClientOrderIds
 from core.market.instrument import Instrument
-from core.market.order import Fill
 from core.registry.config_manager import load_plain
 from core.trading.clock import SimulatedClock, seconds
-from core.trading.loop_settings import LoopSettings
-from core.trading.trading_loop import LegRuntime, TradingLoop
-from core.trading.watched_file import watched_files
-from strategies.base import Strategy, strategy_class
+from core.trading.trading_loop import TradingLoop
+from strategies.base import Strategy
 from utils.errors import ConfigError
 from utils.files import write_atomic
 from utils.home import Home
 
-_HOME_ID = "backtest"  # so that the ids of orders are the same in every run
 _SAMPLE_NS = seconds(0.1)  # between two samples of the mid
 _QUOTES_NS = seconds(1)  # between two samples of our quotes
 _STEPS_PER_REPORT = 256  # of progress
@@ -80,36 +77,21 @@ class Backtest:
     ) -> None:
         """Prepare; `strategy`: in place of the config's; files that it is shown are in `folder`. Raises ConfigError."""
         if len(config.legs) != 1:
-            raise ConfigError("a backtest takes a bot with one leg")
+            raise ConfigError("this is a backtest of one leg")
         self._config, self._data, self._folder = config, data, folder
-        kind = strategy_class(config.strategy)
-        self._strategy = strategy or kind(kind.params_from(config.strategy_config))
+        self._strategy = strategy or strategy_of(config)
         self._clock = SimulatedClock(seconds(1), data.first_ns)
         self._record = Recorder()
-        client_class = importlib.import_module("api.replay_venue").CLIENT
-        self._client: Any = client_class(
-            {**config.exchange_config, "speed": 1.0},  # the clock is as fast as the events
-            self._context(),
-            data,
-            self._record.note_fill,
-            self._record.funding.append,
-            venue_of(engine),
-            self._strategy.hears_prints,
-        )
+        leg = config.legs[0]
+        self._client: Any = client_of(config, leg, data, self._record, self._clock, self._strategy, engine)
         self._steps = 0
-
-    def _context(self) -> ClientContext:
-        leg, clock = self._config.legs[0], self._clock
-        return ClientContext(
-            leg.exchange, leg.symbol, leg.account, self._config.name, "", (), clock.now_ns, clock.utc_ns
-        )
 
     def run(self, progress: Progress | None = None) -> BacktestResult:
         """Play all events and return the result. Raises what a worker's loop raises."""
         began = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="makerd-backtest-") as folder:
             ledger = MemoryLedger(Path(folder))
-            loop = self._loop(ledger)
+            loop = loop_of(self._config, [self._client], self._strategy, ledger, self._clock, self._folder)
             try:
                 loop.start(new_run=True)
                 self._record.mid_ticks = self._client.mid_ticks
@@ -118,14 +100,6 @@ class Backtest:
             finally:
                 loop.close()
                 ledger.close()
-
-    def _loop(self, ledger: MemoryLedger) -> TradingLoop:
-        config = self._config
-        ids = ClientOrderIds(_HOME_ID, config.name, 1)
-        legs = [LegRuntime(config.legs[0], self._client, ids)]
-        settings = LoopSettings.from_config(config.strategy_config, config.risk_config)
-        files = watched_files(self._strategy.file_keys, config.strategy_config, self._folder)
-        return TradingLoop(legs, self._strategy, settings, ledger, self._clock, config.daemon.stop_timeout_s, files)
 
     def _play(self, loop: TradingLoop, progress: Progress | None) -> None:
         """Step until the data or the bot ends: each step is at the moment something happens, none in between."""
@@ -171,26 +145,6 @@ class Backtest:
         )
 
 
-def fills_text(fills: Iterable[Fill], instrument: Instrument) -> str:
-    """Return fills as CSV: the same bytes for the same fills."""
-    lines = ["venue_ns,trade_id,client_order_id,side,price,size,liquidity,fee,fee_asset"]
-    for fill in fills:
-        price, size = instrument.to_price(fill.price_ticks), instrument.to_size(fill.size_lots)
-        lines.append(
-            f"{fill.venue_ns},{fill.trade_id},{fill.client_order_id},{fill.side.value},{price},{size},"
-            f"{fill.liquidity},{fill.fee},{fill.fee_asset}"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def venue_of(engine: str) -> Any:
-    """Return the class of the venue that plays the events, None for paper's own. Raises ConfigError without numba."""
-    compiled = engine != "python" and importlib.util.find_spec("numba") is not None
-    if engine == "compiled" and not compiled:
-        raise ConfigError("the compiled engine needs numba: pip install -r requirements-backtest.txt")
-    return importlib.import_module("api.compiled_venue").VENUE if compiled else None
-
-
 def run_backtest(
     home: Home,
     plain: Mapping[str, Any],
@@ -203,17 +157,31 @@ def run_backtest(
     `span`: files, from, to, engine; report and fills name files to write.
     """
     config = load_plain(plain, source, home, os.environ)
-    data = data_of(home, span)
-    whole_ns = max(1, data.last_ns - data.first_ns)
-    backtest = Backtest(config, data, engine=str(span.get("engine") or "auto"), folder=home.bot_state(config.name))
+    data = spans_of(home, config.legs, span)
+    whole_ns = max(1, data[0].last_ns - data[0].first_ns)
+    heard: Progress | None = None if progress is None else lambda done_ns: progress(done_ns / whole_ns)
+    how: dict[str, Any] = {"engine": str(span.get("engine") or "auto"), "folder": home.bot_state(config.name)}
     with _no_log():
-        result = backtest.run(None if progress is None else lambda done_ns: progress(done_ns / whole_ns))
-    facts = {"bot": config.name, "symbol": data.market.symbol, **_fill_model(config), **result.to_plain()}
+        facts, report, fills = _played(config, data, how, heard)
     if span.get("report"):
-        write_atomic(Path(span["report"]), report_of(result, facts).encode())
+        write_atomic(Path(span["report"]), report().encode())
     if span.get("fills"):
-        write_atomic(Path(span["fills"]), fills_text(result.record.fills, result.instrument).encode())
+        write_atomic(Path(span["fills"]), fills().encode())
     return facts
+
+
+def _played(
+    config: BotConfig, data: Sequence[EventSpan], how: Mapping[str, Any], progress: Progress | None
+) -> tuple[dict[str, Any], Callable[[], str], Callable[[], str]]:
+    """Return the table of a run, and what makes its report and its fills."""
+    named = {"bot": config.name, "symbol": " + ".join(span.market.symbol for span in data)}
+    if len(data) > 1:
+        several = LegsBacktest(config, data, **how).run(progress)
+        facts = {**named, **several.to_plain()}
+        return facts, partial(legs_report_of, several, facts), several.fills_text
+    result = Backtest(config, data[0], **how).run(progress)
+    facts = {**named, **fill_model(config.exchange_config), **result.to_plain()}
+    return facts, partial(report_of, result, facts), partial(fills_text, result.record.fills, result.instrument)
 
 
 @contextmanager
@@ -225,8 +193,3 @@ def _no_log() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-def _fill_model(config: BotConfig) -> dict[str, Any]:
-    keys = ("fill_model", "queue_model", "latency_ms", "seed")
-    return {key: config.exchange_config[key] for key in keys if key in config.exchange_config}

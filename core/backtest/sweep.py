@@ -21,10 +21,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from core.backtest.data import data_of
+from core.backtest.leg_data import data_file, spans_of
 from core.backtest.sweep_page import FIGURES, best_first, sweep_csv, sweep_page
 from core.backtest.sweep_results import SweepResults
+from core.backtest.together import EXPOSURES
 from core.process.zygote_link import ONE_THREAD
+from core.registry.config_manager import load_plain
 from utils.errors import ConfigError, MakerdError
 from utils.home import CHECKOUT, Home
 from utils.version import __version__
@@ -82,7 +84,7 @@ def run_sweep(
     if not 0 < size <= MAX_SETS:
         raise ConfigError(f"a sweep has 1 to {MAX_SETS} sets, this one {size}")
     sets = list(_distinct(sweep.sets()))
-    data_of(home, sweep.span)  # recordings are converted once, and what is wrong is told before anything starts
+    _open_data(home, sweep, sets[0])
     digest = digest_of(home, sweep)
     path = results or home.data / "sweeps" / f"{_name_of(sweep)}-{digest[:12]}.jsonl"
     with SweepResults.open(path, digest, fresh) as kept:
@@ -100,14 +102,19 @@ def run_sweep(
 def digest_of(home: Home, sweep: Sweep) -> str:
     """Return what says of which config, data, engine and version results are; the grid is not in it."""
     span = {key: sweep.span.get(key) for key in ("from", "to", "engine")}
-    files = [_file_digest(path) for path in _paths(home, sweep.span["files"])]
+    given = [data_file(home, text) for text in sweep.span["files"]]
+    files = [f"{file.leg}={_file_digest(file.path)}".removeprefix("=") for file in given]
     said = json.dumps([__version__, sweep.plain, span, files], sort_keys=True, default=str)
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def _paths(home: Home, names: Sequence[str]) -> list[Path]:
-    places = [Path(), *map(Path, home.data_dirs)]
-    return [next(place / name for place in places if (place / name).is_file()) for name in names]
+def _open_data(home: Home, sweep: Sweep, chosen: Mapping[str, Any]) -> None:
+    """Have recordings converted once, and what is wrong with the data told before anything starts."""
+    try:
+        legs = load_plain(sweep.with_set(chosen), sweep.source, home, os.environ).legs
+    except ConfigError:
+        return  # of this set, whose row says so; the others may do
+    spans_of(home, legs, sweep.span)
 
 
 def _file_digest(path: Path) -> str:
@@ -230,7 +237,7 @@ def sweep_of(home: Home, request: Mapping[str, Any], progress: Progress | None) 
     axes = tuple(Axis(section, key, tuple(values)) for section, key, values in request["axes"])
     if len({axis.name for axis in axes}) != len(axes):
         raise ConfigError("a key is in the grid twice")
-    if request["by"] not in FIGURES and not request["by"].startswith("markout_"):
+    if request["by"] not in (*FIGURES, *EXPOSURES) and not request["by"].startswith("markout_"):
         raise ConfigError(f"{request['by']!r} is no figure of a backtest; there are {', '.join(FIGURES)}, markout_5s")
     sweep = Sweep(request["plain"], request["source"], axes, request["span"])
     path, rows = run_sweep(home, sweep, request["results"], jobs_of(request["jobs"]), request["fresh"], progress)

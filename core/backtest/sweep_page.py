@@ -11,6 +11,7 @@ from typing import Any
 from core.backtest.charts import table
 from core.backtest.heat_map import heat_map
 from core.backtest.report import page
+from core.backtest.together import EXPOSURES
 from core.history.csv_text import csv_line
 
 FIGURES = (
@@ -26,17 +27,23 @@ def heads(rows: Sequence[Row]) -> list[str]:
     """Return the columns: the keys of the grid, figures, markouts, and what went wrong."""
     keys = list(rows[0]["set"]) if rows else []
     marks = [f"markout_{after}" for after in _markouts(rows)]
-    return [*keys, *FIGURES, *marks, "ended", "error"]
+    return [*keys, *_figures(rows), *marks, "ended", "error"]
+
+
+def _figures(rows: Sequence[Row]) -> list[str]:
+    """Return the figures that the rows have; those of bots with one leg have no exposure."""
+    has_exposure = any(EXPOSURES[0] in (row.get("result") or {}) for row in rows)
+    return [*FIGURES, *(EXPOSURES if has_exposure else ())]
 
 
 def _markouts(rows: Sequence[Row]) -> list[str]:
     return next((list(row["result"]["markouts_bps"]) for row in rows if "result" in row), [])
 
 
-def cells(row: Row, marks: Sequence[str]) -> list[str]:
+def cells(row: Row, figures: Sequence[str], marks: Sequence[str]) -> list[str]:
     """Return a row of the table."""
     result = row.get("result") or {}
-    found = [*(result.get(key) for key in FIGURES), *(result.get("markouts_bps", {}).get(after) for after in marks)]
+    found = [*(result.get(key) for key in figures), *(result.get("markouts_bps", {}).get(after) for after in marks)]
     return [*map(shown, row["set"].values()), *map(shown, found), shown(result.get("ended")), shown(row.get("error"))]
 
 
@@ -61,17 +68,17 @@ def figure(row: Row, by: str) -> float | None:
 
 def sweep_csv(rows: Sequence[Row]) -> str:
     """Return the table as CSV, in the order of the grid."""
-    marks = _markouts(rows)
-    return csv_line(heads(rows)) + "".join(csv_line(cells(row, marks)) for row in rows)
+    figures, marks = _figures(rows), _markouts(rows)
+    return csv_line(heads(rows)) + "".join(csv_line(cells(row, figures, marks)) for row in rows)
 
 
 def sweep_page(title: str, rows: Sequence[Row], by: str) -> str:
     """Return one HTML file: heat maps of a figure, then the table, best first."""
-    marks = _markouts(rows)
+    figures, marks = _figures(rows), _markouts(rows)
     maps = "\n".join(_maps(rows, by))
     order = best_first(rows, by)
     body = [f"<h1>{escape(title)}</h1>\n<p>{len(rows)} sets</p>", maps, f"<h2>All sets, by {escape(by)}</h2>"]
-    body.append(table(heads(rows), [cells(row, marks) for row in order[:_MAX_ROWS]]))
+    body.append(table(heads(rows), [cells(row, figures, marks) for row in order[:_MAX_ROWS]]))
     if len(order) > _MAX_ROWS:
         body.append(f"<p>{len(order) - _MAX_ROWS} more are in the file of results.</p>")
     return page(f"Sweep: {title}", "\n".join(body))

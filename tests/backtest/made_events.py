@@ -116,9 +116,9 @@ def span_of(rows: Rows, begin: int = 0) -> EventSpan:
     return EventSpan(MARKET, rows, begin)
 
 
-def save(rows: Rows, path: Path) -> Path:
+def save(rows: Rows, path: Path, market: Market = MARKET) -> Path:
     """Write an event file."""
-    writer = EventWriter(path, MARKET, "made for the tests")
+    writer = EventWriter(path, market, "made for the tests")
     writer.write(rows)
     writer.finish()
     return path

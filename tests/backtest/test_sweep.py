@@ -18,14 +18,16 @@ import psutil
 import pytest
 
 from core.backtest.run import run_backtest
-from core.backtest.sweep import Axis, Sweep, Worker, run_sweep, sweep_of
+from core.backtest.sweep import Axis, Sweep, Worker, digest_of, run_sweep, sweep_of
 from core.backtest.sweep_page import best_first, figure, heads, sweep_csv, sweep_page
 from core.backtest.sweep_results import SweepResults
+from tests.backtest.legs_parts import HEDGED, PERP, SPOT
 from tests.backtest.made_events import made_rows, save
 from utils.errors import ConfigError
 from utils.home import CHECKOUT, Home
 
 TEMPLATE = json.loads((CHECKOUT / "config" / "templates" / "paper_market_maker.json").read_text())
+HEDGE_TEMPLATE = json.loads((CHECKOUT / "config" / "templates" / "paper_maker_taker_hedge.json").read_text())
 KEYS = {"symbol": "SYN-PERP", "inventory_skew_enabled": False, "price_skew": 0, "spread_pct": 0.3, "interval_s": 0.2}
 DIGEST = "d" * 64
 
@@ -70,6 +72,25 @@ def test_each_set_has_the_figures_of_a_backtest_alone_and_runs_once(home: Home) 
     assert run_sweep(home, more, None, 2, False, shares.append)[0] == path
     assert shares[4:] == [5 / 6, 1.0]
     assert len(lines(path)) == 1 + 6
+
+
+def test_a_bot_with_several_legs_is_swept_too_with_its_exposure_in_the_table(home: Home) -> None:
+    save(made_rows(3, 600), home.data / "spot.events", SPOT)
+    save(made_rows(4, 600), home.data / "perp.events", PERP)
+    keys = {**HEDGED, "symbol": "SYN-USDT", "hedge_symbol": "SYN-PERP"}
+    plain = {**HEDGE_TEMPLATE, "strategy_config": {**HEDGE_TEMPLATE["strategy_config"], **keys}}
+    span = {"files": ["maker=spot.events", "perp.events"], "engine": "python"}
+    sweep = Sweep(plain, "made", (Axis("strategy_config", "order_size", (0.002, 0.004)),), span)
+    _, rows = run_sweep(home, sweep, None, 1, False, None)
+    alone = run_backtest(home, sweep.with_set(rows[1]["set"]), "made", span, None)
+    assert rows[1]["result"] == {key: alone[key] for key in alone if key not in ("elapsed_s", "events_per_s")}
+    assert alone["fills"] > 0
+    assert "max_exposure_quote" in heads(rows)
+    assert figure(rows[1], "max_exposure_quote") == alone["max_exposure_quote"] > 0
+    unnamed = Sweep(plain, "made", sweep.axes, {**span, "files": ["spot.events", "perp.events"]})
+    assert digest_of(home, unnamed) != digest_of(home, sweep)
+    with pytest.raises(ConfigError, match="no data for the leg hedge"):
+        run_sweep(home, Sweep(plain, "made", sweep.axes, {**span, "files": ["spot.events"]}), None, 1, False, None)
 
 
 def test_a_set_that_is_not_valid_has_an_error_and_is_tried_again_the_next_time(home: Home) -> None:

@@ -54,3 +54,44 @@ def test_what_cannot_be_played_is_told_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 78 and "there is no file nowhere.events" in done.stderr
     done = run(tmp_path, "backtest", TEMPLATE, "--data", RECORDING, "--from", "yesterday")
     assert done.returncode == 78 and "'yesterday' is not a time" in done.stderr
+
+
+# Bots with several legs
+
+HEDGED = "config/templates/paper_maker_taker_hedge_recorded.json"
+SPOT_RECORDING = "slice60s_binance_spot_btcusdt_20240808.csv.gz"
+LEGS = ("--data", f"maker={SPOT_RECORDING}", "--data", f"hedge={RECORDING}")
+
+
+def test_a_hedged_maker_is_run_over_the_seconds_that_both_recordings_have(tmp_path: Path) -> None:
+    report, fills = tmp_path / "out.html", tmp_path / "fills.csv"
+    done = run(
+        tmp_path, "backtest", HEDGED, *LEGS, "--engine", "python", "--json", "--report", str(report),
+        "--fills", str(fills),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = json.loads(done.stdout)
+    assert (table["symbol"], table["ended"]) == ("BTC-USDT + BTC-PERP", None)
+    assert 15 < table["span_s"] < 20
+    assert [leg["leg"] for leg in table["legs"]] == ["maker", "hedge"]
+    assert table["strategy"]["hedges"] > 0 and all(leg["fills"] > 0 for leg in table["legs"])
+    rows = fills.read_text().splitlines()
+    assert table["fills"] == len(rows) - 1
+    assert {row.split(",")[0] for row in rows} == {"leg", "maker", "hedge"}
+    assert report.read_text().count("</svg>") == 11
+
+
+def test_a_hedged_maker_whose_files_name_no_leg_is_told_as_a_table(tmp_path: Path) -> None:
+    files = ("--data", RECORDING, "--data", SPOT_RECORDING)
+    done = run(tmp_path, "backtest", HEDGED, *files, "--engine", "python", "--to", "2024-08-08T23:54:20")
+    assert done.returncode == 0, done.stderr
+    assert "paper-hedge-recorded: BTC-USDT + BTC-PERP" in done.stdout
+    assert "exposure, BTC" in done.stdout and "hedge latency ms" in done.stdout
+
+
+def test_data_that_do_not_fit_the_legs_are_told_in_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path, "backtest", HEDGED, "--data", f"taker={RECORDING}", "--data", SPOT_RECORDING)
+    assert done.returncode == 78
+    assert done.stderr.strip().endswith("no leg 'taker'; the config has maker (BTC-USDT), hedge (BTC-PERP)")
+    done = run(tmp_path, "backtest", HEDGED, "--data", SPOT_RECORDING)
+    assert done.returncode == 78 and "add --data hedge=FILE" in done.stderr
