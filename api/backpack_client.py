@@ -34,7 +34,7 @@ from api.base_client import (
 )
 from api.http_transport import HttpTransport, Lane
 from api.rate_budget import RateBudget
-from api.venue_clock import VenueClock
+from api.venue_clock import VenueClock, steady_utc
 from api.ws_transport import WsTransport
 from core.market.account_needs import MarginTerms
 from core.market.client_ids import NumberIds
@@ -65,7 +65,9 @@ class BackpackClient(ExchangeClient):
         self.capabilities = Capabilities(late_arrival_s=late_s, history_lag_s=HISTORY_LAG_S)
         self._scope = _scope(config, context)
         self._budget = RateBudget(self._scope, context.now_ns())
-        self._clock = VenueClock(context.utc_ns)
+        # By a clock that nobody sets: a host's clock that jumps must not make a signature live longer than it may.
+        self._utc_ns = steady_utc(context.utc_ns, context.now_ns)
+        self._clock = VenueClock(self._utc_ns)
         self._open = False
         self._account: AccountFacts | None = None
         self._wire: BackpackWire | None = None
@@ -113,7 +115,7 @@ class BackpackClient(ExchangeClient):
             proxy=config.get("proxy"),
             now_ns=context.now_ns,
         )
-        self._calls = Calls(self._http, self._clock, context.utc_ns, context.now_ns)
+        self._calls = Calls(self._http, self._clock, self._utc_ns, context.now_ns)
 
     def orders_anywhere(self, owns: Callable[[str], bool]) -> tuple[str, ...]:
         """Return our open orders on all markets, without having been opened. Raises VenueError."""
@@ -192,6 +194,10 @@ class BackpackClient(ExchangeClient):
         if account is not None and account.liquidating:
             return KeyReport("the venue is closing the account's positions; look at the account", tuple(warnings))
         return KeyReport("", tuple(warnings))
+
+    def clock_offset_ms(self) -> float | None:
+        """Return how far the venue's clock is ahead of this host's."""
+        return self._clock.ahead_of_ms(self.context.utc_ns())
 
     # Budgets
 

@@ -86,7 +86,7 @@ class OrderDesk:
         )
 
     def _on_created(self, orders: Sequence[Order], reply: Reply) -> None:
-        results = _results(reply, len(orders))
+        results = _results(reply, [self._records.known(order.client_order_id).wire for order in orders])
         for order, result in zip(orders, results, strict=True):
             sent = self._records.known(order.client_order_id)
             sent.is_creating = False
@@ -261,8 +261,9 @@ def _order_in(reply: Reply) -> VenueOrder | None:
         return None
 
 
-def _results(reply: Reply, count: int) -> list[VenueOrder | Problem | Exception]:
-    """Return what became of each of `count` orders of a request; what is not said is unknown."""
+def _results(reply: Reply, wires: Sequence[int]) -> list[VenueOrder | Problem | Exception]:
+    """Return what became of each order of a request, named by our numbers; what is not said is unknown."""
+    count = len(wires)
     if reply.error is not None:
         return [reply.error] * count
     if reply.problem is not None:
@@ -273,4 +274,13 @@ def _results(reply: Reply, count: int) -> list[VenueOrder | Problem | Exception]
     except ValueError as exc:
         found = [problem_of(None, {"code": "UNREADABLE", "message": str(exc)})]
     unsaid = problem_of(None, {"code": "NO_ANSWER", "message": "the answer does not name this order"})
-    return found if len(found) == count else [unsaid] * count
+    if len(found) != count:
+        return [unsaid] * count
+    named = {each.client_id: each for each in found if isinstance(each, VenueOrder) and each.client_id is not None}
+    if all(_fits(result, wire) for result, wire in zip(found, wires, strict=True)):
+        return found
+    return [named.get(wire, unsaid) for wire in wires]  # not in the order of the request: only names tell
+
+
+def _fits(result: VenueOrder | Problem | Exception, wire: int) -> bool:
+    return not isinstance(result, VenueOrder) or result.client_id in (None, wire)

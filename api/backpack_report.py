@@ -33,6 +33,7 @@ _OVERLAP_MS = 120_000  # the history may be behind the stream; what is read twic
 _FIRST_LOOK_MS = 24 * 3600 * 1000  # how far back a bot without a mark looks
 _MAX_PAGES = 100
 _MAX_AT_ONCE = 4
+_SURELY_LAST = 100  # fills: a page below the least that the venue is known to give is the last one
 _NO_POSITION = "RESOURCE_NOT_FOUND"  # nothing but the venue's own word means that there is none
 _REST = (OrderState.NEW, OrderState.PARTIALLY_FILLED)
 
@@ -145,7 +146,7 @@ class ReportGatherer:
         for fill in page:
             if self._is_here(fill.symbol):
                 gathering.fills.setdefault(fill.trade_id, fill)
-        if len(page) < FILLS_PER_PAGE:
+        if len(page) < _SURELY_LAST:  # one that is only shorter than asked for may be what the venue gives at the most
             return True
         if offset + len(page) >= _MAX_PAGES * FILLS_PER_PAGE:
             raise ValueError(f"more than {offset} fills since the mark")

@@ -264,6 +264,10 @@ class ExchangeClient(ABC):
         """Return what the venue tells of our key, as far as it does; called once, after `open`. Waits for the venue."""
         return KeyReport()
 
+    def clock_offset_ms(self) -> float | None:
+        """Return how far the venue's clock is ahead of this host's, None where that was not measured."""
+        return None
+
     def rate_scopes(self) -> tuple[RateScope, ...]:
         """Return the budgets that this client draws on; known after `open`."""
         return ()

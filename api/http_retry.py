@@ -39,10 +39,11 @@ def _if_in_time(waiting: Waiting, at_ns: int) -> int | None:
 
 def limit_s(headers: Mapping[str, str], in_a_row: int) -> float:
     """Return how long a 429 tells us to be silent; doubling where it does not say."""
-    told = _retry_after_s(headers)
+    told, times = _retry_after_s(headers), 2.0 ** min(in_a_row, 10)
     if told is None:
-        return min(LONGEST_LIMIT_S, FIRST_LIMIT_S * 2.0 ** min(in_a_row, 10))
-    return min(LONGEST_RETRY_AFTER_S, max(0.0, told))
+        return min(LONGEST_LIMIT_S, FIRST_LIMIT_S * times)
+    least = min(FIRST_LIMIT_S, FIRST_PAUSE_S * times)  # 0 is no leave to ask as fast as the venue answers
+    return min(LONGEST_RETRY_AFTER_S, max(least, told))
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

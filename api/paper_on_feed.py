@@ -135,6 +135,10 @@ class PaperOnFeed(PaperClient):
         """Take a share of a budget until a monotonic time."""
         self._reader.lease(key, per_s, burst, until_ns)
 
+    def clock_offset_ms(self) -> float | None:
+        """Return how far the venue's clock is ahead of this host's."""
+        return self._reader.clock_offset_ms()
+
     def candles(self, interval_s: int, limit: int) -> list[Candle]:
         """Return the venue's candles. Raises VenueError."""
         if self._feed_problem is not None:

@@ -110,8 +110,9 @@ class CancelDesk:
             except WireFault as exc:
                 failed(str(exc))
                 return
+            named = {self._desk.label_of(view.label, view.order_id): view for view in views}
             self._desk.learn(views)
-            found({view.label: view for view in views if view.label})
+            found({label: view for label, view in named.items() if label})
 
         self._calls.ask(Request("private/open_orders"), Lane.CANCEL, done, self._now_ns())
 

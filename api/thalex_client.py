@@ -155,6 +155,10 @@ class ThalexClient(ExchangeClient):
         told = "thalex does not tell a key's rights: make sure at the venue that it may trade and may not withdraw"
         return KeyReport(warnings=(told,))
 
+    def clock_offset_ms(self) -> float | None:
+        """Return how far the venue's clock is ahead of this host's, to half a second."""
+        return None if self._link is None else self._link.clock_offset_ms()
+
     def candles(self, interval_s: int, limit: int) -> list[Candle]:
         """Return the newest candles of the mark price, oldest first; they have no volume."""
         link = self._opened()

@@ -257,6 +257,10 @@ class ThalexLink:
         """Return the venue's time, as well as we know it."""
         return self._clock.utc_ms() // 1000
 
+    def clock_offset_ms(self) -> float | None:
+        """Return how far the venue's clock is ahead of ours, None while nothing was measured."""
+        return self._clock.ahead_of_ms(self._context.utc_ns())
+
     def public_channels(self) -> Sequence[str]:
         """Return the market data channels, and the one on which the venue announces its maintenance."""
         return (*self.market.channels, "system")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from api import thalex_wire as wire
 from api.base_client import InboxItem
@@ -139,11 +139,16 @@ class OrderDesk:
 
     def on_order(self, view: OrderView) -> None:
         """Take in what the venue says of an order; of others' orders nothing is taken."""
-        if view.instrument != self._instrument.venue_symbol or view.label in self._closed:
+        label = self.label_of(view.label, view.order_id)
+        if view.instrument != self._instrument.venue_symbol or label in self._closed:
             return
-        tracked = self._live.get(view.label) or self._adopt(view)
+        tracked = self._live.get(label) or self._adopt(view)
         if tracked is not None:
             self.apply(tracked, view)
+
+    def label_of(self, label: str, order_id: str) -> str:
+        """Return a label as told, or, where the venue leaves it out, that of the live order of ours with this id."""
+        return label or next((key for key, each in self._live.items() if each.order_id == order_id), "")
 
     def _adopt(self, view: OrderView) -> Tracked | None:
         if not view.label or not self._owns(view.label):
@@ -178,13 +183,14 @@ class OrderDesk:
 
     def on_trade(self, trade: Trade) -> None:
         """Take in an execution of the account; ours are told once."""
-        if trade.instrument != self._instrument.venue_symbol or not trade.label:
+        label = self.label_of(trade.label, trade.order_id)
+        if trade.instrument != self._instrument.venue_symbol or not label:
             return
-        mine = trade.label in self._live or trade.label in self._closed or self._owns(trade.label)
+        mine = label in self._live or label in self._closed or self._owns(label)
         if not mine or not self.told.add(trade.trade_id):
             return
-        self._put(FillEvent(self._leg, fill_of(trade, self._leg, self._instrument)))
-        tracked = self._waiting.get(trade.label)
+        self._put(FillEvent(self._leg, fill_of(replace(trade, label=label), self._leg, self._instrument)))
+        tracked = self._waiting.get(label)
         if tracked is not None:
             tracked.feeless.discard(trade.trade_id)
             self._release(tracked)
@@ -248,7 +254,7 @@ class OrderDesk:
 
         Not what was placed on this connection a moment ago: it may be younger than the listing.
         """
-        listed = {view.label: view for view in views if view.label}
+        listed = {label: view for view in views if (label := self.label_of(view.label, view.order_id))}
         for key, view in listed.items():
             tracked = self._live.get(key)
             if tracked is not None:

@@ -19,6 +19,12 @@ class _Measured:
         return self.doubt_ms + abs(utc_ns - self.at_utc_ns) / 1e9 * DRIFT_MS_PER_S
 
 
+def steady_utc(utc_ns: Callable[[], int], now_ns: Callable[[], int]) -> Callable[[], int]:
+    """Return a clock that shows UTC as it is now and goes on by the monotonic one: steps of our clock pass it by."""
+    began_ns = utc_ns() - now_ns()
+    return lambda: began_ns + now_ns()
+
+
 class VenueClock:
     """Keeps the offset that was measured with the shortest round trip, until a newer one is as good.
 
@@ -33,6 +39,10 @@ class VenueClock:
     def offset_ms(self) -> float:
         """Return what must be added to our clock; 0 while nothing was measured."""
         return self._best.offset_ms if self._best else 0.0
+
+    def ahead_of_ms(self, utc_ns: int) -> float | None:
+        """Return how far the venue is ahead of a time that is now by another clock, None while nothing was measured."""
+        return None if self._best is None else (self._utc_ns() - utc_ns) / NS_PER_MS + self._best.offset_ms
 
     @property
     def age(self) -> float | None:

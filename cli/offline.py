@@ -183,7 +183,7 @@ def _described(file: str, sections: dict[str, dict[str, Any]], kind: str, tags: 
         symbol=sections["strategy_config"].get("symbol", ""),
         account=exchange.get("account") or name,
         mode=exchange.get("mode", "paper"),
-        network=exchange.get("network"),
+        network=exchange.get("network", _usual_network(metadata.get("exchange", ""))),
         real_money=is_real_money(exchange) or is_real_money(hedge),
         addresses=addresses_in(exchange),
         problem=problem,
@@ -191,6 +191,11 @@ def _described(file: str, sections: dict[str, dict[str, Any]], kind: str, tags: 
         leg=MAKER if sections["strategy_config"].get("mode") in _HEDGE_MODES else "main",
         hedge=_hedge_leg(sections, name),
     )
+
+
+def _usual_network(exchange: str) -> str | None:
+    """Return the network of a venue whose config names none; the paper exchange has no choice of one."""
+    return None if exchange.partition(":")[0] in ("", "paper") else "live"
 
 
 def _hedge_leg(sections: dict[str, dict[str, Any]], name: str) -> tuple[str | None, ...]:
@@ -223,7 +228,7 @@ def status_while_down(home: Home, figures: Figures, pid: int | None = None) -> d
 
 
 def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
-    at_rest = {"open_orders": 0, "dead_man": "none"}
+    at_rest = {"open_orders": 0, "dead_man": "none", "clock_offset_ms": None}
     leg = {"leg": config.leg, "exchange": config.exchange, "account": config.account, "symbol": config.symbol}
     legs = [{**leg, "position": recorded.get("position", "0"), **at_rest}]
     if config.hedge:

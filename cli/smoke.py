@@ -102,8 +102,10 @@ def _venue_keys(exchange: str, section: Mapping[str, Any], live: bool) -> dict[s
     if "test" in networks and not live:
         keys["network"] = "test"
     if is_real_money({**section, **keys}) and not live:
+        has_test_net = "test" in networks
+        why = "an address of another host may be the real venue" if has_test_net else f"{exchange} has no test net"
         raise ConfigError(
-            f"{exchange} has no test net: --live places real orders (the smallest, far from the touch); "
+            f"{why}: --live places real orders (the smallest, far from the touch); "
             "a simulator's base_url and ws_url need no --live"
         )
     return keys

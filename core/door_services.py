@@ -123,7 +123,7 @@ class DoorServices:
 
     def preview(self, home: Home, config: BotConfig) -> dict[str, Any]:
         """Return what a config would do now on the paper feed, and what it could come to. Raises MakerdError."""
-        asked = json.dumps({"config": config.to_plain(), "data_dirs": home.data_dirs})
+        asked = json.dumps({"config": config.to_plain(), "data_dirs": home.data_dirs, "env_file": str(home.env_file)})
         command = [sys.executable, "-m", "core.process.preview"]
         try:
             done = subprocess.run(

@@ -55,6 +55,7 @@ ROW: dict[str, Any] = {
             "position": "0.40",
             "open_orders": 6,
             "dead_man": "none",
+            "clock_offset_ms": None,
         }
     ],
 }

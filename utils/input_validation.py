@@ -9,6 +9,8 @@ SYMBOL = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$"
 # Names that a file or folder of ours already has beside those of the bots.
 RESERVED_BOT_NAMES = frozenset({"daemon", "home_id"})
 _SEPARATORS = re.compile(r"[-_]")
+_PERP = re.compile(r"[-_]PERP(ETUAL)?$", re.IGNORECASE)
+_DATED = re.compile(r"-[0-9]{1,2}[A-Z]{3}[0-9]{2}$", re.IGNORECASE)  # BTC-27DEC30
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -37,9 +39,11 @@ def symbol_key(symbol: str) -> str:
     return _SEPARATORS.sub("", symbol).upper()
 
 
-def is_perp_symbol(symbol: str) -> bool:
-    """Tell whether our naming marks `symbol` as a perpetual."""
-    return symbol.upper().endswith("-PERP")
+def margin_kind(symbol: str) -> str | None:
+    """Return `perp` or `future` where a name of ours or of a venue says so, None where it does not."""
+    if _PERP.search(symbol):
+        return "perp"
+    return "future" if _DATED.search(symbol) else None
 
 
 def printable(text: str, limit: int = 80) -> str:

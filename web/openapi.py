@@ -67,6 +67,14 @@ ORDER = thing(
 FILL = thing(at=TEXT, leg=TEXT, side=TEXT, price=TEXT, size=TEXT, fee=TEXT, fee_asset=TEXT, maker=FLAG, order=TEXT)
 FIELD = thing(section=TEXT, key=TEXT, help=TEXT, apply={"enum": ["live", "restart"]}, secret=FLAG, required=FLAG)
 VERSION = thing(version=WHOLE, at=TEXT, who=TEXT, digest=TEXT, note=TEXT)
+VENUE = thing(
+    venue=TEXT,
+    account=TEXT,
+    bots=WHOLE,
+    clock_offset_ms=maybe(NUMBER),
+    budgets=many(ANY),
+    streams=many(ANY),
+)
 WRITTEN = thing(versions=many(thing(name=TEXT, version=WHOLE, file=TEXT, digest=TEXT)), next=TEXT)
 SCHEMAS: dict[str, Schema] = {
     "Error": thing(error=TEXT, next=TEXT),
@@ -104,7 +112,7 @@ SCHEMAS: dict[str, Schema] = {
     "Diff": thing(diff=TEXT, live=many(TEXT), restarts=many(TEXT), wider_risk=many(TEXT)),
     "Written": WRITTEN,
     "Events": thing(events=many(OBJECT), next=maybe(WHOLE)),
-    "Venues": thing(venues=many(thing(venue=TEXT, account=TEXT, bots=WHOLE, budgets=many(ANY), streams=many(ANY)))),
+    "Venues": thing(venues=many(VENUE)),
     "Session": thing(role=TEXT, user=TEXT, csrf_token=TEXT),
 }
 

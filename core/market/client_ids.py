@@ -106,6 +106,8 @@ class NumberIds:
 
     def next(self) -> str:
         """Return a fresh id. Raises LedgerError when no block can be reserved."""
+        if not self.slot and not self.number % SEQUENCES:  # a venue, or a client of it, may take 0 for no name
+            self.number += 1
         if self.number >= self.reserved_until:
             until = self.number + ID_BLOCK
             self.reserve(until)

@@ -87,7 +87,7 @@ class BotEntry:
             "cpu_pct": health.cpu_pct if health else None,
             "pss_mb": health.pss_mb if health else None,
             **{key: said.get(key, default) for key, default in NO_SNAPSHOT.items()},
-            "legs": self._legs(living or record.dirty, dead_man),
+            "legs": self._legs(living, dead_man),
         }
 
     def brief(self) -> dict[str, Any]:
@@ -116,7 +116,8 @@ class BotEntry:
             return record.reason
         return f"{NEXT_RUN} in {_seconds(record.due_ns - now_ns):.0f} s"
 
-    def _legs(self, may_have_orders: bool, dead_man: Mapping[str, str]) -> list[dict[str, Any]]:
+    def _legs(self, living: bool, dead_man: Mapping[str, str]) -> list[dict[str, Any]]:
+        may_have_orders = living or self.record.dirty
         said = {leg["leg"]: leg for leg in self.extra.get("legs", [])}
         rows = []
         for leg in self.config.legs:
@@ -130,6 +131,7 @@ class BotEntry:
                     "position": row.get("position", "0"),
                     "open_orders": row.get("open_orders", 0) if may_have_orders else 0,
                     "dead_man": dead_man.get(leg.leg) or row.get("dead_man", "none"),
+                    "clock_offset_ms": _number(row.get("clock_offset_ms")) if living else None,
                 }
             )
         return rows

@@ -10,6 +10,7 @@ from typing import Any
 from api.base_client import Inbox
 from api.client_registry import client_class
 from core.process.legs import build_client
+from core.process.network_names import take_network_names
 from core.registry.config_manager import load_plain
 from core.registry.reading import config_files
 from core.registry.secret_values import resolve_secrets
@@ -28,6 +29,7 @@ def try_key(home: Home, exchange: str, environ: Mapping[str, str]) -> tuple[str,
     try:
         config = load_plain(_live(template_of(home, exchange)), f"template of {exchange}", home, environ)
         resolved = resolve_secrets(config, environ, home.env_file)
+        take_network_names(resolved, environ, home.env_file)
         client = build_client(resolved, resolved.legs[0], home.state, home.data_dirs, SystemClock())
         inbox = Inbox()
         try:

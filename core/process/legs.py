@@ -1,7 +1,8 @@
-"""What one leg of a bot needs of its venue: the claims that make it ours, and a client."""
+"""What one leg of a bot needs of its venue: the claims that make it ours, a client, limits where it is on margin."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from api.base_client import ClientContext, ExchangeClient
@@ -10,8 +11,10 @@ from core.bot_config import BotConfig, Leg
 from core.market.client_ids import OrderIds
 from core.process.claims import Claim
 from core.trading.clock import Clock
+from utils.errors import ConfigError
 
 LEDGER_NAME = "ledger.db"
+POSITION_LIMITS = ("max_position", "max_position_usd")
 
 
 def claims_of(config: BotConfig, home_id: str) -> list[Claim]:
@@ -51,3 +54,21 @@ def build_client(
         ids=ids,
     )
     return client_class(leg.exchange, config.mode)(config.exchange_config_of(leg), context)
+
+
+def hold_to_margin_rules(config: BotConfig, clients: Sequence[ExchangeClient]) -> None:
+    """Refuse a leg on margin whose position has no limit, or is shared with another bot; the clients are open.
+
+    A config is judged by its symbols, as far as those tell; here the venues have told. Raises ConfigError.
+    """
+    is_unlimited = all(config.risk_config.get(key) is None for key in POSITION_LIMITS)
+    for leg, client in zip(config.legs, clients, strict=True):
+        if client.instrument.kind == "spot":
+            continue
+        what = f"{client.instrument.symbol} on {leg.exchange} is a perpetual or future"
+        if is_unlimited:
+            told = f"found nothing, expected a number above 0: {what} (or max_position_usd)"
+            raise ConfigError(f"risk_config.max_position: {told}")
+        if config.exchange_config_of(leg).get("allow_shared_symbol"):
+            told = f"found true, expected false: {what}, whose position is the whole account's"
+            raise ConfigError(f"allow_shared_symbol: {told}")

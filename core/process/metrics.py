@@ -55,6 +55,7 @@ def _figures(bot: BotEntry, now_ns: int) -> dict[str, Any]:
         **{key: _number(row[key]) for key in MONEY},
         **{key: bot.extra.get("loop", {}).get(key) if row["pid"] is not None else None for key in LOOP},
         "account": bot.config.account,
+        "clock_offset_ms": row["legs"][0]["clock_offset_ms"] if row["legs"] else None,
         "gates": len(row["gates"]),
         "open_files": health.open_files if health else None,
         "log_bytes": health.log_bytes if health else None,

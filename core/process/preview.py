@@ -1,15 +1,16 @@
 """What a bot would do now: run for a moment on the paper feed, in a folder that is thrown away. Nothing is sent.
 
-A process of its own (`python -m core.process.preview`): a config and where recordings are looked up as one line of JSON
-in, one line out with the key `preview` or `error`. The bot starts flat and with the money of a new paper account,
-whatever it holds. A live venue's prices are real and come over the network; the embedded venue needs none, and no time
-passes there.
+A process of its own (`python -m core.process.preview`): a config, where recordings are looked up and `.env` as one line
+of JSON in, one line out with the key `preview` or `error`. The bot starts flat and with the money of a new paper
+account, whatever it holds. A live venue's prices are real and come over the network; the embedded venue needs none, and
+no time passes there.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from core.market.position import Position
 from core.market.reports import Balance
 from core.market.risk_room import position_limit
 from core.process.build import Bot, build_bot
+from core.process.network_names import take_network_names
 from core.trading.clock import Clock, SimulatedClock, SystemClock, seconds
 from strategies.base import Strategy, View, strategy_class
 from utils.errors import ConfigError, MakerdError, VenueUnreachable
@@ -231,8 +233,10 @@ def main() -> None:
     """Answer the one question on the standard input."""
     logging.disable()  # what the bot would log is no news
     asked = json.loads(sys.stdin.readline())
+    config = BotConfig.from_plain(asked["config"])
     try:
-        answer: dict[str, Any] = {"preview": preview(BotConfig.from_plain(asked["config"]), tuple(asked["data_dirs"]))}
+        take_network_names(config, os.environ, Path(asked["env_file"]))
+        answer: dict[str, Any] = {"preview": preview(config, tuple(asked["data_dirs"]))}
     except MakerdError as exc:
         answer = {"error": str(exc)}
     print(json.dumps(answer))

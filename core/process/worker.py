@@ -34,7 +34,7 @@ from core.process.error_statuses import status_of
 from core.process.handover import Handover
 from core.process.identity import identity_of
 from core.process.lease_keeper import LeaseKeeper
-from core.process.legs import claims_of
+from core.process.legs import claims_of, hold_to_margin_rules
 from core.process.network_names import take_network_names
 from core.process.order_ids import ids_of_legs
 from core.process.run_record import RunRecord, handed_over, has_left_overs, is_clean, next_fence
@@ -195,6 +195,8 @@ class Worker:
         if bot.loop.finished is None:
             self._claim(key_claims(resolved, venue_symbols(bot.clients, resolved.legs)))
             check_keys(resolved, bot.clients)
+            if not self.task.close_only:  # what is there must be closed all the same
+                hold_to_margin_rules(resolved, bot.clients)
 
     def _is_of_this_run(self) -> bool:
         """Tell whether the worker before was of the same supervisor: `duration_s` goes on over what ended that one."""

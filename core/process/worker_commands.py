@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.bot_config import BotConfig
 from core.process.handover import Handover
+from core.process.legs import hold_to_margin_rules
 from core.registry.change_classes import changed_keys
 from core.trading.trading_loop import SpotRule
 from utils.errors import ConfigError, LedgerError
@@ -87,6 +88,7 @@ class WorkerCommands:
         if loop.is_ending:
             raise ConfigError("the bot is ending")
         resolved = _resolved_with(self._resolved, old, new)
+        hold_to_margin_rules(resolved, self._bot.clients)
         change = loop.prepare_change(resolved.strategy_config, resolved.risk_config, new.daemon.stop_timeout_s)
         before = worker.record
         assert before is not None

@@ -23,15 +23,23 @@ _OF_THIS_HOST = frozenset({"localhost", "127.0.0.1", "::1"})
 
 def is_simulated(exchange_config: Mapping[str, Any]) -> bool:
     """Tell whether every address of a section is of this host: a simulator of the venue."""
-    given = addresses_in(exchange_config)
-    return all(isinstance(one, str) and urlsplit(one).hostname in _OF_THIS_HOST for one in given)
+    return all(map(_is_here, addresses_in(exchange_config)))
 
 
 def is_real_money(exchange_config: Mapping[str, Any]) -> bool:
-    """Tell whether orders of a section cost money: mode live, no test net, no simulator."""
-    if exchange_config.get("mode", "paper") != "live" or exchange_config.get("network") == "test":
+    """Tell whether orders of a section cost money: mode live, no test net, no simulator.
+
+    An address of another host goes before the network: nobody but a person can tell whether that is a test net.
+    """
+    if exchange_config.get("mode", "paper") != "live":
         return False
+    if exchange_config.get("network") == "test":
+        return not all(one is None or _is_here(one) for one in addresses_in(exchange_config))
     return not is_simulated(exchange_config)
+
+
+def _is_here(address: object) -> bool:
+    return isinstance(address, str) and urlsplit(address).hostname in _OF_THIS_HOST
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ def _leg(leg: LegState) -> dict[str, Any]:
         "position": _position(leg),
         "open_orders": _open_orders(leg),
         "dead_man": leg.client.capabilities.dead_man_scope.value,
+        "clock_offset_ms": None if (offset_ms := leg.client.clock_offset_ms()) is None else round(offset_ms),
     }
 
 

@@ -57,6 +57,13 @@ def test_another_address_is_asked_about_again_and_named(run: Run, home: Home) ->
     assert "account main, at https://example.org; agree with --live" in done.stderr
 
 
+def test_a_test_net_at_an_address_that_somebody_gave_is_asked_about(run: Run, home: Home) -> None:
+    write(home, exchange="thalex", symbol="BTC-PERP", mode="live", network="test", ws_url="wss://example.org/")
+    done = run("start", "--daemon")
+    assert done.exit_code == 1
+    assert "at wss://example.org/; agree with --live" in done.stderr
+
+
 def test_paper_test_net_and_simulator_ask_nothing(run: Run, home: Home) -> None:
     write(home, "a", mode="paper")
     write(home, "b", "thalex", "BTC-PERP", mode="live", network="test")
@@ -95,6 +102,13 @@ def test_on_a_terminal_the_bots_name_is_typed(
     assert has_consent(home.bot_state("sol"), WHAT) is agreed
 
 
+def test_the_network_of_a_bot_is_told_while_no_daemon_lives(run: Run, home: Home) -> None:
+    write(home, "a")
+    write(home, "b", "thalex", "BTC-PERP", network="test")
+    rows = json.loads(run("status", "--json").stdout)["bots"]
+    assert [row["network"] for row in rows] == ["live", "test"]
+
+
 # The trial
 
 
@@ -115,6 +129,12 @@ def test_a_trial_runs_on_the_test_net_unless_live_is_said(home: Home) -> None:
 def test_a_trial_without_a_test_net_needs_live(home: Home) -> None:
     write(home)
     with pytest.raises(ConfigError, match="no test net: --live"):
+        smoke_config(home, "sol", 60, live=False)
+
+
+def test_a_trial_at_an_address_that_somebody_gave_is_no_test_net(home: Home) -> None:
+    write(home, exchange="thalex", symbol="BTC-PERP", ws_url="wss://example.org/")
+    with pytest.raises(ConfigError, match="an address of another host may be the real venue: --live"):
         smoke_config(home, "sol", 60, live=False)
 
 

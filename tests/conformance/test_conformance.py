@@ -20,6 +20,11 @@ def test_open_sets_an_instrument_that_can_be_traded(session: Session, venue: Ven
     assert instrument.base and instrument.quote and instrument.kind in ("spot", "perp", "future")
 
 
+def test_a_venue_behind_a_network_tells_how_far_its_clock_is(session: Session) -> None:
+    offset_ms = session.client.clock_offset_ms()
+    assert offset_ms is None if session.client.embedded else offset_ms is not None and abs(offset_ms) < 5_000
+
+
 def test_venues_own_name_for_a_symbol_opens_the_same_instrument(session: Session, venue: Venue) -> None:
     expected = session.client.instrument
     session.client.close()

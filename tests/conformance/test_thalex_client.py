@@ -141,6 +141,7 @@ def test_login_is_dated_by_the_venues_clock(venue: LiveUnderTest, seconds: int) 
     venue.sim.fault("clock_skew", seconds=seconds)
     opened = Session.open(venue, market_data=False)
     assert opened.report().complete
+    assert opened.client.clock_offset_ms() == pytest.approx(seconds * 1000, abs=5_000)
     opened.close()
 
 

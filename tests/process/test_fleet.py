@@ -24,7 +24,7 @@ ROW_KEYS = {
     "realised_pnl", "unrealised_pnl", "fees", "funding", "fills", "quote_uptime_pct", "gates", "legs",
     "config_digest",
 }  # fmt: skip
-LEG_KEYS = {"leg", "exchange", "account", "symbol", "position", "open_orders", "dead_man"}
+LEG_KEYS = {"leg", "exchange", "account", "symbol", "position", "open_orders", "dead_man", "clock_offset_ms"}
 
 
 CREW: dict[str, dict[str, Any]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -52,3 +53,13 @@ def test_a_venue_without_a_template_cannot_be_tried(live: LiveFleet, venue: str)
     (live.fleet.home.templates / "two.json").write_text("{")
     problem, _notes = try_key(live.fleet.home, venue, variables(live))
     assert "no template of backpack" in problem
+
+
+@pytest.mark.parametrize("venue", ["backpack"])
+def test_a_key_is_tried_by_the_proxy_that_the_bots_take(live: LiveFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "")  # put back at the end
+    live.give_secrets({"HTTPS_PROXY": "http://proxy.example:3128"})
+    with_template(live)
+    problem, _notes = try_key(live.fleet.home, "backpack", variables(live))
+    assert problem == ""  # nothing on this host is asked for by a proxy
+    assert os.environ["HTTPS_PROXY"] == "http://proxy.example:3128"

@@ -19,6 +19,7 @@ BOT_KEYS = {
     "name", "state", "exchange", "account", "symbol", "strategy", "mode", "uptime_s", "heartbeat_age_s", "pss_mb",
     "cpu_pct", "open_files", "log_bytes", "open_orders", "fills", "realised_pnl", "unrealised_pnl", "fees", "funding",
     "position", "quote_uptime_pct", "restarts", "gates", "book_age_s", "last_ack_age_s", "loop_lag_ms",
+    "clock_offset_ms",
 }  # fmt: skip
 
 

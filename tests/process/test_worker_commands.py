@@ -22,7 +22,7 @@ from core.process.worker import Task
 from core.trading.latches import Latches
 from tests.process.command_parts import BUSY, QUIET, ledger_orders, paper_bot, record, resting, swept, venue_orders
 from tests.process.live_parts import LiveWorker
-from utils.exit_statuses import DONE, RISK_HALT, VENUE_UNREACHABLE
+from utils.exit_statuses import CONFIG, DONE, RISK_HALT, VENUE_UNREACHABLE
 from utils.home import Home
 
 Start = Callable[..., LiveWorker]
@@ -223,6 +223,43 @@ def test_what_cannot_be_taken_over_is_refused_as_a_whole(
     assert worker.beat()["config_digest"] == old.digest
     assert record(home).config == old
     assert ledger_orders(home) == before
+
+
+# Limits of a position on margin
+
+
+def on_margin(home: Home, is_limited: bool) -> BotConfig:
+    """Return a bot on a perpetual; without its limit it is one that no check of a symbol's spelling has found."""
+    config = paper_bot(home, QUIET, strategy_config={"symbol": "SOL-PERP"})
+    if is_limited:
+        return config
+    return dataclasses.replace(config, risk_config={**config.risk_config, "max_position": None}, digest="unlimited")
+
+
+def test_a_position_on_margin_without_a_limit_is_refused_before_the_first_order(home: Home, start: Start) -> None:
+    end = start(on_margin(home, False)).ended()
+    assert (end.status, end.clean) == (CONFIG, True)
+    told = "risk_config.max_position: found nothing, expected a number above 0: SOL-PERP on paper"
+    assert end.reason.startswith(told)
+    assert RunRecord.read(home.bot_state("bot")) is None
+
+
+def test_a_position_on_margin_without_a_limit_is_closed_all_the_same(home: Home, start: Start) -> None:
+    assert start(on_margin(home, False), close_only=True).ended().status == DONE
+
+
+def test_a_reload_cannot_take_the_limit_of_a_position_on_margin_away(home: Home, start: Start) -> None:
+    old = on_margin(home, True)
+    worker = resting(start(old))
+    assert "max_position" in reload(worker, on_margin(home, False))["error"]
+    assert record(home).config == old
+
+
+def test_a_position_on_margin_is_not_shared(home: Home, start: Start) -> None:
+    config = on_margin(home, True)
+    shared = dataclasses.replace(config, exchange_config={**config.exchange_config, "allow_shared_symbol": True})
+    end = start(shared).ended()
+    assert end.status == CONFIG and end.reason.startswith("allow_shared_symbol: found true, expected false: SOL-PERP")
 
 
 def test_a_change_that_cannot_be_put_on_record_does_not_take_effect(home: Home, start: Start) -> None:

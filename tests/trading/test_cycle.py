@@ -178,13 +178,20 @@ def test_a_bot_without_a_book_is_warming_up_and_sends_nothing(tmp_path: Path) ->
     assert bench.loop.snapshot()["mid"] is None
 
 
+def test_the_snapshot_tells_how_far_the_venues_clock_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path)
+    assert bench.loop.snapshot()["legs"][0]["clock_offset_ms"] is None
+    monkeypatch.setattr(bench.venue, "clock_offset_ms", lambda: -1234.56)
+    assert bench.loop.snapshot()["legs"][0]["clock_offset_ms"] == -1235
+
+
 def test_the_snapshot_has_exactly_the_keys_of_the_contract(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     for _ in range(2):
         shot = bench.loop.snapshot()
         assert shot.keys() == SNAPSHOT_KEYS
         assert shot["legs"][0].keys() == {
-            "leg", "exchange", "account", "symbol", "position", "open_orders", "dead_man",
+            "leg", "exchange", "account", "symbol", "position", "open_orders", "dead_man", "clock_offset_ms",
         }  # fmt: skip
         bench.run(1)
     bench.venue.fill(bench.order_id("buy.0"), 10)

@@ -14,6 +14,7 @@ import pytest
 
 from api import http_connection
 from api.base_client import RateScope
+from api.http_retry import limit_s
 from api.http_transport import BuiltRequest, HttpCall, HttpTransport, Lane
 from api.rate_budget import RateBudget
 from tests.transport.asking import answer_of, answers_of, call
@@ -226,6 +227,16 @@ def test_after_a_limit_nothing_goes_until_the_venue_allows_it(server: MakeServer
     began = time.monotonic()
     assert answer_of(transport, call(Lane.CREATE, "next")).status == 200
     assert time.monotonic() - began > 0.25
+
+
+@pytest.mark.parametrize(
+    ("told", "in_a_row", "silent_s"),
+    [("0", 0, 0.1), ("0", 2, 0.4), ("0", 50, 1.0), ("0.3", 0, 0.3), ("7", 3, 7), ("99999", 0, 600), ("-1", 1, 2)],
+)
+def test_a_limit_is_followed_neither_by_a_storm_nor_by_silence_for_good(
+    told: str, in_a_row: int, silent_s: float
+) -> None:
+    assert limit_s({"retry-after": told}, in_a_row) == silent_s
 
 
 def test_a_retry_after_date_counts_from_the_answers_own_date(server: MakeServer, http: MakeHttp) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.venue_clock import VenueClock
+from api.venue_clock import VenueClock, steady_utc
 
 S, MS = 1_000_000_000, 1_000_000
 START = 1_800_000_000 * S
@@ -90,3 +90,18 @@ def test_forgetting_makes_room_for_any_measurement() -> None:
     times.measure(400, 0)
     assert times.clock.age == 0
     assert times.clock.offset_ms == pytest.approx(3200, abs=1)
+
+
+def test_how_far_the_venue_is_ahead_is_not_known_before_it_was_measured() -> None:
+    times = Times()
+    assert times.clock.ahead_of_ms(START) is None
+    times.measure(10, 10)
+    assert times.clock.ahead_of_ms(times.now_ns) == pytest.approx(3000, abs=1)
+    assert times.clock.ahead_of_ms(times.now_ns + 500 * MS) == pytest.approx(2500, abs=1)
+
+
+def test_a_steady_clock_goes_on_where_ours_is_set() -> None:
+    ours = {"utc": START, "monotonic": 7 * S}
+    steady = steady_utc(lambda: ours["utc"], lambda: ours["monotonic"])
+    ours = {"utc": START + 60 * S, "monotonic": 8 * S}
+    assert steady() == START + S

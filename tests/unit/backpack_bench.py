@@ -169,6 +169,7 @@ class Bench:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, symbol: str = "SOL-PERP", **config: Any) -> None:
         self.now, self.said = 1000 * SECOND, list[InboxItem]()
+        self.stepped_ns = 0  # by which somebody has set the host's clock
         self.canned, self.ws = Canned(), FakeWs()
         self.http = FakeHttp(self.canned, lambda: self.now)
         monkeypatch.setattr(backpack_client, "HttpTransport", lambda *args, **kwargs: self.http)
@@ -187,7 +188,7 @@ class Bench:
             state_dir="",
             data_dirs=(),
             now_ns=lambda: self.now,
-            utc_ns=lambda: UTC_NS + self.now - 1000 * SECOND,
+            utc_ns=lambda: UTC_NS + self.now - 1000 * SECOND + self.stepped_ns,
             ids=None if public_only else self.ids,
             public_only=public_only,
         )

@@ -16,7 +16,7 @@ from core.market.book import Level
 from core.market.client_ids import ClientOrderIds
 from core.market.events import LinkDown, LinkUp, PerpFacts, TradePrint
 from core.market.order import OrderEvent, OrderState, Side
-from tests.unit.backpack_bench import ACCOUNT, PUBLIC, SEED, UTC_NS, Bench, market
+from tests.unit.backpack_bench import ACCOUNT, PUBLIC, SECOND, SEED, UTC_NS, Bench, market
 from utils.env import Secret
 from utils.errors import ConfigError, NotListed, VenueAuthError, VenueRefused, VenueUnreachable
 
@@ -128,6 +128,22 @@ def test_clock_is_measured_again_now_and_then(bench: Bench) -> None:
     assert not bench.sent("GET /api/v1/time")
     bench.poll(1)
     assert len(bench.sent("GET /api/v1/time")) == 1
+
+
+def test_host_clock_that_jumps_is_told_and_moves_no_signature(bench: Bench) -> None:
+    bench.opened()
+    assert bench.client.clock_offset_ms() == 0
+    bench.stepped_ns = 3 * SECOND
+    bench.submit()
+    assert bench.sent("POST /api/v1/order")[0].built.headers["X-Timestamp"] == str(NOW_MS)
+    assert bench.client.clock_offset_ms() == -3_000
+    bench.poll(300)
+    bench.say("GET /api/v1/time", 200, NOW_MS + 300_000)
+    assert bench.client.clock_offset_ms() == -3_000
+
+
+def test_clock_that_was_not_measured_has_no_offset(bench: Bench) -> None:
+    assert bench.client.clock_offset_ms() is None
 
 
 @pytest.mark.parametrize(("leverage", "sent"), [(5, ["5"]), (2.5, ["2.5"]), (3, []), (None, [])])
@@ -552,15 +568,17 @@ def test_bot_without_a_mark_reads_the_last_day(bench: Bench, since: str | None) 
     assert int(bench.sent(FILLS)[0].query["from"]) == NOW_MS - 24 * 3600 * 1000 - 120_000
 
 
-def test_fills_are_read_page_by_page_until_a_short_one(bench: Bench) -> None:
+def test_fills_are_read_page_by_page_until_one_that_must_be_the_last(bench: Bench) -> None:
     bench.opened().client.request_report(1, str(NOW_MS))
     bench.say(ORDERS, 200, [])
     bench.say(POSITION, 200, [])
     bench.say(COLLATERAL, 200, MARGIN)
     bench.say(FILLS, 200, [fill_row(number, NOW_MS) for number in range(2000, 1000, -1)])
     assert bench.sent(FILLS)[0].query["offset"] == "1000"
-    bench.say(FILLS, 200, [fill_row(number, NOW_MS) for number in range(1001, 0, -1)][:999])
-    assert len(bench.report.fills) == 1998 and bench.report.complete
+    bench.say(FILLS, 200, [fill_row(number, NOW_MS) for number in range(1001, 501, -1)])
+    assert bench.sent(FILLS)[0].query["offset"] == "1500"
+    bench.say(FILLS, 200, [fill_row(number, NOW_MS) for number in range(502, 403, -1)])
+    assert len(bench.report.fills) == 1597 and bench.report.complete
 
 
 def test_second_page_that_fails_makes_the_report_incomplete(bench: Bench) -> None:

@@ -352,6 +352,18 @@ def test_nothing_cancelled_is_an_empty_list() -> None:
     assert answers.orders_of(case_of("cancelAllOrders")["response"]) == []
 
 
+def test_no_sample_is_left_out() -> None:
+    assert len(PLAIN) == len(SAMPLES) - 1  # the book scenario has a test of its own
+    read = {"createOrder", "cancelOrder", "cancelAllOrders", "fetchOpenOrder", "fetchOrders", "fetchMyTrades"}
+    read |= {"fetchPositions", "fetchBalance", "fetchOHLCV", "fetchStatus"}
+    never_asked = {"fetchTicker", "fetchFundingRate", "fetchFundingHistory"}
+    assert {case["method"] for case in CASES} == read | never_asked and len(CASES) == 19
+
+
+def test_captured_status_is_the_one_that_lets_a_client_open() -> None:
+    assert case_of("fetchStatus")["response"]["status"] == "Ok"
+
+
 # What samples do not say
 
 

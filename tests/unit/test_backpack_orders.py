@@ -205,6 +205,16 @@ def test_orders_sent_together_are_one_request_and_answered_each_on_its_own(bench
     assert events == [[E.ACCEPTED], [E.REJECTED], [E.OUTCOME_UNKNOWN]]
 
 
+def test_batch_that_is_answered_in_another_order_goes_by_the_names(bench: Bench) -> None:
+    first, second, third = (bench.order() for _ in range(3))
+    bench.client.submit([first, second, third])
+    refused = {"operation": "Err", "code": "INSUFFICIENT_MARGIN", "message": "No"}
+    taken = [bench.taken(second.client_order_id, "70"), bench.taken(first.client_order_id, "71"), refused]
+    bench.say(BATCH, 200, taken)
+    assert [bench.last(order.client_order_id).venue_order_id for order in (first, second)] == ["71", "70"]
+    assert bench.events(third.client_order_id) == [E.OUTCOME_UNKNOWN]  # whose refusal it is cannot be told
+
+
 def test_batch_whose_answer_is_too_short_is_unknown(bench: Bench) -> None:
     orders = [bench.order() for _ in range(2)]
     bench.client.submit(orders)

@@ -69,6 +69,12 @@ def test_golden_subscription_is_signed() -> None:
     assert subscribe_frame(told["streams"], KEY, told["timestamp"], told["window"]) == expected["frame"]
 
 
+def test_no_vector_is_left_out() -> None:
+    kinds = [case["kind"] for case in GOLDEN["cases"]]
+    assert (len(REST), len(kinds)) == (11, 14)
+    assert {*kinds} == {"rest_sign", "ws_subscribe", "key_derivation", "must_differ"}  # each of the last three is one
+
+
 def test_public_subscription_carries_no_signature() -> None:
     assert subscribe_frame(["depth.SOL_USDC"]) == {"method": "SUBSCRIBE", "params": ["depth.SOL_USDC"]}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.market.client_ids import MAX_FENCE, ClientOrderIds, bot_part, fence_of
+from core.market.client_ids import MAX_FENCE, SEQUENCES, ClientOrderIds, NumberIds, bot_part, fence_of
 
 names = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_", min_size=1, max_size=20)
 
@@ -62,3 +62,10 @@ def test_sequence_beyond_its_digits_is_refused_instead_of_wrapping() -> None:
 
 def test_home_and_name_do_not_run_together() -> None:
     assert bot_part("ab", "c") != bot_part("a", "bc")
+
+
+def test_zero_is_no_name_of_an_order() -> None:
+    first, wrapping = (NumberIds(0, start, start, lambda _until: None) for start in (0, SEQUENCES - 1))
+    assert [first.to_wire(first.next()) for _ in range(2)] == [1, 2]
+    assert [wrapping.to_wire(wrapping.next()) for _ in range(2)] == [SEQUENCES - 1, 1]
+    assert NumberIds(1, 0, 0, lambda _until: None).next() == "n1.0"

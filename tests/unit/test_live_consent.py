@@ -35,6 +35,9 @@ def live_config(home: Home, **exchange: Any) -> BotConfig:
         ({"mode": "live"}, True),
         ({"mode": "live", "network": "live"}, True),
         ({"mode": "live", "network": "test"}, False),
+        ({"mode": "live", "network": "test", "ws_url": HERE["ws_url"]}, False),
+        ({"mode": "live", "network": "test", "ws_url": "wss://example.org/"}, True),  # it may be the real one
+        ({"mode": "live", "network": "test", "base_url": HERE["base_url"], "ws_url": "wss://example.org/"}, True),
         ({"mode": "live", **HERE}, False),
         ({"mode": "live", "base_url": HERE["base_url"]}, True),  # the other address is the venue's own
         ({"mode": "live", "base_url": HERE["base_url"], "ws_url": "wss://example.org/"}, True),

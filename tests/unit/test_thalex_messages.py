@@ -12,6 +12,7 @@ import pytest
 
 from api import thalex_account as account
 from api import thalex_messages as messages
+from api import thalex_wire as wire
 from api.thalex_errors import MEANINGS, Verdict, ended_because, meaning_of, reason_of
 from api.thalex_order_view import OrderView, ended_event, has_ended, read_order, read_orders
 from api.thalex_wire import Answer, Notification, Refusal, WireFault, is_market_data, read_frame
@@ -292,6 +293,43 @@ def test_published_candles_are_read_in_the_order_of_time() -> None:
     first, second = messages.read_candles(source)
     assert (first.open, first.high, first.low, first.close) == (94700, 94701, 94445, 94409)
     assert second.start_ns - first.start_ns == 60 * 10**9
+
+
+def published(path: str, what: str) -> Any:
+    """Return the one published example of a call."""
+    (found,) = [value for key, value in PUBLISHED.items() if f"private~1{path}/" in key and what in key]
+    return found
+
+
+def test_published_requests_are_those_that_we_send() -> None:
+    asked = published("amend", "requestBody")
+    assert wire.amend(Decimal("1.1"), Decimal(40000), order_id=asked["order_id"]).params == asked
+    asked = published("cancel", "requestBody")
+    assert wire.cancel(order_id=asked["order_id"]).params == asked
+
+
+def test_published_answers_to_requests_are_read() -> None:
+    taken = read_order(published("insert", "responses")["result"])
+    assert (taken.state, taken.filled, taken.price) == (OrderState.NEW, 0, 45000)
+    ended = read_order(published("cancel", "responses"))
+    assert has_ended(ended) and ended_event(ended) == (OrderEvent.CANCELED, "user")
+    assert published("cancel_all", "responses") == {"result": 42}  # a count, and no word of which
+
+
+def test_published_position_and_system_event_are_read() -> None:
+    (line,) = account.read_positions([PUBLISHED["/components/schemas/PortfolioEntry"]])
+    assert (line.size, line.entry_price) == (1, 47260)
+    event = heard({"channel_name": "system", "notification": PUBLISHED["/components/schemas/SystemEvent"]})
+    assert (event.channel, event.body) == ("system", {"event": "reconnect"})
+
+
+def test_published_example_with_misprinted_numbers_is_a_fault() -> None:
+    with pytest.raises(WireFault, match="price"):
+        read_order(PUBLISHED["/components/schemas/OrderHistory"])
+
+
+def test_no_published_example_was_lost() -> None:
+    assert len(PUBLISHED) == 19
 
 
 # Bad input

@@ -464,6 +464,17 @@ def test_late_fill_of_a_closed_order_is_told(bench: Bench) -> None:
     assert [fill.trade_id for fill in bench.fills] == ["t1"]
 
 
+def test_order_and_fill_without_a_label_are_known_by_the_venues_id(bench: Bench) -> None:
+    bench.submit(bid("mk-a-1"), bid("mk-a-2", price=98))
+    order_id = bench.updates("mk-a-1")[0].venue_order_id or ""
+    bench.venue.say("account.trade_history", [trade("t1", "", order_id=order_id)])
+    ended = {"status": "cancelled_partially_filled", "filled_amount": 0.04, "delete_reason": "client_cancel"}
+    bench.venue.say("account.orders", [listed("", order_id, **ended)])
+    bench.poll()
+    assert [(fill.trade_id, fill.client_order_id) for fill in bench.fills] == [("t1", "mk-a-1")]
+    assert bench.events("mk-a-1") == [E.ACCEPTED, E.CANCELED] and bench.events("mk-a-2") == [E.ACCEPTED]
+
+
 def test_orders_and_fills_of_others_are_left_alone() -> None:
     ids = ClientOrderIds("home", "tester", 1)
     bench = Bench(ids=ids).open()

@@ -355,6 +355,7 @@ def test_clock_that_is_off_at_the_start_is_corrected(sim: SimProcess) -> None:
     sim.fault("clock_skew", seconds=-3)
     with LiveSession(sim) as live:
         live.resting()
+        assert live.client.clock_offset_ms() == pytest.approx(-3_000, abs=1_000)
     assert sim.state()["counters"]["violations"].get("bad_timestamp", 0) == before
     sim.reset()
 

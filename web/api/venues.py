@@ -32,7 +32,7 @@ def venues() -> Response:
 def venues_of(
     rows: Mapping[str, Mapping[str, Any]], figures: Sequence[Mapping[str, Any]], budgets: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return one entry for each venue and account. `clock_offset_ms` is not known to the daemon: null."""
+    """Return one entry for each venue and account; its clock is ahead of ours as a bot of it has measured."""
     found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for one in figures:
         if one["exchange"]:
@@ -42,7 +42,7 @@ def venues_of(
             "venue": venue,
             "account": account,
             "bots": len(bots),
-            "clock_offset_ms": None,
+            "clock_offset_ms": next((ms for bot in bots if (ms := bot.get("clock_offset_ms")) is not None), None),
             "budgets": [_budget(one) for one in budgets if {bot["name"] for bot in bots} & set(one["holders"])],
             "streams": [_stream(bot, rows.get(str(bot["name"]), {})) for bot in bots],
         }

@@ -33,6 +33,7 @@ from core.registry.checks.hedge import (
     check_hedge_venue_is_known,
     check_legs_are_two_markets,
     check_legs_have_one_mode,
+    check_legs_have_one_money,
     check_profits_ascend,
 )
 from core.registry.checks.layers import (
@@ -79,6 +80,7 @@ CHECKS: dict[Check, tuple[str, ...]] = {
     check_hedge_venue_is_known: _BOTS,
     check_legs_are_two_markets: _BOTS,
     check_legs_have_one_mode: _BOTS,
+    check_legs_have_one_money: _BOTS,
     check_hedge_account_is_said_once: _BOTS,
     check_profits_ascend: _BOTS,
     check_hedge_perp_has_position_limit: _BOTS,

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.registry.complaints import JsonPath, Problem
 from core.registry.wording import shown
-from utils.input_validation import is_perp_symbol
+from utils.input_validation import margin_kind
 
 Section = Mapping[str, Any]
 VENUE_SECTIONS = ("exchange_config", "hedge_exchange_config")
@@ -17,8 +17,8 @@ KindOf = Callable[[str, str], str | None]
 
 
 def kind_by_symbol(exchange: str, symbol: str) -> str | None:
-    """Return the kind of an instrument as far as our naming tells."""
-    return "perp" if is_perp_symbol(symbol) else None
+    """Return the kind of an instrument as far as its name tells; a worker asks the venue."""
+    return margin_kind(symbol)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from core.registry.checks.draft import Draft, check_order
 from core.registry.complaints import Problem
 from core.registry.legs import CROSS_VENUE, hedge_venue, hedges
+from core.registry.live_consent import is_real_money
 from core.registry.schema_files import known_exchanges, venue_of
 from core.registry.wording import nearest_of, shown
 from utils.input_validation import symbol_key
 
 _STRATEGY, _HEDGE = "strategy_config", "hedge_exchange_config"
 _LEG_KEYS = ("hedge_venue", "hedge_symbol", "hedge_account")
+_WHOSE_MONEY = ("mode", "network", "base_url", "ws_url")
+_MONEY = {True: "real money", False: "a test net or a simulator"}
 
 
 def check_hedge_section_has_a_leg(draft: Draft) -> Iterator[Problem]:
@@ -65,6 +68,18 @@ def check_legs_have_one_mode(draft: Draft) -> Iterator[Problem]:
         return
     if here != there:
         yield Problem((_HEDGE, "mode"), shown(there), f"{shown(here)}, as in exchange_config: both legs or none")
+
+
+def check_legs_have_one_money(draft: Draft) -> Iterator[Problem]:
+    """What is made on a test net or a simulator must not be hedged with real orders, nor the other way round."""
+    here, there = draft.exchange, draft.hedge
+    are_sound = all(draft.sound(section, *_WHOSE_MONEY) for section in ("exchange_config", _HEDGE))
+    if not are_sound or {here.get("mode"), there.get("mode")} != {"live"}:
+        return
+    ours, theirs = is_real_money(here), is_real_money(there)
+    if ours != theirs:
+        expected = f"{_MONEY[ours]}, as in exchange_config: both legs or none"
+        yield Problem((_HEDGE, "network"), _MONEY[theirs], expected)
 
 
 def check_hedge_account_is_said_once(draft: Draft) -> Iterator[Problem]:

@@ -1,0 +1,19 @@
+"""What the monitor makes of the figures of venues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from web.api.venues import venues_of
+
+
+def bot(name: str, clock_offset_ms: int | None) -> dict[str, Any]:
+    return {"name": name, "exchange": "backpack", "account": "main", "clock_offset_ms": clock_offset_ms}
+
+
+@pytest.mark.parametrize(("told", "shown"), [((None, None), None), ((None, 0), 0), ((-12, 3), -12)])
+def test_clock_of_a_venue_is_what_one_of_its_bots_has_measured(told: tuple[int | None, ...], shown: int | None) -> None:
+    (venue,) = venues_of({}, [bot(f"b{place}", ms) for place, ms in enumerate(told)], [])
+    assert (venue["bots"], venue["clock_offset_ms"]) == (2, shown)
