@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from signal import Signals
 from typing import Any
 
 from utils.home import Home
@@ -12,7 +13,7 @@ from web.watch import EVENTS, log_file
 
 KEPT = 5
 TAIL = 12  # lines
-_TOLD = ("status", "signal", "reason", "pid")
+_TOLD = ("status", "reason", "pid")
 
 
 def exits_of(services: Services, home: Home, name: str) -> list[dict[str, Any]]:
@@ -21,9 +22,17 @@ def exits_of(services: Services, home: Home, name: str) -> list[dict[str, Any]]:
     found.reverse()
     tails = _tails(services, home, name, [str(event.get("ts") or "") for event in found])
     return [
-        {"at": event.get("ts"), **{key: event.get(key) for key in _TOLD}, "log_tail": tail}
+        {**{key: event.get(key) for key in _TOLD}, "at": event.get("ts"), "signal": _name(event), "log_tail": tail}
         for event, tail in zip(found, tails, strict=True)
     ]
+
+
+def _name(event: Mapping[str, Any]) -> str | None:
+    """Return the name of the signal that ended it, null when none did."""
+    number = event.get("signal")
+    if not isinstance(number, int):
+        return None
+    return Signals(number).name if number in set(Signals) else f"signal {number}"
 
 
 def _tails(services: Services, home: Home, name: str, ends: Sequence[str]) -> list[list[dict[str, Any]]]:

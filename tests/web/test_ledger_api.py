@@ -116,8 +116,8 @@ def test_each_of_the_last_ends_is_told_with_the_end_of_its_log(both: Both) -> No
     lines = [{"ts": f"2026-01-01T00:00:{at:02}.5Z", "level": "INFO", "event": f"at {at}"} for at in range(40)]
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     ends = [
-        {"ts": f"2026-01-01T00:00:{at:02}.9Z", "kind": "exit", "bot": bot, "signal": "SIGKILL", "reason": f"end {at}"}
-        for at, bot in ((5, "sol-mm"), (20, "sol-mm"), (25, "none"), (30, "sol-mm"))
+        {"ts": f"2026-01-01T00:00:{at:02}.9Z", "kind": "exit", "bot": bot, "signal": signal, "reason": f"end {at}"}
+        for at, bot, signal in ((5, "sol-mm", 9), (20, "sol-mm", 999), (25, "none", 9), (30, "sol-mm", None))
     ]
     with events.open("a") as file:
         file.writelines(json.dumps(end) + "\n" for end in ends)
@@ -125,7 +125,7 @@ def test_each_of_the_last_ends_is_told_with_the_end_of_its_log(both: Both) -> No
     assert [one["reason"] for one in told] == ["end 30", "end 20", "end 5"]
     assert [one["log_tail"][-1]["text"] for one in told] == ["at 30", "at 20", "at 5"]
     assert [len(one["log_tail"]) for one in told] == [12, 12, 6]
-    assert (told[0]["signal"], told[0]["status"]) == ("SIGKILL", None)
+    assert [(one["signal"], one["status"]) for one in told] == [(None, None), ("signal 999", None), ("SIGKILL", None)]
 
 
 def test_a_bot_without_ends_and_a_log_that_is_gone_tell_nothing(both: Both) -> None:

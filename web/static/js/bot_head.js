@@ -85,7 +85,7 @@ export class BotHead {
     setText(byId("state"), `${sign} ${row.state === text || row.state === "RUNNING" ? text : `${row.state} ${text}`}`);
     setAttribute(byId("state"), "data-tone", tone);
     const mode = row.mode === "live" ? (row.network === "test" ? "test net" : "LIVE") : row.mode;
-    setText(byId("what"), [row.exchange, row.symbol, row.strategy, mode].filter(Boolean).join(" · "));
+    setText(byId("what"), [...new Set([row.exchange, row.symbol, row.strategy, mode])].filter(Boolean).join(" · "));
     setText(byId("why"), row.why ?? "");
     setAttribute(byId("why"), "data-tone", row.attention || null);
     byId("why").hidden = !row.why;

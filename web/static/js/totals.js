@@ -25,7 +25,7 @@ function add(sum, row) {
 /** An amount of a sum; amounts of several assets stand beside each other, for they are not added. */
 function amountOf(sum, key) {
   const known = [...sum.money].filter(([quote]) => quote);
-  if (known.length > 1) return { text: known.map(([quote, amounts]) => `${money(amounts[key])} ${quote}`).join(" · "), tone: "" };
+  if (known.length > 1) return { text: known.map(([quote, amounts]) => `${money(amounts[key])} ${quote}`).join("\n"), tone: "" };
   const all = [...sum.money.values()].reduce((total, amounts) => total + amounts[key], 0);
   return { text: money(all), tone: gainTone(all) };
 }
