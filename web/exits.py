@@ -7,9 +7,8 @@ from signal import Signals
 from typing import Any
 
 from utils.home import Home
-from web.log_lines import line_of, newest
+from web.log_lines import EVENTS, line_of, log_file, newest
 from web.services import Services
-from web.watch import EVENTS, log_file
 
 KEPT = 5
 TAIL = 12  # lines
