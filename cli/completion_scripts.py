@@ -86,9 +86,9 @@ function _makerd_ask
         set -l parts (string split "," -- $$line)
         switch $$parts[1]
             case file
-                __fish_complete_path $$parts[2]
+                __fish_complete_path (commandline -ct)
             case dir
-                __fish_complete_directories $$parts[2]
+                __fish_complete_directories (commandline -ct)
             case plain
                 echo $$parts[2]
         end

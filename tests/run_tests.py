@@ -12,21 +12,44 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS.parent))
 
+from tests.cli.shells import left_out  # noqa: E402
 from tests.web_browser.chromium import LEFT_OUT, find_chromium  # noqa: E402
 
 SUITES = sorted(path.name for path in TESTS.iterdir() if path.is_dir() and any(path.glob("test_*.py")))
 
 # Most tests of processes and sockets wait more than they work. A file stays in one process: it may share a simulator.
 SIDE_BY_SIDE = ("-n", "6", "--dist", "loadfile", "--no-loadscope-reorder")
+SHARING = ("tests/web_browser/",)
 COMPILERS = 2
 
 
 def main(arguments: list[str]) -> int:
     """Run what is asked for; return pytest's exit status, 2 for a wrong word."""
     status = _run(arguments)
-    if find_chromium() is None:
-        print(LEFT_OUT)
+    for said in (LEFT_OUT if find_chromium() is None else "", left_out()):
+        if said:
+            print(said)
     return status
+
+
+class Together:
+    """Keeps folders whose files share something slow in one process, when tests run side by side."""
+
+    @staticmethod
+    def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+        """Return what deals the tests out: by files, but such a folder as if it were one."""
+        from xdist.scheduler import LoadFileScheduling
+
+        class Rooms(LoadFileScheduling):
+            def _split_scope(self, nodeid: str) -> str:
+                shared = [folder for folder in SHARING if nodeid.startswith(folder)]
+                return shared[0] if shared else str(super()._split_scope(nodeid))
+
+        return Rooms(config, log)
+
+
+def _pytest(*arguments: str) -> int:
+    return int(pytest.main(list(arguments), plugins=[Together()]))
 
 
 def _run(arguments: list[str]) -> int:
@@ -34,17 +57,17 @@ def _run(arguments: list[str]) -> int:
     if what in ("all", "report"):
         _compile_once()
     if what == "all":
-        return int(pytest.main([str(TESTS), *rest]))
+        return _pytest(str(TESTS), *rest)
     if what == "report":
         reports = TESTS.parent / "reports"
         reports.mkdir(exist_ok=True)
         html, junit = reports / "tests.html", reports / "tests.xml"
         options = [f"--html={html}", "--self-contained-html", f"--junitxml={junit}"]
-        status = int(pytest.main([str(TESTS), *options, *rest]))
+        status = _pytest(str(TESTS), *options, *rest)
         print(f"reports: {html} and {junit}")
         return status
     if what in SUITES:
-        return int(pytest.main([str(TESTS / what), *rest]))
+        return _pytest(str(TESTS / what), *rest)
     print(f"unknown suite {what!r}; one of: all, report, {', '.join(SUITES)}", file=sys.stderr)
     return 2
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import time
 from pathlib import Path
@@ -13,13 +12,14 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from utils.errors import ConfigError
 from utils.version import __version__
-from web import health, login, stream
+from web import health, login, pages, stream
 from web.answers import error, http_error
 from web.api import bots, fleet, history, logs, registry, registry_writes, venues
 from web.feed import Feed, utc_text
+from web.figures import Figures
 from web.hub import Hub
 from web.openapi import COOKIE
-from web.parts import KEY, Parts
+from web.parts import KEY, Parts, parts
 from web.registry.view import RegistryView
 from web.security import guard
 from web.security.audit import Audit
@@ -67,6 +67,7 @@ def _parts(settings: WebSettings, services: Services, feed: Feed | None) -> Part
         Sessions(home.state / "web_sessions.json", settings.binding),
         Audit(lambda row: services.write_audit(home, row), lambda: utc_text(time.time())),
         RegistryView(home),
+        Figures(home),
         allowed_hosts(settings),
         f"{COOKIE}_{home.identity()[:8]}",
     )
@@ -74,14 +75,14 @@ def _parts(settings: WebSettings, services: Services, feed: Feed | None) -> Part
 
 def _add_pages(app: Flask) -> None:
     """Add the pages, and what every template may use."""
-    if importlib.util.find_spec("web.pages") is not None:
-        pages = importlib.import_module("web.pages")
-        app.register_blueprint(pages.blueprint)
+    app.register_blueprint(pages.blueprint)
 
     @app.context_processor
     def _context() -> dict[str, object]:
         caller = g.caller
-        return {"csrf_token": guard.csrf_token(), "role": caller.role, "user": caller.user, "version": __version__}
+        may_leave = parts(app).settings.needs_login and not caller.by_token
+        told = {"role": caller.role, "user": caller.user, "may_leave": may_leave, "version": __version__}
+        return {"csrf_token": guard.csrf_token(), **told}
 
 
 def _too_deep(_exc: RecursionError) -> Response:
@@ -90,4 +91,4 @@ def _too_deep(_exc: RecursionError) -> Response:
 
 def _failed(exc: Exception) -> Response:
     log.error("request_failed", extra={"fields": {"path": request.path[:200]}}, exc_info=exc)
-    return error(500, "the monitor failed on this request", "look into var/log/web.log")
+    return error(500, "the monitor failed on this request", "look into var/log/daemon.web.log")

@@ -20,7 +20,7 @@ from utils.errors import MakerdError
 from utils.home import Home
 from web.hub import Hub
 from web.rings import Rings
-from web.rows import Row, changed, fleet_row, totals
+from web.rows import Row, changed, difference, fleet_row, totals
 
 EVERY_S = 0.5
 ASK_S = 3.0
@@ -56,6 +56,7 @@ class Feed:
         self.hub = hub
         self._ask = ask or (lambda: dict(call(home, "status", timeout_s=ASK_S)))
         self.today: dict[str, str | None] = {}  # what each bot has earned today, kept by `today.py`
+        self.quotes: dict[str, str] = {}  # and in which asset
         self.after_turn: list[Callable[[], None]] = []
         self.rings = Rings()
         self.picture = Picture()
@@ -128,9 +129,12 @@ class Feed:
 
     def _heard(self, status: dict[str, Any], now_s: float, at_s: float) -> None:
         bots: list[dict[str, Any]] = status["bots"]
-        mids, today = self.rings.add(bots, at_s), dict(self.today)
-        rows = {b["name"]: fleet_row(b, self.rings.spark(b["name"]), today.get(b["name"])) for b in bots}
+        mids, today, quotes = self.rings.add(bots, at_s), dict(self.today), dict(self.quotes)
         named = {bot["name"]: bot for bot in bots}
+        rows = {
+            name: fleet_row(bot, self.rings.spark(name), today.get(name), quotes.get(name))
+            for name, bot in named.items()
+        }
         before = self.picture
         self.picture = Picture(utc_text(at_s), now_s, status["daemon"], rows, named, status["invalid"], "")
         self._tell(before, now_s)
@@ -153,10 +157,11 @@ class Feed:
         quiet_due = now_s >= self._quiet_due_s
         if quiet_due:
             self._quiet_due_s = now_s + QUIET_EVERY_S
-        rows = changed(self._sent, after.rows, quiet_due)
-        self._sent = {**self._sent, **{row["name"]: row for row in rows}}
+        rows, sent = changed(self._sent, after.rows, quiet_due), self._sent
+        self._sent = {**sent, **{row["name"]: row for row in rows}}
         if rows:
-            self.hub.publish("bots", lambda: {"asked_at": after.asked_at, "rows": rows})
+            told = [difference(sent.get(row["name"]), row) for row in rows]
+            self.hub.publish("bots", lambda: {"asked_at": after.asked_at, "rows": told})
 
     def fleet(self) -> dict[str, Any]:
         """Return the answer of `/api/v1/fleet`."""

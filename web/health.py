@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app
 
-from core.process.control import call
 from utils.errors import MakerdError
 from web.answers import answer, error
 from web.parts import parts
 
 blueprint = Blueprint("health", __name__)
-ASK_S = 5.0
 
 
 @blueprint.get("/healthz")
@@ -31,7 +29,7 @@ def metrics() -> Response:
     """Tell the daemon's figures in Prometheus' text format."""
     own = parts(current_app)
     try:
-        figures = call(own.settings.home, "metrics", timeout_s=ASK_S)
+        figures = own.figures.now()
     except MakerdError as exc:
         return error(503, str(exc))
     return Response(own.services.metrics_text(figures), content_type="text/plain; version=0.0.4; charset=utf-8")

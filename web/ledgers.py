@@ -7,7 +7,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.history.ledger_reader import fills, latches, markouts, open_orders, series, series_span
+from core.history.ledger_reader import (
+    MAIN_LEG,
+    fills,
+    instruments,
+    latches,
+    markouts,
+    open_orders,
+    series,
+    series_span,
+)
 from core.history.records import FillRow, OrderRow, SeriesPoint
 from utils.moments import moment_text
 from web.rows import finite
@@ -82,6 +91,13 @@ def markouts_in(path: Path, since_ns: int) -> dict[str, Any]:
 def latches_in(path: Path) -> list[dict[str, Any]]:
     """Return the tripped limits. Raises LedgerError."""
     return [{"name": one.name, "reason": one.reason, "at": moment_text(one.at_utc_ns)} for one in latches(path)]
+
+
+def quote_of(path: Path) -> str:
+    """Return the asset that a bot's profit is counted in, "" while nothing says so. Raises LedgerError."""
+    traded = instruments(path)
+    main = traded.get(MAIN_LEG) or next(iter(traded.values()), None)
+    return main.quote if main else ""
 
 
 def net_before(path: Path, utc_ns: int) -> Decimal | None:

@@ -8,15 +8,22 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from utils.home import Home
 from utils.input_validation import printable
 from web.services import Services
 
+EVENTS = "events.jsonl"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_TEXT = 4000  # characters of a line
 MAX_SEEN = 50_000  # lines that one question may look at
 BLOCK = 64 * 1024  # bytes that a follower takes at once
 _PLACED = frozenset({"ts", "level", "bot", "component", "event", "logger"})
 Wanted = Callable[[dict[str, Any]], bool]
+
+
+def log_file(home: Home, name: str) -> Path:
+    """Return the log of a bot, or of the daemon."""
+    return home.log / f"{name}.log"
 
 
 class _Enough(Exception):

@@ -52,19 +52,23 @@ ROW = thing(
     why=TEXT,
     attention={"enum": ["", "warn", "bad"]},
     today_pnl=maybe(TEXT),
+    quote=maybe(TEXT),
     equity_spark=many(NUMBER),
     gates=many(ANY),
     legs=many(thing(leg=TEXT)),
 )
-GROUPS = {"by_account": many(thing(account=TEXT)), "by_venue": many(thing(venue=TEXT))}
+GROUPS = {f"by_{word}": many(thing(**{word: TEXT})) for word in ("account", "venue", "quote")}
 SUMS = {"bots": WHOLE, "quoting": WHOLE, "open_orders": WHOLE}
-MONEY = dict.fromkeys(("realised_pnl", "unrealised_pnl", "today_pnl", "fees"), TEXT)
+MONEY = dict.fromkeys(("realised_pnl", "unrealised_pnl", "today_pnl", "fees"), maybe(TEXT))
 COMPLAINT = thing(path=TEXT, line=maybe(WHOLE), column=maybe(WHOLE), message=TEXT)
 STALE = thing(age_s=maybe(NUMBER), reason=TEXT, daemon=TEXT)
 ORDER = thing(
     client_id=TEXT, venue_id=maybe(TEXT), leg=TEXT, side=TEXT, price=TEXT, size=TEXT, filled=TEXT, status=TEXT
 )
 FILL = thing(at=TEXT, leg=TEXT, side=TEXT, price=TEXT, size=TEXT, fee=TEXT, fee_asset=TEXT, maker=FLAG, order=TEXT)
+GATE = thing(name=TEXT, reason=TEXT, attention=TEXT)
+LINE = thing(at=TEXT, level=TEXT, component=TEXT, text=TEXT)
+EXIT = thing(at=maybe(TEXT), status=maybe(WHOLE), signal=maybe(TEXT), reason=maybe(TEXT), log_tail=many(LINE))
 FIELD = thing(section=TEXT, key=TEXT, help=TEXT, apply={"enum": ["live", "restart"]}, secret=FLAG, required=FLAG)
 VERSION = thing(version=WHOLE, at=TEXT, who=TEXT, digest=TEXT, note=TEXT)
 VENUE = thing(
@@ -89,7 +93,8 @@ SCHEMAS: dict[str, Schema] = {
         bots=many(ref("Row")),
         invalid=many(thing(file=TEXT)),
     ),
-    "Bot": thing(bot=ref("Row"), mids=many(many(NUMBER)), gates=many(ANY), latches=many(ANY), exits=many(ANY)),
+    "Bot": thing(bot=ref("Row"), mids=many(many(NUMBER)), gates=many(GATE), latches=many(ANY)),
+    "Exits": thing(exits=many(EXIT)),
     "Commanded": thing(bots=many(thing(name=TEXT))),
     "Reloaded": thing(),
     "Orders": thing(orders=many(ORDER)),
@@ -98,7 +103,7 @@ SCHEMAS: dict[str, Schema] = {
     "Markouts": thing(
         markouts=many(thing(horizon_s=NUMBER, mean_bps=maybe(NUMBER), n=WHOLE)), spread_captured_bps=maybe(NUMBER)
     ),
-    "Log": thing(lines=many(thing(at=TEXT, level=TEXT, component=TEXT, text=TEXT))),
+    "Log": thing(lines=many(LINE)),
     "Config": thing(
         rows=many(thing(key=TEXT, value=TEXT, origin=TEXT, apply=TEXT, unit=maybe(TEXT), help=TEXT)),
         text=maybe(TEXT),
@@ -129,6 +134,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ("get", "/session", "Session", {}, None, "Who asks, and the token that a change has to carry."),
     ("get", "/fleet", "Fleet", {}, None, "All bots, from the daemon's last answer."),
     ("get", "/bots/{name}", "Bot", {}, None, "One bot."),
+    ("get", "/bots/{name}/exits", "Exits", {}, None, "How it ended the last times, with the ends of its log."),
     ("get", "/bots/{name}/orders", "Orders", {}, None, "Its open orders."),
     (
         "get", "/bots/{name}/fills", "Fills", {"before": _PAST, "limit": _whole(1, 500)}, None,
@@ -166,7 +172,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "The keys that such a config may have.",
     ),
     ("post", "/registry/validate", "Verdict", {}, asked((), name=TEXT, text=TEXT, values=OBJECT), "Judge a config."),
-    ("post", "/registry/diff", "Diff", {}, asked(("name", "text"), name=TEXT, text=TEXT), "What a text would change."),
+    (
+        "post", "/registry/diff", "Diff", {}, asked(("name",), name=TEXT, text=TEXT, version=_whole(1, LARGEST)),
+        "What a text, or an earlier version, would change.",
+    ),
     (
         "post", "/registry/create", "Written", {},
         asked(("name", "template"), name=TEXT, template=TEXT, values=OBJECT), "A new bot from a template.",

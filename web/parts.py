@@ -13,6 +13,7 @@ from web.security.rate_limit import LoginLimit
 
 if TYPE_CHECKING:
     from web.feed import Feed
+    from web.figures import Figures
     from web.registry.view import RegistryView
     from web.security.audit import Audit
     from web.security.sessions import Sessions
@@ -33,6 +34,7 @@ class Parts:
     sessions: Sessions
     audit: Audit
     registry: RegistryView
+    figures: Figures
     hosts: frozenset[str]
     cookie: str  # its name; cookies know no ports, so monitors of several homes need several
     peers: Peers = field(default_factory=Peers)

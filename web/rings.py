@@ -8,8 +8,8 @@ from typing import Any
 
 from web.rows import equity_of, finite
 
-SPARK_POINTS = 60
-SPARK_EVERY_S = 10.0
+SPARK_POINTS = 30
+SPARK_EVERY_S = 20.0
 MIDS_S = 15 * 60
 MIDS_EVERY_S = 1.0
 

@@ -108,9 +108,19 @@ def _why_down(row: Mapping[str, Any], state: str) -> tuple[str, str]:
 
 
 def _gate(gate: Any) -> tuple[str, str]:
-    name = str(gate.get("name") if isinstance(gate, Mapping) else gate)
+    name = _gate_name(gate)
     key = name.partition(":")[0].partition(" ")[0]
     return _GATES.get(key, (WARN, f"gate {name} is shut"))
+
+
+def _gate_name(gate: Any) -> str:
+    return str(gate.get("name") if isinstance(gate, Mapping) else gate)
+
+
+def gate_told(gate: Any) -> dict[str, str]:
+    """Return a shut gate with what it means in words."""
+    attention, words = _gate(gate)
+    return {"name": _gate_name(gate), "reason": words, "attention": attention}
 
 
 def _worst(attentions: Iterable[str]) -> str:
@@ -118,10 +128,10 @@ def _worst(attentions: Iterable[str]) -> str:
     return BAD if BAD in found else WARN if WARN in found else FINE
 
 
-def fleet_row(bot: Mapping[str, Any], spark: Sequence[float], today_pnl: str | None) -> Row:
+def fleet_row(bot: Mapping[str, Any], spark: Sequence[float], today_pnl: str | None, quote: str | None = None) -> Row:
     """Return the row of a bot; the log tail of its last exit is for its own page."""
     why, attention = why_not_quoting(bot)
-    told = {"today_pnl": today_pnl, "equity_spark": list(spark), "why": why, "attention": attention}
+    told = {"today_pnl": today_pnl, "quote": quote, "equity_spark": list(spark), "why": why, "attention": attention}
     return {**bot, "last_exit": without_tail(bot.get("last_exit")), **told}
 
 
@@ -153,18 +163,22 @@ def equity_of(row: Mapping[str, Any]) -> float | None:
     return finite(sum(known)) if known else None
 
 
-def _total(rows: Iterable[Mapping[str, Any]], key: str) -> str:
+def _total(rows: Sequence[Mapping[str, Any]], key: str) -> str | None:
+    """Return a sum; null where the amounts are of several assets, which are not added."""
+    if len({row["quote"] for row in rows if row.get("quote")}) > 1:
+        return None
     return f"{sum((number(row.get(key)) or Decimal(0) for row in rows), Decimal(0)):f}"
 
 
 def totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what all bots come to, and those of each account and venue."""
+    """Return what all bots come to, and those of each account, venue and quote asset."""
     bots = [row for row in rows if row.get("kind") != "job"]
     return {
         **_sums(bots),
         "attention": sum(bool(row.get("attention")) for row in rows),
         "by_account": _by(bots, "account", _account),
         "by_venue": _by(bots, "venue", lambda row: str(row.get("exchange"))),
+        "by_quote": _by(bots, "quote", lambda row: str(row.get("quote") or "")),
     }
 
 
@@ -193,6 +207,14 @@ def _by(rows: Iterable[Mapping[str, Any]], label: str, key: Any) -> list[dict[st
 def changed(before: Mapping[str, Row], after: Mapping[str, Row], quiet_due: bool) -> list[Row]:
     """Return the rows that have to be sent: loud changes always, the others only when `quiet_due`."""
     return [row for name, row in after.items() if _differs(before.get(name), row, quiet_due)]
+
+
+def difference(before: Row | None, after: Row) -> Row:
+    """Return the name of a row and every key that has changed in it; a key that is gone is null."""
+    if before is None:
+        return after
+    gone = dict.fromkeys(before.keys() - after.keys())
+    return {"name": after["name"], **{key: value for key, value in after.items() if before.get(key) != value}, **gone}
 
 
 def _differs(before: Row | None, after: Row, quiet_due: bool) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, abort, current_app, g, request
 
+from utils.input_validation import bot_name_problem, printable
 from web.answers import error
-from web.api.requests import known_row
 from web.feed import Feed
 from web.hub import Full, Subscriber, message
 from web.parts import parts
@@ -23,10 +23,10 @@ Holds = Callable[[], bool]
 
 @blueprint.get("/stream")
 def stream() -> Response:
-    """Open a stream: the fleet at once, then whatever changes."""
+    """Open a stream: the fleet at once, then whatever changes; a bot need not be known yet."""
     own, bot = parts(current_app), request.args.get("bot")
-    if bot is not None:
-        known_row(bot)
+    if bot is not None and bot_name_problem(bot):
+        abort(404, f"there is no bot named {printable(bot, 64)}")
     try:
         subscriber = own.feed.hub.subscribe(bot)
     except Full:

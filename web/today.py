@@ -1,4 +1,6 @@
-"""What each bot has earned since midnight UTC: a thread that reads one ledger after the other, and never in a hurry."""
+"""What each bot has earned since midnight UTC, and in which asset: a thread that reads one ledger after the other, and
+never in a hurry.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from core.history.days import DAY_NS
 from utils.errors import LedgerError
 from utils.home import Home
 from web.feed import Feed
-from web.ledgers import LEDGER, net_before, net_in
+from web.ledgers import LEDGER, net_before, net_in, quote_of
 
 ROUND_S = 20.0
 STEP_S = 0.02
@@ -56,11 +58,15 @@ class Today:
                 if ended.wait(STEP_S):
                     return
             self._feed.today = {name: text for name, text in self._feed.today.items() if name in names}
+            self._feed.quotes = {name: quote for name, quote in self._feed.quotes.items() if name in names}
             ended.wait(max(1.0, ROUND_S - (time.monotonic() - began_s)) if names else 1.0)
 
     def _read(self, name: str, now_ns: int) -> None:
+        path = self._home.bot_state(name) / LEDGER
         try:
-            text = self._pnl.of(self._home.bot_state(name) / LEDGER, now_ns)
+            text = self._pnl.of(path, now_ns)
+            if name not in self._feed.quotes and (quote := quote_of(path)):
+                self._feed.quotes[name] = quote
         except LedgerError:
             text = None
         self._feed.today[name] = text

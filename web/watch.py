@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from utils.errors import LedgerError
 from utils.home import Home
 from web.hub import Hub
 from web.ledgers import LEDGER, orders_in
-from web.log_lines import Follower, line_of
-
-EVENTS = "events.jsonl"
+from web.log_lines import EVENTS, Follower, line_of, log_file
 
 
 class Watch:
@@ -47,8 +44,3 @@ class Watch:
         if orders != self._quotes.get(name):
             self._quotes[name] = orders
             self._hub.publish("quotes", lambda: {"orders": orders}, name)
-
-
-def log_file(home: Home, name: str) -> Path:
-    """Return the log of a bot, or of the daemon."""
-    return home.log / f"{name}.log"

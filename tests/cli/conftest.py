@@ -1,4 +1,4 @@
-"""Fixtures of the tests of commands, menu and tables."""
+"""Fixtures of the tests of commands, menu and tables; leaves out what needs a shell that is not there, and says so."""
 
 from __future__ import annotations
 
@@ -11,8 +11,19 @@ from click.testing import CliRunner, Result
 
 from cli.commands import cli
 from cli.shared import App
+from tests.cli.shells import left_out, missing_shells
 from tests.console_parts import Daemon, Services
 from utils.home import Home
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what needs a shell that is not installed, and say so."""
+    missing = set(missing_shells())
+    driven = [item for item in items if (mark := item.get_closest_marker("shell")) and mark.args[0] in missing]
+    if driven:
+        items[:] = [item for item in items if item not in driven]
+        config.hook.pytest_deselected(items=driven)
+        print(f"\n{left_out()}")
 
 
 @pytest.fixture

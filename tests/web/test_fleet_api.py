@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,28 @@ def test_a_bot_has_a_page_of_its_own(both: Both) -> None:
     told = site.get("/api/v1/bots/sol-mm").json
     assert told["bot"]["name"] == "sol-mm"
     assert told["mids"][0][1] == 150.255
+
+
+def test_a_shut_gate_is_told_in_words(both: Both) -> None:
+    site, _ = both
+    told = site.get("/api/v1/bots/grid").json["gates"]
+    assert told == [{"name": "stale", "reason": "market data is stale", "attention": "warn"}]
+
+
+def test_a_stream_of_a_bot_that_is_still_to_come_is_the_fleet_s(both: Both) -> None:
+    site, daemon = both
+    reader = Reader(site, "?bot=new")
+    assert "new" not in [row["name"] for row in reader.next("fleet")["bots"]]
+    daemon.bots.append(bot_row("new", mid="7"))
+    assert reader.next("mid")["mid"] == 7
+    reader.close()
+
+
+def test_the_way_out_is_shown_only_to_who_came_in_by_a_password(both: Both) -> None:
+    site, _ = both
+    page = site.get("/", Accept="text/html")
+    assert page.status == 200 and b"Kill switch" in page.body
+    assert b"Log out" not in page.body
 
 
 @pytest.mark.parametrize("name", ["nobody", "..%2f..%2fetc%2fpasswd", "%2e%2e", "sol-mm%00", "a" * 500])
@@ -111,6 +134,23 @@ def test_a_dead_daemon_is_told_as_stale(both: Both) -> None:
     assert site.get("/healthz").status == 200
     told = site.get("/api/v1/fleet").json
     assert told["stale"]["reason"] and told["daemon"]["state"] == "stopped"
+
+
+def test_figures_are_asked_for_once_a_second_however_many_want_them(both: Both) -> None:
+    site, daemon = both
+    began_s = time.monotonic()
+    for _ in range(10):
+        assert site.get("/api/v1/venues").json == {"venues": []}
+    asked = [verb for verb, _ in daemon.commands()]
+    assert 1 <= asked.count("metrics") <= 1 + time.monotonic() - began_s
+
+
+def test_figures_of_a_daemon_that_is_gone_are_refused(both: Both) -> None:
+    site, daemon = both
+    daemon.end()
+    for path in ("/api/v1/venues", "/metrics"):
+        told = site.get(path)
+        assert told.status == 503 and told.json["next"]
 
 
 def test_many_viewers_are_one_asker(both: Both) -> None:

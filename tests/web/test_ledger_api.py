@@ -10,8 +10,10 @@ import pytest
 
 from core.history.ledger_reader import daily
 from tests.history.ledger_parts import BEGIN_NS, Past
+from tests.trading.scripted_venue import SPOT
 from tests.web.web_parts import Daemon, Reader, Site, bot_row, monitor
 from utils.home import Home
+from web.ledgers import quote_of
 from web.today import TodayPnl
 
 Both = tuple[Site, Daemon]
@@ -108,6 +110,34 @@ def test_events_come_newest_first_by_pages(both: Both) -> None:
     assert site.get("/api/v1/events?name=other").json["events"] == []
 
 
+def test_each_of_the_last_ends_is_told_with_the_end_of_its_log(both: Both) -> None:
+    site, _ = both
+    log, events = site.settings.home.log / "sol-mm.log", site.settings.home.log / "events.jsonl"
+    lines = [{"ts": f"2026-01-01T00:00:{at:02}.5Z", "level": "INFO", "event": f"at {at}"} for at in range(40)]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    ends = [
+        {"ts": f"2026-01-01T00:00:{at:02}.9Z", "kind": "exit", "bot": bot, "signal": signal, "reason": f"end {at}"}
+        for at, bot, signal in ((5, "sol-mm", 9), (20, "sol-mm", 999), (25, "none", 9), (30, "sol-mm", None))
+    ]
+    with events.open("a") as file:
+        file.writelines(json.dumps(end) + "\n" for end in ends)
+    told = site.get("/api/v1/bots/sol-mm/exits").json["exits"]
+    assert [one["reason"] for one in told] == ["end 30", "end 20", "end 5"]
+    assert [one["log_tail"][-1]["text"] for one in told] == ["at 30", "at 20", "at 5"]
+    assert [len(one["log_tail"]) for one in told] == [12, 12, 6]
+    assert [(one["signal"], one["status"]) for one in told] == [(None, None), ("signal 999", None), ("SIGKILL", None)]
+
+
+def test_a_bot_without_ends_and_a_log_that_is_gone_tell_nothing(both: Both) -> None:
+    site, _ = both
+    assert site.get("/api/v1/bots/none/exits").json == {"exits": []}
+    with (site.settings.home.log / "events.jsonl").open("a") as file:
+        file.write(json.dumps({"ts": "t", "kind": "exit", "bot": "none", "status": 70}) + "\n")
+    [told] = site.get("/api/v1/bots/none/exits").json["exits"]
+    assert (told["status"], told["log_tail"]) == (70, [])
+    assert site.get("/api/v1/bots/nobody/exits").status == 404
+
+
 def test_a_stream_of_one_bot_tells_its_log_its_mids_and_its_quotes(both: Both) -> None:
     site, daemon = both
     reader = Reader(site, "?bot=sol-mm")
@@ -140,6 +170,15 @@ def test_what_was_earned_today_is_the_change_since_midnight(tmp_path: Path) -> N
     assert pnl.of(past.path, midnight + 3600 * 10**9) == pnl.of(past.path, midnight + 20 * 10**9)
     assert pnl.of(past.path, midnight + 86_400 * 10**9) is None
     assert pnl.of(tmp_path / "nothing.db", midnight) is None
+
+
+def test_in_which_asset_a_bot_earns_its_ledger_says(tmp_path: Path) -> None:
+    past = Past(tmp_path)
+    past.fill(0)
+    past.sample(1, "100")
+    past.ledger.close()
+    assert quote_of(past.path) == SPOT.quote
+    assert quote_of(tmp_path / "nothing.db") == ""
 
 
 def test_what_was_earned_on_the_first_day_is_counted_from_its_first_row(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def test_an_operator_logs_in_and_commands(both: Both) -> None:
     assert site.post("/api/v1/bots/sol-mm/command", {"action": "pause"}).status == 200
     assert daemon.commands()
     assert site.rooms.audited[-1]["who"] == "operator"
+    assert b"Log out" in site.get("/").body
 
 
 def test_a_viewer_looks_and_changes_nothing(both: Both) -> None:

@@ -66,7 +66,7 @@ def test_the_schema_tells_what_a_form_needs(both: Both) -> None:
     fields = site.get("/api/v1/schema?strategy=market_maker&exchange=backpack").json["fields"]
     named = {(one["section"], one["key"]): one for one in fields}
     spread = named["strategy_config", "spread_pct"]
-    assert spread["min"] is not None and spread["unit"] and spread["help"]
+    assert spread["expected"] == "a number from 0 to 20 (%)" and spread["unit"] and spread["help"]
     assert any(one["secret"] for one in fields)
     assert site.get("/api/v1/schema?strategy=../../etc&exchange=%00").status == 200
 
@@ -111,12 +111,23 @@ def test_a_change_is_compared_written_recorded_and_rolled_back(both: Both) -> No
     versions = site.get("/api/v1/bots/sol-mm/history").json["versions"]
     assert [one["version"] for one in versions] == [2, 1]
     assert "web" in versions[0]["who"]
+    back = site.post("/api/v1/registry/diff", {"name": "sol-mm", "version": 1}).json
+    assert (back["live"], back["restarts"]) == (diff["live"], diff["restarts"])
+    assert '+    "spread_pct": 0.77' in diff["diff"] and '-    "spread_pct": 0.77' in back["diff"]
     assert site.post("/api/v1/bots/sol-mm/rollback", {"version": 1}).status == 200
     assert _text(site)[0] == before
     assert [row["what"] for row in site.rooms.audited if row["outcome"] == "done"] == [
         "config edit sol-mm",
         "config rollback sol-mm",
     ]
+
+
+@pytest.mark.parametrize("version", [True, 0, -1, 10**30, 99])
+def test_a_version_that_is_none_is_refused(both: Both, version: int) -> None:
+    site, _ = both
+    for path, body in (("registry/diff", {"name": "sol-mm"}), ("bots/sol-mm/rollback", {})):
+        assert site.post(f"/api/v1/{path}", {**body, "version": version}).status in (400, 409)
+    assert site.post("/api/v1/registry/diff", {"name": "sol-mm"}).status == 400
 
 
 def test_a_wider_risk_limit_needs_a_word(both: Both) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.web.web_parts import bot_row
 from web.rings import SPARK_POINTS, Rings
-from web.rows import AGES, changed, equity_of, fleet_row, totals, why_not_quoting
+from web.rows import AGES, changed, difference, equity_of, fleet_row, totals, why_not_quoting
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,32 @@ def test_a_loud_change_is_told_at_once_and_a_quiet_one_when_it_is_due() -> None:
     assert not changed(before, quiet, quiet_due=False) and changed(before, quiet, quiet_due=True)
 
 
+def test_of_a_row_that_changed_only_the_changes_are_told() -> None:
+    [before], [after] = _rows(bot_row(clock=1)).values(), _rows(bot_row(mid="151")).values()
+    assert difference(before, after) == {"name": "sol-mm", "mid": "151", "clock": None}
+    assert difference(None, after) == after
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 1)),
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 1)),
+)
+def test_what_changed_laid_over_what_was_is_what_is(before: dict[str, int], after: dict[str, int]) -> None:
+    laid = {**before, **difference({"name": "x", **before}, {"name": "x", **after})}
+    assert {key: value for key, value in laid.items() if value is not None} == {"name": "x", **after}
+
+
 def test_growing_older_is_no_change() -> None:
     aged = {key: 99 for key in AGES if key != "equity_spark"}
     assert not changed(_rows(bot_row()), _rows(bot_row(**{**aged, "heartbeat_age_s": 1.0})), quiet_due=True)
+
+
+def test_amounts_of_different_assets_are_not_added() -> None:
+    bots = [("a", "USDC"), ("b", "USDC"), ("c", "BTC"), ("d", None)]
+    told = totals([fleet_row(bot_row(name, realised_pnl="1.5"), [], None, quote) for name, quote in bots])
+    assert told["realised_pnl"] is None
+    assert {one["quote"]: one["realised_pnl"] for one in told["by_quote"]} == {"USDC": "3.0", "BTC": "1.5", "": "1.5"}
+    assert totals([fleet_row(bot_row(), [], None, "USDC"), fleet_row(bot_row("b"), [], None)])["fees"] == "-0.0240"
 
 
 _TEXT = st.one_of(

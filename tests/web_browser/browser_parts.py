@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.process.fleet_parts import Fleet
@@ -21,6 +23,7 @@ from web.security.passwords import password_hash
 
 WORD, VIEWERS_WORD = "a word for the tests", "a word for looking"
 PATIENCE_MS = 30_000.0
+STANDARD = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -61,6 +64,16 @@ class Monitored:
         page.goto(self.url + path)
         return page
 
+    def with_bots(self, add_bots: Callable[[Fleet], Collection[str]]) -> Monitored:
+        """Have the bots that are added, whose names are returned, and no others."""
+        wanted = set(add_bots(self.fleet))
+        for path in self.fleet.home.active.iterdir():
+            if path.stem not in wanted:
+                path.unlink()
+        assert self.fleet.run("reload").returncode == 0
+        self.fleet.until(lambda: {row["name"] for row in self.fleet.status()["bots"]} == wanted, 60)
+        return self
+
     def monitor_pid(self) -> int:
         """Return the monitor's pid."""
         children = psutil.Process(self.fleet.daemon_pid()).children()
@@ -74,6 +87,18 @@ class Monitored:
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url(url)
         return page
+
+
+@functools.cache
+def _axe() -> Axe:
+    return Axe()
+
+
+def faults(page: Page, *rules: str) -> list[str]:
+    """Return what axe finds on a page as it stands, by all rules of the standard or by these."""
+    only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": list(STANDARD)}
+    found = _axe().run(page, options={"runOnly": only, "resultTypes": ["violations"]}).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
 def row_of(page: Page, name: str) -> Any:
@@ -120,7 +145,7 @@ def _free_port() -> int:
 
 
 def _start(fleet: Fleet) -> str:
-    web = {"enabled": True, "port": _free_port()}  # the same after a restart of the monitor
+    web = {"enabled": True, "port": _free_port(), "proxies": 1}  # the same port after a restart of the monitor
     fleet.home.daemon_file.write_text(json.dumps({"web": web}))
     hashes = {PASSWORD: password_hash(WORD), VIEWER: password_hash(VIEWERS_WORD)}
     fleet.home.env_file.write_text("".join(f"{name}={value}\n" for name, value in hashes.items()))

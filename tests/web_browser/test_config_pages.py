@@ -10,23 +10,18 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.process.fleet_parts import Fleet
-from tests.web_browser.browser_parts import PATIENCE_MS, VIEWERS_WORD, Monitored, monitored, wait_for_state
+from tests.web_browser.browser_parts import PATIENCE_MS, VIEWERS_WORD, Monitored, faults, wait_for_state
+from tests.web_browser.conftest import add_bots
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 expect.set_options(timeout=PATIENCE_MS)
 ALL_PAGES = ("", "bots/steady", "registry", "registry/new", "registry/steady", "events", "logs", "venues")
 
 
-def add_bots(fleet: Fleet) -> None:
-    fleet.add("steady")
-    fleet.add("limited", risk_config={"max_loss": 0.000001})
-
-
 @pytest.fixture(scope="module")
-def site() -> Iterator[Monitored]:
-    with monitored(add_bots) as site:
-        yield site
+def site(one_site: Monitored) -> Monitored:
+    """The fleet as it begins; a file that has run before may have left others."""
+    return one_site.with_bots(add_bots)
 
 
 @pytest.fixture
@@ -83,7 +78,8 @@ def test_a_change_shows_its_difference_and_is_rolled_back(site: Monitored, page:
     expect(page.get_by_text("steady was saved")).to_be_visible()
     assert told(site, "steady")["strategy_config"]["spread_pct"] == 0.03
     page.get_by_role("button", name="Roll back to version 1", exact=True).click()
-    page.get_by_role("dialog").get_by_role("button", name="Roll back", exact=True).click()
+    expect(dialog.locator(".diff .cut")).to_contain_text('"spread_pct": 0.03')
+    dialog.get_by_role("button", name="Roll back", exact=True).click()
     expect(page.get_by_text("steady is back at version 1")).to_be_visible()
     assert told(site, "steady")["strategy_config"]["spread_pct"] == before
     expect(page.get_by_label("spread_pct", exact=True)).to_have_value(str(before))
@@ -148,7 +144,9 @@ def test_a_killed_worker_s_last_exit_is_told_on_its_page(site: Monitored, page: 
     expect(page.locator("#state")).to_contain_text("QUOTING")
     os.kill(site.fleet.bot("steady")["pid"], signal.SIGKILL)
     exit_told = page.locator("#exits summary")
-    expect(exit_told).to_contain_text("SIGKILL")
+    expect(exit_told.first).to_contain_text("SIGKILL")
+    exit_told.first.click()
+    expect(page.locator("#exits pre").first).to_contain_text("INFO")
     expect(page.locator("#state")).to_contain_text("QUOTING")
 
 
@@ -170,6 +168,19 @@ def test_a_tripped_limit_is_red_and_said_in_words(site: Monitored, page: Page) -
     expect(first).to_have_attribute("data-attention", "bad")
     expect(first.locator(".why")).to_contain_text("max_loss")
     expect(page.locator("#verdict")).to_contain_text("needs you")
+
+
+def test_a_config_that_is_not_valid_is_in_the_headline(site: Monitored, page: Page) -> None:
+    broken = site.fleet.home.active / "broken.json"
+    broken.write_text("{")
+    site.fleet.run("reload")
+    site.open()
+    expect(page.locator("#verdict")).to_contain_text("1 config not valid")
+    page.get_by_text("1 config is not valid and does not run").click()
+    expect(page.locator("#invalid li")).to_contain_text("broken.json")
+    broken.unlink()
+    site.fleet.run("reload")
+    expect(page.locator("#invalid li")).to_have_count(0)
 
 
 def test_events_and_logs_are_told(site: Monitored, page: Page) -> None:
@@ -207,23 +218,95 @@ def test_a_viewer_sees_everything_and_can_change_nothing(site: Monitored) -> Non
     assert site.complaints == []
 
 
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until what is called like that has the focus."""
+    called = "() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent.trim()"
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate(called) == name:
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+            return
+    raise AssertionError(f"{name} is not reached")
+
+
+def test_a_bot_is_steered_by_the_keyboard_alone(site: Monitored, page: Page) -> None:
+    wait_for_state(site.open(), "steady", "QUOTING")
+    tab_to(page, "pause steady")
+    page.keyboard.press("Enter")
+    wait_for_state(page, "steady", "PAUSED")
+    expect(page.get_by_role("button", name="resume steady")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/bots/steady")
+    tab_to(page, "Resume")
+    page.keyboard.press("Enter")
+    expect(page.locator("#state")).to_contain_text("QUOTING")
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_focused()
+    tab_to(page, "Stop")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Leave it").last).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_focused()
+    tab_to(page, "Fills")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Log")).to_be_focused()
+    expect(page.locator(".log-line").first).to_be_visible()
+
+
+def test_a_bot_that_the_daemon_does_not_know_is_said_so_and_nothing_is_called_lost(site: Monitored, page: Page) -> None:
+    site.open("bots/nobody")
+    expect(page.locator("#why")).to_contain_text("has no bot named nobody")
+    expect(page.locator("#link-text")).to_have_text("live")
+    expect(page.locator("#alarm")).to_be_hidden()
+    expect(page.locator(".toast")).to_have_count(0)
+    assert all("404" in complaint for complaint in site.complaints)
+    site.complaints.clear()
+
+
 @pytest.mark.parametrize("path", ALL_PAGES)
-def test_every_control_of_a_page_has_a_name(site: Monitored, page: Page, path: str) -> None:
+def test_a_page_keeps_to_the_standard_of_accessibility_and_fits_a_phone(site: Monitored, page: Page, path: str) -> None:
     site.open(path)
-    page.wait_for_timeout(300)
-    nameless = page.evaluate(
-        """() => [...document.querySelectorAll("button, a[href], input, select, textarea, [role=img]")]
-            .filter((node) => node.checkVisibility() && node.type !== "hidden")
-            .filter((node) => !(node.getAttribute("aria-label") || node.textContent.trim() || node.title
-                || [...(node.labels ?? [])].some((label) => label.textContent.trim())))
-            .map((node) => node.outerHTML.slice(0, 120))"""
-    )
-    assert nameless == []
+    expect(page.locator("#link-text")).to_have_text("live")
+    expect(page.locator("main :is(tbody tr, .log-line, .keyrow, canvas)").first).to_be_visible()
+    assert faults(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert faults(page, "color-contrast") == []
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 1280, "height": 800})
     doubled = page.evaluate(
         """() => { const ids = [...document.querySelectorAll("[id]")].map((node) => node.id);
             return ids.filter((id, place) => ids.indexOf(id) !== place); }"""
     )
     assert doubled == []
     assert page.evaluate("document.querySelectorAll('h1').length") == 1
-    assert page.evaluate("[...document.querySelectorAll('th')].every((head) => head.scope)")
-    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_what_opens_on_a_page_keeps_to_it_as_well(site: Monitored, page: Page) -> None:
+    site.open("registry/steady")
+    page.get_by_label("spread_pct", exact=True).fill("-1")
+    expect(page.locator("#key-strategy_config-spread_pct-complaint")).to_be_visible()
+    assert faults(page) == []
+    page.get_by_label("spread_pct", exact=True).fill("0.05")
+    page.get_by_role("button", name="Review and save").click()
+    expect(page.get_by_role("dialog").locator(".diff")).to_be_visible()
+    assert faults(page) == []
+    page.keyboard.press("Escape")
+    site.fleet.until(lambda: site.fleet.bot("limited")["state"] == "HALTED", seconds=60)
+    site.open("bots/limited")
+    expect(page.locator("#gates")).to_contain_text("latched")
+    page.locator("#exits summary").first.click()
+    page.get_by_role("tab", name="Config").click()
+    expect(page.get_by_role("cell", name="strategy_config.spread_pct")).to_be_visible()
+    assert faults(page) == []
+    page.get_by_role("button", name="Kill switch").click()
+    assert faults(page) == []
+    page.keyboard.press("Escape")
+
+
+def test_the_login_keeps_to_the_standard_of_accessibility(site: Monitored) -> None:
+    for theme in ("light", "dark"):
+        page = site.open("login?wrong=1", site.new_page(color_scheme=theme))
+        assert faults(page) == []
+        page.context.close()

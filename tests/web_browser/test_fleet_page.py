@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.process.fleet_parts import Fleet
-from tests.web_browser.browser_parts import PATIENCE_MS, Monitored, monitored, row_of, wait_for_state
+from tests.web_browser.browser_parts import PATIENCE_MS, Monitored, row_of, wait_for_state
+from tests.web_browser.tls_proxy import tls_proxy
 from utils.home import CHECKOUT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -35,15 +39,17 @@ def foreground_monitor(fleet: Fleet) -> Iterator[str]:
         process.communicate(timeout=30)
 
 
-def add_bots(fleet: Fleet) -> None:
+def add_bots(fleet: Fleet) -> tuple[str, ...]:
     for name in NAMES:
         fleet.add(name, daemon_config={"backoff_initial_s": 2})
+    return NAMES
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Monitored]:
-    with monitored(add_bots) as site:
-        yield site
+def site(one_site: Monitored) -> Iterator[Monitored]:
+    """The fleet with other bots; the last test of this file stops it."""
+    yield one_site.with_bots(add_bots)
+    one_site.page.goto("about:blank")
 
 
 @pytest.fixture
@@ -203,6 +209,35 @@ def test_a_busy_page_changes_only_what_changed(page: Page) -> None:
     assert seen["rows"] == 0
 
 
+def test_behind_a_proxy_with_tls_and_a_path_of_its_own_nothing_is_lost(site: Monitored, tmp_path: Path) -> None:
+    site.complaints.clear()
+    with tls_proxy(urlsplit(site.url).port or 0, tmp_path) as url:
+        page = site.log_in(site.new_page(ignore_https_errors=True), url=url)
+        for path in ("bots/mm-00", "registry", "registry/new", "registry/mm-00", "events", "logs", "venues", ""):
+            page.goto(url + path)
+            expect(page.locator("#link-text")).to_have_text("live")
+        wait_for_state(page, "mm-00", "QUOTING")
+        row_of(page, "mm-00").get_by_role("button", name="pause mm-00").click()
+        wait_for_state(page, "mm-00", "PAUSED")
+        row_of(page, "mm-00").get_by_role("button", name="resume mm-00").click()
+        wait_for_state(page, "mm-00", "QUOTING")
+        [cookie] = page.context.cookies()
+        assert (cookie["path"], cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (
+            "/desk/",
+            True,
+            True,
+            "Strict",
+        )
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url(url + "login")
+        page.context.close()
+    assert site.complaints == []
+    audit = [json.loads(line) for line in (site.fleet.home.log / "audit.jsonl").read_text().splitlines()]
+    assert [(row["what"], row["address"]) for row in audit][-3:] == [
+        (what, "203.0.113.9") for what in ("pause mm-00", "resume mm-00", "logout")
+    ]
+
+
 def test_the_kill_switch_stops_every_bot_once_the_word_is_typed(site: Monitored, page: Page) -> None:
     page.get_by_role("button", name="Kill switch").click()
     dialog = page.get_by_role("dialog", name="Kill switch")
@@ -213,9 +248,9 @@ def test_the_kill_switch_stops_every_bot_once_the_word_is_typed(site: Monitored,
     expect(go).to_be_disabled()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    page.get_by_role("button", name="Kill switch").click()
-    dialog.get_by_label("Type FLATTEN").fill("FLATTEN")
-    go.click()
+    page.get_by_role("button", name="Kill switch").press("Enter")
+    page.keyboard.type("FLATTEN")
+    page.keyboard.press("Enter")
     for name in NAMES:
         wait_for_state(page, name, "STOPPED")
     expect(dialog).to_be_hidden()

@@ -6,9 +6,8 @@ from flask import Blueprint, Response, abort, current_app, request
 
 from web.answers import answer
 from web.api.requests import known_row, number, whole_number
-from web.log_lines import LEVELS, event_filter, line_of, log_filter, newest
+from web.log_lines import EVENTS, LEVELS, event_filter, line_of, log_file, log_filter, newest
 from web.parts import parts
-from web.watch import EVENTS, log_file
 
 blueprint = Blueprint("api_logs", __name__)
 OTHERS = {"daemon": "daemon", "monitor": "daemon.web"}  # logs that are no bot's -> how their files are called

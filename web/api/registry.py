@@ -18,7 +18,7 @@ from utils.errors import ConfigError
 from utils.input_validation import bot_name_problem, printable
 from utils.moments import moment_text
 from web.answers import answer
-from web.api.requests import MAX_ERROR, body, home_of, refuse_complaints
+from web.api.requests import MAX_ERROR, body, home_of, refuse_complaints, version_in
 from web.parts import parts
 from web.registry.drafts import (
     Draft,
@@ -125,12 +125,12 @@ def validate() -> Response:
 
 @blueprint.post("/registry/diff")
 def diff() -> Response:
-    """Tell what a text would change, and what that means for the bot."""
-    given = body(name=str, text=str)
-    name = given["name"] or ""
-    if given["text"] is None or bot_name_problem(name):
-        abort(400, "name and text are needed")
-    found, content = proposed(name, given)
+    """Tell what a text, or an earlier version, would change, and what that means for the bot."""
+    given = body(name=str, text=str, version=int)
+    name, version = given["name"] or "", version_in(given)
+    if (given["text"] is None) == (version is None) or bot_name_problem(name):
+        abort(400, "name, and either text or version, are needed")
+    found, content = proposed(name, given) if version is None else _version(name, version)
     path = found.path if found else home_of().active / f"{name}.json"
     draft = Draft(name, path, found.content if found else None, content)
     complaints = complaints_among(judge(home_of(), os.environ, proposals([draft])), [draft])
@@ -139,6 +139,13 @@ def diff() -> Response:
     meaning = meaning_of(home_of(), draft)
     told = {"live": meaning.live, "restarts": meaning.restarts, "wider_risk": meaning.wider_risk}
     return answer({"diff": meaning.diff, **told})
+
+
+def _version(name: str, number: int) -> tuple[BotFile, bytes]:
+    """Return the file of a bot and what an earlier version of it said. Raises ConfigError."""
+    found = known_file(home_of(), name)
+    with ConfigStore(home_of()).reading() as history:
+        return found, history.version(name, number).text
 
 
 @blueprint.errorhandler(ConfigError)

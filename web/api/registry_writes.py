@@ -17,7 +17,7 @@ from core.registry.text_edit import with_values
 from utils.errors import ConfigError
 from utils.input_validation import bot_name_problem, printable
 from web.answers import answer, error
-from web.api.requests import MAX_ERROR, body, home_of, refuse_complaints, who
+from web.api.requests import MAX_ERROR, body, home_of, refuse_complaints, version_in, who
 from web.parts import parts
 from web.registry.drafts import Draft, complaints_among, meaning_of, proposals, text_of
 from web.registry.files import BotFile, bot_files, find, free_path, known_file
@@ -178,11 +178,12 @@ def _put_away(drafts: Sequence[Draft], action: str) -> Response:
 def rollback(name: str) -> Response:
     """Write an earlier version of a bot's config anew."""
     given = body(version=int, allow_wider_risk=bool)
-    if given["version"] is None or isinstance(given["version"], bool):
-        abort(400, "version is a whole number")
+    number = version_in(given)
+    if number is None:
+        abort(400, "version is needed")
     found = known_file(home_of(), name)
     with ConfigStore(home_of()).reading() as history:
-        version = history.version(name, given["version"])
+        version = history.version(name, number)
     draft = Draft(name, found.path, found.content, version.text)
     if draft.old == draft.new:
         return error(409, f"version {version.number} is what the file says now", "choose another version")

@@ -17,6 +17,7 @@ from web.rows import Row
 from web.security.guard import note
 
 MAX_ERROR = 1000  # characters
+LARGEST = 2**53
 ANSWER_S = 12.0  # the daemon answers a command within 8 s
 
 
@@ -68,6 +69,14 @@ def number(key: str, default: int | None, most: int) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= most):
         abort(400, f"{key} is a whole number from 0 to {most}")
     return int(text)
+
+
+def version_in(given: dict[str, Any]) -> int | None:
+    """Return the version of a config that a body names, None when it names none."""
+    number: int | None = given["version"]
+    if number is not None and (isinstance(number, bool) or not 1 <= number <= LARGEST):
+        abort(400, f"version is a whole number from 1 to {LARGEST}")
+    return number
 
 
 def ask_daemon(verb: str, args: dict[str, Any], what: str, when_down: Callable[[], Any] | None = None) -> Any:

@@ -7,14 +7,12 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, current_app
 
-from core.process.control import call
 from utils.errors import MakerdError
 from web.answers import answer
 from web.parts import parts
 from web.rows import BAD_LINKS
 
 blueprint = Blueprint("api_venues", __name__)
-ASK_S = 5.0
 OLD_BOOK_S = 10.0
 
 
@@ -23,7 +21,7 @@ def venues() -> Response:
     """Tell the venues of the bots that the daemon has."""
     own = parts(current_app)
     try:
-        figures = call(own.settings.home, "metrics", timeout_s=ASK_S)
+        figures = own.figures.now()
     except MakerdError as exc:
         abort(503, str(exc))
     return answer({"venues": venues_of(own.feed.picture.bots, figures["bots"], figures.get("budgets", ()))})
@@ -58,4 +56,4 @@ def _stream(bot: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     age_s = bot.get("book_age_s")
     is_up = age_s is not None and age_s <= OLD_BOOK_S and BAD_LINKS.isdisjoint(map(str, row.get("gates") or ()))
     last = {"last_ack_age_s": bot.get("last_ack_age_s"), "loop_lag_ms": bot.get("loop_lag_ms")}
-    return {"name": bot["name"], "state": "up" if is_up else "down", "age_s": age_s, "reconnects": None, **last}
+    return {"name": bot["name"], "state": "up" if is_up else "down", "age_s": age_s, **last}

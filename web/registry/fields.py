@@ -29,8 +29,6 @@ def _field(section: str, key: str, node: Node, required: bool) -> dict[str, Any]
         "key": key,
         "type": types[0] if len(types) == 1 else types,
         "enum": node.get("enum"),
-        "min": node.get("minimum", node.get("exclusiveMinimum")),
-        "max": node.get("maximum", node.get("exclusiveMaximum")),
         "unit": None if node.get("x-unit", "-") == "-" else node["x-unit"],
         "default": node.get("default"),
         "help": meaning(node),

@@ -21,6 +21,13 @@ const SERIES_MS = 5_000;
 const MARKOUTS_MS = 30_000;
 const MARKS = 500; // fills that are drawn, the newest
 
+/** What was asked for, null where there is no such bot. */
+const known = (asked) =>
+  asked.catch((error) => {
+    if (error.status === 404) return null;
+    throw error;
+  });
+
 class BotPage {
   constructor() {
     this.range_s = LIVE_S;
@@ -41,8 +48,8 @@ class BotPage {
     stream.addEventListener("quotes", ({ detail }) => this.#takeOrders(detail.orders));
     stream.addEventListener("log", ({ detail }) => this.log.add(detail));
     this.load();
-    setInterval(() => document.hidden || this.#loadSeries(), SERIES_MS);
-    setInterval(() => document.hidden || this.#loadMarkouts(), MARKOUTS_MS);
+    setInterval(() => document.hidden || this.isMissing || this.#loadSeries(), SERIES_MS);
+    setInterval(() => document.hidden || this.isMissing || this.#loadMarkouts(), MARKOUTS_MS);
   }
 
   #makeRanges() {
@@ -64,11 +71,9 @@ class BotPage {
   }
 
   async load() {
-    const bot = await trying(() => get(`/bots/${encodeURIComponent(name)}`));
+    const bot = await this.#loadState();
     if (!bot) return;
     this.#show(bot.bot);
-    showGates(bot.gates, bot.latches);
-    showExits(bot.exits);
     if (this.range_s === LIVE_S) this.price.reset(bot.mids);
     await Promise.all([this.#loadSeries(), this.#loadMarkouts(), this.#loadOrders(), this.#loadMarks(), this.fills.load()]);
   }
@@ -109,20 +114,36 @@ class BotPage {
 
   #update() {
     const row = this.store.rows.get(name);
-    if (!row) return;
+    if (!row) return this.#miss();
     const before = this.row;
     this.#show(row);
+    if (this.isMissing) return this.#find();
     if (!before) return;
     if (before.fills !== row.fills) this.fills.refresh();
-    if (before.state !== row.state || before.pid !== row.pid || String(before.gates) !== String(row.gates)) this.#loadState();
+    if (before.state !== row.state || before.pid !== row.pid || String(before.gates) !== String(row.gates)) {
+      this.#loadState();
+      this.#loadOrders();
+    }
   }
 
+  #miss() {
+    this.isMissing = true;
+    this.head.showMissing();
+  }
+
+  #find() {
+    this.isMissing = false;
+    this.load();
+  }
+
+  /** Load what its state is about; of a bot that the daemon does not know the head says so. */
   async #loadState() {
-    const bot = await trying(() => get(`/bots/${encodeURIComponent(name)}`));
-    if (!bot) return;
+    const bot = await trying(() => known(get(`/bots/${encodeURIComponent(name)}`)));
+    if (!bot) return null;
     showGates(bot.gates, bot.latches);
-    showExits(bot.exits);
-    this.#loadOrders();
+    const ended = await trying(() => get(botPath(name, "exits")));
+    if (ended) showExits(ended.exits);
+    return bot;
   }
 
   #show(row) {

@@ -26,7 +26,7 @@ const FIGURES = [
   ["Position", (row) => amount(row.position)],
   ["Mid", (row) => price(row.mid)],
   ["Today", (row) => money(row.today_pnl), (row) => gainTone(row.today_pnl)],
-  ["Net PnL", (row) => money(netPnl(row)), (row) => gainTone(netPnl(row))],
+  ["Net PnL", (row) => `${money(netPnl(row))} ${row.quote ?? ""}`, (row) => gainTone(netPnl(row))],
   ["Realised", (row) => money(row.realised_pnl), (row) => gainTone(row.realised_pnl)],
   ["Unrealised", (row) => money(row.unrealised_pnl), (row) => gainTone(row.unrealised_pnl)],
   ["Fees", (row) => money(-Number(row.fees))],
@@ -70,13 +70,22 @@ export class BotHead {
     return `${action} was ordered${bot ? `; it is ${bot.state}${bot.reason ? ` (${bot.reason})` : ""}` : ""}`;
   }
 
+  /** Say that the daemon has no such bot: its config is new, archived or not valid. */
+  showMissing() {
+    setText(byId("state"), "not running");
+    setText(byId("why"), `The daemon has no bot named ${this.name}. A config that was just written is taken up by a reload (page Registry).`);
+    setAttribute(byId("why"), "data-tone", "warn");
+    byId("why").hidden = false;
+    this.#offer((command) => command.isForAll);
+  }
+
   /** Show a row. */
   update(row) {
     const { text, sign, tone } = stateOf(row);
     setText(byId("state"), `${sign} ${row.state === text || row.state === "RUNNING" ? text : `${row.state} ${text}`}`);
     setAttribute(byId("state"), "data-tone", tone);
     const mode = row.mode === "live" ? (row.network === "test" ? "test net" : "LIVE") : row.mode;
-    setText(byId("what"), [row.exchange, row.symbol, row.strategy, mode].filter(Boolean).join(" · "));
+    setText(byId("what"), [...new Set([row.exchange, row.symbol, row.strategy, mode])].filter(Boolean).join(" · "));
     setText(byId("why"), row.why ?? "");
     setAttribute(byId("why"), "data-tone", row.attention || null);
     byId("why").hidden = !row.why;
@@ -84,6 +93,14 @@ export class BotHead {
       setText(this.figures[place], show(row));
       if (toneOf) setAttribute(this.figures[place], "data-tone", toneOf(row));
     });
-    for (const [command, button] of this.buttons) button.hidden = !command.fits(row);
+    this.#offer((command) => command.fits(row));
+  }
+
+  /** Show the commands that fit; who sat on one that goes finds himself on the first of them. */
+  #offer(fits) {
+    const sat = document.activeElement;
+    for (const [command, button] of this.buttons) button.hidden = !fits(command);
+    const buttons = [...this.buttons.values()];
+    if (sat?.hidden && buttons.includes(sat)) buttons.find((button) => !button.hidden)?.focus();
   }
 }

@@ -28,12 +28,12 @@ export function showOrders(orders, mid) {
   return byId("orders").replaceChildren(makeTable("Open orders", ORDER_COLUMNS, rows));
 }
 
-const textOf = (gate) => (typeof gate === "string" ? gate : [gate.name, gate.reason ?? gate.text, gate.at && clock(gate.at)].filter(Boolean).join(" · "));
+const textOf = (gate) => [gate.name, gate.reason, gate.at && clock(gate.at)].filter(Boolean).join(" · ");
 
 /** Show shut gates and tripped latches. */
 export function showGates(gates, latches) {
   const items = [
-    ...gates.map((gate) => make("li", {}, make("span", { class: "tag", data: { tone: "warn" } }, "gate shut"), ` ${textOf(gate)}`)),
+    ...gates.map((gate) => make("li", {}, make("span", { class: "tag", data: { tone: gate.attention } }, "gate shut"), ` ${textOf(gate)}`)),
     ...latches.map((latch) => make("li", {}, make("span", { class: "tag", data: { tone: "bad" } }, "latched"), ` ${textOf(latch)}`)),
   ];
   byId("gates").replaceChildren(items.length ? make("ul", { class: "gates" }, items) : make("p", { class: "dim" }, "All gates are open, no latch has tripped."));
@@ -55,13 +55,16 @@ export function showMarkouts({ markouts, spread_captured_bps }) {
   return byId("markouts").replaceChildren(makeTable("Markouts: mean move of the mid after a fill, in our favour above zero", [["After", ""], ["bps", "num"], ["", ""], ["Fills", "num"]], rows));
 }
 
-/** Show how the bot last ended, each with the last lines of its log. */
+const lineText = ({ at, level, component, text }) => [clock(at), level, component, text].filter(Boolean).join("  ");
+
+/** Show how the bot ended the last times, each with the last lines of its log. */
 export function showExits(exits) {
-  if (!exits.length) return byId("exits").replaceChildren(make("p", { class: "dim" }, "It has not ended since the daemon started."));
+  if (!exits.length) return byId("exits").replaceChildren(make("p", { class: "dim" }, "It has not ended yet, as far as the events go back."));
   const items = exits.map((exit) => {
-    const how = exit.signal ?? (exit.status === null || exit.status === undefined ? "" : `status ${exit.status}`);
-    const tail = Array.isArray(exit.log_tail) ? exit.log_tail.join("\n") : (exit.log_tail ?? "");
-    return make("details", { class: "exit" }, make("summary", {}, `${clock(exit.at)}  ${how}  ${exit.reason ?? ""}`), make("pre", { tabindex: "0" }, tail || "no log lines were kept"));
+    const how = exit.signal ?? (exit.status === null ? "" : `status ${exit.status}`);
+    const tail = exit.log_tail.map(lineText).join("\n");
+    const label = `Log before the end at ${clock(exit.at)}`;
+    return make("details", { class: "exit" }, make("summary", {}, `${clock(exit.at)}  ${how}  ${exit.reason ?? ""}`), make("pre", { tabindex: "0", role: "region", "aria-label": label }, tail || "no log lines were kept"));
   });
   return byId("exits").replaceChildren(...items);
 }

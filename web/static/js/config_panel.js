@@ -1,11 +1,11 @@
 // A bot's config with where each value comes from, and its history with the way back.
 
 import { botPath, get, isOperator, post, url } from "./api.js";
-import { makeApply, reloadWhen } from "./apply.js";
-import { agreed } from "./confirm.js";
+import { reloadWhen } from "./apply.js";
 import { byId, make, makeTable } from "./dom.js";
 import { clock } from "./format.js";
-import { trying } from "./toast.js";
+import { reviewed } from "./review.js";
+import { say, trying } from "./toast.js";
 
 const show = (value) => (value === null ? "null" : typeof value === "string" ? value : JSON.stringify(value));
 const COLUMNS = [["Key", "mono"], ["Value", "value"], ["Unit", "dim"], ["From", "dim"], ["Change", ""], ["Help", "wide dim"]];
@@ -54,28 +54,14 @@ export async function showHistory(name, pane = byId("pane-history"), onChange = 
 }
 
 async function rollBack(name, version, onChange) {
-  const apply = makeApply();
+  const diff = await trying(() => post("/registry/diff", { name, version }));
+  if (!diff) return;
+  if (!diff.diff) return say(`Version ${version} is what the file says now`);
   const text = `Its config becomes what it was in version ${version}. The version of now stays in the history.`;
-  if (!(await agreed(`Roll ${name} back?`, text, "Roll back", { more: apply.node }))) return;
-  if (!(await rolledBack(name, version, false))) return;
-  await reloadWhen(apply.isWanted());
+  const wanted = await reviewed(`Roll ${name} back?`, text, "Roll back", diff);
+  if (!wanted) return;
+  const { allow_wider_risk } = wanted;
+  if (!(await trying(() => post(botPath(name, "rollback"), { version, allow_wider_risk }), `${name} is back at version ${version}`))) return;
+  await reloadWhen(wanted.isReloadWanted);
   onChange();
-}
-
-/** Roll back; where that widens a limit, only when somebody wants it so. */
-async function rolledBack(name, version, allow_wider_risk) {
-  let wider = null;
-  const send = async () => {
-    try {
-      return await post(botPath(name, "rollback"), { version, allow_wider_risk });
-    } catch (error) {
-      wider = error.body?.wider_risk ?? null;
-      if (!wider) throw error;
-      return null;
-    }
-  };
-  const done = await trying(send, (answer) => answer && `${name} is back at version ${version}`);
-  if (!wider) return done;
-  const more = make("ul", {}, wider.map((line) => make("li", {}, line)));
-  return (await agreed("Wider limits", "Going back widens limits:", "Widen them", { danger: true, more })) && rolledBack(name, version, true);
 }

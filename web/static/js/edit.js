@@ -1,12 +1,11 @@
 // Make or change a config: form or text, validated as it is typed, the difference shown before it is written.
 
 import { botPath, get, isOperator, post, put, url } from "./api.js";
-import { makeApply, reloadWhen } from "./apply.js";
-import { agreed } from "./confirm.js";
+import { reloadWhen } from "./apply.js";
 import { showHistory } from "./config_panel.js";
-import { makeDiff, makeMeaning } from "./diff.js";
 import { byId, make, setText, whenQuiet } from "./dom.js";
 import { ConfigForm } from "./form.js";
+import { reviewed } from "./review.js";
 import { startShell } from "./shell.js";
 import { trying } from "./toast.js";
 
@@ -142,16 +141,13 @@ class Editor {
   async #review() {
     const diff = await trying(() => post("/registry/diff", { name: this.nameGiven, text: this.text }), null, (error) => this.#complain(error.body?.complaints ?? []));
     if (!diff) return;
-    const wider = diff.wider_risk ?? [];
-    const consent = make("input", { type: "checkbox", id: "wider" });
-    const apply = makeApply();
-    const more = make("div", { class: "review" }, makeDiff(diff.diff), makeMeaning(diff), wider.length ? make("label", {}, consent, " I want these wider limits") : null, apply.node);
     const title = isNew ? `Create ${this.nameGiven}?` : `Save ${this.nameGiven}?`;
     const what = isNew ? "This becomes a file in config/active." : "This replaces the file; the version of now stays in the history.";
-    if (!(await agreed(title, what, isNew ? "Create" : "Save", { more }))) return;
-    const done = isNew ? await this.#create() : await this.#save(consent.checked);
+    const wanted = await reviewed(title, what, isNew ? "Create" : "Save", diff);
+    if (!wanted) return;
+    const done = isNew ? await this.#create() : await this.#save(wanted.allow_wider_risk);
     if (!done) return;
-    await reloadWhen(apply.isWanted());
+    await reloadWhen(wanted.isReloadWanted);
     if (isNew) location.assign(url(`/registry/${encodeURIComponent(this.nameGiven)}`));
     else await openActive(this);
   }

@@ -28,11 +28,8 @@ export function meant(field, text) {
   return trimmed;
 }
 
-/** The range of a number as a person says it. */
-export function range({ min = null, max = null }) {
-  if (min !== null && max !== null) return `${min} to ${max}`;
-  return min !== null ? `at least ${min}` : max !== null ? `at most ${max}` : "";
-}
+/** What a value has to be, where a list of choices does not say it. */
+const allowed = (field) => (field.enum || ["", "text", "true or false"].includes(field.expected ?? "") ? "" : `Allowed: ${field.expected}.`);
 
 function makeInput(field, id) {
   const choices = field.enum ?? (types(field).includes("boolean") ? [true, false] : null);
@@ -53,7 +50,7 @@ export class Field {
     this.input.setAttribute("aria-describedby", `${id}-help ${id}-complaint`);
     this.complaint = make("p", { class: "complaint", id: `${id}-complaint`, hidden: true });
     const apply = field.apply ? make("span", { class: "tag", title: field.apply === "live" ? "a running bot takes it over" : "the bot is restarted with it" }, field.apply) : null;
-    const help = [field.help, range(field) && `Range: ${range(field)}.`, field.secret && "Secret: only as ${NAME}, never the value itself."].filter(Boolean).join(" ");
+    const help = [field.help, allowed(field), field.secret && "Secret: only as ${NAME}, never the value itself."].filter(Boolean).join(" ");
     this.node = make("div", { class: "keyrow" },
       make("div", { class: "key" }, make("label", { for: id }, field.key), apply),
       make("div", { class: "value" }, this.input, make("span", { class: "unit" }, field.unit ?? "")),

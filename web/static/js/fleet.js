@@ -48,9 +48,16 @@ function offer(id, values) {
   for (const value of values) if (value && !known.has(value)) select.append(make("option", { value }, value));
 }
 
+let invalidShown = "[]";
+
+/** Show which configs run no bot, folded away; it stays open while nothing about it changes. */
 function showInvalid(invalid) {
+  const now = JSON.stringify(invalid);
+  if (now === invalidShown) return;
+  invalidShown = now;
   const items = invalid.map((one) => make("li", {}, make("strong", {}, one.name ?? one.file), ` (${one.file}): `, one.complaints.map(wordsOf).join("; ")));
-  byId("invalid").replaceChildren(...(items.length ? [make("div", { class: "panel invalid" }, make("header", {}, make("h2", { data: { tone: "bad" } }, `${items.length} configs are not valid and do not run`)), make("ul", {}, items))] : []));
+  const title = items.length === 1 ? "1 config is not valid and does not run" : `${items.length} configs are not valid and do not run`;
+  byId("invalid").replaceChildren(...(items.length ? [make("details", { class: "panel invalid" }, make("summary", { data: { tone: "bad" } }, title), make("ul", {}, items))] : []));
 }
 
 const wordsOf = (complaint) => (typeof complaint === "string" ? complaint : `${complaint.path ?? ""} ${complaint.message ?? ""}`.trim());
@@ -67,7 +74,7 @@ function start() {
   const { store, changed } = startShell({ chosen: () => (isFiltered() ? table.shownNames : []) });
   const refresh = onceAFrame(() => {
     const rows = [...store.rows.values()];
-    showTotals(rows);
+    showTotals(rows, store.invalid.length);
     offer("venue", rows.map((row) => row.exchange));
     offer("strategy", rows.map((row) => row.strategy));
     showEmpty(store);

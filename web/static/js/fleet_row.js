@@ -46,13 +46,17 @@ export class FleetRow {
 
   #button(name) {
     this.button = make("button", { type: "button", class: "small" });
-    this.button.addEventListener("click", async () => {
-      const action = this.button.dataset.action;
-      this.button.disabled = true;
-      await trying(() => post(botPath(name, "command"), { action }), `${name}: ${action} was ordered`);
-      this.button.disabled = false;
-    });
+    this.button.addEventListener("click", () => this.#act(name));
     return this.button;
+  }
+
+  /** Order what the button says; a disabled button would lose the focus, so it only says that it is at work. */
+  async #act(name) {
+    const { action } = this.button.dataset;
+    if (this.button.ariaDisabled === "true") return;
+    this.button.ariaDisabled = "true";
+    await trying(() => post(botPath(name, "command"), { action }), `${name}: ${action} was ordered`);
+    this.button.ariaDisabled = "false";
   }
 
   /** Show a row; cells that would look the same are left alone. */

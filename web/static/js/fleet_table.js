@@ -7,6 +7,7 @@ import { byId, make, onceAFrame, setAttribute, setText } from "./dom.js";
 import { FleetRow } from "./fleet_row.js";
 
 const SETTLE_MS = 2000;
+const BY_NAME = new Intl.Collator("en", { numeric: true });
 
 export class FleetTable {
   constructor(filter) {
@@ -81,7 +82,7 @@ export class FleetTable {
     const key = COLUMNS.find((column) => column.id === this.sort.id).sort;
     const [a, b] = [key(one.row), key(other.row)];
     const way = a < b ? -1 : a > b ? 1 : 0;
-    return (this.sort.down ? -way : way) || one.row.name.localeCompare(other.row.name, "en", { numeric: true });
+    return (this.sort.down ? -way : way) || BY_NAME.compare(one.row.name, other.row.name);
   }
 
   /** Bring the shown rows into order; only rows that stand wrong are moved. */

@@ -31,7 +31,7 @@ export function armKillSwitch(store, chosen) {
     byId("kill-go").disabled = word.value !== WORD;
   };
   byId("kill-open").addEventListener("click", () => {
-    some = chosen ? chosen() : [];
+    some = (chosen ? chosen() : []).filter((name) => store.rows.get(name)?.kind !== "job"); // a job holds nothing
     const isPart = some.length > 0 && some.length < bots(store).length;
     if (!isPart) some = [];
     form.reset();

@@ -13,6 +13,7 @@ function start() {
   const log = new LogView(byId("log"), wanted);
   const offer = (name) => [...select.options].some((option) => option.value === name) || select.append(make("option", { value: name }, name));
   offer(wanted);
+  offer("monitor");
   select.value = wanted;
   changed.addEventListener("fleet", () => [...store.rows.keys()].sort().forEach(offer));
   select.addEventListener("change", () => {

@@ -24,9 +24,9 @@ export class Store {
     return gone;
   }
 
-  /** Take the rows that changed; tell their names. */
+  /** Take what has changed of rows; tell their names. */
   takeRows(rows) {
-    for (const row of rows) this.rows.set(row.name, row);
+    for (const row of rows) this.rows.set(row.name, { ...this.rows.get(row.name), ...row });
     this.takeStale(null);
     return rows.map((row) => row.name);
   }

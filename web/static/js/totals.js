@@ -5,20 +5,29 @@ import { gainTone, money } from "./format.js";
 
 const isQuoting = (row) => row.state === "RUNNING" && row.phase === "QUOTING";
 
-function emptySum() {
-  return { bots: 0, quoting: 0, bad: 0, warn: 0, orders: 0, today: 0, realised: 0, unrealised: 0, fees: 0 };
+const emptySum = () => ({ bots: 0, quoting: 0, orders: 0, money: new Map() });
+
+function attentionOf(rows) {
+  const count = (word) => rows.filter((row) => row.attention === word).length;
+  return { bad: count("bad"), warn: count("warn") };
 }
 
 function add(sum, row) {
   sum.bots += 1;
   sum.quoting += isQuoting(row) ? 1 : 0;
-  if (row.attention) sum[row.attention] += 1;
   sum.orders += row.open_orders ?? 0;
-  sum.today += Number(row.today_pnl ?? 0);
-  sum.realised += Number(row.realised_pnl ?? 0);
-  sum.unrealised += Number(row.unrealised_pnl ?? 0);
-  sum.fees += Number(row.fees ?? 0);
+  const before = sum.money.get(row.quote ?? "");
+  const more = { today: row.today_pnl, realised: row.realised_pnl, unrealised: row.unrealised_pnl, fees: -row.fees };
+  sum.money.set(row.quote ?? "", Object.fromEntries(Object.entries(more).map(([key, value]) => [key, (before?.[key] ?? 0) + Number(value ?? 0)])));
   return sum;
+}
+
+/** An amount of a sum; amounts of several assets stand beside each other, for they are not added. */
+function amountOf(sum, key) {
+  const known = [...sum.money].filter(([quote]) => quote);
+  if (known.length > 1) return { text: known.map(([quote, amounts]) => `${money(amounts[key])} ${quote}`).join("\n"), tone: "" };
+  const all = [...sum.money.values()].reduce((total, amounts) => total + amounts[key], 0);
+  return { text: money(all), tone: gainTone(all) };
 }
 
 function sumsBy(rows, keyOf) {
@@ -32,21 +41,21 @@ function sumsBy(rows, keyOf) {
 
 const accountOf = (row) => `${row.exchange} / ${row.legs?.[0]?.account ?? "-"}`;
 
-/** Return what the fleet's headline says and how pressing it is. */
-export function verdictOf(sum) {
-  if (sum.bots === 0) return { text: "No bots", tone: "" };
-  if (sum.bad) return { text: `${sum.bad} of ${sum.bots} bots need${sum.bad === 1 ? "s" : ""} you`, tone: "bad" };
-  if (sum.warn) return { text: `${sum.warn} of ${sum.bots} not as they should be`, tone: "warn" };
-  return { text: sum.quoting === sum.bots ? `All ${sum.bots} quoting` : "All is well", tone: "good" };
+/** Return what the fleet's headline says of bots and jobs, and how pressing it is. */
+function verdictOf({ all, bad, warn, bots, quoting }) {
+  if (all === 0) return ["No bots", ""];
+  if (bad) return [`${bad} of ${all} bots need${bad === 1 ? "s" : ""} you`, "bad"];
+  if (warn) return [`${warn} of ${all} not as they should be`, "warn"];
+  return [bots && quoting === bots ? `All ${bots} quoting` : "All is well", "good"];
 }
 
 const FIGURES = [
   ["Quoting", (sum) => `${sum.quoting} / ${sum.bots}`],
   ["Attention", (sum) => String(sum.bad + sum.warn), (sum) => (sum.bad ? "bad" : sum.warn ? "warn" : "")],
-  ["PnL today", (sum) => money(sum.today), (sum) => gainTone(sum.today)],
-  ["Realised", (sum) => money(sum.realised), (sum) => gainTone(sum.realised)],
-  ["Unrealised", (sum) => money(sum.unrealised), (sum) => gainTone(sum.unrealised)],
-  ["Fees", (sum) => money(-sum.fees)],
+  ["PnL today", (sum) => amountOf(sum, "today").text, (sum) => amountOf(sum, "today").tone],
+  ["Realised", (sum) => amountOf(sum, "realised").text, (sum) => amountOf(sum, "realised").tone],
+  ["Unrealised", (sum) => amountOf(sum, "unrealised").text, (sum) => amountOf(sum, "unrealised").tone],
+  ["Fees", (sum) => amountOf(sum, "fees").text],
   ["Orders", (sum) => String(sum.orders)],
 ];
 
@@ -66,18 +75,23 @@ function showFigures(sum) {
 const GROUP_COLUMNS = [["", ""], ["Quoting", "num"], ["Today", "num"], ["Realised", "num"], ["Unreal.", "num"], ["Fees", "num"], ["Orders", "num"]];
 
 function groupTable(caption, sums) {
-  const gain = (value) => make("span", { data: { tone: gainTone(value) } }, money(value));
-  const rows = sums.map(([key, sum]) => [key, `${sum.quoting} / ${sum.bots}`, gain(sum.today), gain(sum.realised), gain(sum.unrealised), money(-sum.fees), String(sum.orders)]);
+  const gain = ({ text, tone }) => make("span", { data: { tone } }, text);
+  const amounts = (sum) => ["today", "realised", "unrealised"].map((key) => gain(amountOf(sum, key)));
+  const rows = sums.map(([key, sum]) => [key, `${sum.quoting} / ${sum.bots}`, ...amounts(sum), amountOf(sum, "fees").text, String(sum.orders)]);
   return make("div", { class: "table-wrap" }, makeTable(`Totals by ${caption}`, [[caption, ""], ...GROUP_COLUMNS.slice(1)], rows));
 }
 
-/** Show headline and totals of these rows. */
-export function showTotals(rows) {
+function showVerdict(sum, invalid) {
+  const [text, tone] = verdictOf(sum);
+  setText(byId("verdict"), invalid ? `${text} · ${invalid} config${invalid > 1 ? "s" : ""} not valid` : text);
+  setAttribute(byId("verdict"), "data-tone", invalid && tone !== "bad" ? "warn" : tone);
+}
+
+/** Show headline and totals of these rows; `invalid` configs run no bot, and somebody has to know. */
+export function showTotals(rows, invalid) {
   const bots = rows.filter((row) => row.kind !== "job");
-  const sum = bots.reduce(add, emptySum());
-  const { text, tone } = verdictOf(sum);
-  setText(byId("verdict"), text);
-  setAttribute(byId("verdict"), "data-tone", tone);
+  const sum = { ...bots.reduce(add, emptySum()), all: rows.length, ...attentionOf(rows) };
+  showVerdict(sum, invalid);
   showFigures(sum);
   if (byId("groups").open) {
     byId("group-tables").replaceChildren(groupTable("Venue", sumsBy(bots, (row) => row.exchange)), groupTable("Account", sumsBy(bots, accountOf)));
