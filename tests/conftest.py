@@ -75,6 +75,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Let garbage be looked for again, among what tests make."""
-    gc.collect()
     gc.freeze()
     gc.enable()

@@ -79,10 +79,10 @@ MANY = [f"b{number}" for number in range(8)]
 def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A daemon with bots for each test, which harms its own ones only and says itself whom alerts go to."""
     fleet = Fleet(tmp_path_factory.mktemp("crew") / "home")
-    for name, supervised in {**CREW, **dict.fromkeys(MANY, ONLY_ONCE)}.items():
+    for name, supervised in {**CREW, **dict.fromkeys(MANY, {**ONLY_ONCE, "autostart": False})}.items():
         fleet.add(name, daemon_config=supervised)
     try:
-        yield fleet.start().quoting(*CREW, *MANY, seconds=60)
+        yield fleet.start().quoting(*CREW, seconds=60)
     finally:
         fleet.end()
 
@@ -158,6 +158,8 @@ def test_a_bot_that_is_given_up_on_is_told_to_hook_and_webhook(crew: Fleet, webh
 def test_hooks_that_hang_delay_nobody_and_are_a_few_at_most(crew: Fleet, tmp_path: Path) -> None:
     waits = f"echo $$ >> {tmp_path}/pids; while [ ! -e {tmp_path}/go ]; do sleep 0.1; done"
     tell(crew, hook=hook(tmp_path, waits))
+    call(crew.home, "bot", {"action": "start", "names": MANY}, 60)
+    crew.quoting(*MANY, seconds=40)
     try:
         for name in MANY:
             os.kill(crew.bot(name)["pid"], signal.SIGKILL)
