@@ -17,8 +17,9 @@ from tests.web_browser.chromium import LEFT_OUT, find_chromium  # noqa: E402
 
 SUITES = sorted(path.name for path in TESTS.iterdir() if path.is_dir() and any(path.glob("test_*.py")))
 
-# Most tests of processes and sockets wait more than they work. A file stays in one process: it may share a simulator.
-SIDE_BY_SIDE = ("-n", "6", "--dist", "loadfile", "--no-loadscope-reorder")
+# Most tests of processes and sockets wait more than they work: there are more of them at once than cores.
+# A file stays in one process: it may share a simulator.
+SIDE_BY_SIDE = ("-n", "8", "--dist", "loadfile", "--no-loadscope-reorder")
 SHARING = ("tests/web_browser/",)
 COMPILERS = 2
 

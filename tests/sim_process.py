@@ -91,14 +91,15 @@ class SimProcess:
 
     def until(self, what: Callable[[dict[str, Any]], Any], seconds: float = 20.0) -> Any:
         """Poll the state until `what` of it is true; fails the test with the last state when it never is."""
-        deadline = time.monotonic() + seconds
+        deadline, pause_s = time.monotonic() + seconds, 0.02
         while True:
             state = self.state()
             found = what(state)
             if found:
                 return found
             assert time.monotonic() < deadline, f"not within {seconds} s: {json.dumps(state)[:4000]}"
-            time.sleep(0.02)
+            time.sleep(pause_s)
+            pause_s = min(0.05, pause_s * 1.1)
 
     def _ask(self, method: str, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
@@ -153,3 +154,24 @@ def start_simulator(venue: str, *arguments: str, log: IO[str] | None = None) -> 
         simulator.close()
         raise AssertionError(f"the simulator of {venue} said nothing within {_START_S} s")
     return simulator
+
+
+class Simulators(dict[str, SimProcess]):
+    """A simulator for each venue, started when it is first asked for.
+
+    One that nobody asks anything takes a fiftieth of a processor all the same: they are ended with the file that needs
+    them.
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        super().__init__()
+        self._arguments = arguments
+
+    def __missing__(self, venue: str) -> SimProcess:
+        self[venue] = start_simulator(venue, *self._arguments)
+        return self[venue]
+
+    def close(self) -> None:
+        """End them; the next one asked for is a new one."""
+        while self:
+            self.popitem()[1].close()

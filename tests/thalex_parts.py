@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+import tests.keys_read_once  # noqa: F401
 from api.base_client import ClientContext, Inbox, InboxItem
 from api.thalex_client import ThalexClient
 from api.thalex_link import Transport

@@ -57,3 +57,15 @@ def run(home: Home, services: Services) -> Run:
         return CliRunner().invoke(cli, arguments, obj=App(services), **extra)
 
     return invoke
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture
+def recordings(home: Home, compiled: Path) -> None:
+    """Let a recording be compiled once for all tests of a file: half a second for each home otherwise."""
+    home.data.parent.mkdir(parents=True)
+    home.data.symlink_to(compiled)

@@ -344,6 +344,7 @@ def test_create_without_a_template_needs_a_terminal(run: Run) -> None:
     assert run("config", "create", "one").exit_code == 2
 
 
+@pytest.mark.usefixtures("recordings")
 @pytest.mark.parametrize("template", sorted(path.stem for path in (CHECKOUT / "config" / "templates").glob("*.json")))
 def test_every_shipped_template_makes_a_bot(run: Run, home: Home, template: str) -> None:
     ok(run("config", "create", "one", "--template", template))

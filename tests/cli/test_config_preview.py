@@ -16,6 +16,7 @@ from tests.cli.test_config_commands import ok, refused
 from tests.console_parts import config, write_config
 from utils.home import CHECKOUT, Home
 
+pytestmark = pytest.mark.usefixtures("recordings")
 TEMPLATES = CHECKOUT / "config" / "templates"
 MAKER = {"symbol": "SOL-USDC", "order_size_quote": 75, "spread_pct": 0.1, "layers": 3}
 

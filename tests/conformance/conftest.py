@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.live_venues import VENUES
+import tests.keys_read_once  # noqa: F401
+from tests.conformance.live_venues import SIMULATORS, VENUES
 from tests.conformance.venues import Session, Venue
+
+
+@pytest.fixture(scope="module", autouse=True)
+def simulators() -> Iterator[None]:
+    """End the simulators with the file that has asked for them."""
+    yield
+    SIMULATORS.close()
 
 
 @pytest.fixture(params=sorted(VENUES))

@@ -127,7 +127,7 @@ class LiveBot:
 
     def account_at_venue(self) -> Any:
         """Return the simulator's own record of the account."""
-        return self.venue.sim.state()["accounts"][self.venue.account]
+        return self.venue.sim.state(self.venue.account)["accounts"][self.venue.account]
 
     def open_at_venue(self) -> list[Any]:
         """Return the open orders by the simulator's own record."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import select
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +16,14 @@ from api.client_registry import client_class
 from core.market.book import Level
 from core.market.client_ids import NumberIds, OrderIds
 from tests.conformance.venues import VENUES, Session
-from tests.sim_process import SimProcess, start_simulator
+from tests.sim_process import SimProcess, Simulators
 from utils.env import Secret
 
 PATIENCE_S = 15.0
 SECRETS = ("api_key", "api_secret", "key_id", "private_key")
 BOTH = {"SOL": "300", "USDC": "5000000"}
+SIMULATORS = Simulators("--seed", "7")  # shared by the tests of a file; each has accounts of its own
 _numbers = itertools.count(1)
-
-
-@cache
-def simulator(venue: str) -> SimProcess:
-    """Return the simulator of a venue that the tests of this process share; each test has accounts of its own."""
-    process = start_simulator(venue, "--seed", "7")
-    atexit.register(process.close)
-    return process
 
 
 def connection_of(sim: SimProcess, credentials: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +55,7 @@ class LiveUnderTest:
 
     def __post_init__(self) -> None:
         """Make an account at the simulator, and clear the market of what earlier tests left there."""
-        self.sim = simulator(self.venue)
+        self.sim = SIMULATORS[self.venue]
         self.sim.reset()
         self.account = f"t{next(_numbers)}"
         made = self.sim.account(account=self.account, **({"balances": self.balances} if self.balances else {}))
@@ -117,7 +108,7 @@ class LiveUnderTest:
         """Stop the feed, and let the session hear the last of it: it has the book that the simulator has."""
         self.sim.feed(paused=True)
         instrument = session.client.instrument
-        market = self.sim.state()["markets"][instrument.venue_symbol]
+        market = self.sim.state(self.account, fills=0)["markets"][instrument.venue_symbol]
 
         def seen(levels: Sequence[Level], true: list[list[str]]) -> bool:
             ours = [(instrument.to_price(one.price_ticks), instrument.to_size(one.size_lots)) for one in levels]

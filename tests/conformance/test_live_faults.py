@@ -58,7 +58,7 @@ class Stage:
 
     def is_used_up(self, kind: str) -> bool:
         """Tell whether a fault has struck as often as it was armed for."""
-        return all(fault["kind"] != kind for fault in self.venue.sim.state()["faults"])
+        return all(fault["kind"] != kind for fault in self.venue.sim.state(self.venue.account, fills=0)["faults"])
 
     def calm(self) -> int:
         """Let nothing trade by itself (with STILL); return how many fills there were until now."""
@@ -88,7 +88,7 @@ class Stage:
 
     def asked(self, what: str) -> int:
         """Return how often the simulator was asked for something, by anybody."""
-        return int(self.venue.sim.state()["counters"]["requests"].get(what, 0))
+        return int(self.venue.sim.state(self.venue.account, fills=0)["counters"]["requests"].get(what, 0))
 
     @property
     def gates(self) -> set[str]:
@@ -279,7 +279,9 @@ def test_gap_in_the_book_is_read_anew_before_the_next_quote(stage: Stage) -> Non
 @pytest.mark.parametrize("seconds", [-8, 8])
 def test_clock_that_is_off_is_corrected_not_signed_wrong_again_and_again(stage: Stage, seconds: int) -> None:  # 24
     def refused() -> int:
-        return int(stage.venue.sim.state()["counters"]["violations"].get("bad_timestamp", 0))
+        return int(
+            stage.venue.sim.state(stage.venue.account, fills=0)["counters"]["violations"].get("bad_timestamp", 0)
+        )
 
     before, logins = refused(), stage.asked(LOGIN)
     stage.market_fault("clock_skew", seconds=seconds)

@@ -149,12 +149,12 @@ def test_wrong_key_is_an_auth_error_after_one_try(venue: LiveUnderTest) -> None:
     ours = venue.config["private_key"].reveal()
     keys = [account["credentials"]["private_key"] for account in venue.sim.hello["accounts"]]
     venue.config = {**venue.config, "private_key": Secret(next(key for key in keys if key != ours))}
-    before = venue.sim.state()["counters"]["requests"].get("WS public/login", 0)
+    before = venue.sim.state(venue.account, fills=0)["counters"]["requests"].get("WS public/login", 0)
     inbox = Inbox()
     with pytest.raises(VenueAuthError, match=r"19.*key K"):
         venue.client().open(inbox, LEG)
     inbox.close()
-    assert venue.sim.state()["counters"]["requests"]["WS public/login"] == before + 1
+    assert venue.sim.state(venue.account, fills=0)["counters"]["requests"]["WS public/login"] == before + 1
 
 
 def test_book_that_misses_a_message_is_read_anew(session: Session, venue: LiveUnderTest) -> None:
@@ -174,7 +174,7 @@ def test_book_that_misses_a_message_is_read_anew(session: Session, venue: LiveUn
 def test_frozen_book_takes_the_link_down_while_the_market_moves(session: Session, venue: LiveUnderTest) -> None:
     venue.sim.feed(paused=True)
     venue.sim.fault("freeze_book")
-    mark = Decimal(venue.sim.state()["markets"][NAME]["mark"])
+    mark = Decimal(venue.sim.state(venue.account, fills=0)["markets"][NAME]["mark"])
     venue.sim.price(NAME, mark + 20)  # the ticker tells, the book does not
     session.wait(lambda: links(session)[-1] == "down")
     venue.sim.fault("clear")

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.market.book import OrderBook
-from core.market.commands import Command, Flatten, Halt, Quote, Quotes
-from core.market.events import BookUpdate, Event, FillEvent, Timer, Watch
+from core.market.commands import Flatten, Halt, Quote, Quotes
+from core.market.events import Watch
 from core.market.instrument import Instrument
 from core.market.order import Side
-from core.market.position import Position
 from core.market.reports import Balance
 from core.market.risk_limits import RiskLimits
 from core.market.risk_room import trim_quotes
 from strategies.avellaneda_stoikov import AvellanedaStoikov
-from strategies.base import View
-from tests.market_parts import NOW, SECOND, book, fill, instrument, risk_state
+from tests.market_parts import SECOND, book, fill, instrument, risk_state
+from tests.scripts import PerpScript
 from utils.errors import ConfigError
 
 PERP = instrument(kind="perp", tick_size=Decimal("0.01"), min_notional=Decimal(5))  # lots of 0.001
 MID = 10_000  # 100.00
+ROUND_100 = book(MID - 1, MID + 1)
 NOTHING = Quotes((), "main")
 MODEL: dict[str, Any] = {
     "symbol": "SOL-PERP",
@@ -40,52 +40,17 @@ MODEL: dict[str, Any] = {
 }
 
 
-class Script:
+class Script(PerpScript):
     """A bot with a view of its own whose position follows its fills."""
 
     def __init__(self, traded: Instrument = PERP, **config: Any) -> None:
-        self.instrument, self.config = traded, MODEL | config
-        self.view = View(now_ns=NOW, utc_ns=NOW, instruments={"main": traded})
-        self.view.position_limits["main"], self.view.positions["main"] = 9_000, Position("main")
-        self.strategy = AvellanedaStoikov(AvellanedaStoikov.params_from(self.config))
-        self.move(MID)
+        self.config = MODEL | config
+        super().__init__(AvellanedaStoikov(AvellanedaStoikov.params_from(self.config)), traded, ROUND_100, 9_000)
+        self.hold(0, MID).move(MID)
 
-    def move(self, mid: int) -> Script:
-        self.view.books["main"] = book(mid - 1, mid + 1)
-        assert self.hear(BookUpdate("main", self.view.books["main"])) == []
-        return self
-
-    def wait(self, duration_s: float) -> Script:
-        self.view.now_ns += int(duration_s * SECOND)
-        self.view.utc_ns += int(duration_s * SECOND)
-        return self
-
-    def trade(self, side: Side, lots: int, price: int = MID, slot: str = "") -> Script:
-        made = fill(side, price, lots)
-        self.view.positions["main"] = self.view.positions["main"].after_fill(made, self.instrument)
-        assert self.hear(FillEvent("main", made, slot)) == []
-        return self
-
-    def hear(self, event: Event) -> list[Command]:
-        return self.strategy.on_event(event, self.view)
-
-    def due(self) -> list[Command]:
-        return self.hear(Timer(self.view.now_ns))
-
-    def quotes(self) -> tuple[Quote, ...]:
-        (command,) = self.due()
-        assert isinstance(command, Quotes)
-        return command.quotes
-
-    def prices(self, side: Side) -> list[int]:
-        return [one.price_ticks for one in self.quotes() if one.side is side]
-
-    def slots(self) -> set[str]:
-        return {one.slot_name for one in self.quotes()}
-
-    def closes(self) -> str:
-        (first, *_) = self.due()
-        return first.reason if isinstance(first, Flatten) else ""
+    def trade(self, side: Side, lots: int, price: int = MID, slot: str = "") -> Self:
+        """Let an order of ours fill."""
+        return self.burst(fill(side, price, lots), slot=slot)
 
     def next_life(self, **changes: Any) -> Script:
         """Return the same bot after a restart; the clock of decisions begins anew."""

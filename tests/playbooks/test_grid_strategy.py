@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from core.market.book import OrderBook
-from core.market.commands import Command, Halt, Quote, Quotes, Take
-from core.market.events import BookUpdate, Event, FillEvent, Timer, TradePrint
+from core.market.commands import Halt, Quotes, Take
+from core.market.events import BookUpdate, FillEvent, TradePrint
 from core.market.instrument import Instrument
 from core.market.order import Order, Side
 from core.market.reports import Balance
@@ -20,6 +20,7 @@ from core.market.risk_limits import RiskLimits
 from strategies.base import View, strategy_class
 from strategies.grid_strategy import STRATEGY, GridStrategy
 from tests.market_parts import NOW, SECOND, book, fill, instrument, order
+from tests.scripts import Scripted
 from utils.errors import ConfigError
 
 CENT = instrument(tick_size=Decimal("0.01"))
@@ -27,7 +28,7 @@ GRID: dict[str, Any] = {"symbol": "SOL-USDC", "lower": 90, "upper": 110, "grid_n
 AUTO: dict[str, Any] = {"lower": None, "upper": None, "auto_range": True, "range_pct": 10}
 
 
-class Script:
+class Script(Scripted):
     """A grid with a view of its own; the mid is in ticks of 0.01."""
 
     def __init__(self, mid: int = 10_000, traded: Instrument = CENT, base: str = "100", **config: Any) -> None:
@@ -46,17 +47,6 @@ class Script:
         """Set the account's base."""
         amount = Decimal(base)
         self.view.balances["main"] = {self.instrument.base: Balance(self.instrument.base, amount, amount)}
-
-    def hear(self, event: Event) -> list[Command]:
-        return self.strategy.on_event(event, self.view)
-
-    def due(self) -> list[Command]:
-        return self.hear(Timer(self.view.now_ns))
-
-    def quotes(self) -> tuple[Quote, ...]:
-        (command,) = self.due()
-        assert isinstance(command, Quotes)
-        return command.quotes
 
     def rows(self) -> list[tuple[str, str, int]]:
         """Return slot, side and price of what is wanted, by price."""

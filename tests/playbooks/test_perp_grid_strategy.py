@@ -11,8 +11,8 @@ import pytest
 
 from core.market.account_needs import AccountNeeds
 from core.market.book import OrderBook
-from core.market.commands import Command, Halt, Quote, Quotes, Take
-from core.market.events import Event, FillEvent, OrderUpdate, Timer, TradePrint
+from core.market.commands import Halt, Quotes, Take
+from core.market.events import FillEvent, OrderUpdate, TradePrint
 from core.market.instrument import Instrument
 from core.market.order import OrderEvent, Side
 from core.market.position import Position
@@ -21,6 +21,7 @@ from core.market.risk_limits import RiskLimits
 from strategies.base import View, strategy_class
 from strategies.perp_grid_strategy import STRATEGY, PerpGridStrategy
 from tests.market_parts import NOW, SECOND, book, fill, instrument, order
+from tests.scripts import Scripted
 from utils.errors import ConfigError
 
 PERP = instrument(kind="perp", tick_size=Decimal("0.01"))
@@ -28,7 +29,7 @@ GRID: dict[str, Any] = {"symbol": "SOL-PERP", "lower": 90, "upper": 110, "grid_n
 AUTO: dict[str, Any] = {"lower": None, "upper": None, "auto_range": True, "range_pct": 10}
 
 
-class Script:
+class Script(Scripted):
     """A grid with a view of its own, whose position follows its fills; the mid is in ticks of 0.01."""
 
     def __init__(self, mid: int = 10_000, traded: Instrument = PERP, **config: Any) -> None:
@@ -43,17 +44,6 @@ class Script:
         self.view.now_ns += int(seconds * SECOND)
         self.view.utc_ns += int(seconds * SECOND)
         self.view.books["main"] = replace(book(mid - 1, mid + 1), venue_ns=self.view.now_ns)
-
-    def hear(self, event: Event) -> list[Command]:
-        return self.strategy.on_event(event, self.view)
-
-    def due(self) -> list[Command]:
-        return self.hear(Timer(self.view.now_ns))
-
-    def quotes(self) -> tuple[Quote, ...]:
-        (command,) = self.due()
-        assert isinstance(command, Quotes)
-        return command.quotes
 
     def rows(self) -> list[tuple[str, str, int]]:
         """Return slot, side and price of what is wanted, by price; `!` marks what only reduces."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given
@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from core.market.account_needs import AccountNeeds
 from core.market.book import OrderBook
 from core.market.commands import Command, Flatten, Quote, Quotes, Take
-from core.market.events import Event, FillEvent, OrderUpdate, PerpFacts, Timer, Watch
+from core.market.events import OrderUpdate, PerpFacts, Watch
 from core.market.instrument import Instrument
-from core.market.order import Fill, Order, OrderEvent, OrderState, Side
-from core.market.position import Position
+from core.market.order import Order, OrderEvent, OrderState, Side
 from core.market.reports import Balance, VenuePosition
 from core.market.risk_limits import RiskLimits
 from core.market.risk_room import trim_quotes
-from strategies.base import View, strategy_class
+from strategies.base import strategy_class
 from strategies.perp_market_maker import STRATEGY, PerpMarketMaker, PerpMarketMakerParams
 from tests.market_parts import NOW, SECOND, book, fill, instrument, order, risk_state
+from tests.scripts import PerpScript
 from utils.errors import ConfigError
 
 PERP = instrument(kind="perp", tick_size=Decimal("0.01"))  # lots of 0.001
@@ -30,68 +30,27 @@ ROUND_150 = book(14_999, 15_001)
 LIMIT = 400  # lots: 0.4
 
 
-class Script:
+class Script(PerpScript):
     """A perpetual's market maker with a view of its own; `hold` says what its position is."""
 
-    def __init__(self, picture: OrderBook = ROUND_150, limit: int | None = LIMIT, **config: Any) -> None:
-        self.instrument: Instrument = config.pop("traded", PERP)
-        self.view = View(now_ns=NOW, instruments={"main": self.instrument}, books={"main": picture})
-        self.view.position_limits["main"] = limit
+    def __init__(
+        self, picture: OrderBook = ROUND_150, limit: int | None = LIMIT, traded: Instrument = PERP, **config: Any
+    ) -> None:
         config = {"symbol": "SOL-PERP", "order_size": 0.1, "layers": 1} | config
-        self.strategy = PerpMarketMaker(PerpMarketMaker.params_from(config))
+        super().__init__(PerpMarketMaker(PerpMarketMaker.params_from(config)), traded, picture, limit)
 
-    def hold(self, lots: int, entry_ticks: int = 15_000) -> Script:
+    def hold(self, lots: int, entry_ticks: int = 15_000) -> Self:
         """Hold a position that was entered at one price."""
-        self.view.positions["main"] = Position("main")
-        if lots:
-            side = Side.BUY if lots > 0 else Side.SELL
-            entry = fill(side, entry_ticks, abs(lots))
-            self.view.positions["main"] = Position("main").after_fill(entry, self.instrument)
-        return self
+        return super().hold(lots, entry_ticks)
 
-    def move(self, mid_ticks: int) -> Script:
-        """Let the market go to a price."""
-        self.view.books["main"] = book(mid_ticks - 1, mid_ticks + 1)
-        return self
-
-    def wait(self, duration_s: float) -> Script:
-        self.view.now_ns += int(duration_s * SECOND)
-        return self
-
-    def fills(self, side: Side, lots: int, price_ticks: int = 15_000, **changes: Any) -> Script:
+    def fills(self, side: Side, lots: int, price_ticks: int = 15_000, **changes: Any) -> Self:
         """Let an order of ours fill."""
         return self.burst(fill(side, price_ticks, lots, **changes))
 
-    def burst(self, *made: Fill) -> Script:
-        """Let orders of ours fill; as in the loop, the position is that after all of them when the first is heard."""
-        for one in made:
-            before = self.view.positions.get("main") or Position("main")
-            self.view.positions["main"] = before.after_fill(one, self.instrument)
-        assert [self.hear(FillEvent("main", one)) for one in made] == [[]] * len(made)
-        return self
-
-    def rest(self, *orders: Order) -> Script:
+    def rest(self, *orders: Order) -> Self:
+        """Let these orders be what rests at the venue."""
         self.view.open_orders["main"] = orders
         return self
-
-    def hear(self, event: Event) -> list[Command]:
-        return self.strategy.on_event(event, self.view)
-
-    def due(self) -> list[Command]:
-        return self.hear(Timer(self.view.now_ns))
-
-    def quotes(self) -> tuple[Quote, ...]:
-        (command,) = self.due()
-        assert isinstance(command, Quotes)
-        return command.quotes
-
-    def rows(self) -> list[tuple[str, int, int]]:
-        return [(one.slot_name, one.price_ticks, one.size_lots) for one in self.quotes()]
-
-    def flattens(self) -> str | None:
-        """Return why the position must be closed now, None when it need not."""
-        reasons = [command.reason for command in self.due() if isinstance(command, Flatten)]
-        return reasons[0] if reasons else None
 
 
 def test_a_flat_bot_quotes_like_a_market_maker() -> None:
@@ -254,41 +213,41 @@ def test_a_stop_loss_or_take_profit_in_quote_is_of_the_unrealised_profit_and_its
     sign: int,
 ) -> None:
     script = Script(stop_loss=sign * 2, take_profit=sign * 3).hold(100)  # 0.1 at 150
-    assert script.move(13_001).flattens() is None
-    assert script.move(13_000).flattens() == "stop_loss"
+    assert script.move(13_001).closes() == ""
+    assert script.move(13_000).closes() == "stop_loss"
     assert script.hold(0).quotes() == ()
-    assert script.hold(100).move(17_999).flattens() is None
-    assert script.move(18_000).flattens() == "take_profit"
+    assert script.hold(100).move(17_999).closes() == ""
+    assert script.move(18_000).closes() == "take_profit"
     assert script.strategy.stats()["barrier_hits"] == {"stop_loss": 1, "take_profit": 1}
 
 
 def test_a_short_loses_when_the_price_rises() -> None:
     script = Script(stop_loss_pct=2, take_profit_pct=3).hold(-100)
-    assert script.move(15_299).flattens() is None
-    assert script.move(15_300).flattens() == "stop_loss"
-    assert script.move(14_550).flattens() == "take_profit"
+    assert script.move(15_299).closes() == ""
+    assert script.move(15_300).closes() == "stop_loss"
+    assert script.move(14_550).closes() == "take_profit"
 
 
 def test_a_trailing_stop_closes_what_has_gained_and_gives_back() -> None:
     script = Script(trailing_start_pct=1, trailing_delta_pct=0.5).hold(100)
-    assert [script.move(mid).flattens() for mid in (15_140, 15_000, 15_150, 15_300, 15_226)] == [None] * 5
-    assert script.move(15_225).flattens() == "trailing_stop"
+    assert [script.move(mid).closes() for mid in (15_140, 15_000, 15_150, 15_300, 15_226)] == [""] * 5
+    assert script.move(15_225).closes() == "trailing_stop"
 
 
 def test_a_time_limit_counts_from_the_entry_and_anew_after_a_flip() -> None:
     script = Script(time_limit_s=60, position_threshold=9)
     script.fills(Side.BUY, 100)
-    assert script.wait(59).flattens() is None
+    assert script.wait(59).closes() == ""
     script.fills(Side.BUY, 50).fills(Side.SELL, 200)  # a burst turns the position
-    assert script.wait(59).flattens() is None
-    assert script.wait(1).flattens() == "time_limit"
+    assert script.wait(59).closes() == ""
+    assert script.wait(1).closes() == "time_limit"
 
 
 def test_a_burst_that_turns_the_position_and_back_restarts_the_clock() -> None:
     script = Script(time_limit_s=60, position_threshold=9)
     script.fills(Side.BUY, 100)
     script.wait(59).burst(fill(Side.SELL, 15_000, 150), fill(Side.BUY, 15_000, 150))
-    assert script.wait(1).flattens() is None
+    assert script.wait(1).closes() == ""
 
 
 @pytest.mark.parametrize(
@@ -298,7 +257,7 @@ def test_a_burst_that_turns_the_position_and_back_restarts_the_clock() -> None:
 def test_of_barriers_at_once_stop_comes_before_time_before_profit(mid: int, age_s: float, first: str) -> None:
     script = Script(stop_loss=2, take_profit=3, time_limit_s=60)
     script.fills(Side.BUY, 100)
-    assert script.wait(age_s).move(mid).flattens() == first
+    assert script.wait(age_s).move(mid).closes() == first
 
 
 def test_a_barrier_begins_at_the_reduce_slippage_and_may_widen_to_the_widest() -> None:
@@ -308,7 +267,7 @@ def test_a_barrier_begins_at_the_reduce_slippage_and_may_widen_to_the_widest() -
 
 def test_after_a_barrier_nothing_is_added_for_the_cooldown() -> None:
     script = Script(stop_loss=2, barrier_cooldown_s=60).hold(100)
-    assert script.move(12_000).flattens() == "stop_loss"
+    assert script.move(12_000).closes() == "stop_loss"
     assert script.hold(0).move(15_000).wait(3).quotes() == ()  # the loop asks again once it is closed
     assert script.wait(59).quotes() == ()
     kept = script.hold(30).quotes()  # a late fill: what reduces it may be quoted
@@ -318,14 +277,14 @@ def test_after_a_barrier_nothing_is_added_for_the_cooldown() -> None:
 
 def test_a_position_too_small_to_close_trips_nothing() -> None:
     script = Script(stop_loss_pct=1).hold(10)  # worth 1.5: below the least notional of 5
-    assert script.move(12_000).flattens() is None
+    assert script.move(12_000).closes() == ""
 
 
 def test_barriers_are_judged_by_the_mark_price_while_it_is_fresh() -> None:
     script = Script(stop_loss=2).hold(100)
     script.view.facts["main"] = PerpFacts("main", Decimal(130), local_ns=NOW)
-    assert script.flattens() == "stop_loss"
-    assert script.wait(11).flattens() is None  # old: the mid of 150 takes its place
+    assert script.closes() == "stop_loss"
+    assert script.wait(11).closes() == ""  # old: the mid of 150 takes its place
 
 
 def test_without_any_price_no_barrier_is_judged() -> None:
@@ -336,21 +295,19 @@ def test_without_any_price_no_barrier_is_judged() -> None:
 
 @pytest.mark.parametrize(("lots", "liquidation", "expected"), [
     (100, 13_501, "liquidation"),
-    (100, 13_500, None),
+    (100, 13_500, ""),
     (-100, 16_499, "liquidation"),
-    (-100, 16_500, None),
+    (-100, 16_500, ""),
 ])  # fmt: skip
-def test_a_mark_near_the_liquidation_price_closes_the_position(
-    lots: int, liquidation: int, expected: str | None
-) -> None:
+def test_a_mark_near_the_liquidation_price_closes_the_position(lots: int, liquidation: int, expected: str) -> None:
     script = Script(liquidation_buffer_pct=10).hold(lots)
     price = PERP.to_price(liquidation)
     script.view.venue_positions["main"] = VenuePosition("main", lots, None, None, price)
-    assert script.flattens() == expected
+    assert script.closes() == expected
     assert script.strategy.stats()["liq_distance_pct"] == pytest.approx(10, abs=0.01)
-    if expected is None:
+    if not expected:
         script.view.venue_positions["main"] = VenuePosition("main", -lots, None, None, PERP.to_price(15_000))
-        assert script.flattens() is None  # of a position that is not held any more
+        assert script.closes() == ""  # of a position that is not held any more
 
 
 def test_other_parameters_do_not_set_the_clock_back() -> None:
@@ -358,7 +315,7 @@ def test_other_parameters_do_not_set_the_clock_back() -> None:
     script.fills(Side.BUY, 100)
     changed = {"symbol": "SOL-PERP", "order_size": 0.1, "layers": 1, "time_limit_s": 50}
     script.wait(50).strategy.reconfigure(PerpMarketMaker.params_from(changed))
-    assert script.flattens() == "time_limit"
+    assert script.closes() == "time_limit"
 
 
 # While a gate keeps the quotes off

@@ -3,61 +3,39 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
-from core.market.commands import Command, Flatten, Quotes, Take
-from core.market.events import FillEvent, Timer
+from core.market.commands import Quotes, Take
+from core.market.events import FillEvent
 from core.market.order import Side
-from core.market.position import Position
-from strategies.base import View
 from strategies.perp_market_maker import PerpMarketMaker
-from tests.market_parts import NOW, SECOND, book, fill, instrument
+from tests.market_parts import SECOND, book, fill, instrument
+from tests.scripts import PerpScript
 
 PERP = instrument(kind="perp")  # ticks of 0.1, lots of 0.001
 
 
-class Life:
+class Life(PerpScript):
     """One life of a bot; the clock of decisions begins anew with each, UTC and the ledger's position go on."""
 
     def __init__(self, config: dict[str, Any], before: Life | None = None, away_s: float = 0) -> None:
         self.config = {"symbol": "SOL-PERP", "order_size": 0.1, "layers": 1} | config
-        self.strategy = PerpMarketMaker(PerpMarketMaker.params_from(self.config))
-        utc_ns = NOW if before is None else before.view.utc_ns + int(away_s * SECOND)
-        self.view = View(now_ns=3 * SECOND, utc_ns=utc_ns, instruments={"main": PERP})
-        self.view.position_limits["main"] = 400
-        self.move(1_500)
+        super().__init__(PerpMarketMaker(PerpMarketMaker.params_from(self.config)), PERP, book(1_499, 1_501), 400)
+        self.view.now_ns = 3 * SECOND
         if before is not None:
+            self.view.utc_ns = before.view.utc_ns + int(away_s * SECOND)
             self.view.books, self.view.positions = before.view.books, before.view.positions
             self.strategy.restore(json.loads(json.dumps(before.strategy.saved())), self.view)
 
     def next_life(self, away_s: float = 0, **changes: Any) -> Life:
+        """Return the same bot after a restart and some time away."""
         return Life(self.config | changes, self, away_s)
 
-    def move(self, mid_ticks: int) -> Life:
-        self.view.books["main"] = book(mid_ticks - 1, mid_ticks + 1)
-        return self
-
-    def wait(self, duration_s: float) -> Life:
-        self.view.now_ns += int(duration_s * SECOND)
-        self.view.utc_ns += int(duration_s * SECOND)
-        return self
-
-    def trade(self, side: Side, lots: int, price_ticks: int = 1_500) -> Life:
-        made = fill(side, price_ticks, lots)
-        before = self.view.positions.get("main") or Position("main")
-        self.view.positions["main"] = before.after_fill(made, PERP)
-        self.strategy.on_event(FillEvent("main", made), self.view)
-        return self
-
-    def due(self) -> list[Command]:
-        return self.strategy.on_event(Timer(self.view.now_ns), self.view)
-
-    def closes(self) -> str:
-        """Return why the position is closed now, empty when it is not."""
-        (first, *_) = self.due()
-        return first.reason if isinstance(first, Flatten) else ""
+    def trade(self, side: Side, lots: int, price_ticks: int = 1_500) -> Self:
+        """Let an order of ours fill."""
+        return self.burst(fill(side, price_ticks, lots))
 
 
 def test_the_age_of_a_position_goes_on_while_the_bot_is_away() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from core import logger
 from tests.process.fleet_parts import Fleet
-from tests.process.live_fleet import SYMBOLS, LiveFleet
-from tests.sim_process import SimProcess, start_simulator
+from tests.process.live_fleet import Crew, LiveFleet, add_crew
+from tests.sim_process import Simulators
 
 
 @pytest.fixture
@@ -23,21 +23,30 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="module")
-def simulators() -> Iterator[dict[str, SimProcess]]:
-    running: dict[str, SimProcess] = {}
-    try:
-        for venue in SYMBOLS:
-            running[venue] = start_simulator(venue, "--seed", "5")
-        yield running
-    finally:
-        for simulator in running.values():
-            simulator.close()
+def simulators() -> Iterator[Simulators]:
+    running = Simulators("--seed", "5")
+    yield running
+    running.close()
 
 
 @pytest.fixture
-def live(fleet: Fleet, simulators: dict[str, SimProcess], venue: str) -> LiveFleet:
+def live(fleet: Fleet, simulators: Simulators, venue: str) -> LiveFleet:
     simulators[venue].reset()
     return LiveFleet(fleet, simulators[venue], venue)
+
+
+@pytest.fixture(scope="module")
+def live_crew(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, simulators: Simulators
+) -> Iterator[Crew]:
+    """The bots of the module's CREW under one daemon: for tests that harm their own one only."""
+    fleet = Fleet(tmp_path_factory.mktemp("crew") / "home")
+    crew = add_crew(fleet, simulators, request.module.CREW)
+    try:
+        fleet.start()
+        yield crew
+    finally:
+        fleet.end()
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ class Fleet:
 
     def until(self, what: Callable[[], Any], seconds: float = 20.0) -> Any:
         """Poll until `what` is true; fails the test with the last status when it never is."""
-        deadline = time.monotonic() + seconds
+        deadline, pause_s = time.monotonic() + seconds, 0.02
         while time.monotonic() < deadline:
             try:
                 found = what()
@@ -98,18 +98,25 @@ class Fleet:
                 found = None
             if found:
                 return found
-            time.sleep(0.02)
+            time.sleep(pause_s)
+            pause_s = min(0.05, pause_s * 1.1)  # to ask costs both sides a millisecond, and many tests wait at once
         raise AssertionError(f"not within {seconds} s; status: {json.dumps(self.status(), indent=1)[:6000]}")
 
     def quoting(self, *names: str, seconds: float = 20.0) -> Fleet:
         """Wait until the bots rest orders."""
-        self.until(lambda: all(self.is_quoting(name) for name in names), seconds)
+        self.until(lambda: self.are_quoting(*names), seconds)
         return self
 
     def is_quoting(self, name: str) -> bool:
         """Tell whether a bot runs and rests orders."""
-        row = self.bot(name)
-        return bool(row["state"] == "RUNNING" and row["phase"] == "QUOTING" and row["open_orders"] > 0)
+        return self.are_quoting(name)
+
+    def are_quoting(self, *names: str) -> bool:
+        """Tell whether bots run and rest orders, all at one moment."""
+        rows = [row for row in self.status()["bots"] if row["name"] in names]
+        return len(rows) == len(set(names)) and all(
+            row["state"] == "RUNNING" and row["phase"] == "QUOTING" and row["open_orders"] > 0 for row in rows
+        )
 
     def remember(self) -> set[int]:
         """Note every process of the fleet, so that `end` can end it."""

@@ -1,7 +1,7 @@
 """Workers that tell what they are made of: a module that every interpreter of a fleet loads at its start.
 
 What a fork copies can hardly be seen from outside. So each forked child looks at itself when it is born, and the
-strategy of a bot writes down at each decision how things are by then.
+strategy of a bot writes down once a second how things are by then.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HALVES = ("s3cr3t-first-half-", "and-the-second-4711")  # apart, so that whoever
 SECRET = "".join(HALVES)
 
 INSIDE = """
-import atexit, gc, importlib.util, json, os, random, re, signal, sys
+import atexit, gc, importlib.util, json, os, random, re, signal, sys, time
 
 FOLDER, HALVES = {folder!r}, {halves!r}
 BORN = {{}}
@@ -56,6 +56,9 @@ def told():
     name = os.path.basename(os.readlink("/proc/self/fd/1")).removesuffix(".out")
     if BORN.get("pid") != os.getpid() or name == "daemon":
         return  # the warm-up of the zygote
+    if time.monotonic() < BORN.get("again", 0.0):
+        return  # its whole memory is looked through each time
+    BORN["again"] = time.monotonic() + 1.0
     BORN.setdefault("draws", [random.random(), sys.modules["numpy.random"].random()])
     said = {{
         "pid": os.getpid(),

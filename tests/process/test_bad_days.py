@@ -9,9 +9,11 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.process.fleet_parts import DOOR, Fleet, kill_all
 from utils.home import CHECKOUT
@@ -22,6 +24,31 @@ def one_line(text: str) -> str:
     assert len(lines) == 1, text
     assert "Traceback" not in text
     return lines[0]
+
+
+SYNTHETIC = {"feed": "synthetic"}
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A daemon with bots for the tests that leave it alive and harm their own one at most."""
+    fleet = Fleet(tmp_path_factory.mktemp("crew") / "home")
+    sol = {"symbol": "SOL-USDC"}
+    fleet.add("owned", exchange_config={"account": "shared"})
+    fleet.add("beside", exchange_config={"seed": 2}, daemon_config={"stop_timeout_s": 1})
+    fleet.add("not-a-ledger", daemon_config={"max_restarts": 1})
+    fleet.add("moved", exchange_config=SYNTHETIC, strategy_config=sol)
+    idle = {"strategy_config": {**sol, "order_size": 1}, "risk_config": {"max_position": 50}}
+    fleet.add("idle", exchange_config=SYNTHETIC, daemon_config={"autostart": False}, **idle)
+    folder = fleet.home.bot_state("not-a-ledger")
+    folder.mkdir(parents=True)
+    (folder / "ledger.db").write_bytes(b"this is not a database" * 100)
+    try:
+        fleet.start().quoting("owned", "beside")
+        fleet.until(lambda: fleet.bot("moved")["state"] == "RUNNING")
+        yield fleet
+    finally:
+        fleet.end()
 
 
 def test_a_full_disk_stops_new_orders_not_the_worker_and_nothing_is_lost(fleet: Fleet) -> None:
@@ -125,14 +152,13 @@ def test_a_truncated_recording_is_refused_before_a_worker_starts(fleet: Fleet) -
     assert "cut.csv.gz" in done.stderr
 
 
-def test_a_bot_of_a_second_home_on_another_paper_venue_does_not_conflict(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_bot_of_a_second_home_on_another_paper_venue_does_not_conflict(crew: Fleet, tmp_path: Path) -> None:
     other = Fleet(tmp_path / "second")
-    other.environ["MAKERD_CLAIMS_DIR"] = fleet.environ["MAKERD_CLAIMS_DIR"]
+    other.environ["MAKERD_CLAIMS_DIR"] = crew.environ["MAKERD_CLAIMS_DIR"]
     try:
-        fleet.add("one")
-        other.add("one")
-        fleet.start().quoting("one")
-        other.start().quoting("one")
+        other.add("beside")
+        other.start().quoting("beside")
+        crew.quoting("beside")
     finally:
         other.end()
 
@@ -158,31 +184,25 @@ def _direct(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_direct_run_on_a_symbol_that_the_daemon_owns_is_refused(fleet: Fleet) -> None:
-    fleet.add("one", exchange_config={"account": "shared"})
-    fleet.start().quoting("one")
-    done = _direct(fleet, "--symbol", "BTC-USDT", "--duration", "5", "--set", "exchange_config.account=shared")
+def test_a_direct_run_on_a_symbol_that_the_daemon_owns_is_refused(crew: Fleet) -> None:
+    done = _direct(crew, "--symbol", "BTC-USDT", "--duration", "5", "--set", "exchange_config.account=shared")
     assert done.returncode == 78
-    assert "'one'" in done.stdout + done.stderr
-    assert fleet.is_quoting("one")
+    assert "'owned'" in done.stdout + done.stderr
+    assert crew.quoting("owned").bot("owned")["restarts"] == 0
 
 
-def test_a_direct_run_beside_the_daemon_leaves_its_bots_alone(fleet: Fleet) -> None:
-    fleet.add("one", daemon_config={"stop_timeout_s": 1})
-    fleet.start().quoting("one")
-    pid = fleet.bot("one")["pid"]
-    done = _direct(fleet, "--symbol", "SOL-USDC", "--duration", "6", "--set", "daemon_config.stop_timeout_s=1")
+def test_a_direct_run_beside_the_daemon_leaves_its_bots_alone(crew: Fleet) -> None:
+    pid = crew.bot("beside")["pid"]
+    done = _direct(crew, "--symbol", "SOL-USDC", "--duration", "6", "--set", "daemon_config.stop_timeout_s=1")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (fleet.bot("one")["pid"], fleet.bot("one")["restarts"]) == (pid, 0)
+    assert (crew.bot("beside")["pid"], crew.bot("beside")["restarts"]) == (pid, 0)
 
 
-def test_a_direct_run_whose_name_the_daemon_runs_is_refused_and_harms_nobody(fleet: Fleet) -> None:
-    fleet.add("one", daemon_config={"stop_timeout_s": 1})
-    fleet.start().quoting("one")
-    pid = fleet.bot("one")["pid"]
-    done = _direct(fleet, "--symbol", "SOL-USDC", "--name", "one", "--duration", "6")
+def test_a_direct_run_whose_name_the_daemon_runs_is_refused_and_harms_nobody(crew: Fleet) -> None:
+    pid = crew.bot("beside")["pid"]
+    done = _direct(crew, "--symbol", "SOL-USDC", "--name", "beside", "--duration", "6")
     assert done.returncode == 78
-    assert (fleet.bot("one")["pid"], fleet.bot("one")["restarts"]) == (pid, 0)
+    assert (crew.bot("beside")["pid"], crew.bot("beside")["restarts"]) == (pid, 0)
 
 
 def test_a_damaged_run_record_is_named_and_its_bot_swept_before_it_starts(fleet: Fleet) -> None:
@@ -199,48 +219,34 @@ def test_a_damaged_run_record_is_named_and_its_bot_swept_before_it_starts(fleet:
         assert '"sweep_ended"' in (fleet.home.log / f"{name}.log").read_text()
 
 
-def test_a_fleets_last_exit_tells_the_traceback_of_a_crash(fleet: Fleet) -> None:
+def test_a_fleets_last_exit_tells_the_traceback_of_a_crash(crew: Fleet) -> None:
     """A ledger of another version stops a worker with a reason, not a riddle."""
-    fleet.add("one", daemon_config={"max_restarts": 1})
-    folder = fleet.home.bot_state("one")
-    folder.mkdir(parents=True)
-    (folder / "ledger.db").write_bytes(b"this is not a database" * 100)
-    fleet.start()
-    row = fleet.until(lambda: (row := fleet.bot("one"))["last_exit"] and row)
+    row = crew.until(lambda: (row := crew.bot("not-a-ledger"))["last_exit"] and row)
     assert "ledger" in row["last_exit"]["reason"]
     assert any("ledger" in json.loads(line).get("reason", "") for line in row["last_exit"]["log_tail"])
 
 
-def test_a_changed_symbol_under_the_same_name_is_refused_and_the_bot_that_runs_goes_on(fleet: Fleet) -> None:
-    feed = {"feed": "synthetic"}
-    fleet.add("one", exchange_config=feed, strategy_config={"symbol": "SOL-USDC"})
-    fleet.start().until(lambda: fleet.bot("one")["state"] == "RUNNING")
-    pid = fleet.bot("one")["pid"]
-    fleet.add("one", exchange_config=feed, strategy_config={"symbol": "ETH-USDT"})
-    fleet.run("reload")
-    (refused,) = fleet.until(lambda: fleet.status()["invalid"])
-    assert refused["name"] == "one"
-    assert "the ledger of bot 'one' is of paper one SOL-USDC paper" in refused["complaints"][0]
-    row = fleet.bot("one")
+def test_a_changed_symbol_under_the_same_name_is_refused_and_the_bot_that_runs_goes_on(crew: Fleet) -> None:
+    pid = crew.bot("moved")["pid"]
+    crew.add("moved", exchange_config=SYNTHETIC, strategy_config={"symbol": "ETH-USDT"})
+    crew.run("reload")
+    (refused,) = crew.until(lambda: [one for one in crew.status()["invalid"] if one.get("name") == "moved"])
+    assert "the ledger of bot 'moved' is of paper moved SOL-USDC paper" in refused["complaints"][0]
+    row = crew.bot("moved")
     assert (row["state"], row["pid"], row["symbol"]) == ("RUNNING", pid, "SOL-USDC")
 
 
-def test_a_worker_never_writes_over_the_trace_of_orders_that_nobody_swept(fleet: Fleet) -> None:
+def test_a_worker_never_writes_over_the_trace_of_orders_that_nobody_swept(crew: Fleet) -> None:
     """A direct run under a name that the daemon keeps idle is killed whole: the daemon sweeps before it starts it."""
-    feed = {"exchange_config": {"feed": "synthetic"}, "strategy_config": {"symbol": "SOL-USDC", "order_size": 1}}
-    limits = {"risk_config": {"max_position": 50}}
-    fleet.add("one", daemon_config={"autostart": False}, **feed, **limits)
-    fleet.add("two", exchange_config={"seed": 2})
-    fleet.start().quoting("two")
     direct = subprocess.Popen(
-        [sys.executable, str(CHECKOUT / "run.py"), "--exchange", "paper", "--symbol", "SOL-USDC", "--name", "one"],
+        [sys.executable, str(CHECKOUT / "run.py"), "--exchange", "paper", "--symbol", "SOL-USDC", "--name", "idle"],
         cwd="/",
-        env=fleet.environ,
+        env=crew.environ,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    record = fleet.home.bot_state("one") / "run.json"
-    fleet.until(lambda: record.exists() and (fleet.home.bot_state("one") / "ledger.db").exists())
+    record = crew.home.bot_state("idle") / "run.json"
+    crew.until(lambda: record.exists() and (crew.home.bot_state("idle") / "ledger.db").exists())
     time.sleep(2)
     family = [direct.pid, *(child.pid for child in psutil.Process(direct.pid).children(recursive=True))]
     for pid in family:
@@ -248,9 +254,9 @@ def test_a_worker_never_writes_over_the_trace_of_orders_that_nobody_swept(fleet:
     kill_all(family)
     direct.wait()
     assert '"clean": false' in record.read_text()
-    fleet.run("bot", "start", "one")
-    fleet.until(lambda: fleet.bot("one")["state"] == "RUNNING")
-    assert '"sweep_ended"' in (fleet.home.log / "one.log").read_text()
+    crew.run("bot", "start", "idle")
+    crew.until(lambda: crew.bot("idle")["state"] == "RUNNING")
+    assert '"sweep_ended"' in (crew.home.log / "idle.log").read_text()
 
 
 def test_a_stopping_daemon_starts_nothing(fleet: Fleet) -> None:

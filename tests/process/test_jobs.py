@@ -32,6 +32,31 @@ def fleet(tmp_path: Path, checkout: Path) -> Iterator[JobFleet]:
     fleet.end()
 
 
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterator[JobFleet]:
+    """A daemon with jobs for each test, which harms its own ones only; `good` shows that nobody else was harmed."""
+    fleet = JobFleet(tmp_path_factory.mktemp("crew") / "home", checkout)
+    fleet.add_job("good", do="wait")
+    fleet.add_job("beats", "heartbeat", interval_s=0.05)
+    fleet.add_job("often", supervised={"schedule_s": 1})
+    fleet.add_job("seldom", supervised={"schedule_s": 3600})
+    fleet.add_job("same", do="wait")
+    fleet.add_job("changed", "heartbeat", interval_s=1)
+    fleet.add_job("gone", do="wait")
+    fleet.add_job("raises", do="crash", supervised={"max_restarts": 2, "min_uptime_s": 60})
+    fleet.add_job("not-there", "broken", supervised={"autostart": False})
+    fleet.add_job("leaves", "leaving", supervised={"autostart": False})
+    fleet.add_job("hangs", do="hang", supervised={"autostart": False, "heartbeat_timeout_s": 2, "stop_timeout_s": 1})
+    fleet.add_job("frozen", do="wait", supervised={"heartbeat_timeout_s": 2})
+    try:
+        fleet.start()
+        running(fleet, "good")
+        yield fleet
+        assert len(fleet.runs("good")) == 1
+    finally:
+        fleet.end()
+
+
 def running(fleet: JobFleet, name: str) -> int:
     """Wait until a job runs and return its pid."""
     return int(fleet.until(lambda: (row := fleet.bot(name))["state"] == "RUNNING" and row["pid"]))
@@ -44,39 +69,34 @@ def gone(pid: int, seconds: float = 20) -> bool:
     return not is_living(pid)
 
 
-def test_a_killed_job_comes_back_without_a_sweep(fleet: JobFleet) -> None:
-    fleet.add_job("beats", "heartbeat", interval_s=0.05)
-    fleet.start()
-    first = running(fleet, "beats")
+def test_a_killed_job_comes_back_without_a_sweep(crew: JobFleet) -> None:
+    first = running(crew, "beats")
     os.kill(first, signal.SIGKILL)
-    fleet.until(lambda: fleet.bot("beats")["restarts"] == 1)
-    second = running(fleet, "beats")
-    beats = fleet.home.data / "heartbeats" / "beats"
-    fleet.until(lambda: f"{second} " in beats.read_text())
-    row = fleet.bot("beats")
+    crew.until(lambda: crew.bot("beats")["restarts"] == 1)
+    second = running(crew, "beats")
+    beats = crew.home.data / "heartbeats" / "beats"
+    crew.until(lambda: f"{second} " in beats.read_text())
+    row = crew.bot("beats")
     assert (row["last_exit"]["signal"], row["phase"]) == (signal.SIGKILL, "BEATING")
-    assert fleet.states_of("beats") == ["STARTING", "RUNNING", "BACKOFF", "STARTING", "RUNNING"]
-    assert not fleet.home.bot_state("beats").exists()
+    assert crew.states_of("beats") == ["STARTING", "RUNNING", "BACKOFF", "STARTING", "RUNNING"]
+    assert not crew.home.bot_state("beats").exists()
 
 
-def test_a_scheduled_job_runs_again_and_again_and_is_healthy_while_it_waits(fleet: JobFleet) -> None:
-    fleet.add_job("often", supervised={"schedule_s": 1})
-    fleet.add_job("seldom", supervised={"schedule_s": 3600})
-    fleet.start()
-    fleet.until(lambda: len(fleet.runs("often")) >= 3, 30)
-    starts = [at for _, at in fleet.runs("often")]
+def test_a_scheduled_job_runs_again_and_again_and_is_healthy_while_it_waits(crew: JobFleet) -> None:
+    crew.until(lambda: len(crew.runs("often")) >= 3, 30)
+    starts = [at for _, at in crew.runs("often")]
     assert min(later - sooner for sooner, later in pairwise(starts)) > 0.2e9  # a fork may have been late
-    row = fleet.until(lambda: (row := fleet.bot("seldom"))["state"] == "BACKOFF" and row)
+    row = crew.until(lambda: (row := crew.bot("seldom"))["state"] == "BACKOFF" and row)
     assert row["reason"].startswith("next run in 3")
     assert (row["kind"], row["exchange"], row["symbol"], row["strategy"]) == ("job", "", "", "scripted")
     assert (row["legs"], row["last_exit"]["status"], row["restarts"]) == ([], 0, 0)
-    assert fleet.run("bot", "stop", "often").returncode == 0
-    assert fleet.run("status", "--check").returncode == 0
-    table = fleet.run("status").stdout
+    assert crew.run("bot", "stop", "often").returncode == 0
+    assert [crew.run("status", name, "--check").returncode for name in ("often", "seldom")] == [0, 0]
+    table = crew.run("status").stdout
     assert "seldom: next run in 3" in table
-    assert fleet.run("bot", "start", "seldom").returncode == 0  # now, without waiting for the clock
-    fleet.until(lambda: len(fleet.runs("seldom")) == 2)
-    states = set(fleet.states_of("often")) - {"STOPPING"}  # where the stop met it while it ran
+    assert crew.run("bot", "start", "seldom").returncode == 0  # now, without waiting for the clock
+    crew.until(lambda: len(crew.runs("seldom")) == 2)
+    states = set(crew.states_of("often")) - {"STOPPING"}  # where the stop met it while it ran
     assert states == {"STARTING", "RUNNING", "BACKOFF", "STOPPED"}
 
 
@@ -95,63 +115,51 @@ def test_a_stop_ends_a_waiting_job_at_once_and_the_others_go_on(fleet: JobFleet)
     assert not is_living(beats)
 
 
-def test_a_reload_starts_restarts_and_stops_jobs_like_bots(fleet: JobFleet) -> None:
-    fleet.add_job("same", do="wait")
-    fleet.add_job("changed", "heartbeat", interval_s=1)
-    gone_file = fleet.add_job("gone", do="wait")
-    fleet.start()
-    same, changed, left = (running(fleet, name) for name in ("same", "changed", "gone"))
-    fleet.add_job("changed", "heartbeat", interval_s=0.5)
-    fleet.add_job("new", do="wait")
-    gone_file.unlink()
-    assert fleet.run("reload").returncode == 0
-    fleet.until(lambda: {row["name"] for row in fleet.status()["bots"]} == {"same", "changed", "new"})
-    fleet.until(lambda: fleet.bot("changed")["pid"] not in (None, changed))
-    running(fleet, "new")
-    assert fleet.bot("same")["pid"] == same
+def test_a_reload_starts_restarts_and_stops_jobs_like_bots(crew: JobFleet) -> None:
+    same, changed, left = (running(crew, name) for name in ("same", "changed", "gone"))
+    before = {row["name"] for row in crew.status()["bots"]}
+    crew.add_job("changed", "heartbeat", interval_s=0.5)
+    crew.add_job("new", do="wait")
+    (crew.home.active / "gone.json").unlink()
+    assert crew.run("reload").returncode == 0
+    crew.until(lambda: {row["name"] for row in crew.status()["bots"]} == before - {"gone"} | {"new"})
+    crew.until(lambda: crew.bot("changed")["pid"] not in (None, changed))
+    running(crew, "new")
+    assert crew.bot("same")["pid"] == same
     assert gone(left)
 
 
-def test_a_job_that_raises_says_so_and_ends_fatal_after_too_many(fleet: JobFleet) -> None:
-    fleet.add_job("bad", do="crash", supervised={"max_restarts": 2, "min_uptime_s": 60})
-    fleet.add_job("good", do="wait")
-    fleet.start()
-    good = running(fleet, "good")
-    row = fleet.until(lambda: (row := fleet.bot("bad"))["state"] == "FATAL" and row)
+def test_a_job_that_raises_says_so_and_ends_fatal_after_too_many(crew: JobFleet) -> None:
+    row = crew.until(lambda: (row := crew.bot("raises"))["state"] == "FATAL" and row)
     assert (row["last_exit"]["status"], row["restarts"]) == (70, 2)
     assert "ZeroDivisionError: as asked" in row["last_exit"]["reason"]
     assert "traceback" in " ".join(row["last_exit"]["log_tail"])
-    assert fleet.run("status", "--check").returncode == 1
-    assert fleet.bot("good")["pid"] == good
+    assert [crew.run("status", name, "--check").returncode for name in ("raises", "good")] == [1, 0]
 
 
-def test_a_job_whose_import_fails_is_fatal_and_costs_nobody_else_anything(fleet: JobFleet) -> None:
-    fleet.add_job("bad", "broken")
-    fleet.add_job("worse", "leaving")
-    fleet.add_job("good", do="wait")
-    fleet.start()
-    running(fleet, "good")
-    for name, why in (("bad", "a_module_that_nobody_has"), ("worse", "its import ended the process")):
-        row = fleet.until(lambda name=name: (row := fleet.bot(name))["state"] == "FATAL" and row)
+def test_a_job_whose_import_fails_is_fatal_and_costs_nobody_else_anything(crew: JobFleet) -> None:
+    good = running(crew, "good")
+    for name, why in (("not-there", "a_module_that_nobody_has"), ("leaves", "its import ended the process")):
+        crew.run("bot", "start", name)
+        row = crew.until(lambda name=name: (row := crew.bot(name))["state"] == "FATAL" and row)
         assert why in row["reason"]
-        assert fleet.runs(name) == []
+        assert crew.runs(name) == []
+    assert crew.bot("good")["pid"] == good
 
 
-def test_a_job_that_hangs_is_dumped_killed_and_replaced(fleet: JobFleet) -> None:
-    fleet.add_job("hangs", do="hang", supervised={"heartbeat_timeout_s": 2, "stop_timeout_s": 1})
-    fleet.start()
-    fleet.until(lambda: fleet.bot("hangs")["restarts"] >= 1, 30)
-    assert "no heartbeat" in fleet.bot("hangs")["last_exit"]["reason"]
-    assert "scripted.py" in (fleet.home.log / "hangs.out").read_text()  # where it hung
-    assert "SWEEPING" not in fleet.states_of("hangs")
+def test_a_job_that_hangs_is_dumped_killed_and_replaced(crew: JobFleet) -> None:
+    assert crew.run("bot", "start", "hangs").returncode == 0
+    crew.until(lambda: crew.bot("hangs")["restarts"] >= 1, 30)
+    assert "no heartbeat" in crew.bot("hangs")["last_exit"]["reason"]
+    assert "scripted.py" in (crew.home.log / "hangs.out").read_text()  # where it hung
+    assert "SWEEPING" not in crew.states_of("hangs")
+    crew.run("bot", "stop", "hangs")
 
 
-def test_a_job_that_is_stopped_by_a_signal_is_noticed_and_replaced(fleet: JobFleet) -> None:
-    fleet.add_job("waits", do="wait", supervised={"heartbeat_timeout_s": 2})
-    fleet.start()
-    os.kill(running(fleet, "waits"), signal.SIGSTOP)
-    fleet.until(lambda: fleet.bot("waits")["restarts"] == 1, 30)
-    running(fleet, "waits")
+def test_a_job_that_is_stopped_by_a_signal_is_noticed_and_replaced(crew: JobFleet) -> None:
+    os.kill(running(crew, "frozen"), signal.SIGSTOP)
+    crew.until(lambda: crew.bot("frozen")["restarts"] == 1, 30)
+    running(crew, "frozen")
 
 
 def test_a_job_that_does_not_want_to_stop_is_killed_at_its_deadline(fleet: JobFleet) -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
 from core.process.network_names import NAMES
-from tests.process.live_fleet import SECRET_KEYS, VENUES, LiveFleet
+from tests.process.live_fleet import SECRET_KEYS, SYMBOLS, VENUES, Crew, LiveFleet
 from tests.process.tls_proxy import TlsProxy
 
 pytestmark = pytest.mark.timeout(300)  # some waits are long on a busy machine
 HOST = "venue.test"
 LEAST = 8  # shorter pieces of a key occur by chance
+CREW: dict[tuple[str, str], dict[str, Any]] = {
+    (name, venue): {} for name in ("wrong-key", "revoked", "crashed") for venue in SYMBOLS
+}
 
 
 @pytest.fixture
@@ -44,13 +49,13 @@ def pieces(keys: dict[str, str], venue: str) -> list[bytes]:
     return [line.encode() for line in lines if len(line) >= LEAST and not line.startswith("-----")]
 
 
-def assert_seen_nowhere(live: LiveFleet, forbidden: list[bytes]) -> None:
+def assert_seen_nowhere(live: LiveFleet, name: str, forbidden: list[bytes]) -> None:
     """Look at every file of the home, at the status and at the command lines; the daemon runs."""
     assert forbidden
     fleet = live.fleet
-    said = json.dumps(fleet.status()) + fleet.run("status").stdout + fleet.run("config", "explain", "one").stdout
+    said = json.dumps(fleet.status()) + fleet.run("status").stdout + fleet.run("config", "explain", name).stdout
     for pid in fleet.remember():
-        if psutil.pid_exists(pid):
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
             said += " ".join(psutil.Process(pid).cmdline())
     assert [one for one in forbidden if one in said.encode()] == []
     zygote = Path(f"/proc/{fleet.zygote_pid()}/environ").read_bytes()
@@ -79,7 +84,7 @@ def test_workers_and_sweepers_go_through_the_proxy_and_its_password_is_seen_nowh
     assert not before & {order["order_id"] for order in live.open_orders()}
     live.fleet.quoting("one", seconds=60)
     assert proxy.refused == 0
-    assert_seen_nowhere(live, proxy.forbidden)
+    assert_seen_nowhere(live, "one", proxy.forbidden)
 
 
 @VENUES
@@ -90,37 +95,39 @@ def test_a_proxy_that_refuses_the_password_is_told_without_it(live: LiveFleet, p
     row = live.fleet.until(lambda: (row := live.fleet.bot("one"))["last_exit"] and row, 60)
     assert row["last_exit"]["status"] == 75
     assert "407" in row["last_exit"]["reason"]
-    assert_seen_nowhere(live, [*proxy.forbidden, b"wr0ngwr0ng"])
+    assert_seen_nowhere(live, "one", [*proxy.forbidden, b"wr0ngwr0ng"])
 
 
 @VENUES
-def test_a_wrong_key_is_seen_nowhere(live: LiveFleet) -> None:
+def test_a_wrong_key_is_seen_nowhere(live_crew: Crew, venue: str) -> None:
+    live = live_crew["wrong-key", venue]
     wrong = live.give_wrong_secret()
-    live.add("one")
-    live.fleet.start()
-    live.comes_to("one", "FATAL")
-    assert_seen_nowhere(live, pieces(live.keys, live.venue) + pieces(wrong, live.venue))
+    live.start()
+    live.comes_to(live.label, "FATAL")
+    assert_seen_nowhere(live, live.label, pieces(live.keys, venue) + pieces(wrong, venue))
 
 
 @VENUES
-def test_a_key_that_is_revoked_while_its_bot_is_swept_is_seen_nowhere(live: LiveFleet) -> None:
-    live.add("one")
-    live.fleet.start().quoting("one", seconds=60)
+def test_a_key_that_is_revoked_while_its_bot_is_swept_is_seen_nowhere(live_crew: Crew, venue: str) -> None:
+    live = live_crew["revoked", venue]
+    live.start()
+    live.fleet.quoting(live.label, seconds=60)
     wrong = live.give_wrong_secret()
-    os.kill(live.fleet.bot("one")["pid"], signal.SIGKILL)
-    log = live.fleet.home.log / "daemon.log"
-    live.fleet.until(lambda: '"alert"' in log.read_text(), 60)
-    assert_seen_nowhere(live, pieces(live.keys, live.venue) + pieces(wrong, live.venue))
+    os.kill(live.fleet.bot(live.label)["pid"], signal.SIGKILL)
+    live.fleet.until(lambda: live.told(live.label, "alert"), 60)
+    assert_seen_nowhere(live, live.label, pieces(live.keys, venue) + pieces(wrong, venue))
 
 
 @VENUES
-def test_a_key_of_a_crashed_bot_is_seen_nowhere(live: LiveFleet) -> None:
-    live.add("one")
-    live.fleet.start().quoting("one", seconds=60)
+def test_a_key_of_a_crashed_bot_is_seen_nowhere(live_crew: Crew, venue: str) -> None:
+    live = live_crew["crashed", venue]
+    live.start()
+    live.fleet.quoting(live.label, seconds=60)
     for number in (signal.SIGABRT, signal.SIGKILL):
-        pid = live.fleet.bot("one")["pid"]
+        pid = live.fleet.bot(live.label)["pid"]
         os.kill(pid, signal.SIGUSR2)  # the stacks are dumped
         os.kill(pid, number)
-        live.fleet.until(lambda pid=pid: live.fleet.bot("one")["pid"] not in (None, pid), 60)
-        live.fleet.quoting("one", seconds=60)
-        assert_seen_nowhere(live, pieces(live.keys, live.venue))
+        live.fleet.until(lambda pid=pid: live.fleet.bot(live.label)["pid"] not in (None, pid), 60)
+        live.fleet.quoting(live.label, seconds=60)
+        assert_seen_nowhere(live, live.label, pieces(live.keys, venue))
+    live.stop()

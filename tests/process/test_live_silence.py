@@ -5,75 +5,92 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from tests.process.fleet_parts import Fleet
-from tests.process.live_fleet import VENUES, LiveFleet
+from tests.process.live_fleet import SYMBOLS, VENUES, Crew, LiveFleet
 
 pytestmark = pytest.mark.timeout(300)  # some waits are long on a busy machine
 
 
-@pytest.mark.parametrize("venue", ["backpack"])
-def test_a_paper_bot_on_a_silent_venue_is_not_stuck_and_quotes_once_it_speaks(live: LiveFleet) -> None:
-    live.add("one", mode="paper")
+CLOSED = {"exchange_config": {"base_url": "http://127.0.0.1:9", "ws_url": "ws://127.0.0.1:9/"}}
+CREW: dict[tuple[str, str], dict[str, Any]] = {
+    ("on-paper", "backpack"): {"exchange_config": {"mode": "paper"}},
+    **{("refused", venue): CLOSED for venue in SYMBOLS},
+    **{("unheard", venue): {} for venue in SYMBOLS},
+    **{("swept", venue): {} for venue in SYMBOLS},
+}
+
+
+@contextmanager
+def silence(live: LiveFleet) -> Iterator[None]:
+    """Let the venue accept connections and say nothing."""
     os.kill(live.sim.process.pid, signal.SIGSTOP)
     try:
-        live.fleet.start()
-        row = live.fleet.until(lambda: (row := live.fleet.bot("one"))["last_exit"] and row, 120)
-        assert (row["last_exit"]["status"], row["last_exit"]["signal"]) == (75, None)
+        yield
     finally:
         os.kill(live.sim.process.pid, signal.SIGCONT)
-    live.fleet.quoting("one", seconds=90)
+
+
+def test_a_paper_bot_on_a_silent_venue_is_not_stuck_and_quotes_once_it_speaks(live_crew: Crew) -> None:
+    live = live_crew["on-paper", "backpack"]
+    with silence(live):
+        name = live.start()
+        row = live.fleet.until(lambda: (row := live.fleet.bot(name))["last_exit"] and row, 120)
+        assert (row["last_exit"]["status"], row["last_exit"]["signal"]) == (75, None)
+    live.fleet.quoting(name, seconds=90)
     assert live.open_orders() == []
+    live.stop()
 
 
 @VENUES
-def test_a_venue_that_refuses_connections_is_tried_again_and_never_fatal(live: LiveFleet) -> None:
-    live.add("one", base_url="http://127.0.0.1:9", ws_url="ws://127.0.0.1:9/")
-    live.fleet.start()
-    live.fleet.until(lambda: live.fleet.bot("one")["restarts"] >= 1, 60)
-    row = live.fleet.bot("one")
+def test_a_venue_that_refuses_connections_is_tried_again_and_never_fatal(live_crew: Crew, venue: str) -> None:
+    live = live_crew["refused", venue]
+    name = live.start()
+    live.fleet.until(lambda: live.fleet.bot(name)["restarts"] >= 1, 60)
+    row = live.fleet.bot(name)
     assert row["last_exit"]["status"] == 75
     assert row["state"] in ("BACKOFF", "STARTING")
+    live.stop()
 
 
 @VENUES
-def test_a_venue_that_accepts_connections_and_says_nothing_is_unreachable_and_no_stuck_worker(live: LiveFleet) -> None:
-    live.add("one")
-    os.kill(live.sim.process.pid, signal.SIGSTOP)
-    try:
-        live.fleet.start()
-        row = live.fleet.until(lambda: (row := live.fleet.bot("one"))["last_exit"] and row, 120)
+def test_a_venue_that_accepts_connections_and_says_nothing_is_unreachable_and_no_stuck_worker(
+    live_crew: Crew, venue: str
+) -> None:
+    live = live_crew["unheard", venue]
+    with silence(live):
+        name = live.start()
+        row = live.fleet.until(lambda: (row := live.fleet.bot(name))["last_exit"] and row, 120)
         assert (row["last_exit"]["status"], row["last_exit"]["signal"]) == (75, None)
-    finally:
-        os.kill(live.sim.process.pid, signal.SIGCONT)
-    live.fleet.quoting("one", seconds=90)
+    live.fleet.quoting(name, seconds=90)
+    live.stop()
 
 
 @VENUES
-def test_a_sweep_of_a_silent_venue_waits_and_is_done_when_it_speaks_again(live: LiveFleet) -> None:
-    live.add("one")
-    live.fleet.start().quoting("one", seconds=40)
+def test_a_sweep_of_a_silent_venue_waits_and_is_done_when_it_speaks_again(live_crew: Crew, venue: str) -> None:
+    live = live_crew["swept", venue]
+    name = live.start()
+    live.fleet.quoting(name, seconds=40)
     before = {order["order_id"] for order in live.open_orders()}
-    row = live.fleet.bot("one")
-    os.kill(live.sim.process.pid, signal.SIGSTOP)
-    try:
-        os.kill(row["pid"], signal.SIGKILL)
-        live.comes_to("one", "SWEEPING")
-        live.fleet.until(lambda: "killed" not in live.fleet.bot("one")["reason"], 120)  # the first sweep gave up
-        assert live.fleet.bot("one")["state"] == "SWEEPING"
-    finally:
-        os.kill(live.sim.process.pid, signal.SIGCONT)
-    live.fleet.quoting("one", seconds=120)
+    with silence(live):
+        os.kill(live.fleet.bot(name)["pid"], signal.SIGKILL)
+        live.comes_to(name, "SWEEPING")
+        live.fleet.until(lambda: "killed" not in live.fleet.bot(name)["reason"], 120)  # the first sweep gave up
+        assert live.fleet.bot(name)["state"] == "SWEEPING"
+    live.fleet.quoting(name, seconds=120)
     assert not before & {order["order_id"] for order in live.open_orders()}
+    live.stop()
 
 
 @pytest.mark.parametrize("venue", ["thalex"])
 def test_a_stop_does_not_wait_for_a_venue_that_was_not_open_yet(live: LiveFleet) -> None:
     live.add("one")
-    os.kill(live.sim.process.pid, signal.SIGSTOP)
-    try:
+    with silence(live):
         live.fleet.start()
         live.fleet.until(lambda: "worker_started" in _log(live.fleet, "one"))
         began = time.monotonic()
@@ -81,8 +98,6 @@ def test_a_stop_does_not_wait_for_a_venue_that_was_not_open_yet(live: LiveFleet)
         row = live.comes_to("one", "STOPPED")
         assert time.monotonic() - began < 20  # the venue would be waited for a minute
         assert row["last_exit"]["status"] == 0
-    finally:
-        os.kill(live.sim.process.pid, signal.SIGCONT)
 
 
 def _log(fleet: Fleet, name: str) -> str:

@@ -43,13 +43,13 @@ def test_the_watched_process_is_the_daemon_and_says_ready_status_and_stopping(fl
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A daemon with two quoting bots for tests that leave it alive; its end is an orderly one all the same."""
+    """A watched daemon with two quoting bots for tests that leave it alive; its end is orderly all the same."""
     folder = tmp_path_factory.mktemp("served")
     fleet = Fleet(folder / "home")
     fleet.add("a")
     fleet.add("b")
     try:
-        service = Service(fleet, folder)
+        service = Service(fleet, folder, WATCHDOG_USEC="1000000")
         service.until("READY=1")
         fleet.quoting("a", "b")
         yield service
@@ -71,22 +71,19 @@ def test_a_reload_is_begun_and_ended_whoever_asks_for_it(served: Service) -> Non
     assert served.lines().count("RELOADING=1") == 2
 
 
-def test_the_watchdog_is_fed_by_the_loop_and_starves_with_it(fleet: Fleet, tmp_path: Path) -> None:
-    fleet.add("a")
-    service = Service(fleet, tmp_path, WATCHDOG_USEC="1000000")
-    service.until("READY=1")
-    fed = service.lines().count("WATCHDOG=1")
-    fleet.until(lambda: service.lines().count("WATCHDOG=1") >= fed + 4)
-    os.kill(service.process.pid, signal.SIGSTOP)
-    service.lines()
-    time.sleep(1.5)
-    starved = service.lines().count("WATCHDOG=1")
-    time.sleep(1.5)
-    assert service.lines().count("WATCHDOG=1") == starved
-    os.kill(service.process.pid, signal.SIGCONT)
-    fleet.until(lambda: service.lines().count("WATCHDOG=1") > starved)
-    os.kill(service.process.pid, signal.SIGTERM)
-    assert service.ended()[0] == 0
+def test_the_watchdog_is_fed_by_the_loop_and_starves_with_it(served: Service) -> None:
+    fed = served.lines().count("WATCHDOG=1")
+    served.fleet.until(lambda: served.lines().count("WATCHDOG=1") >= fed + 4)
+    os.kill(served.process.pid, signal.SIGSTOP)
+    try:
+        served.lines()
+        time.sleep(1.5)
+        starved = served.lines().count("WATCHDOG=1")
+        time.sleep(1.5)
+        assert served.lines().count("WATCHDOG=1") == starved
+    finally:
+        os.kill(served.process.pid, signal.SIGCONT)
+    served.fleet.until(lambda: served.lines().count("WATCHDOG=1") > starved)
 
 
 def test_no_child_can_speak_in_the_daemons_name(served: Service) -> None:
@@ -114,12 +111,10 @@ def test_what_is_wrong_with_the_configs_ends_it_with_a_status_that_is_not_tried_
     assert "READY=1" not in service.messages
 
 
-def test_a_second_one_for_the_same_home_is_refused(fleet: Fleet, tmp_path: Path) -> None:
-    fleet.add("a")
-    fleet.start()
-    service = Service(fleet, tmp_path)
-    status, printed = service.ended()
-    assert (status, f"already running for this home as pid {fleet.daemon_pid()}" in printed) == (1, True)
+def test_a_second_one_for_the_same_home_is_refused(served: Service, tmp_path: Path) -> None:
+    second = Service(served.fleet, tmp_path)
+    status, printed = second.ended()
+    assert (status, f"already running for this home as pid {served.process.pid}" in printed) == (1, True)
 
 
 # ---------------------------------------------------------------- a signal that the whole control group sees

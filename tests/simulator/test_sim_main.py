@@ -13,7 +13,9 @@ from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
+from click.testing import CliRunner
 
+from api.simulator.__main__ import simulate
 from tests.made_recording import FACTS, calm_market
 from tests.sim_process import SimProcess, SimRefusedRequest, start_simulator
 from utils.home import CHECKOUT
@@ -106,8 +108,8 @@ def test_bad_accounts_file_is_refused_in_one_line(tmp_path: Path, content: str |
     path = tmp_path / "accounts.json"
     if content is not None:
         path.write_text(content)
-    done = command("backpack", "--accounts", str(path))
-    assert done.returncode == 2 and message in done.stderr and str(path) in done.stderr
+    done = CliRunner().invoke(simulate, ["backpack", "--accounts", str(path)])
+    assert done.exit_code == 2 and message in done.stderr and str(path) in done.stderr
     assert len(done.stderr.splitlines()) == 1 and not done.stdout
 
 
@@ -122,8 +124,8 @@ def test_bad_accounts_file_is_refused_in_one_line(tmp_path: Path, content: str |
     ],
 )
 def test_bad_command_is_refused_in_one_line(arguments: tuple[str, ...], message: str) -> None:
-    done = command(*arguments)
-    assert done.returncode == 2 and message in done.stderr
+    done = CliRunner().invoke(simulate, arguments)
+    assert done.exit_code == 2 and message in done.stderr
     assert len(done.stderr.splitlines()) == 1 and not done.stdout
 
 

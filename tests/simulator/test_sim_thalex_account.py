@@ -17,7 +17,7 @@ def test_money_and_position_follow_a_trade(desk: Desk) -> None:
     row = talker.call("private/buy", instrument_name=FUTURE, amount=0.1, order_type="market")
     (position,) = talker.call("private/portfolio")
     summary = talker.call("private/account_summary")
-    state = desk.simulator.state()["accounts"][account["account"]]
+    state = desk.simulator.state(account["account"])["accounts"][account["account"]]
     assert Decimal(str(position["position"])) == Decimal(state["positions"][FUTURE]["size"]) == Decimal("0.1")
     paid = sum(fill["price"] * fill["amount"] for fill in row["fills"])  # of one level or more
     assert position["average_price"] == float(state["positions"][FUTURE]["entry_price"])

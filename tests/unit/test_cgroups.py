@@ -99,7 +99,7 @@ def test_where_the_files_of_a_group_are(root: str, group: str, folder: str | Non
     assert (None if found is None else str(found)) == folder
 
 
-@given(st.text(max_size=200), st.text(max_size=200))
+@given(st.text(max_size=60), st.text(max_size=60))
 def test_garbage_is_no_group(cgroup: str, mounts: str) -> None:
     found = folder_of(cgroup, mounts)
     assert found is None or "cgroup2" in mounts

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -26,7 +27,8 @@ FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 
 
 def pages() -> list[Path]:
-    found = [path for path in ROOT.rglob("*.md") if path.relative_to(ROOT).parts[0] not in HIDDEN]
+    rooms = [path for path in ROOT.iterdir() if path.is_dir() and path.name not in HIDDEN]  # .venv alone takes a second
+    found = [*ROOT.glob("*.md"), *(page for room in rooms for page in room.rglob("*.md"))]
     return sorted(found)
 
 
@@ -39,6 +41,13 @@ def anchors(page: Path) -> set[str]:
     titles = re.findall(r"^#+ +(.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", title.replace("`", "").lower()) for title in titles)
     return {title.strip().replace(" ", "-") for title in plain}
+
+
+@cache
+def known_tests() -> tuple[str, set[str]]:
+    """Return the text of all files with tests, and their names."""
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    return "\n".join(path.read_text() for path in files), {path.stem for path in files}
 
 
 def broken_links(page: Path) -> Iterator[str]:
@@ -73,8 +82,7 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_every_test_that_a_page_names_exists(page: Path) -> None:
-    known = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    stems = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    known, stems = known_tests()
     named = set(TEST_NAME.findall(page.read_text()))
     assert [name for name in sorted(named) if f"def {name}(" not in known and name not in stems] == []
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.source_parts import tree_of
+
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("utils", "core", "strategies", "api", "cli", "web", "config")
 
@@ -160,15 +162,10 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def sources() -> dict[str, Path]:
     found = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
     return {module_name(path): path for path in [*found, ROOT / "run.py", ROOT / "setup_env.py"]}
-
-
-@cache
-def tree_of(path: Path) -> ast.Module:
-    """Return what stands in a file; shared, so not to be changed."""
-    return ast.parse(path.read_text())
 
 
 @cache
@@ -184,11 +181,15 @@ def imports_of(path: Path, with_types: bool = True) -> frozenset[str]:
 
 
 def _statements(tree: ast.AST, with_types: bool) -> Iterator[ast.AST]:
-    for node in ast.iter_child_nodes(tree):
-        if not with_types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        yield node
-        yield from _statements(node, with_types)
+    waiting = [tree]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, ast.expr):  # holds no import
+                continue
+            if not with_types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                continue
+            yield node
+            waiting.append(node)
 
 
 @cache

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.source_parts import calls_in, tree_of
 from utils.home import CHECKOUT
 from utils.log_components import COMPONENTS, PREFIX, component_of
 
@@ -16,16 +16,9 @@ ROOMS = ("core", "api", "strategies", "web", "cli", "utils")
 ROOT_LOGGER_IN = CHECKOUT / "core" / "logger.py"
 
 
-@cache
-def calls(source: str) -> tuple[tuple[str, ast.Call], ...]:
-    """Return each call with the name of what is called."""
-    found = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
-    return tuple((ast.unparse(node.func), node) for node in found)
-
-
-def logger_names(source: str) -> Iterator[str | None]:
+def logger_names(tree: ast.AST) -> Iterator[str | None]:
     """Yield the name of each logger that a source asks for, None for one that is no plain text."""
-    for called, node in calls(source):
+    for called, node in calls_in(tree):
         if called.rpartition(".")[2] in ("getLogger", "getChild"):
             name = node.args[0] if node.args else None
             yield name.value if isinstance(name, ast.Constant) else None
@@ -34,7 +27,7 @@ def logger_names(source: str) -> Iterator[str | None]:
 def test_every_logger_of_ours_is_of_a_component_of_the_list() -> None:
     wrong, found = [], set()
     for path in (path for room in ROOMS for path in (CHECKOUT / room).rglob("*.py")):
-        for name in logger_names(path.read_text()):
+        for name in logger_names(tree_of(path)):
             if name is None and path == ROOT_LOGGER_IN:
                 continue
             found.add(name)
@@ -49,7 +42,7 @@ def test_nothing_is_logged_without_a_logger_of_ours() -> None:
     found = [
         f"{path.relative_to(CHECKOUT)}:{node.lineno}"
         for path in (path for room in ROOMS for path in (CHECKOUT / room).rglob("*.py"))
-        for called, node in calls(path.read_text())
+        for called, node in calls_in(tree_of(path))
         if called in {f"logging.{name}" for name in ("debug", "info", "warning", "error", "exception")}
     ]
     assert found == []
@@ -57,7 +50,7 @@ def test_nothing_is_logged_without_a_logger_of_ours() -> None:
 
 def test_a_source_that_breaks_the_rule_is_noticed() -> None:
     source = 'a = logging.getLogger("makerd.venue")\nb = getLogger(name)\nc = log.getChild("x")\n'
-    assert list(logger_names(source)) == ["makerd.venue", None, "x"]
+    assert list(logger_names(ast.parse(source))) == ["makerd.venue", None, "x"]
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,6 @@ def needed_by(own: dict[str, Any]) -> dict[str, Any]:
 
 
 SECRET_WORDS = ("api_key", "api_secret", "key_id", "private_key", "password", "proxy", "webhook_url")
-ALL = [(name, path, node) for name in NAMES for path, node in properties(dict(load_schema(name)))]
-IDS = [f"{name}:{path}" for name, path, _ in ALL]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -142,27 +140,34 @@ def _found(validator: Any, instance: Any) -> list[tuple[str, str, str]]:
     return sorted((str(list(one.absolute_path)), str(list(one.absolute_schema_path)), one.message) for one in errors)
 
 
-@pytest.mark.parametrize(("name", "path", "node"), ALL, ids=IDS)
-def test_every_property_says_type_meaning_unit_and_reload(name: str, path: str, node: dict[str, Any]) -> None:
-    assert types(node) <= {"string", "number", "integer", "boolean", "array", "object", "null"}
-    assert node["description"].endswith(".")
-    assert node["x-reload"] in ("live", "restart")
-    if types(node) & {"number", "integer", "array"}:
-        assert node["x-unit"]
+@pytest.mark.parametrize("name", NAMES)
+def test_every_property_says_type_meaning_unit_and_reload(name: str) -> None:
+    for path, node in properties(dict(load_schema(name))):
+        assert types(node) <= {"string", "number", "integer", "boolean", "array", "object", "null"}, path
+        assert node["description"].endswith("."), path
+        assert node["x-reload"] in ("live", "restart"), path
+        if types(node) & {"number", "integer", "array"}:
+            assert node["x-unit"], path
 
 
-@pytest.mark.parametrize(("name", "path", "node"), ALL, ids=IDS)
-def test_every_number_has_a_lowest_and_a_highest_value(name: str, path: str, node: dict[str, Any]) -> None:
-    for one in (node, node.get("items", {})):
-        if {"number", "integer"} & (types(one) if one else set()) and "enum" not in one:
-            assert "minimum" in one or "exclusiveMinimum" in one
-            assert "maximum" in one
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_has_a_lowest_and_a_highest_value(name: str) -> None:
+    for path, node in properties(dict(load_schema(name))):
+        for one in (node, node.get("items", {})):
+            if {"number", "integer"} & (types(one) if one else set()) and "enum" not in one:
+                assert "minimum" in one or "exclusiveMinimum" in one, path
+                assert "maximum" in one, path
 
 
-@pytest.mark.parametrize(("name", "path", "node"), ALL, ids=IDS)
-def test_every_default_is_valid_itself(name: str, path: str, node: dict[str, Any]) -> None:
-    if "default" in node:
-        jsonschema.Draft202012Validator(node).validate(node["default"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_default_is_valid_itself(name: str) -> None:
+    with_default = [(path, node) for path, node in properties(dict(load_schema(name))) if "default" in node]
+    wrong = {path: str(error) for path, node in with_default if (error := _error(node, node["default"]))}
+    assert wrong == {}
+
+
+def _error(schema: dict[str, Any], instance: Any) -> jsonschema.ValidationError | None:
+    return next(jsonschema.Draft202012Validator(schema).iter_errors(instance), None)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "bot"])
@@ -171,12 +176,13 @@ def test_every_property_is_required_or_has_a_default(name: str) -> None:
     assert all("default" in node or key in schema["required"] for key, node in schema["properties"].items())
 
 
-@pytest.mark.parametrize(("name", "path", "node"), ALL, ids=IDS)
-def test_a_secret_is_text_or_null_and_has_no_default(name: str, path: str, node: dict[str, Any]) -> None:
-    if node.get("writeOnly"):
-        assert types(node) <= {"string", "null"}
-        assert node.get("default") is None
-    assert bool(node.get("writeOnly")) == any(word in path for word in SECRET_WORDS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_secret_is_text_or_null_and_has_no_default(name: str) -> None:
+    for path, node in properties(dict(load_schema(name))):
+        if node.get("writeOnly"):
+            assert types(node) <= {"string", "null"}, path
+            assert node.get("default") is None, path
+        assert bool(node.get("writeOnly")) == any(word in path for word in SECRET_WORDS), path
 
 
 def test_the_daemons_defaults_are_those_of_the_schema() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.source_parts import calls_in, dotted, last_two, tree_of
 from tests.unit.test_import_table import PARENT_SIDE, ROOT, imports_of, sources
 
 SHELLS = ("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "pty.spawn")
@@ -25,30 +25,23 @@ STAMPS = {
 FORKERS = ("core.process.zygote", "core.process.venue_checks", "core.process.forked_validator")
 
 
-@cache
-def calls(source: str) -> tuple[tuple[str, ast.Call], ...]:
-    """Return each call with the dotted name of what is called; a method of something else keeps its last two names."""
-    found = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
-    return tuple((".".join(ast.unparse(node.func).split(".")[-2:]), node) for node in found)
-
-
-def shells_in(source: str) -> list[str]:
+def shells_in(tree: ast.AST) -> list[str]:
     found = []
-    for name, call in calls(source):
+    for called, call in calls_in(tree):
         shell = [one for one in call.keywords if one.arg == "shell" and ast.unparse(one.value) != "False"]
-        if name in SHELLS or shell:
-            found.append(f"{call.lineno}: {name}")
+        if last_two(called) in SHELLS or shell:
+            found.append(f"{call.lineno}: {called}")
     return found
 
 
-def timers_in(source: str) -> list[str]:
+def timers_in(tree: ast.AST) -> list[str]:
     """Return every mention of the wall clock, called or handed on."""
-    mentions = (ast.unparse(node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute))
-    return [name for name in mentions if ".".join(name.split(".")[-2:]) in WALL_CLOCKS]
+    mentions = (dotted(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return [name for name in mentions if last_two(name) in WALL_CLOCKS]
 
 
 def test_nothing_goes_through_a_shell() -> None:
-    found = {name: shells for name, path in sources().items() if (shells := shells_in(path.read_text()))}
+    found = {name: shells for name, path in sources().items() if (shells := shells_in(tree_of(path)))}
     assert found == {}
 
 
@@ -57,7 +50,7 @@ def test_no_timer_is_on_the_wall_clock() -> None:
     found = {
         name
         for name, path in sources().items()
-        if name.startswith(rooms) and not name.startswith("api.simulator") and timers_in(path.read_text())
+        if name.startswith(rooms) and not name.startswith("api.simulator") and timers_in(tree_of(path))
     }
     assert found == set(STAMPS)
 
@@ -66,7 +59,7 @@ def test_whatever_forks_has_no_thread_and_whatever_supervises_has_neither() -> N
     sides = {f"core.process.{name}" for name in PARENT_SIDE}
     threads = ("threading", "concurrent", "asyncio", "multiprocessing", "_thread")
     for name, path in sources().items():
-        forks = any(called == "os.fork" for called, _ in calls(path.read_text()))
+        forks = any(last_two(called) == "os.fork" for called, _ in calls_in(tree_of(path)))
         assert not forks or name in FORKERS, name
         if name in sides or forks:
             assert not [one for one in imports_of(path) if one.partition(".")[0] in threads], name
@@ -81,12 +74,12 @@ def test_whatever_forks_has_no_thread_and_whatever_supervises_has_neither() -> N
     ],
 )
 def test_a_shell_is_noticed(source: str) -> None:
-    assert shells_in(source)
+    assert shells_in(ast.parse(source))
 
 
 @pytest.mark.parametrize("source", ["due = time.time() + 5", "Writer(clock=time.time)", "datetime.datetime.now(UTC)"])
 def test_a_timer_on_the_wall_clock_is_noticed(source: str) -> None:
-    assert timers_in(source)
+    assert timers_in(ast.parse(source))
 
 
 def test_the_files_that_the_rules_name_exist() -> None:
