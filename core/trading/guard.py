@@ -45,7 +45,7 @@ class Guard:
         self._asked_by_strategy = asked_by_strategy  # why the strategy itself wants no quotes, by name
         self._next_latch_try_ns = 0
         self.operator_paused = False
-        self.flattening = ""  # why a position is being closed while the bot goes on
+        self.flattening: dict[str, str] = {}  # leg -> why its position is being closed while the bot goes on
         self.gates: dict[str, Gate] = {}
         self.tripped: Gate | None = None  # stays, whatever the figures say later
         self.is_latched = False  # the tripped gate is on disk
@@ -128,7 +128,7 @@ class Guard:
         if self.operator_paused:
             gates.append(Gate(PAUSED, "pause", False, "paused by an operator"))
         if self.flattening:
-            gates.append(Gate(FLATTEN, "pause", False, self.flattening))
+            gates.append(Gate(FLATTEN, "pause", False, ", ".join(self.flattening.values())))
         gates += [Gate(LINK, "pause", False, leg.name) for leg in self._bot.legs if not leg.link_is_good]
         if self._needs_dead_man and now_ns >= self.dead_man_until_ns:
             gates.append(Gate(DEAD_MAN, "pause", False, "the account's dead-man switch is not known to be armed"))
