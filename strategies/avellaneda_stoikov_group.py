@@ -11,6 +11,7 @@ accept them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from core.market.account_needs import AccountNeeds
@@ -25,11 +26,12 @@ from core.market.lasting import Moment, record_of
 from core.market.order import Side
 from core.market.risk_limits import RiskLimits
 from strategies.base import Strategy, View, as_decimal
-from strategies.group_leg import GroupLeg
+from strategies.group_leg import GroupLeg, plain
 from utils.errors import ConfigError
 
 _RETRY_NS = 1_000_000_000  # between two immediate orders: what the book does not give now it may give later
 _SECOND_NS = 1_000_000_000
+_ZERO = Decimal(0)
 
 
 class AvellanedaStoikovGroup(Strategy):
@@ -63,7 +65,7 @@ class AvellanedaStoikovGroup(Strategy):
             check_market(model, instruments[one.leg], limits[one.leg])
             least = unit_of(as_decimal(one.beta), instruments[one.leg])
             if one.quote and params.limit < least:
-                raise ConfigError(f"group_max_position: one lot of {one.symbol} is {least.normalize():f}")
+                raise ConfigError(f"group_max_position: one lot of {one.symbol} is {plain(least)}")
         quotes = {instruments[one.leg].quote for one in params.rows}
         if len(quotes) > 1:
             raise ConfigError(f"instruments: all must have one quote asset, not {' and '.join(sorted(quotes))}")
@@ -177,10 +179,10 @@ class AvellanedaStoikovGroup(Strategy):
         nets = [row["net"] for row in legs.values()]
         known = bool(nets) and all(net is not None for net in nets)
         return {
-            "net_delta": None if state is None else f"{state.net.normalize():f}",
+            "net_delta": None if state is None else plain(state.net),
             "group_util": None if state is None else round(state.util, 4),
-            "gross_notional": None if state is None else f"{state.gross.normalize():f}",
-            "group_net": f"{sum(as_decimal(net) for net in nets):f}" if known else None,
+            "gross_notional": None if state is None else plain(state.gross),
+            "group_net": plain(sum(map(as_decimal, nets), _ZERO)) if known else None,
             "rebalancing": self._is_rebalancing,
             "rebalances": self._rebalances,
             "legs": legs,

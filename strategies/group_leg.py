@@ -228,14 +228,19 @@ class GroupLeg:
             "sigma": estimates.get("sigma"),
             "gamma": estimates.get("gamma"),
             "clamped": self._clamped,
-            "position": f"{instrument.to_size(position.size_lots):f}",
-            "realised_pnl": f"{position.realised_pnl:f}",
-            "unrealised_pnl": None if mark is None else f"{position.unrealised_pnl(mark, instrument):f}",
-            "fees": f"{position.fees_paid:f}",
-            "funding": f"{position.funding_paid:f}",
-            "net": None if mark is None else f"{position.net_pnl(mark, instrument):f}",
+            "position": plain(instrument.to_size(position.size_lots)),
+            "realised_pnl": plain(position.realised_pnl),
+            "unrealised_pnl": None if mark is None else plain(position.unrealised_pnl(mark, instrument)),
+            "fees": plain(position.fees_paid),
+            "funding": plain(position.funding_paid),
+            "net": None if mark is None else plain(position.net_pnl(mark, instrument)),
             "barrier_hits": dict(self._hits),
         }
+
+
+def plain(amount: Decimal) -> str:
+    """Return an amount as decimal text, without the zeros that its sum left behind."""
+    return f"{amount.normalize():f}"
 
 
 def _mid_price(view: View, leg: str) -> float | None:

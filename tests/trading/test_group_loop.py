@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.market.commands import Command, Quote, Quotes
+from core.market.commands import Command, Quote, Quotes, Take
 from core.market.events import Event, Timer
 from core.market.order import Side
+from core.trading.closing import SpotRule
 from strategies.base import Strategy, View
 from tests.trading.group_bench import MID, SYMBOLS, GroupBench
 from tests.trading.hedge_bench import FILL, NOTHING
@@ -40,6 +41,19 @@ class Greedy(Strategy):
         ]
 
 
+class Obedient(Strategy):
+    """Says what a test puts into its mouth."""
+
+    says: tuple[Command, ...] = ()
+
+    @classmethod
+    def params_from(cls, strategy_config: Mapping[str, Any]) -> None:
+        """Read nothing."""
+
+    def on_event(self, event: Event, view: View) -> list[Command]:
+        return list(self.says) if isinstance(event, Timer) else []
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[GroupBench]:
     made = GroupBench(tmp_path)
@@ -54,6 +68,7 @@ MOVES = st.lists(
         st.tuples(st.just("wait"), st.integers(1, 12)),
         st.tuples(st.just("deaf"), LEGS),
         st.tuples(st.just("hearing"), LEGS),
+        st.tuples(st.just("mute"), LEGS),
         st.tuples(st.just("restart")),
     ),
     max_size=16,
@@ -80,6 +95,8 @@ def play(bench: GroupBench, what: str, *more: Any) -> None:
         bench.hit(*more)
     elif what == "wait":
         bench.run(more[0] / 4)
+    elif what == "mute":  # and what has filled unheard is not told for a while
+        bench.venues[more[0]].script.reports.extend(["incomplete"] * 4)
     elif what in ("deaf", "hearing"):  # its cancels are never answered for a while
         bench.venues[more[0]].script.cancel = "lose" if what == "deaf" else "answer"
     else:
@@ -114,6 +131,35 @@ def test_a_greedy_strategy_fills_the_groups_room_and_no_more(tmp_path: Path) -> 
     bench.close()
 
 
+def test_fills_that_are_told_of_and_not_booked_take_up_room_on_the_other_legs(tmp_path: Path) -> None:
+    bench = GroupBench(tmp_path, strategy=Greedy)
+    bench.run(0.5)
+    bench.venues["main"].script.reports.extend(["incomplete"] * 50)
+    bench.hit("main", 0, 30, stream=False)
+    bench.run(1.5)  # the order was moved meanwhile, and its cancel told of the fill
+    assert bench.loop.snapshot()["legs"][0]["position"] == "0.00"
+    assert sum(bench.worst(Side.BUY).values()) <= 1
+    bench.close()
+
+
+def test_less_on_one_leg_is_held_to_the_groups_limit_but_for_a_close(tmp_path: Path) -> None:
+    bench = GroupBench(tmp_path, strategy=Obedient, group_max_position=0.5)
+    say = bench.strategy
+    assert isinstance(say, Obedient)
+    for leg, quote in (("main", Quote(Side.BUY, 9_990, 50)), ("leg2", Quote(Side.SELL, 10_060, 80))):
+        say.says = (Quotes((replace(quote, leg=leg),), leg),)
+        bench.run(1.2)
+        bench.hit(leg, 0, quote.size_lots)
+    say.says = (Quotes((), "main"), Quotes((), "leg2"), Take(Side.SELL, 9_990, 50, "main", reduce_only=True))
+    bench.run(3)
+    assert bench.held() == {"main": Decimal("0.3"), "leg2": Decimal("-0.8")}  # 20 of 50: then the group is at its limit
+    say.says = ()
+    bench.loop.begin_close("test", SpotRule.LEAVE)
+    bench.run(4)
+    assert bench.held() == {"main": 0, "leg2": 0}
+    bench.close()
+
+
 def test_both_legs_are_quoted_and_a_fill_on_one_leans_both(bench: GroupBench) -> None:
     bench.run(1)
     before = {leg: bench.resting(leg) for leg in bench.venues}
@@ -135,8 +181,8 @@ def test_profit_and_fees_are_kept_for_each_leg_and_for_the_group(bench: GroupBen
     nets = [Decimal(row["net"]) for row in stats["legs"].values()]
     assert Decimal(stats["group_net"]) == sum(nets)
     assert [row["fees"] for row in stats["legs"].values()] == ["0.01", "0.01"]
-    assert {leg["leg"]: leg["position"] for leg in shot["legs"]} == {
-        leg: row["position"] for leg, row in stats["legs"].items()
+    assert {leg["leg"]: Decimal(leg["position"]) for leg in shot["legs"]} == {
+        leg: Decimal(row["position"]) for leg, row in stats["legs"].items()
     }
 
 
