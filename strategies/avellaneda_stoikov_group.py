@@ -30,6 +30,7 @@ from strategies.group_leg import GroupLeg, plain
 from utils.errors import ConfigError
 
 _RETRY_NS = 1_000_000_000  # between two immediate orders: what the book does not give now it may give later
+_MOST_TRIES, _VAIN_NS = 3, 30_000_000_000
 _SECOND_NS = 1_000_000_000
 _ZERO = Decimal(0)
 
@@ -48,6 +49,8 @@ class AvellanedaStoikovGroup(Strategy):
         self._over_since_ns: int | None = None
         self._is_rebalancing = False
         self._next_take_ns = 0
+        self._tries, self._tried_net = 0, _ZERO
+        self._resting_until_ns = 0  # no order that reduces goes out before: the last ones were in vain
         self._rebalances = 0
         self._now = Moment(0, 0)
         self._saved: dict[str, Any] = {}
@@ -131,13 +134,15 @@ class AvellanedaStoikovGroup(Strategy):
         """Return an immediate order on the cheapest leg, once no order is left that could fill beside it."""
         if not self._is_rebalancing:
             return []
-        found = state.cheapest_exit(state.excess(self._rest), view.books)
-        if found is None:  # too little for an order, or no book to trade with: the quotes lean against it
-            self._is_rebalancing = False
+        found = self._exit(state, view)
+        if found is None or view.now_ns < self._resting_until_ns:  # the quotes lean against it
             return []
         off: list[Command] = [Quotes((), name) for name in self._legs]
-        if any(view.open_orders.get(name) for name in self._legs) or view.now_ns < self._next_take_ns:
+        busy = any(view.open_orders.get(name) or view.unbooked.get(name) for name in self._legs)
+        if busy or view.now_ns < self._next_take_ns:
             return off
+        if self._is_in_vain(state, view):
+            return []
         self._next_take_ns = view.now_ns + _RETRY_NS
         self._rebalances += 1
         leg, side, lots = found
@@ -145,6 +150,23 @@ class AvellanedaStoikovGroup(Strategy):
         touch = book.best_ask_ticks if side is Side.BUY else book.best_bid_ticks
         price = instrument.snap(touch * (1 + side.sign * self.params.reduce_slippage_bps / 10_000), side)
         return [*off, Take(side, price, lots, leg, reduce_only=True)]
+
+    def _exit(self, state: GroupState, view: View) -> tuple[str, Side, int] | None:
+        """Return the cheapest way out, on a thin book only where there is no other."""
+        excess = state.excess(self._rest)
+        full = {
+            name: view.books[name] for name, leg in self._legs.items() if name in view.books and not leg.is_thin(view)
+        }
+        return state.cheapest_exit(excess, full) or state.cheapest_exit(excess, view.books)
+
+    def _is_in_vain(self, state: GroupState, view: View) -> bool:
+        """Tell whether several orders in a row have changed nothing: then quotes may do it for a while."""
+        self._tries = self._tries + 1 if state.net == self._tried_net else 0
+        self._tried_net = state.net
+        if self._tries < _MOST_TRIES:
+            return False
+        self._tries, self._resting_until_ns = 0, view.now_ns + _VAIN_NS
+        return True
 
     # The quotes
 

@@ -49,7 +49,7 @@ class GroupLeg:
         self._quote_now: ModelQuote | None = None
         self._reference: float | None = None
         self._source = "none"
-        self._is_thin = False
+        self._is_thin = False  # the book, as of the last look
         self._heard_ns: int | None = None  # of the leg's book
         self._clamped = 0
         self._closing = ""
@@ -95,6 +95,11 @@ class GroupLeg:
             return None
         found = (base + basis) / float(view.instruments[self.name].tick_size)
         return found if found > 0 else None
+
+    def is_thin(self, view: View) -> bool:
+        """Tell whether the leg's book is one that it is not quoted round."""
+        self._look(view)
+        return self._is_thin
 
     def _thin(self, book: OrderBook, view: View) -> bool:
         if self._heard_ns is not None and view.now_ns - self._heard_ns > self._params.thin_after_s * 1e9:

@@ -243,6 +243,31 @@ def test_a_delta_beyond_the_limit_is_reduced_at_once_also_while_a_gate_is_shut()
     assert (take.side, take.size_lots, take.leg, take.reduce_only) == (Side.BUY, 290, "main", True)
 
 
+def test_a_thin_book_is_the_last_to_be_reduced_on() -> None:
+    script = Script().hold(main=-200, leg2=-250)
+    assert [one.leg for one in script.due() if isinstance(one, Take)] == ["leg2"]  # the spread is a smaller share there
+    script = Script().hold(main=-200, leg2=-250).show("leg2", script.view.books["leg2"])
+    script.wait(6)
+    assert [one.leg for one in script.due() if isinstance(one, Take)] == ["main"]
+    script.hold(leg2=-450).wait(1)
+    assert [one.leg for one in script.due() if isinstance(one, Take)] == ["leg2"]
+
+
+def test_orders_in_vain_leave_it_to_the_quotes_for_a_while() -> None:
+    script = Script().hold(main=-450)
+    for _ in range(3):
+        assert [type(one) for one in script.wait(1).due()] == [Quotes, Quotes, Take]
+    assert script.wait(1).quotes()["leg2"]
+    assert script.wait(29).quotes()["leg2"]
+    assert [type(one) for one in script.wait(1).due()] == [Quotes, Quotes, Take]
+
+
+def test_fills_that_are_not_booked_yet_are_waited_for() -> None:
+    script = Script().hold(main=-450)
+    script.view.unbooked["main"] = frozenset({"take"})
+    assert script.due() == [Quotes((), "main"), Quotes((), "leg2")]
+
+
 def test_where_nothing_can_be_reduced_the_quotes_stay() -> None:
     script = Script().hold(main=-450)
     script.view.books["main"] = book(MID + 1, MID - 1)
