@@ -33,10 +33,13 @@ class Market:
     min_lots: int = 1
     source: str = ""
     licence: str = ""
+    expiry_utc_ns: int | None = None  # of a dated future
 
     def to_text(self) -> str:
         """Return the facts as a sidecar has them; `market_from_text` is the inverse."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.expiry_utc_ns is None:  # the text of what has none says nothing of it, as before there were any
+            del plain["expiry_utc_ns"]
         return json.dumps(plain | {"initial_balances": dict(self.initial_balances)}, default=str)
 
     def lists(self, symbol: str) -> bool:
@@ -57,6 +60,7 @@ class Market:
             min_notional=self.min_notional,
             maker_fee_bps=maker_fee_bps,
             taker_fee_bps=taker_fee_bps,
+            expiry_utc_ns=self.expiry_utc_ns,
         )
 
 
@@ -132,6 +136,7 @@ def _market_from(plain: Mapping[str, Any], path: Path) -> Market:
         min_lots=count("min_lots", 1),
         source=str(plain.get("source", "")),
         licence=str(plain.get("licence", "")),
+        expiry_utc_ns=count("expiry_utc_ns", 1) if "expiry_utc_ns" in plain else None,
     )
 
 

@@ -46,7 +46,10 @@ class SyntheticFeed(BlockFeed):
     ) -> None:
         super().__init__(interval_ns, max(1, round(_BLOCK_NS / interval_ns)))
         self._depth, self._trades_per_s = depth, trades_per_s
-        self._key = [seed & (2**64 - 1), zlib.crc32(market.symbol.encode())]  # one seed, another path for each symbol
+        # One seed, another path for each symbol; a future follows its perpetual, at a constant basis.
+        self._key = [seed & (2**64 - 1), zlib.crc32(market.symbol.encode())]
+        followed = f"{market.base}-PERP" if market.kind == "future" else market.symbol
+        self._path_key = [self._key[0], zlib.crc32(followed.encode())]
         self._start_ticks = float(start_price / market.tick_size)
         # `volatility_bps` is per square root of a second.
         self._step_sd = volatility_bps / 10_000 * math.sqrt(interval_ns / 10**9)
@@ -62,7 +65,8 @@ class SyntheticFeed(BlockFeed):
         self._size_age = 0  # of picture 0 of the block
 
     def _generator(self, purpose: int, block: int) -> np.random.Generator:
-        return np.random.default_rng([purpose, *self._key, block])
+        key = self._path_key if purpose in (_ANCHORS, _PATH) else self._key
+        return np.random.default_rng([purpose, *key, block])
 
     def _anchor(self, block: int) -> float:
         """Return the logarithm of mid / start price at the beginning of a block; the first one is 0."""

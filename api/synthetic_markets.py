@@ -14,6 +14,13 @@ def _perp(base: str, tick_size: str, lot_size: str) -> Market:
     )  # fmt: skip
 
 
+def _future(base: str, day: str, expiry_utc_s: int, tick_size: str, lot_size: str) -> Market:
+    return Market(
+        f"{base}-{day}", f"{base}-{day}", "future", base, "USDC", Decimal(tick_size), Decimal(lot_size), Decimal(5),
+        {"USDC": Decimal(50_000)}, source="synthetic", expiry_utc_ns=expiry_utc_s * 10**9,
+    )  # fmt: skip
+
+
 def _spot(base: str, quote: str, tick_size: str, lot_size: str, start_base: str) -> Market:
     return Market(
         f"{base}-{quote}", f"{base}{quote}", "spot", base, quote, Decimal(tick_size), Decimal(lot_size), Decimal(5),
@@ -31,6 +38,7 @@ _LISTED = (
     (_perp("BTC", "0.1", "0.0001"), "60000"),
     (_perp("ETH", "0.01", "0.001"), "2500"),
     (_perp("SOL", "0.001", "0.01"), "150"),
+    (_future("BTC", "27DEC30", 1_924_588_800, "0.1", "0.0001"), "60150"),  # 08:00 UTC
 )
 MARKETS = {market.symbol: market for market, _ in _LISTED}
 START_PRICES = {market.symbol: Decimal(price) for market, price in _LISTED}

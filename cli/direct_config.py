@@ -114,7 +114,9 @@ def _fill(plain: dict[str, dict[str, Any]], schema: BotSchema, home: Home) -> No
         strategy.setdefault("price_tolerance_pct", spread * TOLERANCE_OF_SPREAD)
     _fill_keys(exchange, "exchange_config", plain["metadata"]["exchange"], schema)
     if schema.node(("exchange_config", "feed")) and "feed" not in exchange:
-        exchange["feed"] = recorded_feed(str(strategy["symbol"]), home) or "synthetic"
+        is_group = bool(strategy.get("instruments"))  # a recording is of one market
+        recorded = None if is_group else recorded_feed(str(strategy["symbol"]), home)
+        exchange["feed"] = recorded or "synthetic"
 
 
 def _fill_keys(section: dict[str, Any], name: str, venue: str | None, schema: BotSchema) -> None:

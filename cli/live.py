@@ -9,7 +9,7 @@ import click
 
 from cli.offline import configs_in
 from cli.prompts import can_ask, typed_word
-from core.registry.live_consent import Subject, give_consent, has_consent
+from core.registry.live_consent import Subject, give_consent, has_consent, traded_symbols
 from utils.errors import ConfigError
 from utils.home import Home
 from utils.input_validation import printable
@@ -31,7 +31,8 @@ def agree_to_live(home: Home, names: Sequence[str], live: bool) -> None:
     """
     for bot in configs_in(home.active, home):
         if bot.real_money and not bot.problem and (not names or bot.name in names):
-            agree_to_one(home, bot.name, Subject(bot.exchange, bot.account, bot.symbol, bot.addresses, bot.hedge), live)
+            symbols = traded_symbols([bot.symbol, *(symbol for _, symbol in bot.others)])
+            agree_to_one(home, bot.name, Subject(bot.exchange, bot.account, symbols, bot.addresses, bot.hedge), live)
 
 
 def agree_to_one(home: Home, name: str, what: Subject, live: bool) -> None:

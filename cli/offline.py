@@ -18,6 +18,7 @@ from core.registry.live_consent import addresses_in, is_real_money
 from core.registry.reading import read_regular
 from utils.env import SUPPLIES, interpolate
 from utils.errors import ConfigError
+from utils.group_legs import MAIN, legs_of_group
 from utils.home import Home
 from utils.version import __version__
 
@@ -47,8 +48,9 @@ class ConfigOnDisk:
     problem: str = ""
     kind: str = "bot"
     tags: tuple[str, ...] = ()
-    leg: str = "main"
+    leg: str = MAIN
     hedge: tuple[str | None, ...] = ()  # exchange, account, symbol and addresses of the hedge leg, where there is one
+    others: tuple[tuple[str, str], ...] = ()  # leg and symbol of the further instruments of a group
 
 
 def configs_in(folder: Path, home: Home) -> list[ConfigOnDisk]:
@@ -161,9 +163,18 @@ def _resolved(tree: Any, home: Home) -> dict[str, dict[str, Any]]:
         section = tree.get(name) if isinstance(tree, dict) else None
         given = section if isinstance(section, dict) else {}
         sections[name] = {key: value for key, value in given.items() if key in known and isinstance(value, str)}
-    if any("${" in value for section in sections.values() for value in section.values()):
+        sections[name] |= _instruments(given.get("instruments"))
+    if any("${" in str(value) for section in sections.values() for value in section.values()):
         sections = interpolate(sections, _environment(home))
     return sections
+
+
+def _instruments(rows: Any) -> dict[str, Any]:
+    """Return the symbols of a group's instruments, as far as they are told; nothing where there is no group."""
+    if not isinstance(rows, list):
+        return {}
+    symbols = [row.get("symbol") for row in rows if isinstance(row, dict)]
+    return {"instruments": [{"symbol": symbol} for symbol in symbols if isinstance(symbol, str)]}
 
 
 def _described(file: str, sections: dict[str, dict[str, Any]], kind: str, tags: tuple[str, ...]) -> ConfigOnDisk:
@@ -188,14 +199,20 @@ def _described(file: str, sections: dict[str, dict[str, Any]], kind: str, tags: 
         addresses=addresses_in(exchange),
         problem=problem,
         tags=tags,
-        leg=MAKER if sections["strategy_config"].get("mode") in _HEDGE_MODES else "main",
+        leg=MAKER if sections["strategy_config"].get("mode") in _HEDGE_MODES else MAIN,
         hedge=_hedge_leg(sections, name),
+        others=_other_instruments(sections["strategy_config"]),
     )
 
 
 def _usual_network(exchange: str) -> str | None:
     """Return the network of a venue whose config names none; the paper exchange has no choice of one."""
     return None if exchange.partition(":")[0] in ("", "paper") else "live"
+
+
+def _other_instruments(strategy: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    named = legs_of_group(strategy.get("symbol", ""), strategy.get("instruments", ()))
+    return tuple((leg, row["symbol"]) for leg, row in named if leg != MAIN)
 
 
 def _hedge_leg(sections: dict[str, dict[str, Any]], name: str) -> tuple[str | None, ...]:
@@ -235,6 +252,9 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
         exchange, account, symbol, *_ = config.hedge
         other = {"leg": HEDGE, "exchange": exchange, "account": account, "symbol": symbol}
         legs.append({**other, "position": recorded.get("legs", {}).get(HEDGE, "0"), **at_rest})
+    positions = recorded.get("legs", {})
+    for name, symbol in config.others:
+        legs.append({**leg, "leg": name, "symbol": symbol, "position": positions.get(name, "0"), **at_rest})
     return {
         "name": config.name,
         "kind": config.kind,

@@ -53,7 +53,8 @@ def _show(found: Mapping[str, Any]) -> None:
 
     click.echo(f"{found['name']}: {found['strategy']} on {found['exchange']}, {found['symbol']}, mid {found['mid']}")
     if found["orders"]:
-        console().print(rows_view(("side", "price", "size", "value", "from mid"), map(_order_row, found["orders"])))
+        rows = [_order_row(order, _is_group(found)) for order in found["orders"]]
+        console().print(rows_view(("side", "price", "size", "value", "from mid"), rows))
     else:
         gates = ", ".join(found["gates"])
         click.echo(f"it would place no order now{f' (gates: {gates})' if gates else ''}")
@@ -61,14 +62,21 @@ def _show(found: Mapping[str, Any]) -> None:
         click.echo(printable(line, MAX_LINE))
 
 
-def _order_row(order: Mapping[str, Any]) -> tuple[str, ...]:
+def _is_group(found: Mapping[str, Any]) -> bool:
+    return len({order["symbol"] for order in found["orders"]}) > 1
+
+
+def _order_row(order: Mapping[str, Any], is_group: bool) -> tuple[str, ...]:
     side = f"{order['side']}{' (reduce only)' if order['reduce_only'] else ''}"
+    side = f"{side} {order['symbol']}" if is_group else side
     return side, order["price"], order["size"], amount(order["value"]), f"{order['from_mid_bps']:+.1f} bps"
 
 
 def _said(found: Mapping[str, Any]) -> Iterator[str]:
     if (hedge := found.get("hedge")) is not None:
         yield f"hedged with {hedge['symbol']} on {hedge['exchange']}; what follows is of the maker leg alone"
+    if _is_group(found):
+        yield f"what follows is of {found['symbol']} alone, the main instrument of the group"
     for word, full in found["full"].items():
         if full is None:
             yield f"full {word}: nothing to hold, or no limit to it"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from core.market.commands import Quote
-from core.market.order import Order, OrderState
+from core.market.order import Order, OrderState, Side
 from core.market.risk_limits import RiskLimits
 from core.market.risk_room import Denial, Verdict, trim_quotes
 from core.market.risk_state import RiskState
@@ -15,17 +15,21 @@ _PLENTY = Decimal(10) ** 30
 _LEAVING = frozenset({OrderState.PENDING_CANCEL})
 
 
-def allow_reduction(quote: Quote, limits: RiskLimits, state: RiskState) -> Verdict:
+def allow_reduction(quote: Quote, limits: RiskLimits, state: RiskState, in_group: bool = False) -> Verdict:
     """Return what may be sent of an order that only reduces the position, cut to what is held and to one order's size.
 
     What is on its way on the same side counts as filled. Limits of position, price, balance and number are there to
-    keep exposure from growing: they never hold it open.
+    keep exposure from growing: they never hold it open. With `in_group` those of a group of instruments count: less on
+    one leg may take it farther from balance.
     """
     side = quote.side
     on_its_way = sum(order.remaining_lots for order in state.live_orders if order.side is side and not order.is_closed)
     on_its_way += sum(fills.size_lots for fills in state.missing if fills.side is side)
     held = -side.sign * state.position.size_lots
     lots = min(quote.size_lots, held - on_its_way)
+    if in_group and state.group is not None:
+        room = state.group.buy_lots if side is Side.BUY else state.group.sell_lots
+        lots = min(lots, room - on_its_way)
     if limits.max_order_lots is not None:
         lots = min(lots, limits.max_order_lots)
     if lots <= 0:

@@ -21,6 +21,7 @@ from utils.quick_values import quickly_made
 
 if TYPE_CHECKING:
     from core.market.book import OrderBook
+    from core.market.group_room import GroupRoom
     from core.market.instrument import Instrument
     from core.market.risk_limits import RiskLimits
     from core.market.risk_state import RiskState
@@ -67,12 +68,21 @@ class _Room:
 
     def __init__(self, limits: RiskLimits, state: RiskState, reserve: Decimal) -> None:
         held = state.position.size_lots
-        limit, self.full_reason = position_limit(limits, state.book, state.instrument)
+        limit, self.buy_reason = position_limit(limits, state.book, state.instrument)
+        self.sell_reason = self.buy_reason
         self.buy_lots = _NO_LIMIT if limit is None else limit - held
         self.sell_lots = _NO_LIMIT if limit is None else limit + held
+        if state.group is not None:
+            self._keep_inside(state.group)
         self.quote_units, self.base_lots = _budgets(state, reserve)
         for fills in state.missing:
             self.take(fills.side, fills.price_ticks, fills.size_lots)
+
+    def _keep_inside(self, group: GroupRoom) -> None:
+        if group.buy_lots < self.buy_lots:
+            self.buy_lots, self.buy_reason = group.buy_lots, group.buy_reason
+        if group.sell_lots < self.sell_lots:
+            self.sell_lots, self.sell_reason = group.sell_lots, group.sell_reason
 
     def take(self, side: Side, price_ticks: int, size_lots: int) -> None:
         """Use up room for an order."""
@@ -102,15 +112,15 @@ class _Room:
         """Return how many lots of a quote fit, and what stands in the way of the rest."""
         wanted = quote.size_lots
         if quote.side is Side.BUY:
-            lots, budget = self.buy_lots, self.quote_units
+            lots, budget, full_reason = self.buy_lots, self.quote_units, self.buy_reason
             afforded = budget // quote.price_ticks if budget is not None else None
         else:
-            lots, afforded = self.sell_lots, self.base_lots
+            lots, afforded, full_reason = self.sell_lots, self.base_lots, self.sell_reason
         if afforded is None:
             return 0, "balance_unknown"
         if afforded < lots:
             return (afforded if afforded < wanted else wanted), "balance"
-        return (lots if lots < wanted else wanted), self.full_reason
+        return (lots if lots < wanted else wanted), full_reason
 
 
 def position_limit(limits: RiskLimits, book: OrderBook | None, instrument: Instrument) -> tuple[int | None, str]:

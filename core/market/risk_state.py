@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from core.market.book import OrderBook
 from core.market.events import PerpFacts
+from core.market.group_room import GroupRoom
 from core.market.instrument import Instrument
 from core.market.order import MissingFills, Order
 from core.market.position import Position
@@ -38,3 +39,4 @@ class RiskState:
     facts: PerpFacts | None = None
     facts_age_ns: int | None = None
     missing: Sequence[MissingFills] = ()  # they happened, so they use up room; they never make any
+    group: GroupRoom | None = None  # what the limits of a group of instruments leave this leg

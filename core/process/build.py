@@ -27,7 +27,7 @@ from utils.errors import ConfigError
 from utils.home import Home
 
 WARM_STEPS = 40  # quotes, moves and cancels of every shipped strategy are among them
-WARM_SYMBOL = "SOL-USDC"
+WARM_SYMBOL, WARM_PERP = "SOL-USDC", "BTC-PERP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,10 @@ def warm_up(plain: Mapping[str, Any]) -> None:
 
 def _on_embedded_venue(config: BotConfig) -> BotConfig:
     """Return the same strategy on made-up prices; its sizes and limits may not fit them, its code is the same."""
-    legs = tuple(Leg(leg.leg, f"paper:{leg.leg}", leg.account, WARM_SYMBOL) for leg in config.legs)
-    strategy = {**config.strategy_config, "symbol": WARM_SYMBOL}
+    is_group = bool(config.strategy_config.get("instruments"))  # whose legs are told by their symbols
+    symbol = WARM_PERP if is_group else WARM_SYMBOL
+    legs = tuple(Leg(leg.leg, f"paper:{leg.leg}", leg.account, symbol) for leg in config.legs)
+    strategy = config.strategy_config if is_group else {**config.strategy_config, "symbol": symbol}
     return dataclasses.replace(
         config,
         exchange=legs[0].exchange,

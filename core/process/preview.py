@@ -128,6 +128,7 @@ def _order(first: _First, view: View) -> dict[str, Any]:
     order, instrument = first.order, view.instruments[first.order.leg]
     price = instrument.to_price(order.price_ticks)
     return {
+        "symbol": instrument.symbol,
         "side": order.side.value,
         "price": f"{price:f}",
         "size": f"{instrument.to_size(order.size_lots):f}",

@@ -61,6 +61,8 @@ def _shared_symbols(loaded: Sequence[Loaded]) -> Iterator[tuple[int, Problem]]:
 
 def _symbol_key(bot: BotConfig, leg: Leg) -> str:
     """Return the key that says a leg's symbol."""
+    if bot.strategy_config.get("instruments"):
+        return "instruments"
     return "hedge_symbol" if leg.leg == HEDGE and bot.strategy_config.get("hedge_symbol") else "symbol"
 
 

@@ -1,4 +1,4 @@
-"""What a bot trades: one leg, or the maker's and the hedge's where the strategy has both."""
+"""What a bot trades: one leg, the maker's and the hedge's, or one for each instrument of a group."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from core.bot_config import HEDGE, MAKER, Leg
 from core.registry.schema_files import known_strategies, load_schema
+from utils.group_legs import MAIN, legs_of_group
 
 CROSS_VENUE = "cross_venue"
 Section = Mapping[str, Any]
@@ -28,8 +29,12 @@ def hedge_venue(metadata: Section, strategy: Section) -> str | None:
 def legs_of(metadata: Section, exchange: Section, strategy: Section, hedge: Section) -> tuple[Leg, ...]:
     """Return the legs of a valid config, the one that quotes first."""
     name, venue = metadata["name"], metadata["exchange"]
-    first = MAKER if hedges(metadata["strategy"]) else "main"
-    legs = (Leg(first, venue, exchange.get("account") or name, strategy["symbol"]),)
+    own = exchange.get("account") or name
+    if instruments := strategy.get("instruments"):
+        named = legs_of_group(strategy["symbol"], instruments)
+        return tuple(Leg(leg, venue, own, row["symbol"]) for leg, row in named)
+    first = MAKER if hedges(metadata["strategy"]) else MAIN
+    legs = (Leg(first, venue, own, strategy["symbol"]),)
     other = hedge_venue(metadata, strategy)
     if other is None:
         return legs

@@ -6,7 +6,7 @@ holds for one venue (with its addresses), account and symbol. A worker that find
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Subject:
 
     exchange: str
     account: str
-    symbol: str
+    symbol: str  # of a group of instruments all of them
     addresses: tuple[str | None, ...] = (None, None)  # None: the venue's own
     hedge: tuple[str | None, ...] = ()  # the same of the hedge leg, where there is one
 
@@ -81,7 +81,13 @@ def subject_of(config: BotConfig) -> Subject:
     others = [leg for leg in config.legs if leg.leg == HEDGE]
     hedge = [[leg.exchange, leg.account, leg.symbol, *addresses_in(config.hedge_exchange_config)] for leg in others]
     addresses = addresses_in(config.exchange_config)
-    return Subject(config.exchange, config.account, config.symbol, addresses, tuple(hedge[0]) if hedge else ())
+    symbols = traded_symbols([leg.symbol for leg in config.legs if leg.leg != HEDGE])
+    return Subject(config.exchange, config.account, symbols, addresses, tuple(hedge[0]) if hedge else ())
+
+
+def traded_symbols(symbols: Sequence[str]) -> str:
+    """Return how the symbols that a bot quotes on its venue are named together, the main one first."""
+    return " + ".join(symbols)
 
 
 def trades_real_money(config: BotConfig) -> bool:

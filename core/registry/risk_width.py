@@ -37,7 +37,17 @@ def risk_widths(config: BotConfig, schema: BotSchema) -> dict[str, float | None]
         for key, node in ((schema.section(section) or {}).get("properties") or {}).items():
             if "x-risk" in node and key in values:
                 found[f"{section}.{key}"] = _width(values[key], node)
+            found |= _widths_of_rows(f"{section}.{key}", values.get(key), node)
     return found
+
+
+def _widths_of_rows(path: str, rows: Any, node: Node) -> dict[str, float | None]:
+    """Return the limits in a list of objects, each by its place: `strategy_config.instruments.0.max_position`."""
+    marked = {key: one for key, one in node.get("items", {}).get("properties", {}).items() if "x-risk" in one}
+    if not marked or not rows:
+        return {}
+    places = [(at, row, key) for at, row in enumerate(rows) for key in marked]
+    return {f"{path}.{at}.{key}": _width(row.get(key), marked[key]) for at, row, key in places}
 
 
 def _width(value: Any, node: Node) -> float | None:
@@ -53,5 +63,8 @@ def wider_risks(old: BotConfig, new: BotConfig) -> list[WiderRisk]:
 
 
 def _shown(config: BotConfig, path: str) -> str:
-    section, _, key = path.partition(".")
-    return shown(getattr(config, section)[key])
+    section, *keys = path.split(".")
+    value: Any = getattr(config, section)
+    for key in keys:
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    return shown(value)

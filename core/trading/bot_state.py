@@ -6,6 +6,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from core.market.group_limits import LegLoad, room_in_group
+from core.market.order import Side
 from core.market.price_shock import PriceShock
 from core.market.risk_state import RiskState
 from core.trading.clock import SECOND_NS
@@ -14,6 +16,7 @@ from strategies.base import View
 if TYPE_CHECKING:
     from core.market.churn import ChurnMeter
     from core.market.events import Event
+    from core.market.group_room import GroupRoom
     from core.trading.clock import Clock
     from core.trading.cycle_timer import CycleTimer
     from core.trading.decision_log import SentIds
@@ -84,4 +87,31 @@ class BotState:
             leg.facts,
             None if leg.facts_ns is None else now_ns - leg.facts_ns,
             tracker.missing() if tracker.suspects else (),
+            self.group_room(leg),
         )
+
+    def group_room(self, leg: LegState, by_value: bool = True) -> GroupRoom | None:
+        """Return what the group leaves a leg, every order of the others that may still fill counted.
+
+        `by_value`: the limit that needs prices counts, too. None where there is no group.
+        """
+        limits = self.settings.group
+        if limits is None:
+            return None
+        if not by_value:
+            limits = limits.without_value()
+        return room_in_group(limits, leg.name, {one.name: _load_of(one) for one in self.legs})
+
+
+def _load_of(leg: LegState) -> LegLoad:
+    """Return a leg as its group sees it: orders of others on the account may fill, too."""
+    open_lots = {Side.BUY: 0, Side.SELL: 0}
+    for order in leg.live_and_foreign():
+        if not order.is_closed:
+            open_lots[order.side] += order.remaining_lots
+    for fills in leg.tracker.missing():
+        open_lots[fills.side] += fills.size_lots
+    book, price_ticks = leg.book, None
+    if book is not None and (book.bids or book.asks):
+        price_ticks = book.best_ask_ticks if book.asks else book.best_bid_ticks
+    return LegLoad(leg.instrument, leg.position.size_lots, open_lots[Side.BUY], open_lots[Side.SELL], price_ticks)

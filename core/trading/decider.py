@@ -43,15 +43,15 @@ class Decider:
         self._patient_until_ns = 0  # orders of an earlier life stay that long without a decision about them
         self._look_due_ns = 0
         self.closing: Closing | None = None  # that is under way
-        self._flattening: Closing | None = None  # a close that the strategy asked for; decisions go on after it
+        self._flattening: dict[str, Closing] = {}  # closes that the strategy asked for, by leg
         self.is_halted = False  # what a tripped gate demands is done but for the stop
         self.is_closed = False  # what was to be closed is closed, by the venue's word
 
     @property
     def in_the_way(self) -> str | None:
         """Return what is left to close and what stands in the way, None when nothing is being closed."""
-        closing = self.closing or self._flattening
-        return None if closing is None else closing.in_the_way
+        under_way = [self.closing] if self.closing is not None else [*self._flattening.values()]
+        return "; ".join(one.in_the_way for one in under_way) if under_way else None
 
     def be_patient(self, until_ns: int) -> None:
         """Leave the orders of an earlier life alone until there is a book to judge them by, at most until then."""
@@ -60,7 +60,7 @@ class Decider:
     def begin_close(self, spot: SpotRule, now_ns: int) -> None:
         """Take quotes off and close what is held, for good; one that is under way is only widened."""
         if self.closing is None:
-            self._flattening, self._guard.flattening = None, ""
+            self._forget_flattening()
             self.closing = Closing(self._bot, self._outgoing, spot)
             self._block(now_ns)
         elif not self.closing.widen(spot):
@@ -86,7 +86,7 @@ class Decider:
         return look_ns if self.is_blocked or look_ns < timer.due_ns else timer.due_ns
 
     def _go_on(self, now_ns: int) -> None:
-        if self._flattening is not None:
+        if self._flattening:
             self._flatten(now_ns)
         elif not self._guard.blocks:
             self._quote(now_ns)
@@ -135,7 +135,7 @@ class Decider:
             leg.cycle_mid_ticks = leg.mid_ticks
         seen = self._decisions.begin(cause)
         self.hear(Timer(now_ns, cause), now_ns)
-        if self._guard.tripped is None and self._flattening is None:
+        if self._guard.tripped is None and not self._flattening:
             for leg in self._bot.legs:
                 self._outgoing.follow_wish(leg, now_ns)
         self._decisions.end(seen)
@@ -176,22 +176,32 @@ class Decider:
         self.is_closed = True
 
     def _flatten(self, now_ns: int) -> None:
-        """Go on with closing what the strategy wants closed; once it is, quotes may come back."""
-        assert self._flattening is not None
+        """Go on with closing what the strategy wants closed; once it is, quotes may come back.
+
+        A close that something stands in the way of must not keep another leg from being closed meanwhile.
+        """
         self._block(now_ns)
-        if self._flattening.step(now_ns):
-            self._flattening, self._guard.flattening = None, ""
+        done = [leg for leg, closing in self._flattening.items() if closing.step(now_ns)]
+        for leg in done:
+            del self._flattening[leg], self._guard.flattening[leg]
+        if not self._flattening:
             self.look_soon()
+        elif len(self._bot.legs) > 1 and not self._guard.is_blind:
+            self.hear(Watch(now_ns), now_ns)
+
+    def _forget_flattening(self) -> None:
+        self._flattening.clear()
+        self._guard.flattening.clear()
 
     def _begin_flatten(self, flatten: Flatten, now_ns: int) -> None:
         leg = self._leg(flatten.leg)
-        if self.closing is not None or self._flattening is not None or self._guard.tripped is not None:
+        if self.closing is not None or leg.name in self._flattening or self._guard.tripped is not None:
             return
         told = fields(leg=leg.name, reason=flatten.reason, position=str(leg.instrument.to_size(leg.position.size_lots)))
         _log.warning("flatten", extra=told)
         self._bot.counters["flattens"] += 1
-        self._flattening = Closing(self._bot, self._outgoing, SpotRule.CLOSE, flatten)
-        self._guard.flattening = flatten.reason
+        self._flattening[leg.name] = Closing(self._bot, self._outgoing, SpotRule.CLOSE, flatten)
+        self._guard.flattening[leg.name] = flatten.reason
         self._block(now_ns)
         self.look_soon()
 
@@ -253,7 +263,7 @@ class Decider:
     def _take(self, take: Take, now_ns: int) -> None:
         leg = self._leg(take.leg)
         shut = (self.is_blocked and not take.reduce_only) or self._guard.tripped is not None
-        if (shut and not take.is_hedge) or self._flattening is not None or self.closing is not None:
+        if (shut and not take.is_hedge) or self._flattening or self.closing is not None:
             self._bot.counters["skipped.gate"] += 1
         else:
             self._outgoing.take(leg, take, now_ns)

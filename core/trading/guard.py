@@ -56,7 +56,7 @@ class Guard:
         self._asked_by_strategy = asked_by_strategy  # why the strategy itself wants no quotes, by name
         self._next_latch_try_ns = 0
         self.operator_paused = False
-        self.flattening = ""  # why a position is being closed while the bot goes on
+        self.flattening: dict[str, str] = {}  # leg -> why its position is being closed while the bot goes on
         self.gates: dict[str, Gate] = {}
         self.tripped: Gate | None = None  # stays, whatever the figures say later
         self.is_latched = False  # the tripped gate is on disk
@@ -157,7 +157,7 @@ class Guard:
         if self.operator_paused:
             gates.append(Gate(PAUSED, "pause", False, "paused by an operator"))
         if self.flattening:
-            gates.append(Gate(FLATTEN, "pause", False, self.flattening))
+            gates.append(Gate(FLATTEN, "pause", False, ", ".join(self.flattening.values())))
         for leg in bot.legs:
             withheld.update(leg.withheld)
             if not leg.link_is_good:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from api.base_client import Inbox
 from core.market.position import NetLine, Position
 from core.market.price_shock import MidWindow, PriceShock
-from core.market.risk_limits import RiskLimits
 from core.trading.balance_sheet import BalanceSheet, reserved
 from core.trading.order_tracker import OrderTracker
 from core.trading.report_desk import ReportDesk
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from core.market.order import Order
     from core.market.order_diff import DiffTolerance
     from core.market.reports import VenuePosition
+    from core.market.risk_limits import RiskLimits
     from core.market.risk_room import Verdict
     from core.trading.loop_settings import LoopSettings
 
@@ -102,7 +102,7 @@ class LegState:
         """Take over what the client learned from the venue. Raises ConfigError for limits below one lot."""
         self.is_open = True
         self.instrument = self.client.instrument
-        self.limits = RiskLimits.from_config(settings.risk_config, self.instrument)
+        self.limits = settings.limits_of(self.name, self.instrument)
         self.balances = BalanceSheet(self.instrument)
 
     def take_book(self, book: OrderBook, now_ns: int) -> None:

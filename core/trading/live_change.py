@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.market.risk_limits import RiskLimits
 from core.trading.clock import seconds
 from core.trading.cycle_timer import OWN
 from core.trading.loop_settings import LoopSettings
 from utils.errors import ConfigError, StrategyBug
 
 if TYPE_CHECKING:
+    from core.market.risk_limits import RiskLimits
     from core.trading.bot_state import BotState
     from strategies.base import Strategy
 
@@ -34,7 +34,7 @@ def prepare_change(
 ) -> LiveChange:
     """Return the change that validated sections ask for; nothing has happened yet. Raises ConfigError."""
     settings = LoopSettings.from_config(strategy_config, risk_config)
-    limits = {leg.name: RiskLimits.from_config(risk_config, leg.instrument) for leg in bot.legs}
+    limits = {leg.name: settings.limits_of(leg.name, leg.instrument) for leg in bot.legs}
     params = strategy.params_from(strategy_config)
     strategy.check(params, bot.view.instruments, limits)
     return LiveChange(settings, limits, params, seconds(stop_timeout_s))

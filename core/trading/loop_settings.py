@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.market.churn import ChurnLimits
+from core.market.group_limits import GroupLimits
 from core.market.order_diff import DiffTolerance
+from core.market.risk_limits import RiskLimits
 from core.trading.clock import seconds
 from core.trading.report_desk import ReportTiming
+
+if TYPE_CHECKING:
+    from core.market.instrument import Instrument
 
 _REPORTS_PER_POSITION_AGE = 3  # so that one lost answer does not make the position old
 
@@ -27,6 +32,7 @@ class LoopSettings:
     decision_log: str = "off"  # off | sampled | all
     decision_rate: float = 0.05  # of the decisions that `sampled` logs
     risk_config: Mapping[str, Any] = field(default_factory=dict)  # limits need the instrument, so they come later
+    group: GroupLimits | None = None  # of a bot that trades a group of instruments
     max_consecutive_rejects: int = 5  # in a row within the window: nothing is placed for the cooldown
     reject_window_ns: int = seconds(60)
     breaker_cooldown_ns: int = seconds(60)
@@ -62,6 +68,7 @@ class LoopSettings:
             ),
             decision_log=str(shared.get("decision_log", defaults.decision_log)),
             risk_config=dict(risk_config),
+            group=GroupLimits.from_config(strategy_config),
             max_consecutive_rejects=int(risk.get("max_consecutive_rejects", defaults.max_consecutive_rejects)),
             reject_window_ns=risk.duration("reject_window_s", defaults.reject_window_ns),
             breaker_cooldown_ns=risk.duration("breaker_cooldown_s", defaults.breaker_cooldown_ns),
@@ -72,6 +79,11 @@ class LoopSettings:
             ),
             reports=_report_timing(risk),
         )
+
+    def limits_of(self, leg: str, instrument: Instrument) -> RiskLimits:
+        """Return the limits of a leg. Raises ConfigError for one that cannot be kept."""
+        limits = RiskLimits.from_config(self.risk_config, instrument)
+        return limits if self.group is None else self.group.of_leg(leg, limits, instrument)
 
 
 @dataclass(frozen=True, slots=True)

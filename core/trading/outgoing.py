@@ -42,7 +42,8 @@ class Outgoing:
             return
         bot, utc_ns = self._bot, self._bot.clock.utc_ns()
         tolerance = self._tolerance(now_ns)
-        if utc_ns < leg.met_until_utc_ns and not leg.wish_moved(bot.settings, tolerance):
+        is_met = bot.settings.group is None and utc_ns < leg.met_until_utc_ns  # in a group other legs take up room
+        if is_met and not leg.wish_moved(bot.settings, tolerance):
             return
         leg.met_until_utc_ns = 0
         leg.denied.clear()
@@ -61,10 +62,11 @@ class Outgoing:
 
     def _fitting(self, leg: LegState, wanted: Sequence[Quote], now_ns: int) -> Verdict:
         """Return what of the wish fits limits and balances; as before while all that it is made of is the same."""
-        suspects = leg.tracker.suspects  # what they have filled takes room that is not looked at
-        if leg.room_moved() or leg.fitting is None or suspects:
+        # What a suspect has filled takes room that is not looked at, and so do the other legs of a group.
+        is_shared = bool(leg.tracker.suspects) or self._bot.settings.group is not None
+        if leg.room_moved() or leg.fitting is None or is_shared:
             verdict = trim_quotes(wanted, leg.limits, self._bot.risk_state(leg, now_ns))
-            leg.fitting = None if suspects else verdict
+            leg.fitting = None if is_shared else verdict
             return verdict
         return leg.fitting
 
@@ -145,18 +147,19 @@ class Outgoing:
     def take(self, leg: LegState, take: Take, now_ns: int) -> bool:
         """Send an immediate order that the limits allow; return whether it was sent."""
         if take.reduce_only:
-            return isinstance(self.close(leg, take, now_ns), Order)
+            return isinstance(self.close(leg, take, now_ns, in_group=True), Order)
         return self._place(leg, (_immediate(leg, take),), now_ns, True, take.is_hedge)
 
-    def close(self, leg: LegState, take: Take, now_ns: int) -> Order | str:
+    def close(self, leg: LegState, take: Take, now_ns: int, in_group: bool = False) -> Order | str:
         """Send an immediate order that only reduces the position; return it, or why none was sent.
 
         The breaker and the limits that keep exposure from growing are not asked: they never hold it open.
+        `in_group`: nor may it take the whole of a group farther from balance than its limits allow.
         """
         bot = self._bot
         if not bot.journal.healthy:
             return f"the ledger cannot be written: {bot.journal.reason}"
-        verdict = allow_reduction(_immediate(leg, take), leg.limits, bot.risk_state(leg, now_ns))
+        verdict = allow_reduction(_immediate(leg, take), leg.limits, bot.risk_state(leg, now_ns), in_group)
         if verdict.denied:
             self._count_denials(leg, verdict.denied)
             return f"no order may be sent: {verdict.denied[0].reason}"
@@ -169,7 +172,9 @@ class Outgoing:
         Without a book a limit in quote cannot be judged; the first decision does it.
         """
         limits = leg.limits if leg.book is not None else replace(leg.limits, max_position_quote=None)
-        over = orders_over_limits(limits, self._bot.risk_state(leg, now_ns))
+        state = self._bot.risk_state(leg, now_ns)
+        state.group = self._bot.group_room(leg, by_value=all(one.book is not None for one in self._bot.legs))
+        over = orders_over_limits(limits, state)
         if over:
             _log.warning("orders_over_limits", extra=fields(leg=leg.name, ids=list(over)))
             self.cancel(leg, over, now_ns)

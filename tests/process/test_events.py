@@ -79,7 +79,7 @@ MANY = [f"b{number}" for number in range(8)]
 def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A daemon with bots for each test, which harms its own ones only and says itself whom alerts go to."""
     fleet = Fleet(tmp_path_factory.mktemp("crew") / "home")
-    for name, supervised in {**CREW, **dict.fromkeys(MANY, {**ONLY_ONCE, "autostart": False})}.items():
+    for name, supervised in {**CREW, **{name: {**ONLY_ONCE, "autostart": False} for name in MANY}}.items():
         fleet.add(name, daemon_config=supervised)
     try:
         yield fleet.start().quoting(*CREW, seconds=60)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api.compiled_recordings import compiled_path, find_recording, is_compiled, market_of
 from api.feed import Feed, Picture, Print
-from api.market_facts import load_market
+from api.market_facts import load_market, market_from_text
 from api.recording import RecordingError
 from api.replay_feed import ReplayFeed, open_replay
 from api.synthetic_feed import SyntheticFeed
@@ -310,3 +310,20 @@ def test_markets_of_the_demo_are_listed() -> None:
     assert {"BTC-USDT", "ETH-USDT", "SOL-USDC", "SOL-USDT", "BTC-PERP", "ETH-PERP", "SOL-PERP"} <= set(MARKETS)
     assert all(market.quote == "USDC" for market in MARKETS.values() if market.kind == "perp")
     assert all(price > Decimal(0) for price in START_PRICES.values())
+
+
+def test_a_made_up_future_follows_its_perpetual_at_a_constant_basis() -> None:
+    def mids(symbol: str) -> list[float]:
+        found = events(synthetic(symbol=symbol), 0, 20 * SECOND)
+        return [(e.bids[0].price_ticks + e.asks[0].price_ticks) / 2 for e in found if isinstance(e, Picture)]
+
+    perp, future = mids("BTC-PERP"), mids("BTC-27DEC30")
+    assert len(set(perp)) > 10
+    assert all(abs(there / here - 60_150 / 60_000) < 1e-5 for here, there in zip(perp, future, strict=True))
+
+
+def test_a_made_up_future_knows_its_end_and_a_market_without_one_says_nothing_of_it() -> None:
+    market = MARKETS["BTC-27DEC30"]
+    assert market.instrument(Decimal(0), Decimal(0)).expiry_utc_ns == 1_924_588_800 * SECOND
+    assert market_from_text(market.to_text(), Path("here")) == market
+    assert "expiry" not in MARKETS["BTC-PERP"].to_text()

@@ -46,6 +46,15 @@ def test_both_legs_of_a_live_venue_are_warmed_each_on_an_embedded_venue_of_its_o
     warm_up(plain)
 
 
+def test_a_group_of_a_live_venue_is_warmed_with_its_instruments(tmp_path: Path) -> None:
+    plain = example("paper_avellaneda_stoikov_group", tmp_path)
+    plain["config"]["exchange"] = "thalex"
+    for leg in plain["config"]["legs"]:
+        leg["exchange"] = "thalex"
+    plain["config"]["exchange_config"] = {"mode": "live"}
+    warm_up(plain)
+
+
 def test_a_grid_that_its_market_refuses_does_not_spoil_its_kind(tmp_path: Path) -> None:
     lines = {"auto_range": False, "lower": 60_000, "upper": 60_001, "grid_num": 500}
     warm_up(example("paper_grid_strategy", tmp_path, **lines))

@@ -25,6 +25,12 @@ from core.registry.checks.grid import (
     check_grid_size,
     check_grid_stops,
 )
+from core.registry.checks.group import (
+    check_an_instrument_is_quoted,
+    check_instruments_differ,
+    check_one_order_fits_the_group,
+    check_symbol_is_an_instrument,
+)
 from core.registry.checks.hedge import (
     check_hedge_account_is_said_once,
     check_hedge_keys_have_a_leg,
@@ -84,6 +90,10 @@ CHECKS: dict[Check, tuple[str, ...]] = {
     check_hedge_account_is_said_once: _BOTS,
     check_profits_ascend: _BOTS,
     check_hedge_perp_has_position_limit: _BOTS,
+    check_instruments_differ: _BOTS,
+    check_symbol_is_an_instrument: _BOTS,
+    check_an_instrument_is_quoted: _BOTS,
+    check_one_order_fits_the_group: _BOTS,
     check_grid_range: _BOTS,
     check_grid_stops: _BOTS,
     check_grid_centre: _BOTS,

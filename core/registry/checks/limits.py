@@ -18,6 +18,8 @@ def check_price_bounds(draft: Draft) -> Iterator[Problem]:
 def check_perp_has_position_limit(draft: Draft) -> Iterator[Problem]:
     """A position that can be borrowed without end needs a limit."""
     keys = ("max_position", "max_position_usd")
+    if draft.strategy.get("instruments"):
+        return  # each of them has a limit of its own
     if draft.sound("risk_config", *keys) and draft.is_leveraged and all(draft.risk.get(key) is None for key in keys):
         symbol = draft.strategy["symbol"]
         expected = f"a number above 0: {symbol} is a perpetual or future (or max_position_usd)"
