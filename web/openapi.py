@@ -55,6 +55,7 @@ ROW = thing(
     equity_spark=many(NUMBER),
     gates=many(ANY),
     legs=many(thing(leg=TEXT)),
+    stats=OBJECT,
 )
 GROUPS = {"by_account": many(thing(account=TEXT)), "by_venue": many(thing(venue=TEXT))}
 SUMS = {"bots": WHOLE, "quoting": WHOLE, "open_orders": WHOLE}
@@ -64,7 +65,18 @@ STALE = thing(age_s=maybe(NUMBER), reason=TEXT, daemon=TEXT)
 ORDER = thing(
     client_id=TEXT, venue_id=maybe(TEXT), leg=TEXT, side=TEXT, price=TEXT, size=TEXT, filled=TEXT, status=TEXT
 )
-FILL = thing(at=TEXT, leg=TEXT, side=TEXT, price=TEXT, size=TEXT, fee=TEXT, fee_asset=TEXT, maker=FLAG, order=TEXT)
+FILL = thing(
+    at=TEXT,
+    leg=TEXT,
+    side=TEXT,
+    price=TEXT,
+    size=TEXT,
+    fee=TEXT,
+    fee_asset=TEXT,
+    pnl=maybe(TEXT),
+    maker=FLAG,
+    order=TEXT,
+)
 FIELD = thing(section=TEXT, key=TEXT, help=TEXT, apply={"enum": ["live", "restart"]}, secret=FLAG, required=FLAG)
 VERSION = thing(version=WHOLE, at=TEXT, who=TEXT, digest=TEXT, note=TEXT)
 WRITTEN = thing(versions=many(thing(name=TEXT, version=WHOLE, file=TEXT, digest=TEXT)), next=TEXT)

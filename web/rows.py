@@ -31,7 +31,7 @@ LOUD = (
     "config_digest",
 )
 # These grow by themselves: a row is not sent again for their sake alone.
-AGES = ("uptime_s", "heartbeat_age_s", "equity_spark")
+AGES = ("uptime_s", "heartbeat_age_s", "equity_spark", "stats")
 
 _STATES: dict[str, tuple[str, str]] = {  # state -> (attention, what to say when the daemon gives no reason)
     "FATAL": (BAD, "given up after repeated failures; look at its last exit, then `reset`"),

@@ -33,6 +33,7 @@ from core.process.worker_record import (
     Ready,
     Restart,
     State,
+    Stop,
     SweepEnded,
     Tick,
     Unusable,
@@ -133,6 +134,8 @@ class FleetControl:
         if isinstance(event, Exited):
             event = self._end_group(bot, event)
             self._note_exit(bot, event)
+        elif isinstance(event, Stop):
+            event = replace(event, close=closes_at_stop(bot.config))
         before, self._due_ns = bot.record, None  # not sooner: the account of a dead bot may have been paused
         bot.record, actions = decide(before, event, now_ns, self._chance())
         self._events.decided(bot.config, before, event, bot.record, actions)
@@ -341,6 +344,7 @@ class FleetControl:
             "config": bot.config.to_plain(),
             "logs": dict(self._log_rules),
             "reset": record.reset,
+            "fresh": record.fresh,
             "paused": record.paused,
             "close_only": record.closing,
             "sell_base": record.sell_base,
@@ -351,7 +355,8 @@ class FleetControl:
         self._children.tell(bot.config.name, message)
 
     def _ask_stop(self, bot: BotEntry) -> None:
-        self._tell(bot, {"t": "stop", "reason": bot.record.reason or "asked to stop"})
+        said = {"t": "stop", "reason": bot.record.reason or "asked to stop", "close": bot.record.closing_stop}
+        self._tell(bot, said)
         self._children.signal(bot.config.name, signal.SIGTERM)
 
     def _ask_handover(self, bot: BotEntry) -> None:
@@ -383,6 +388,11 @@ class FleetControl:
     def _kill_holder(self, bot: BotEntry) -> None:
         if bot.record.held_by is not None:
             self._children.kill_holder(bot.record.held_by)
+
+
+def closes_at_stop(config: BotConfig) -> bool:
+    """Tell whether a bot wants its position closed when it is stopped; only its worker knows whether it can."""
+    return config.strategy_config.get("on_stop") == "close_position"
 
 
 def _markets(config: BotConfig) -> set[tuple[str, str, str]]:

@@ -58,6 +58,17 @@ class Decider:
         closing = self._closing or self._flattening
         return None if closing is None else closing.in_the_way
 
+    @property
+    def is_flattening(self) -> bool:
+        """Tell whether a position is being closed after which the bot goes on."""
+        return self._flattening is not None
+
+    def close_first(self, reason: str, closing: Closing, now_ns: int) -> None:
+        """Close before anything else is decided, then go on."""
+        self._flattening, self._guard.flattening = closing, reason
+        self._block(now_ns)
+        self.look_soon()
+
     def be_patient(self, until_ns: int) -> None:
         """Leave the orders of an earlier life alone until there is a book to judge them by, at most until then."""
         self._patient_until_ns = until_ns
@@ -148,6 +159,7 @@ class Decider:
             for leg in self._bot.legs:
                 self._outgoing.follow_wish(leg, now_ns)
         self._decisions.end(seen)
+        self._bot.live.cycle(self._bot.clock.now_ns() - now_ns)
 
     def _refill(self, now_ns: int) -> None:
         """Place what the last decision wants into slots that our cancels have freed since; it is still what we want."""
@@ -199,10 +211,7 @@ class Decider:
         told = fields(leg=leg.name, reason=flatten.reason, position=str(leg.instrument.to_size(leg.position.size_lots)))
         _log.warning("flatten", extra=told)
         self._bot.counters["flattens"] += 1
-        self._flattening = Closing(self._bot, self._outgoing, SpotRule.CLOSE, flatten)
-        self._guard.flattening = flatten.reason
-        self._block(now_ns)
-        self.look_soon()
+        self.close_first(flatten.reason, Closing(self._bot, self._outgoing, SpotRule.CLOSE, flatten), now_ns)
 
     def _note_closed(self, gate: str, now_ns: int) -> bool:
         """Record that the position is closed, so that a later start does not close anything again."""

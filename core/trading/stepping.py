@@ -40,6 +40,8 @@ class Stepping:
             due_ns = later_ns if later_ns < due_ns else due_ns
         if ending.is_stopping:
             due_ns = min(due_ns, ending.step(now_ns))
+        if now_ns >= bot.live.due_ns:
+            bot.live.look(bot, now_ns)
         self._keeping.save(now_ns)
         bot.journal.flush(now_ns)
         self._upkeep.refresh(now_ns)
@@ -112,14 +114,20 @@ class Stepping:
         if self._ending.is_settling:
             return self._ending.go_on_settling(now_ns)
         due_ns = now_ns + _IDLE_NS
-        if self._decider.closing is None and (end_ns := self._keeping.run_end_ns()) is not None:
+        if self._ending.is_closing:
+            due_ns = min(due_ns, self._ending.go_on_closing(now_ns))
+            if self._ending.is_stopping:
+                return now_ns
+        elif self._decider.closing is None and (end_ns := self._keeping.run_end_ns()) is not None:
             if now_ns >= end_ns:
-                self._ending.stop("the duration is over", DONE)
+                self._ending.stop("the duration is over", DONE, close=self._bot.settings.closes_at_stop)
                 return now_ns
             due_ns = min(due_ns, end_ns)
         if not (self._parts.reconciled or self._is_ready(now_ns)):
             return due_ns
-        decider = self._decider
+        starting, decider = self._parts.starting, self._decider
+        if starting.is_on and (look_ns := starting.step(now_ns)) is not None:
+            return min(due_ns, look_ns)
         next_ns = decider.step(now_ns)
         if decider.is_closed or decider.is_halted:
             self._end_by_decision()
@@ -128,7 +136,8 @@ class Stepping:
     def _end_by_decision(self) -> None:
         """Stop because a tripped gate demands it, or because what was to be closed is closed."""
         gate, closing = self._guard.tripped, self._decider.closing
-        reason = self._parts.close_reason if gate is None else f"gate {gate.name} tripped: {gate.reason}"
+        asked = self._ending.closing_reason or self._parts.close_reason
+        reason = asked if gate is None else f"gate {gate.name} tripped: {gate.reason}"
         if closing is not None and (residue := closing.residue):
             reason = f"{reason} (too small for an order, left as it is: {residue})"
         self._ending.stop(reason, DONE, self._decider.is_closed)

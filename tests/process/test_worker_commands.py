@@ -129,6 +129,35 @@ def test_a_stop_says_that_it_did_not_close(home: Home, start: Start) -> None:
     assert (said["status"], said["clean"], said["closed"], said["handover"]) == (DONE, True, False, False)
 
 
+def test_a_stop_that_is_to_close_ends_flat_and_says_so(home: Home, start: Start) -> None:
+    worker = busy_with_position(start(paper_bot(home, BUSY, strategy_config={"on_stop": "close_position"})))
+    worker.tell("stop", reason="asked", close=True)
+    said = worker.last_words()
+    assert (said["status"], said["clean"], said["closed"], said["reason"]) == (DONE, True, True, "asked")
+    assert Decimal(worker.beat()["position"]) == 0
+
+
+def test_a_start_from_rest_closes_what_is_found_and_a_worker_that_follows_another_does_not(
+    home: Home, start: Start
+) -> None:
+    config = paper_bot(home, BUSY)
+    worker = busy_with_position(start(config))
+    worker.tell("stop", reason="asked")
+    worker.ended()
+    held = Decimal(worker.beat()["position"])
+    worker.close()
+    quiet = {"spread_pct": 4.0, "layer_step_ticks": 100, "startup_position": "close_all"}
+    config = paper_bot(home, BUSY, strategy_config=quiet)
+    heir = start(config).trading()
+    assert Decimal(heir.beat()["position"]) == held
+    heir.tell("stop", reason="asked")
+    heir.ended()
+    heir.close()
+    fresh = start(config, fresh=True)
+    fresh.until(lambda: fresh.beat().get("phase") == "QUOTING")
+    assert Decimal(fresh.beat()["position"]) == 0
+
+
 def test_a_worker_that_only_closes_is_not_stopped_by_latch_strategy_or_crash(home: Home, start: Start) -> None:
     config = paper_bot(home, BUSY)
     worker = busy_with_position(start(config))

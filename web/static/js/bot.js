@@ -2,7 +2,7 @@
 
 import { botPath, get } from "./api.js";
 import { BotHead } from "./bot_head.js";
-import { showExits, showGates, showMarkouts, showOrders } from "./bot_tables.js";
+import { showExits, showGates, showMarkouts, showOrders, showQuality } from "./bot_tables.js";
 import { showConfig, showHistory } from "./config_panel.js";
 import { byId, make, onceAFrame } from "./dom.js";
 import { FillsTable } from "./fills_table.js";
@@ -129,6 +129,7 @@ class BotPage {
     this.row = row;
     fitMoney([row.realised_pnl, row.today_pnl, row.unrealised_pnl]);
     this.head.update(row);
+    showQuality(row.stats ?? {});
   }
 }
 
