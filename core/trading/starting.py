@@ -87,7 +87,7 @@ class Starting:
         if now_ns >= self._cancel_due_ns:
             self._cancel_due_ns = now_ns + self._bot.settings.close_retry_ns
             for leg in self._bot.legs:
-                self._outgoing.withdraw(leg, now_ns, doubtful_too=True)
+                self._outgoing.withdraw(leg, now_ns, doubtful_too=False)
         return any(leg.tracker.live() for leg in self._bot.legs)
 
     def _refuse(self, held: list[LegState]) -> None:

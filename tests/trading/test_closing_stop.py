@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.market.order import Side
 from core.trading.clock import seconds
-from tests.trading.scripted_venue import PERP, SPOT, ScriptedVenue
+from tests.trading.scripted_venue import LOSE, PERP, SPOT, ScriptedVenue
 from tests.trading.test_closing import fill_takes, takes_of
 from tests.trading.test_operator_close import holding
 from tests.trading.workbench import Bench
@@ -118,3 +118,15 @@ def test_a_gate_that_trips_meanwhile_is_told_at_the_end(tmp_path: Path) -> None:
     fill_takes(bench.venue)
     ended = bench.end()
     assert (ended.status, ended.closed) == (77, True)
+
+
+def test_orders_that_are_not_known_to_be_gone_keep_no_stop_beyond_its_time(tmp_path: Path) -> None:
+    bench = holding(tmp_path, 20)
+    bench.venue.script.cancel = LOSE
+    began_ns = bench.clock.now_ns()
+    bench.loop.begin_stop("asked to stop", close=True)
+    ended = bench.end()
+    assert (ended.clean, ended.closed, len(ended.left_orders)) == (False, False, 2)
+    assert "orders are not known to be gone" in ended.reason
+    assert bench.clock.now_ns() - began_ns <= seconds(bench.stop_timeout_s)
+    assert takes_of(bench.venue) == []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.market.commands import Quote
 from core.market.events import FillEvent
 from core.market.order import Side
 from tests.trading.scripted_venue import ANSWER, LOSE, PERP, SPOT, ScriptedVenue
@@ -209,3 +210,16 @@ def test_an_order_that_fills_while_the_start_cancels_it_is_closed_with_the_rest(
     bench.run(8)
     assert takes_of(bench.venue) == [(Side.SELL, 10)]
     assert (position(bench), bench.phase) == (0, "QUOTING")
+
+
+def test_a_long_position_that_has_turned_short_before_it_is_closed_stays_as_it_is(tmp_path: Path) -> None:
+    bench = holding(tmp_path, 10, startup_position="close_long")
+    bench.strategy.wanted = (Quote(Side.SELL, 10_010, 20),)
+    bench.run(2)
+    bench.die()
+    bench.venue.script.before_cancel = lambda order: bench.venue.fill(order.client_order_id, order.size_lots)
+    fill_takes(bench.venue, price_ticks=10_000)
+    bench.strategy.wanted = ()
+    bench.begin(fresh=True)
+    bench.run(8)
+    assert (position(bench), takes_of(bench.venue), bench.loop._parts.starting.is_on) == (-10, [], False)
