@@ -101,28 +101,6 @@ def wear_rate(legs: Iterable[FillQuality]) -> float | None:
     return sum(one.fees_quote - one.gain_quote for one in found) / volume if volume else None
 
 
-class TimeShare:
-    """The share of time in which something is true, from samples: each holds until the next one."""
-
-    def __init__(self, longest_ns: int = 5 * _SECOND_NS) -> None:
-        self._longest_ns = longest_ns  # between two samples that are farther apart nothing is known
-        self._last_ns: int | None = None
-        self._was_true = False
-        self._true_ns = self._known_ns = 0
-
-    def sample(self, now_ns: int, is_true: bool) -> None:
-        """Take a sample."""
-        if self._last_ns is not None and now_ns - self._last_ns <= self._longest_ns:
-            self._known_ns += now_ns - self._last_ns
-            self._true_ns += now_ns - self._last_ns if self._was_true else 0
-        self._last_ns, self._was_true = now_ns, is_true
-
-    @property
-    def pct(self) -> float | None:
-        """Return the share in percent, None before there is any."""
-        return 100.0 * self._true_ns / self._known_ns if self._known_ns else None
-
-
 def percentile(ascending: Sequence[int], share: float) -> int | None:
     """Return the nearest-rank percentile of sorted numbers, None of none."""
     if not ascending:

@@ -1,6 +1,6 @@
 """How well a bot quotes, counted while it lives: of this worker's life, never saved, and cheap enough for every step.
 
-The loop asks for one comparison a step, `look` at most once a second and when a fill wants a mid.
+The loop asks for one comparison a step, `look` when a fill wants a mid, and `stand` when a book or order changed.
 """
 
 from __future__ import annotations
@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from core.market.fill_quality import HORIZONS_S, FillQuality, TimeShare, mean_of, percentile, wear_rate
+from core.market.fill_quality import HORIZONS_S, NEVER_NS, FillQuality, mean_of, percentile, wear_rate
 from core.market.order import OrderState, Side
 from core.market.risk_gates import drawdown
-from core.trading.clock import seconds
+from core.trading.quote_uptime import QuoteUptime
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.market.order import Fill
     from core.trading.bot_state import BotState
     from core.trading.leg_state import LegState
 
-_SAMPLE_NS = seconds(1)
 _CYCLES = 512  # decisions that the percentiles are of: the newest
 _RESTING = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL})
 
@@ -28,10 +29,10 @@ class LiveStats:
 
     def __init__(self) -> None:
         self._legs: dict[str, FillQuality] = {}
-        self._at_touch = TimeShare()
+        self._tops: list[tuple[LegState, int | None, int | None]] = []  # each leg with its best own bid and ask
+        self.at_touch = QuoteUptime()
         self._cycles_ns: deque[int] = deque(maxlen=_CYCLES)
-        self._sample_due_ns = 0
-        self.due_ns = 0  # when `look` is wanted
+        self.due_ns = NEVER_NS  # when `look` is wanted
 
     def fill(self, leg: LegState, fill: Fill, now_ns: int) -> None:
         """Count an own fill that is booked."""
@@ -48,23 +49,25 @@ class LiveStats:
         """Count a decision by how long its step took until its orders were sent."""
         self._cycles_ns.append(took_ns)
 
-    def look(self, bot: BotState, now_ns: int) -> None:
-        """Give fills the mid that they wait for, and look where the quotes stand."""
-        for leg in bot.legs:
+    def look(self, legs: Sequence[LegState], now_ns: int) -> None:
+        """Give fills the mid that they wait for."""
+        for leg in legs:
             if (quality := self._legs.get(leg.name)) is not None:
                 quality.see(now_ns, _mid(leg, now_ns))
-        if now_ns >= self._sample_due_ns:
-            self._sample_due_ns = now_ns + _SAMPLE_NS
-            if all(leg.reconciled for leg in bot.legs):
-                self._at_touch.sample(now_ns, any(_is_at_touch(leg) for leg in bot.legs))
-        self.due_ns = min([self._sample_due_ns, *(quality.due_ns for quality in self._legs.values())])
+        self.due_ns = min(quality.due_ns for quality in self._legs.values())
+
+    def stand(self, legs: Sequence[LegState], now_ns: int, orders_changed: bool) -> None:
+        """Note whether an own quote rests at the best price of its side, or before it."""
+        if orders_changed:
+            self._tops = [(leg, *_tops(leg)) for leg in legs]
+        self.at_touch.update(now_ns, any(_is_at_touch(*top) for top in self._tops))
 
     def told(self, bot: BotState) -> dict[str, Any]:
         """Return the figures for the status; None is not known. Money is decimal text."""
         legs = list(self._legs.values())
         cycles = sorted(self._cycles_ns)
         return {
-            "time_at_touch_pct": _rounded(self._at_touch.pct, 2),
+            "time_at_touch_pct": round(self.at_touch.pct(bot.clock.now_ns()), 2),
             "spread_captured_bps": _rounded(mean_of(one.captured for one in legs), 4),
             "adverse_markout_bps": {
                 str(horizon_s): _adverse(mean_of(one.markouts[place] for one in legs))
@@ -92,16 +95,19 @@ def _fee_quote(leg: LegState, fill: Fill, price: float) -> float:
     return float(fill.fee) * price if fill.fee_asset == leg.instrument.base else 0.0
 
 
-def _is_at_touch(leg: LegState) -> bool:
-    """Tell whether an own quote rests at the best price of its side, or before it."""
+def _tops(leg: LegState) -> tuple[int | None, int | None]:
+    """Return the best own bid and ask that rest."""
+    resting = [order for order in leg.tracker.quotes() if order.state in _RESTING]
+    bids = (order.price_ticks for order in resting if order.side is Side.BUY)
+    asks = (order.price_ticks for order in resting if order.side is Side.SELL)
+    return max(bids, default=None), min(asks, default=None)
+
+
+def _is_at_touch(leg: LegState, bid: int | None, ask: int | None) -> bool:
     book = leg.book
     if book is None or not book.is_quotable:
         return False
-    bid, ask = book.best_bid_ticks, book.best_ask_ticks
-    return any(
-        order.state in _RESTING and (order.price_ticks >= bid if order.side is Side.BUY else order.price_ticks <= ask)
-        for order in leg.tracker.quotes()
-    )
+    return (bid is not None and bid >= book.best_bid_ticks) or (ask is not None and ask <= book.best_ask_ticks)
 
 
 def _cancels_per_fill(bot: BotState) -> float:

@@ -41,7 +41,7 @@ class Stepping:
         if ending.is_stopping:
             due_ns = min(due_ns, ending.step(now_ns))
         if now_ns >= bot.live.due_ns:
-            bot.live.look(bot, now_ns)
+            bot.live.look(bot.legs, now_ns)
         self._keeping.save(now_ns)
         bot.journal.flush(now_ns)
         self._upkeep.refresh(now_ns)
@@ -159,5 +159,6 @@ class Stepping:
         if not self._parts.reconciled and all(leg.reconciled for leg in self._bot.legs):
             self._parts.reconciled = True
             self._uptime.begin(now_ns)
+            self._bot.live.at_touch.begin(now_ns)
             self._parts.trim(now_ns)
         return self._parts.reconciled

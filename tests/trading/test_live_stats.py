@@ -21,7 +21,7 @@ def stats(bench: Bench) -> dict[str, Any]:
 
 def test_before_anything_happened_nothing_is_known(tmp_path: Path) -> None:
     told = stats(Bench(tmp_path))
-    assert told["time_at_touch_pct"] is None
+    assert told["time_at_touch_pct"] == 0.0
     assert told["spread_captured_bps"] is None
     assert told["adverse_markout_bps"] == {"1": None, "5": None, "30": None, "60": None}
     assert (told["cancel_fill_ratio"], told["wear_rate"], told["cycle_ms"]) == (0.0, None, {"p50": None, "p99": None})
@@ -58,20 +58,33 @@ def test_a_fill_that_a_report_brings_after_a_gap_is_not_judged(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("feed", "share"), [((9_999, 10_001), 0.0), ((9_990, 10_050), 100.0), ((9_950, 10_010), 100.0)]
+    ("feed", "least", "most"),
+    [((9_999, 10_001), 0.0, 0.0), ((9_990, 10_050), 95.0, 100.0), ((9_950, 10_010), 95.0, 100.0)],
 )
 def test_the_time_at_the_touch_is_that_of_a_best_price_on_either_side(
-    tmp_path: Path, feed: tuple[int, int], share: float
+    tmp_path: Path, feed: tuple[int, int], least: float, most: float
 ) -> None:
     bench = Bench(tmp_path, **STILL)
-    bench.run(2)
-    bench.loop._bot.live._at_touch.__init__()  # type: ignore[misc]  # what was before the quotes rested is not asked
     bench.feed = feed
-    bench.run(1)
-    bench.loop._bot.live._at_touch.__init__()  # type: ignore[misc]
     bench.run(20)
     assert len(bench.resting) == 2
-    assert stats(bench)["time_at_touch_pct"] == share
+    assert least <= stats(bench)["time_at_touch_pct"] <= most
+
+
+def test_the_touch_that_moves_away_and_the_order_that_goes_end_the_time_at_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **STILL)
+    bench.feed = (9_990, 10_050)
+    bench.run(10)
+    bench.feed = (9_991, 10_009)
+    bench.run(10)
+    assert stats(bench)["time_at_touch_pct"] == pytest.approx(50.0, abs=3.0)
+    bench.feed = (9_990, 10_050)
+    bench.run(10)
+    bench.strategy.wanted = ()
+    bench.loop._bot.timer.hurry("own")
+    bench.run(10)
+    assert bench.resting == {}
+    assert stats(bench)["time_at_touch_pct"] == pytest.approx(50.0, abs=3.0)
 
 
 def test_cancels_are_told_for_each_fill(tmp_path: Path) -> None:

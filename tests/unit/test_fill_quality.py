@@ -11,7 +11,6 @@ from core.market.fill_quality import (
     NEVER_NS,
     FillQuality,
     Mean,
-    TimeShare,
     mean_of,
     percentile,
     wear_rate,
@@ -93,15 +92,6 @@ def test_ten_thousand_fills_at_once_need_bounded_memory() -> None:
 def test_the_mean_of_several_legs_is_by_size() -> None:
     assert mean_of([Mean(10.0, 1.0), Mean(90.0, 3.0)]) == 25.0
     assert mean_of([]) is None
-
-
-def test_a_share_of_time_holds_each_sample_until_the_next_and_knows_no_gaps() -> None:
-    share = TimeShare()
-    assert share.pct is None
-    for at_s, is_true in ((0, True), (1, False), (4, True), (5, True), (60, False), (61, False)):
-        share.sample(at_s * S, is_true)
-    # Known: 0-1 true, 1-4 not, 4-5 true, 60-61 not; from 5 to 60 nobody looked.
-    assert share.pct == pytest.approx(100 * 2 / 6)
 
 
 @pytest.mark.parametrize(
