@@ -55,7 +55,6 @@ ROW = thing(
     equity_spark=many(NUMBER),
     gates=many(ANY),
     legs=many(thing(leg=TEXT)),
-    stats=OBJECT,
 )
 GROUPS = {"by_account": many(thing(account=TEXT)), "by_venue": many(thing(venue=TEXT))}
 SUMS = {"bots": WHOLE, "quoting": WHOLE, "open_orders": WHOLE}
@@ -93,7 +92,9 @@ SCHEMAS: dict[str, Schema] = {
         bots=many(ref("Row")),
         invalid=many(thing(file=TEXT)),
     ),
-    "Bot": thing(bot=ref("Row"), mids=many(many(NUMBER)), gates=many(ANY), latches=many(ANY), exits=many(ANY)),
+    "Bot": thing(
+        bot=ref("Row"), mids=many(many(NUMBER)), gates=many(ANY), latches=many(ANY), exits=many(ANY), stats=OBJECT
+    ),
     "Commanded": thing(bots=many(thing(name=TEXT))),
     "Reloaded": thing(),
     "Orders": thing(orders=many(ORDER)),

@@ -31,7 +31,7 @@ LOUD = (
     "config_digest",
 )
 # These grow by themselves: a row is not sent again for their sake alone.
-AGES = ("uptime_s", "heartbeat_age_s", "equity_spark", "stats")
+AGES = ("uptime_s", "heartbeat_age_s", "equity_spark")
 
 _STATES: dict[str, tuple[str, str]] = {  # state -> (attention, what to say when the daemon gives no reason)
     "FATAL": (BAD, "given up after repeated failures; look at its last exit, then `reset`"),
@@ -119,10 +119,11 @@ def _worst(attentions: Iterable[str]) -> str:
 
 
 def fleet_row(bot: Mapping[str, Any], spark: Sequence[float], today_pnl: str | None) -> Row:
-    """Return the row of a bot; the log tail of its last exit is for its own page."""
+    """Return the row of a bot; how well it quotes, and the log tail of its last exit, are for its own page."""
     why, attention = why_not_quoting(bot)
     told = {"today_pnl": today_pnl, "equity_spark": list(spark), "why": why, "attention": attention}
-    return {**bot, "last_exit": without_tail(bot.get("last_exit")), **told}
+    told |= {"last_exit": without_tail(bot.get("last_exit"))}
+    return {key: value for key, value in bot.items() if key != "stats"} | told
 
 
 def without_tail(last_exit: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ blueprint = Blueprint("api_bots", __name__)
 
 @blueprint.get("/bots/<name>")
 def bot(name: str) -> Response:
-    """Tell one bot: its row, its mids of the last minutes, what keeps it from quoting, its last exit."""
+    """Tell one bot: its row, its newest mids, what keeps it from quoting, its last exit, how well it quotes."""
     row, feed = known_row(name), parts(current_app).feed
     said = feed.picture.bots.get(name, {})
     last_exit = said.get("last_exit")
@@ -31,6 +31,7 @@ def bot(name: str) -> Response:
             "gates": gates,
             "latches": _latches(name),
             "exits": [] if last_exit is None else [last_exit],
+            "stats": said.get("stats") or {},
         }
     )
 

@@ -18,7 +18,7 @@ const name = document.body.dataset.bot;
 const RANGES = [["15m", 900], ["1h", 3600], ["6h", 21600], ["24h", 86400], ["7d", 604800]];
 const LIVE_S = 900;
 const SERIES_MS = 5_000;
-const MARKOUTS_MS = 30_000;
+const JUDGEMENTS_MS = 30_000; // of fills: what the ledger says, and what the worker says
 const MARKS = 500; // fills that are drawn, the newest
 
 class BotPage {
@@ -42,7 +42,7 @@ class BotPage {
     stream.addEventListener("log", ({ detail }) => this.log.add(detail));
     this.load();
     setInterval(() => document.hidden || this.#loadSeries(), SERIES_MS);
-    setInterval(() => document.hidden || this.#loadMarkouts(), MARKOUTS_MS);
+    setInterval(() => document.hidden || this.#loadJudgements(), JUDGEMENTS_MS);
   }
 
   #makeRanges() {
@@ -69,6 +69,7 @@ class BotPage {
     this.#show(bot.bot);
     showGates(bot.gates, bot.latches);
     showExits(bot.exits);
+    showQuality(bot.stats);
     if (this.range_s === LIVE_S) this.price.reset(bot.mids);
     await Promise.all([this.#loadSeries(), this.#loadMarkouts(), this.#loadOrders(), this.#loadMarks(), this.fills.load()]);
   }
@@ -80,6 +81,11 @@ class BotPage {
       if (this.range_s !== LIVE_S) this.price.reset(series.at.map((at_ms, place) => [at_ms, series.mid[place]]));
       this.series.set(series, this.price.span);
     }
+  }
+
+  async #loadJudgements() {
+    const [bot] = await Promise.all([trying(() => get(`/bots/${encodeURIComponent(name)}`)), this.#loadMarkouts()]);
+    if (bot) showQuality(bot.stats);
   }
 
   async #loadMarkouts() {
@@ -129,7 +135,6 @@ class BotPage {
     this.row = row;
     fitMoney([row.realised_pnl, row.today_pnl, row.unrealised_pnl]);
     this.head.update(row);
-    showQuality(row.stats ?? {});
   }
 }
 
