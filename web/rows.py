@@ -121,8 +121,8 @@ def _worst(attentions: Iterable[str]) -> str:
 def fleet_row(bot: Mapping[str, Any], spark: Sequence[float], today_pnl: str | None) -> Row:
     """Return the row of a bot; how well it quotes, and the log tail of its last exit, are for its own page."""
     why, attention = why_not_quoting(bot)
-    told = {"today_pnl": today_pnl, "equity_spark": list(spark), "why": why, "attention": attention}
-    told |= {"last_exit": without_tail(bot.get("last_exit"))}
+    told: Row = {"today_pnl": today_pnl, "equity_spark": list(spark), "why": why, "attention": attention}
+    told["last_exit"] = without_tail(bot.get("last_exit"))
     return {key: value for key, value in bot.items() if key != "stats"} | told
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from core.market.fill_quality import HORIZONS_S, NEVER_NS, FillQuality, mean_of, percentile, wear_rate
 from core.market.order import OrderState, Side
 from core.market.risk_gates import drawdown
+from core.trading.order_tracker import IMMEDIATE
 from core.trading.quote_uptime import QuoteUptime
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from core.trading.leg_state import LegState
 
 _CYCLES = 512  # decisions that the percentiles are of: the newest
-_RESTING = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL})
+# An enum's members by a name of this module: to look them up in their class costs more than the comparison.
+_NEW, _PARTIAL, _LEAVING = OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL
+_BUY = Side.BUY
+_NO_BID, _NO_ASK = -1, 1 << 62
 
 
 class LiveStats:
@@ -29,7 +33,8 @@ class LiveStats:
 
     def __init__(self) -> None:
         self._legs: dict[str, FillQuality] = {}
-        self._tops: list[tuple[LegState, int | None, int | None]] = []  # each leg with its best own bid and ask
+        self._tops: list[tuple[LegState, int, int]] = []  # each leg with its best own bid and ask
+        self._is_at_touch = False
         self.at_touch = QuoteUptime()
         self._cycles_ns: deque[int] = deque(maxlen=_CYCLES)
         self.due_ns = NEVER_NS  # when `look` is wanted
@@ -57,10 +62,17 @@ class LiveStats:
         self.due_ns = min(quality.due_ns for quality in self._legs.values())
 
     def stand(self, legs: Sequence[LegState], now_ns: int, orders_changed: bool) -> None:
-        """Note whether an own quote rests at the best price of its side, or before it."""
+        """Note whether an own quote rests at the best price of its side, or before it; each new book asks for it."""
         if orders_changed:
             self._tops = [(leg, *_tops(leg)) for leg in legs]
-        self.at_touch.update(now_ns, any(_is_at_touch(*top) for top in self._tops))
+        is_at_touch = False
+        for leg, bid, ask in self._tops:
+            book = leg.book
+            if book and book.bids and book.asks and (bid >= book.bids[0][0] or ask <= book.asks[0][0]):
+                is_at_touch = True
+        if is_at_touch is not self._is_at_touch:
+            self._is_at_touch = is_at_touch
+            self.at_touch.update(now_ns, is_at_touch)
 
     def told(self, bot: BotState) -> dict[str, Any]:
         """Return the figures for the status; None is not known. Money is decimal text."""
@@ -95,19 +107,18 @@ def _fee_quote(leg: LegState, fill: Fill, price: float) -> float:
     return float(fill.fee) * price if fill.fee_asset == leg.instrument.base else 0.0
 
 
-def _tops(leg: LegState) -> tuple[int | None, int | None]:
-    """Return the best own bid and ask that rest."""
-    resting = [order for order in leg.tracker.quotes() if order.state in _RESTING]
-    bids = (order.price_ticks for order in resting if order.side is Side.BUY)
-    asks = (order.price_ticks for order in resting if order.side is Side.SELL)
-    return max(bids, default=None), min(asks, default=None)
-
-
-def _is_at_touch(leg: LegState, bid: int | None, ask: int | None) -> bool:
-    book = leg.book
-    if book is None or not book.is_quotable:
-        return False
-    return (bid is not None and bid >= book.best_bid_ticks) or (ask is not None and ask <= book.best_ask_ticks)
+def _tops(leg: LegState) -> tuple[int, int]:
+    """Return the best own bid and ask that rest; each change of an order asks for it."""
+    bid, ask = _NO_BID, _NO_ASK
+    for order in leg.tracker.live():
+        state, price = order.state, order.price_ticks
+        if not (state is _NEW or state is _PARTIAL or state is _LEAVING) or order.time_in_force == IMMEDIATE:
+            continue
+        if order.side is _BUY:
+            bid = price if price > bid else bid
+        else:
+            ask = price if price < ask else ask
+    return bid, ask
 
 
 def _cancels_per_fill(bot: BotState) -> float:
