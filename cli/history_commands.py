@@ -21,6 +21,7 @@ from cli.shared import App, as_json, everywhere, pass_app, unknown_name
 from core.history import ledger_reader as reader
 from core.history.bot_history import days_of_all, history_of, ledgers
 from core.history.csv_text import KINDS, Row, lines
+from core.history.fill_profits import profits_of
 from core.history.fleet_reader import FILE_NAME as FLEET
 from core.history.fleet_reader import orders_between
 from utils.files import write_atomic
@@ -92,18 +93,19 @@ def report(
     chosen = {name: _ledger(app, name)} if name is not None else ledgers(app.home.state)
     bots = [history_of(bot, path, since, until) for bot, path in chosen.items()]
     last = reader.fills(chosen[name], limit=fills) if fills and name is not None else []
+    earned = profits_of(chosen[name], last) if last and name is not None else {}
     if html is not None:
         write_atomic(html, app.services.history_page(bots, since, until).encode())
     if json_wanted:
         days = {quote: [asdict(day) for day in found] for quote, found in days_of_all(bots).items()}
         answer = {"from_utc_ns": since, "to_utc_ns": until, "bots": [bot.to_plain() for bot in bots], "days": days}
-        answer |= {"fills": [asdict(one) for one in last]} if fills else {}
+        answer |= {"fills": [{**asdict(one), "pnl": earned.get(one.number)} for one in last]} if fills else {}
         click.echo(json.dumps(answer, indent=1))
         return
     out = console()
     out.print(report_view(bots, out.width, out.encoding))
     if fills:
-        out.print(fills_view(last))
+        out.print(fills_view(last, earned))
     if html is not None:
         click.echo(f"written: {html}")
 

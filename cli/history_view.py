@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -65,13 +65,14 @@ def _of_bot(bot: BotHistory, width: int, steps: str) -> list[RenderableType]:
     return parts
 
 
-def fills_view(fills: Sequence[FillRow]) -> RenderableType:
-    """Return fills as a table, the newest first."""
+def fills_view(fills: Sequence[FillRow], profits: Mapping[int, str]) -> RenderableType:
+    """Return fills as a table, the newest first; `profits` by number, before fees, of those that closed something."""
     if not fills:
         return Text("no fill yet", "dim")
-    table = _table("when (UTC)", "side", "price", "size", "fee", "asset", "liquidity")
+    table = _table("when (UTC)", "side", "price", "size", "fee", "asset", "liquidity", "PnL")
     for one in fills:
-        words = (one.side, one.price, one.size, amount(one.fee), one.fee_asset, one.liquidity)
+        earned = "" if one.number not in profits else amount(profits[one.number])
+        words = (one.side, one.price, one.size, amount(one.fee), one.fee_asset, one.liquidity, earned)
         table.add_row(when(one.utc_ns)[5:], *map(printable, words))
     return table
 

@@ -287,5 +287,6 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
         "quote_uptime_pct": 0.0,
         "gates": [],
         "config_digest": None,
+        "stats": {},
         "legs": [] if config.kind == "job" else legs,
     }

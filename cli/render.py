@@ -154,6 +154,7 @@ def _notes(bot: Mapping[str, Any]) -> Iterable[Text]:
 
 
 _NOT_NEWS = frozenset({"kind", "wanted", "config_digest"})
+_NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
 
 
 def bot_view(status: Mapping[str, Any], brief: bool = False) -> RenderableType:
@@ -163,21 +164,30 @@ def bot_view(status: Mapping[str, Any], brief: bool = False) -> RenderableType:
     table.add_column("value", overflow="fold")
     for bot in status["bots"]:
         for key, value in bot.items():
-            if brief and (key in _NOT_NEWS or value in (None, "", [], False)):
+            if brief and (key in _NOT_NEWS or value in _NOTHING):
                 continue
             table.add_row(key, Text("\n".join(_value_lines(value))))
     return Group(_headline(status["daemon"]), table)
 
 
 def _value_lines(value: Any) -> list[str]:
-    if value is None or value == "" or value == []:
+    if value in (None, "", [], {}):
         return ["-"]
     if isinstance(value, list):
         return [line for item in value for line in _value_lines(item)]
     if isinstance(value, Mapping):
-        plain = [f"{_text(k)}={_text(v)}" for k, v in value.items() if not isinstance(v, list)]
+        plain = [f"{_text(k)}={_text(v)}" for k, v in _flat(value) if not isinstance(v, list)]
         return [" ".join(plain), *(f"  {_text(line)}" for v in value.values() if isinstance(v, list) for line in v)]
     return [_text(value)]
+
+
+def _flat(value: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Yield what a mapping has, with what its mappings have under both names."""
+    for key, member in value.items():
+        if isinstance(member, Mapping):
+            yield from ((f"{key}.{name}", one) for name, one in member.items())
+        else:
+            yield key, member
 
 
 def rows_view(titles: Sequence[str], rows: Iterable[Sequence[Any]], whole: Sequence[str] = ()) -> Table:

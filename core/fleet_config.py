@@ -16,6 +16,7 @@ ALERT_KINDS = (
     "disk",
     "stuck",
     "dead_man",
+    "position_left",
 )
 
 

@@ -48,6 +48,7 @@ DAEMON = (
     Figure("restarts", "makerd_restarts", "Restarts of all bots.", True),
     Figure("zygotes_lost", "makerd_zygotes_lost", "Zygotes that ended or were replaced.", True),
 )
+_AGAINST = "How far the mid was against fills {} s later, mean."
 BOT = (
     Figure("uptime_s", "makerd_bot_uptime_seconds", "Time since the worker was started; 0 while there is none."),
     Figure("heartbeat_age_s", "makerd_bot_heartbeat_age_seconds", "Time since the trading loop's last word."),
@@ -65,6 +66,20 @@ BOT = (
     Figure("funding", "makerd_bot_funding", "Funding in the bot's ledger, in quote units; below 0 was paid."),
     Figure("quote_uptime_pct", "makerd_bot_quote_uptime_ratio", "Share of the time with quotes out.", False, 0.01),
     Figure("gates", "makerd_bot_gates", "Gates that keep the bot from quoting."),
+    Figure("time_at_touch_pct", "makerd_bot_time_at_touch_ratio", "Share of the time at the best price.", False, 0.01),
+    Figure(
+        "spread_captured_bps", "makerd_bot_spread_captured_bps", "Mean distance of fills from the mid that they met."
+    ),
+    *(
+        Figure(f"adverse_markout_{one}s_bps", f"makerd_bot_adverse_markout_{one}s_bps", _AGAINST.format(one))
+        for one in (1, 5, 30, 60)
+    ),
+    Figure("cancel_fill_ratio", "makerd_bot_cancel_fill_ratio", "Cancels for each fill, over the bot's life."),
+    Figure("wear_rate", "makerd_bot_wear_ratio", "Fees less what was gained against the mid, for a unit of volume."),
+    Figure("cycle_p50_ms", "makerd_bot_cycle_p50_seconds", "Median time of a decision with its orders.", False, 0.001),
+    Figure("cycle_p99_ms", "makerd_bot_cycle_p99_seconds", "The 99th percentile of the same.", False, 0.001),
+    Figure("peak_equity", "makerd_bot_peak_equity", "Highest equity of the session, in quote units."),
+    Figure("drawdown_pct", "makerd_bot_drawdown_ratio", "Fall from the highest equity of the session.", False, 0.01),
 )
 LABELS = ("exchange", "account", "symbol", "strategy", "mode")
 

@@ -30,7 +30,16 @@ _LEFT_OUT = {
         "backoff_initial_s",
         "backoff_max_s",
     ),
-    *("schedule_s", "price_floor", "max_position", "max_position_usd", "initial_balances", "mode", "maker_fee_bps"),
+    *(
+        "schedule_s",
+        "startup_position",
+        "price_floor",
+        "max_position",
+        "max_position_usd",
+        "initial_balances",
+        "mode",
+        "maker_fee_bps",
+    ),
     *("backoff_initial_s", "backoff_max_s", "schema_version"),
 }
 

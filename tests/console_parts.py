@@ -46,6 +46,18 @@ ROW: dict[str, Any] = {
     "quote_uptime_pct": 99.2,
     "gates": [],
     "config_digest": None,
+    "stats": {
+        "cycles": 118,
+        "orders_created": 420,
+        "time_at_touch_pct": 61.5,
+        "spread_captured_bps": 1.2,
+        "adverse_markout_bps": {"1": 0.1, "5": 0.4, "30": None, "60": None},
+        "cancel_fill_ratio": 12.9,
+        "wear_rate": -0.00004,
+        "cycle_ms": {"p50": 0.4, "p99": 1.9},
+        "peak_equity": "1001.2",
+        "drawdown_pct": 0.02,
+    },
     "legs": [
         {
             "leg": "main",

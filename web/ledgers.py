@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from core.history.fill_profits import profits_of
 from core.history.ledger_reader import (
     MAIN_LEG,
     fills,
@@ -47,10 +48,12 @@ def _order(one: OrderRow) -> dict[str, Any]:
 def fills_in(path: Path, before: int | None, limit: int) -> dict[str, Any]:
     """Return a page of fills, newest first, and what the next page begins before. Raises LedgerError."""
     found = fills(path, before, limit)
-    return {"fills": [_fill(one) for one in found], "next": found[-1].number if len(found) == limit else None}
+    earned = profits_of(path, found)
+    told = [_fill(one, earned.get(one.number)) for one in found]
+    return {"fills": told, "next": found[-1].number if len(found) == limit else None}
 
 
-def _fill(one: FillRow) -> dict[str, Any]:
+def _fill(one: FillRow, pnl: str | None) -> dict[str, Any]:
     return {
         "at": moment_text(one.utc_ns),
         "leg": one.leg,
@@ -59,7 +62,7 @@ def _fill(one: FillRow) -> dict[str, Any]:
         "size": one.size,
         "fee": one.fee,
         "fee_asset": one.fee_asset,
-        "pnl": None,  # a ledger knows the profit of a position, not of a fill
+        "pnl": pnl,  # before the fee; null of a fill that closed nothing
         "maker": one.liquidity == "maker",
         "order": one.client_order_id,
     }

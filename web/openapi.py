@@ -65,7 +65,18 @@ STALE = thing(age_s=maybe(NUMBER), reason=TEXT, daemon=TEXT)
 ORDER = thing(
     client_id=TEXT, venue_id=maybe(TEXT), leg=TEXT, side=TEXT, price=TEXT, size=TEXT, filled=TEXT, status=TEXT
 )
-FILL = thing(at=TEXT, leg=TEXT, side=TEXT, price=TEXT, size=TEXT, fee=TEXT, fee_asset=TEXT, maker=FLAG, order=TEXT)
+FILL = thing(
+    at=TEXT,
+    leg=TEXT,
+    side=TEXT,
+    price=TEXT,
+    size=TEXT,
+    fee=TEXT,
+    fee_asset=TEXT,
+    pnl=maybe(TEXT),
+    maker=FLAG,
+    order=TEXT,
+)
 GATE = thing(name=TEXT, reason=TEXT, attention=TEXT)
 LINE = thing(at=TEXT, level=TEXT, component=TEXT, text=TEXT)
 EXIT = thing(at=maybe(TEXT), status=maybe(WHOLE), signal=maybe(TEXT), reason=maybe(TEXT), log_tail=many(LINE))
@@ -93,7 +104,7 @@ SCHEMAS: dict[str, Schema] = {
         bots=many(ref("Row")),
         invalid=many(thing(file=TEXT)),
     ),
-    "Bot": thing(bot=ref("Row"), mids=many(many(NUMBER)), gates=many(GATE), latches=many(ANY)),
+    "Bot": thing(bot=ref("Row"), mids=many(many(NUMBER)), gates=many(GATE), latches=many(ANY), stats=OBJECT),
     "Exits": thing(exits=many(EXIT)),
     "Commanded": thing(bots=many(thing(name=TEXT))),
     "Reloaded": thing(),

@@ -129,10 +129,17 @@ def _worst(attentions: Iterable[str]) -> str:
 
 
 def fleet_row(bot: Mapping[str, Any], spark: Sequence[float], today_pnl: str | None, quote: str | None = None) -> Row:
-    """Return the row of a bot; the log tail of its last exit is for its own page."""
+    """Return the row of a bot; how well it quotes, and the log tail of its last exit, are for its own page."""
     why, attention = why_not_quoting(bot)
-    told = {"today_pnl": today_pnl, "quote": quote, "equity_spark": list(spark), "why": why, "attention": attention}
-    return {**bot, "last_exit": without_tail(bot.get("last_exit")), **told}
+    told: Row = {
+        "today_pnl": today_pnl,
+        "quote": quote,
+        "equity_spark": list(spark),
+        "why": why,
+        "attention": attention,
+    }
+    told["last_exit"] = without_tail(bot.get("last_exit"))
+    return {key: value for key, value in bot.items() if key != "stats"} | told
 
 
 def without_tail(last_exit: Mapping[str, Any] | None) -> dict[str, Any] | None:

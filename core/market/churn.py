@@ -41,9 +41,18 @@ class ChurnMeter:
         self._filled: deque[int] = deque()
         self._is_over = False
 
-    def recall(self, placed_ns: Iterable[int]) -> None:
-        """Take up when an earlier life placed its newest orders, oldest first."""
+    def recall(self, placed_ns: Iterable[int], cancels: int = 0, fills: int = 0, counted_ns: int = 0) -> None:
+        """Take up when an earlier life placed its newest orders, oldest first, and what it had counted by a time.
+
+        When those cancels and fills were within the window is not known: they count from that time on for one window.
+        """
         self._placed = deque(placed_ns)
+        self._cancelled, self._filled = deque([counted_ns] * cancels), deque([counted_ns] * fills)
+
+    def counted(self, now_ns: int) -> tuple[int, int]:
+        """Return the cancels and the fills of the window."""
+        self._forget(now_ns)
+        return len(self._cancelled), len(self._filled)
 
     def placed(self, count: int, now_ns: int) -> None:
         """Count orders that were sent."""

@@ -101,6 +101,7 @@ class BotActions:
             "config": bot.config.to_plain(),
             "logs": dict(self.log_rules),
             "reset": record.reset,
+            "fresh": record.fresh,
             "paused": record.paused,
             "close_only": record.closing,
             "sell_base": record.sell_base,
@@ -111,7 +112,8 @@ class BotActions:
         self._children.tell(bot.config.name, message)
 
     def _ask_stop(self, bot: BotEntry) -> None:
-        self._tell(bot, {"t": "stop", "reason": bot.record.reason or "asked to stop"})
+        said = {"t": "stop", "reason": bot.record.reason or "asked to stop", "close": bot.record.closing_stop}
+        self._tell(bot, said)
         self._children.signal(bot.config.name, signal.SIGTERM)
 
     def _ask_handover(self, bot: BotEntry) -> None:

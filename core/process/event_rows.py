@@ -45,7 +45,7 @@ def rows_of(
     if after.state is not before.state:
         rows.append(_state_row(before, after))
     if Action.ALERT in actions and not any(row.alert for row in rows):
-        alert = "memory" if before.overweight else "crash_loop"
+        alert = "memory" if before.overweight else "position_left" if before.closing_stop else "crash_loop"
         rows.append(Row("alert", after.name, {"reason": after.reason}, alert, after.name))
     return rows
 

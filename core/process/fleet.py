@@ -27,7 +27,25 @@ NO_SNAPSHOT: dict[str, Any] = {
     "quote_uptime_pct": 0.0,
     "gates": [],
     "config_digest": None,  # of the config that runs now
+    "stats": {},  # how well it quotes, since its worker began
 }
+STATS = (  # of the worker's own figures, in the status
+    "cycles",
+    "orders_created",
+    "orders_cancelled",
+    "orders_rejected",
+    "fills_buy",
+    "fills_sell",
+    "volume_quote",
+    "time_at_touch_pct",
+    "spread_captured_bps",
+    "adverse_markout_bps",
+    "cancel_fill_ratio",
+    "wear_rate",
+    "cycle_ms",
+    "peak_equity",
+    "drawdown_pct",
+)
 LOOP = ("book_age_s", "last_ack_age_s", "loop_lag_ms")  # of the last heartbeat, for metrics only
 SHOWN_WHILE_DOWN = ("position", "realised_pnl", "unrealised_pnl", "fees", "funding", "fills", "quote_uptime_pct")
 _CARRIED = ("held_down", "in_registry", "snapshot", "extra", "last_exit", "left_orders", "ended_by")
@@ -148,6 +166,8 @@ class BotEntry:
         try:
             snapshot = json.loads(packet)["snapshot"]
             self.snapshot = {key: _shaped(snapshot.get(key), default) for key, default in NO_SNAPSHOT.items()}
+            stats = self.snapshot["stats"]
+            self.snapshot["stats"] = {key: stats[key] for key in STATS if key in stats}
             legs, loop = snapshot.get("legs"), {key: _number(snapshot.get(key)) for key in LOOP}
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return

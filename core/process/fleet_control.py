@@ -31,6 +31,7 @@ from core.process.worker_record import (
     Ready,
     Restart,
     State,
+    Stop,
     SweepEnded,
     Tick,
     Unusable,
@@ -117,6 +118,8 @@ class FleetControl:
         if isinstance(event, Exited):
             event = self._end_group(bot, event)
             self._note_exit(bot, event)
+        elif isinstance(event, Stop):
+            event = replace(event, close=closes_at_stop(bot.config))
         before, self._due_ns = bot.record, None  # not sooner: the account of a dead bot may have been paused
         bot.record, actions = decide(before, event, now_ns, self._chance())
         self._events.decided(bot.config, before, event, bot.record, actions)
@@ -290,6 +293,11 @@ class FleetControl:
             not other.in_registry and other.config.name != name and not wanted.isdisjoint(_markets(other.config))
             for other in self.bots.values()
         )
+
+
+def closes_at_stop(config: BotConfig) -> bool:
+    """Tell whether a bot wants its position closed when it is stopped; only its worker knows whether it can."""
+    return config.strategy_config.get("on_stop") == "close_position"
 
 
 def _markets(config: BotConfig) -> set[tuple[str, str, str]]:

@@ -16,6 +16,8 @@ from utils.version import __version__
 
 NUMBERS = ("uptime_s", "heartbeat_age_s", "pss_mb", "cpu_pct", "open_orders", "fills", "quote_uptime_pct", "restarts")
 MONEY = ("realised_pnl", "unrealised_pnl", "fees", "funding", "position")
+QUALITY = ("time_at_touch_pct", "spread_captured_bps", "cancel_fill_ratio", "wear_rate", "peak_equity", "drawdown_pct")
+HORIZONS_S = ("1", "5", "30", "60")
 LABELS = ("name", "state", "exchange", "symbol", "strategy", "mode")
 
 
@@ -54,11 +56,22 @@ def _figures(bot: BotEntry, now_ns: int) -> dict[str, Any]:
         **{key: row[key] for key in (*LABELS, *NUMBERS)},
         **{key: _number(row[key]) for key in MONEY},
         **{key: bot.extra.get("loop", {}).get(key) if row["pid"] is not None else None for key in LOOP},
+        **_quality(row["stats"]),
         "account": bot.config.account,
         "clock_offset_ms": row["legs"][0]["clock_offset_ms"] if row["legs"] else None,
         "gates": len(row["gates"]),
         "open_files": health.open_files if health else None,
         "log_bytes": health.log_bytes if health else None,
+    }
+
+
+def _quality(stats: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return how well a bot quotes; all of it None while no worker has said anything."""
+    markouts, cycles = stats.get("adverse_markout_bps") or {}, stats.get("cycle_ms") or {}
+    return {
+        **{key: _number(stats.get(key)) for key in QUALITY},
+        **{f"adverse_markout_{one}s_bps": _number(markouts.get(one)) for one in HORIZONS_S},
+        **{f"cycle_{name}_ms": _number(cycles.get(name)) for name in ("p50", "p99")},
     }
 
 

@@ -25,7 +25,7 @@ from core.process.config_watch import ConfigWatch
 from core.process.control import ControlServer
 from core.process.event_desk import EventDesk
 from core.process.fleet import BotEntry, fleet_line
-from core.process.fleet_control import IDLE_NS, FleetControl
+from core.process.fleet_control import IDLE_NS, FleetControl, closes_at_stop
 from core.process.fleet_files import FleetFiles
 from core.process.health_rounds import HealthRounds
 from core.process.log_care import LogCare
@@ -261,8 +261,10 @@ class Supervisor:
             log.info("stopping")
             self.events.note("daemon_stopping")
             self.service.stopping()
-            for name in self.bots:  # all at once: what each stop puts on record would let the last ones trade on
-                self.children.tell(name, {"t": "stop", "reason": "asked to stop"})
+            # All at once: what each stop puts on record would let the last ones trade on.
+            for name, bot in self.bots.items():
+                said = {"t": "stop", "reason": "asked to stop", "close": closes_at_stop(bot.config)}
+                self.children.tell(name, said)
             for name in list(self.bots):
                 self._guarded(partial(self.fleet.happened, name, Stop()))
 

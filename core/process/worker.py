@@ -65,6 +65,7 @@ class Task:
     sell_base: bool = False  # what closing means on spot
     handover: bool = False  # the worker before left its orders to this one
     paused: bool = False  # an operator wants no quotes for now
+    fresh: bool = False  # somebody started a bot that was at rest
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Task:
@@ -191,7 +192,7 @@ class Worker:
         if self.task.paused:
             bot.loop.pause()
         only_close = spot_rule(self.task.sell_base) if self.task.close_only else None
-        bot.loop.start(only_close, new_run=not self._is_of_this_run(), swept=swept)
+        bot.loop.start(only_close, new_run=not self._is_of_this_run(), swept=swept, fresh=self.task.fresh)
         if bot.loop.finished is None:
             self._claim(key_claims(resolved, venue_symbols(bot.clients, resolved.legs)))
             check_keys(resolved, bot.clients)
@@ -244,30 +245,39 @@ class Worker:
             if self.end.fileno() in readable:
                 self._hear(bot, commands)
             if self.signals.stop_asked:
-                loop.begin_stop("asked to stop")
-            elif not self.supervised:  # nobody hears us any more: cancel and leave
+                self._heed_signal(bot, commands)
+            if not self.supervised:  # nobody hears us any more: cancel and leave
                 loop.begin_stop("the supervisor is gone")
         self._beat(bot)
         return loop.finished
+
+    def _heed_signal(self, bot: Bot, commands: WorkerCommands) -> None:
+        """Stop as the supervisor says, which comes before its signal; without its word, as the config says."""
+        while self.supervised and self._hear(bot, commands):
+            pass
+        if not bot.loop.is_stopping:
+            bot.loop.begin_stop("asked to stop", close=self.supervised and bot.loop.closes_at_stop)
 
     def _beat(self, bot: Bot) -> None:
         snapshot = {**bot.loop.snapshot(), "config_digest": self.config.digest}
         self.say({"t": "beat", "ready": bot.loop.reconciled, "snapshot": snapshot})
 
-    def _hear(self, bot: Bot, commands: WorkerCommands) -> None:
+    def _hear(self, bot: Bot, commands: WorkerCommands) -> bool:
+        """Take one packet; tell whether there was any."""
         try:
             message = channel.receive(self.end)
         except BlockingIOError:
-            return
+            return False
         except channel.BadPacket as exc:
             log.warning("bad_packet", extra={"fields": {"reason": str(exc)}})
-            return
+            return True
         except ConnectionError:
             message = None
         if message is None:
             self.supervised = False
         else:
             commands.obey(message)
+        return True
 
     def say(self, message: dict[str, Any]) -> None:
         """Tell the supervisor something; one that is gone is not waited for."""

@@ -38,7 +38,7 @@ class WorkerCommands:
     def __init__(self, worker: Worker, bot: Bot, resolved: BotConfig, leases: LeaseKeeper) -> None:
         self._worker, self._bot, self._resolved = worker, bot, resolved
         self._verbs: dict[str, Callable[[Message], None]] = {
-            "stop": lambda message: bot.loop.begin_stop(str(message.get("reason", "asked to stop"))),
+            "stop": self._stop,
             "pause": lambda _message: bot.loop.pause(),
             "resume": lambda _message: bot.loop.resume(),
             "close": self._close,
@@ -57,6 +57,9 @@ class WorkerCommands:
         verb(message)
         if message["t"] not in ("lease", "dead_man"):  # these come all the time, and nobody waits for what they do
             self._worker.beat_due_ns = 0  # what came of it is told at once
+
+    def _stop(self, message: Message) -> None:
+        self._bot.loop.begin_stop(str(message.get("reason", "asked to stop")), close=message.get("close") is True)
 
     def _close(self, message: Message) -> None:
         rule = spot_rule(message.get("sell_base") is True)

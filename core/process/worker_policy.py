@@ -45,7 +45,7 @@ def enter(record: WorkerRecord, target: State, now_ns: int) -> Decision:
 
 def _without_child(record: WorkerRecord) -> WorkerRecord:
     fresh = replace(record, pid=None, dumped_ns=None, killed=False, overweight=False, ready_ns=None)
-    return replace(fresh, handing_over=False, handover_until_ns=None)
+    return replace(fresh, handing_over=False, handover_until_ns=None, closing_stop=False)
 
 
 def _spawn(record: WorkerRecord, now_ns: int) -> Decision:
@@ -71,7 +71,7 @@ def exited(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -> D
     if record.closing:
         return _closing_ended(record, event, now_ns, jitter)
     if not record.wanted:
-        return enter(record, record.rests_in, now_ns)
+        return _stop_ended(record, event, now_ns)
     if record.restarting and ended_well:
         return start_again(record, now_ns)
     if record.overweight and ended_well:
@@ -84,6 +84,14 @@ def _hand_over(record: WorkerRecord, now_ns: int) -> Decision:
     until_ns = record.due_ns if record.due_ns is not None else now_ns
     heir = replace(_without_child(record), handover_until_ns=until_ns, dirty=True, restarts=record.restarts + 1)
     return _spawn(heir, now_ns)
+
+
+def _stop_ended(record: WorkerRecord, event: Exited, now_ns: int) -> Decision:
+    """Come to rest; that a stop was to close the position, and has not, a person should know."""
+    if not record.closing_stop:
+        return enter(record, record.rests_in, now_ns)
+    rested, actions = enter(replace(record, closed=event.closed), record.rests_in, now_ns)
+    return rested, actions if event.closed else [*actions, Action.ALERT]
 
 
 def _closing_ended(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -> Decision:

@@ -51,7 +51,9 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """An operator or the daemon wants the bot down."""
+    """An operator or the daemon wants the bot down. `close`: its config wants the position closed first."""
+
+    close: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +192,11 @@ class WorkerRecord:
     restarting: bool = False  # a planned stop that is followed by a start
     overweight: bool = False  # asked to stop for its memory
     reset: bool = False  # the next worker clears the risk latch
+    fresh: bool = False  # somebody started it from rest, and no worker has taken that up yet
     paused: bool = False  # no quotes, until somebody resumes
     closing: bool = False  # the position is to be closed: by the worker, or by one that does nothing else
     sell_base: bool = False  # with `closing`: spot inventory is sold, too
+    closing_stop: bool = False  # asked to stop, and to close its position within the time of a stop
     closed: bool = False  # the last close that was asked for ended flat
     rests_in: State = State.STOPPED  # where a bot that nobody wants up comes to rest
     dirty: bool = False  # may have left orders on the venue

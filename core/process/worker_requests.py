@@ -18,8 +18,14 @@ _s = 1_000_000_000
 
 def start(record: WorkerRecord, event: Start, now_ns: int, _jitter: float) -> Decision:
     """Start a bot that rests, with its past forgiven."""
-    fresh = replace(record, wanted=True, reset=event.reset, attempt=0, crashes_ns=(), reason="")
-    return enter(replace(fresh, closing=False, closed=False, rests_in=State.STOPPED), State.STARTING, now_ns)
+    anew = replace(record, wanted=True, reset=event.reset, attempt=0, crashes_ns=(), reason="")
+    anew = replace(anew, fresh=_from_rest(record), closing=False, closed=False, rests_in=State.STOPPED)
+    return enter(anew, State.STARTING, now_ns)
+
+
+def _from_rest(record: WorkerRecord) -> bool:
+    """Tell whether a start begins a run; one that waits to be started again goes on with its own."""
+    return record.fresh or record.settled
 
 
 def start_halted(record: WorkerRecord, event: Start, now_ns: int, jitter: float) -> Decision:
@@ -47,7 +53,9 @@ def want_after_stop(record: WorkerRecord, event: Start, _now_ns: int, _jitter: f
     """Start it again once it has stopped."""
     if record.rests_in is State.HALTED and not event.reset:
         return record, []
-    return replace(record, wanted=True, restarting=True, reset=event.reset, rests_in=State.STOPPED), []
+    fresh = record.fresh or not record.wanted  # else it was to be restarted anyway
+    again = replace(record, wanted=True, restarting=True, reset=event.reset, rests_in=State.STOPPED)
+    return replace(again, fresh=fresh), []
 
 
 def _soon(record: WorkerRecord, now_ns: int) -> WorkerRecord:
@@ -61,7 +69,8 @@ def want_after_sweep(record: WorkerRecord, event: Start, now_ns: int, _jitter: f
     if State.HALTED in (record.then, record.rests_in) and not event.reset:
         return record, []
     then = record.then if record.then is State.BACKOFF else State.STARTING
-    wanted = replace(record, wanted=True, reset=event.reset or record.reset, then=then)
+    fresh = record.fresh or not record.wanted  # else it only waits to be started again
+    wanted = replace(record, wanted=True, reset=event.reset or record.reset, fresh=fresh, then=then)
     return (wanted if record.closing else replace(wanted, rests_in=State.STOPPED)), []
 
 
@@ -74,10 +83,11 @@ def _stopped(record: WorkerRecord) -> WorkerRecord:
     return replace(record, wanted=False, restarting=False, closing=False, sell_base=False)
 
 
-def unwant_while_stopping(record: WorkerRecord, _event: Stop, _now_ns: int, _jitter: float) -> Decision:
+def unwant_while_stopping(record: WorkerRecord, event: Stop, _now_ns: int, _jitter: float) -> Decision:
     """A stop meets a worker that was to hand its orders over: it shall cancel them."""
     actions = [Action.ASK_STOP] if record.handing_over else []
-    return replace(_stopped(record), handing_over=False), actions
+    closing = _closes(record, event) and record.handing_over
+    return replace(_stopped(record), handing_over=False, closing_stop=record.closing_stop or closing), actions
 
 
 def sweep_now(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: float) -> Decision:
@@ -104,9 +114,14 @@ def leave_by(record: WorkerRecord, now_ns: int, action: Action) -> Decision:
     return replace(record, state=State.STOPPING, due_ns=deadline, handing_over=handing_over), [action]
 
 
-def stop(record: WorkerRecord, _event: Stop, now_ns: int, _jitter: float) -> Decision:
-    """Have it cancel everything and leave."""
-    return leave_by(_stopped(record), now_ns, Action.ASK_STOP)
+def stop(record: WorkerRecord, event: Stop, now_ns: int, _jitter: float) -> Decision:
+    """Have it cancel everything and leave, closing its position before where that is wanted."""
+    return leave_by(replace(_stopped(record), closing_stop=_closes(record, event)), now_ns, Action.ASK_STOP)
+
+
+def _closes(record: WorkerRecord, event: Stop) -> bool:
+    """Tell whether a stop closes the position: of a worker that has not reconciled it is not known."""
+    return event.close and record.ready_ns is not None
 
 
 def plan_restart(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: float) -> Decision:
@@ -128,8 +143,8 @@ def restart_now(record: WorkerRecord, _event: Restart, now_ns: int, _jitter: flo
     """Start a bot that rests."""
     if record.closing:
         return record, []
-    fresh = replace(record, wanted=True, attempt=0, reason="", closed=False, rests_in=State.STOPPED)
-    return enter(fresh, State.STARTING, now_ns)
+    anew = replace(record, wanted=True, attempt=0, reason="", closed=False, rests_in=State.STOPPED)
+    return enter(replace(anew, fresh=_from_rest(record)), State.STARTING, now_ns)
 
 
 def pause(record: WorkerRecord, event: Pause, _now_ns: int, _jitter: float) -> Decision:

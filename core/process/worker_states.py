@@ -122,7 +122,8 @@ def _sweeper_forked(record: WorkerRecord, event: Forked, now_ns: int, _jitter: f
 
 
 def _ready(record: WorkerRecord, _event: Ready, now_ns: int, _jitter: float) -> Decision:
-    ready = replace(record, state=State.RUNNING, ready_ns=now_ns, reason="", reset=False, held_since_ns=None)
+    ready = replace(record, state=State.RUNNING, ready_ns=now_ns, reason="", reset=False, fresh=False)
+    ready = replace(ready, held_since_ns=None)
     # Pause again: it may have been asked for after the worker was.
     return replace(ready, handover_until_ns=None), [Action.PAUSE] if record.paused else []
 

@@ -11,9 +11,12 @@ from core.market.order import Side
 from core.market.price_shock import PriceShock
 from core.market.risk_state import RiskState
 from core.trading.clock import SECOND_NS
+from core.trading.live_stats import LiveStats
 from strategies.base import View
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from core.market.churn import ChurnMeter
     from core.market.events import Event
     from core.market.group_room import GroupRoom
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from core.trading.loop_settings import LoopSettings
     from core.trading.reject_breaker import RejectBreaker
     from core.trading.session_book import SessionBook
+
+_BREAKER = "breaker_utc_s"
+_CHURN = ("churn_cancels", "churn_fills", "churn_utc_s")  # counters: of the window, and when they were counted
 
 
 @dataclass(slots=True)
@@ -42,6 +48,7 @@ class BotState:
     counters: Counter[str] = field(default_factory=Counter)  # lifetime
     events: deque[Event] = field(default_factory=deque)  # for the strategy, once they are in the ledger
     view: View = field(default_factory=View)
+    live: LiveStats = field(default_factory=LiveStats)
     by_name: dict[str, LegState] = field(init=False)
     last_ack_ns: int | None = None
     sent_ids: SentIds | None = None  # since the last decision, while decisions are logged
@@ -66,6 +73,38 @@ class BotState:
             if utc_s := self.counters.get(f"price_move_utc_s.{leg.name}"):
                 age_ns = max(0, self.clock.utc_ns() - utc_s * SECOND_NS)
                 leg.shock = PriceShock(0.0, self.clock.now_ns() - age_ns)
+
+    def note_breaker(self) -> None:
+        """Keep on disk when the breaker opened: a restart does not end its pause."""
+        if self.breaker.opened_ns is None:
+            return
+        age_ns = self.clock.now_ns() - self.breaker.opened_ns
+        opened_utc_s = -((age_ns - self.clock.utc_ns()) // SECOND_NS)  # rounded up: never shorter
+        if self.counters[_BREAKER] != opened_utc_s:
+            self.counters[_BREAKER] = opened_utc_s
+            self.journal.note_counters(dict(self.counters))
+
+    def recall_breaker(self) -> None:
+        """Take up from the counters when the breaker last opened."""
+        if utc_s := self.counters.get(_BREAKER):
+            age_ns = max(0, self.clock.utc_ns() - utc_s * SECOND_NS)
+            if age_ns < self.settings.breaker_cooldown_ns:
+                self.breaker.open(self.clock.now_ns() - age_ns)
+
+    def note_churn(self) -> None:
+        """Put what the limit of cancels counts beside the other counters, while there is such a limit."""
+        if self.churn.limits.cancels_per_fill is None:
+            return
+        cancels, fills = self.churn.counted(self.clock.now_ns())
+        now_utc_s = self.clock.utc_ns() // SECOND_NS
+        for name, value in zip(_CHURN, (cancels, fills, now_utc_s), strict=True):
+            self.counters[name] = value
+
+    def recall_churn(self, placed_ns: Iterable[int]) -> None:
+        """Take up from the counters what an earlier life had cancelled and filled; `placed_ns` is from the orders."""
+        cancels, fills, utc_s = (self.counters.get(name, 0) for name in _CHURN)
+        age_ns = max(0, self.clock.utc_ns() - utc_s * SECOND_NS)
+        self.churn.recall(placed_ns, cancels, fills, self.clock.now_ns() - age_ns)
 
     def risk_state(self, leg: LegState, now_ns: int, with_foreign: bool = False) -> RiskState:
         """Return what the limits of a leg are held against; `with_foreign` counts the orders of others too."""

@@ -36,11 +36,15 @@ class SpotRule(str, Enum):
 class Closing:
     """Closes the positions of all legs, or of one; what is too small for an order of the venue counts as flat.
 
-    `flatten`: only its leg, with its slippage, which widens when an order leaves something.
+    `flatten`: only its leg, with its slippage, which widens when an order leaves something. `sign`: only long positions
+    (1) or short ones (-1).
     """
 
-    def __init__(self, bot: BotState, outgoing: Outgoing, spot: SpotRule, flatten: Flatten | None = None) -> None:
+    def __init__(
+        self, bot: BotState, outgoing: Outgoing, spot: SpotRule, flatten: Flatten | None = None, sign: int = 0
+    ) -> None:
         self._spot = spot
+        self._sign = sign
         self._bot = bot
         self._legs = bot.legs if flatten is None else (bot.by_name[flatten.leg],)
         self._outgoing = outgoing
@@ -74,7 +78,9 @@ class Closing:
     @property
     def residue(self) -> str:
         """Return what stays because it is too small for an order, empty when nothing does."""
-        left = [f"{leg.name}: {_size(leg)}" for leg in self._legs if leg.position.size_lots and not self._stays(leg)]
+        left = [
+            f"{leg.name}: {size_text(leg)}" for leg in self._legs if leg.position.size_lots and not self._stays(leg)
+        ]
         return ", ".join(left)
 
     def _close(self, leg: LegState, now_ns: int) -> bool:
@@ -102,12 +108,12 @@ class Closing:
             return ""
         price_ticks, why = self._price(leg, held, now_ns)
         if why:
-            return f"{_size(leg)} to close; {why}"
+            return f"{size_text(leg)} to close; {why}"
         lots = leg.instrument.slice_lots(abs(held), price_ticks, leg.limits.max_order_lots)
         return self._send(leg, held, price_ticks, lots, now_ns) if lots else ""
 
     def _send(self, leg: LegState, held: int, price_ticks: int, lots: int, now_ns: int) -> str:
-        told = f"{_size(leg)} to close"
+        told = f"{size_text(leg)} to close"
         if now_ns >= self._next_try_ns.get(leg.name, 0):
             self._next_try_ns[leg.name] = now_ns + self._bot.settings.close_retry_ns
             side = Side.SELL if held > 0 else Side.BUY
@@ -175,7 +181,7 @@ class Closing:
     def _lots_to_close(self, leg: LegState) -> int:
         """Return the signed lots that are to be closed: base fees may have left less to sell than was bought."""
         held, instrument = leg.position.size_lots, leg.instrument
-        if self._stays(leg):
+        if self._stays(leg) or held * self._sign < 0:
             return 0
         if instrument.kind != "spot" or held < 0 or instrument.base not in leg.balances.usable:
             return held
@@ -188,5 +194,6 @@ class Closing:
         return self._spot is SpotRule.LEAVE or leg.position.size_lots < 0
 
 
-def _size(leg: LegState) -> str:
+def size_text(leg: LegState) -> str:
+    """Return what a leg holds, with its unit."""
     return f"{leg.instrument.to_size(leg.position.size_lots):f} {leg.instrument.base}"

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("makerd.risk")
 
+ALL_LEGS = ""  # a close of the whole bot, among those of legs
+
 
 class Decider:
     """The decisions of one bot; times are the loop's monotonic nanoseconds."""
@@ -52,6 +54,17 @@ class Decider:
         """Return what is left to close and what stands in the way, None when nothing is being closed."""
         under_way = [self.closing] if self.closing is not None else [*self._flattening.values()]
         return "; ".join(one.in_the_way for one in under_way) if under_way else None
+
+    @property
+    def is_flattening(self) -> bool:
+        """Tell whether a position is being closed after which the bot goes on."""
+        return bool(self._flattening)
+
+    def close_first(self, reason: str, closing: Closing, now_ns: int, leg: str = ALL_LEGS) -> None:
+        """Close a leg, or the whole bot, before anything else is decided, then go on."""
+        self._flattening[leg], self._guard.flattening[leg] = closing, reason
+        self._block(now_ns)
+        self.look_soon()
 
     def be_patient(self, until_ns: int) -> None:
         """Leave the orders of an earlier life alone until there is a book to judge them by, at most until then."""
@@ -139,6 +152,7 @@ class Decider:
             for leg in self._bot.legs:
                 self._outgoing.follow_wish(leg, now_ns)
         self._decisions.end(seen)
+        self._bot.live.cycle(self._bot.clock.now_ns() - now_ns)
 
     def _refill(self, now_ns: int) -> None:
         """Place what the last decision wants into slots that our cancels have freed since; it is still what we want."""
@@ -186,7 +200,7 @@ class Decider:
             del self._flattening[leg], self._guard.flattening[leg]
         if not self._flattening:
             self.look_soon()
-        elif len(self._bot.legs) > 1 and not self._guard.is_blind:
+        elif len(self._bot.legs) > 1 and ALL_LEGS not in self._flattening and not self._guard.is_blind:
             self.hear(Watch(now_ns), now_ns)
 
     def _forget_flattening(self) -> None:
@@ -195,15 +209,14 @@ class Decider:
 
     def _begin_flatten(self, flatten: Flatten, now_ns: int) -> None:
         leg = self._leg(flatten.leg)
-        if self.closing is not None or leg.name in self._flattening or self._guard.tripped is not None:
+        under_way = not self._flattening.keys().isdisjoint((leg.name, ALL_LEGS))
+        if self.closing is not None or under_way or self._guard.tripped is not None:
             return
         told = fields(leg=leg.name, reason=flatten.reason, position=str(leg.instrument.to_size(leg.position.size_lots)))
         _log.warning("flatten", extra=told)
         self._bot.counters["flattens"] += 1
-        self._flattening[leg.name] = Closing(self._bot, self._outgoing, SpotRule.CLOSE, flatten)
-        self._guard.flattening[leg.name] = flatten.reason
-        self._block(now_ns)
-        self.look_soon()
+        closing = Closing(self._bot, self._outgoing, SpotRule.CLOSE, flatten)
+        self.close_first(flatten.reason, closing, now_ns, leg.name)
 
     def _note_closed(self, gate: str, now_ns: int) -> bool:
         """Record that the position is closed, so that a later start does not close anything again."""

@@ -13,6 +13,7 @@ from utils.exit_statuses import DONE, RISK_HALT
 if TYPE_CHECKING:
     from api.base_client import InboxItem
     from core.trading.bot_state import BotState
+    from core.trading.closing_stop import ClosingStop
     from core.trading.decider import Decider
     from core.trading.guard import Guard
     from core.trading.keeping import Keeping
@@ -34,9 +35,10 @@ class Ending:
         keeping: Keeping,
         stop_timeout_ns: int,
         settling: Settling,
+        closing_stop: ClosingStop,
     ) -> None:
         self._bot, self._guard, self._decider, self._keeping = bot, guard, decider, keeping
-        self._settling = settling
+        self._settling, self._closing_stop = settling, closing_stop
         self._handing: HandingOver | None = None
         self._stopping: Stopping | None = None
         self.is_stopping = self.is_handing_over = False
@@ -56,19 +58,43 @@ class Ending:
         """Tell whether the end has begun, or is over."""
         return self.result is not None or self.is_stopping or self.is_handing_over
 
-    def stop(self, reason: str, status: int, closed: bool = False) -> None:
+    @property
+    def is_closing(self) -> bool:
+        """Tell whether a stop closes the position before it cancels everything."""
+        return self._closing_stop.is_on and not self.is_stopping
+
+    @property
+    def closing_reason(self) -> str:
+        """Return why a stop closes the position, empty when none does."""
+        return self._closing_stop.reason
+
+    def stop(self, reason: str, status: int, closed: bool = False, close: bool = False, at_once: bool = False) -> None:
         """Cancel everything, and make sure of it until the stop's deadline; the first stop counts.
 
-        What the strategy has to bring into balance comes first.
+        `close`: the position is closed before, as far as the time goes; a stop without it ends such a close. Else what
+        the strategy has to bring into balance comes first, unless `at_once`.
         """
         if self.result is not None or self.is_stopping:
             return
-        if not closed and self._decider.closing is None:
-            now_ns = self._bot.clock.now_ns()
-            if self._settling.begin(reason, status, now_ns, self.stop_timeout_ns):
-                self._hand(None)
-                return
-        self._sweep(reason, status, closed, 0)
+        now_ns = self._bot.clock.now_ns()
+        if close and self._closing_stop.begin(reason, status, now_ns, self.stop_timeout_ns):
+            self._hand(None)
+            self._settling.is_on = False
+            return
+        settles = not (closed or at_once) and self._decider.closing is None
+        if settles and self._settling.begin(reason, status, now_ns, self.stop_timeout_ns):
+            self._hand(None)
+            return
+        self._sweep(reason, status, closed, self._closing_stop.spent_ns(now_ns))
+
+    def go_on_closing(self, now_ns: int) -> int:
+        """Go on with a stop that closes first; return when to look again."""
+        due_ns = self._closing_stop.step(now_ns)
+        if due_ns is not None:
+            return due_ns
+        stop = self._closing_stop
+        self._sweep(stop.reason, stop.status, False, stop.spent_ns(now_ns))
+        return now_ns
 
     def go_on_settling(self, now_ns: int) -> int:
         """Go on with what comes before the sweep; return when to look again."""
@@ -93,7 +119,7 @@ class Ending:
 
     def hand_over(self, reason: str, settle_s: float, write: Callable[[Sequence[str]], None]) -> None:
         """Let what is in flight settle, and leave the orders; see `HandingOver`."""
-        if self.has_begun or self.is_settling:
+        if self.has_begun or self.is_settling or self.is_closing:
             return
         self._hand(HandingOver(reason, self._bot.clock.now_ns() + seconds(settle_s), write))
         if self._decider.is_blocked:

@@ -144,6 +144,7 @@ class Intake:
         # says nothing about us. What was sent together fails together: a whole ladder is one reject.
         if refused_ns is not None and order.reason != POST_ONLY_WOULD_CROSS:
             self._bot.breaker.rejected(refused_ns, group=order.sent_ns)
+            self._bot.note_breaker()
         price = leg.instrument.to_price(order.price_ticks)
         told = fields(id=order.client_order_id, side=order.side.value, price=str(price), reason=order.reason)
         _log.warning("order_rejected", extra=told)
@@ -183,6 +184,7 @@ class Intake:
         bot.churn.filled(now_ns)
         bot.timer.hurry(OWN)
         bot.events.append(FillEvent(leg.name, fill, "" if order is None else order.slot))
+        bot.live.fill(leg, fill, now_ns)
         self._tell_fill(leg, fill)
 
     def _on_streamed_funding(self, leg: LegState, payment: FundingPayment, now_ns: int) -> None:

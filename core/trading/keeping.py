@@ -33,6 +33,7 @@ class Keeping:
         """Read the counters. Raises LedgerError."""
         self._bot.counters.update(self._bot.journal.ledger.counters())
         self._bot.recall_shocks()
+        self._bot.recall_breaker()
         self._recall_orders(now_ns)
         if new_run:
             self._bot.counters[RUN_S] = 0
@@ -42,7 +43,7 @@ class Keeping:
         """Count the orders that an earlier life placed within the last minute, too."""
         utc_ns = self._bot.clock.utc_ns()
         ages = [max(0, utc_ns - sent_ns) for sent_ns in self._bot.journal.ledger.sent_since(utc_ns - MINUTE_NS)]
-        self._bot.churn.recall(now_ns - age_ns for age_ns in ages)
+        self._bot.recall_churn(now_ns - age_ns for age_ns in ages)
 
     def run_end_ns(self) -> int:
         """Return when `duration_s` is over; not for a run that is endless."""
@@ -69,6 +70,7 @@ class Keeping:
     def _note(self, now_ns: int) -> None:
         bot = self._bot
         bot.session.save()
+        bot.note_churn()
         bot.counters[RUN_S] = (now_ns - self._run_began_ns) // SECOND_NS
         bot.journal.note_counters(dict(bot.counters))
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core.trading.keeping import Keeping
     from core.trading.outgoing import Outgoing
     from core.trading.quote_uptime import QuoteUptime
+    from core.trading.starting import Starting
     from core.trading.strategy_memory import StrategyMemory
     from core.trading.view_upkeep import ViewUpkeep
     from strategies.base import Strategy
@@ -34,6 +35,7 @@ class LoopParts:
     uptime: QuoteUptime
     upkeep: ViewUpkeep
     ending: Ending
+    starting: Starting
     close_reason: str = ""
     reconciled: bool = False  # every leg was, once
 

@@ -30,6 +30,9 @@ class LoopSettings:
     ack_timeout_ns: int = seconds(10)
     tolerance: DiffTolerance = field(default_factory=DiffTolerance)
     decision_log: str = "off"  # off | sampled | all
+    startup_position: str = "keep"  # keep | close_long | close_short | close_all | refuse
+    startup_orders: str = "reconcile"  # reconcile | cancel_all
+    on_stop: str = "cancel"  # cancel | close_position
     decision_rate: float = 0.05  # of the decisions that `sampled` logs
     risk_config: Mapping[str, Any] = field(default_factory=dict)  # limits need the instrument, so they come later
     group: GroupLimits | None = None  # of a bot that trades a group of instruments
@@ -47,6 +50,11 @@ class LoopSettings:
     close_retry_ns: int = seconds(1)  # between two attempts to get flat
     close_slippage_bps: float = 50.0  # how far through the touch a closing order may trade
     close_collar_bps: float = 500.0  # and how far from the mid: a side that was pulled away is no price
+
+    @property
+    def closes_at_stop(self) -> bool:
+        """Tell whether a stop of the bot closes its position."""
+        return self.on_stop == "close_position"
 
     @classmethod
     def from_config(cls, strategy_config: Mapping[str, Any], risk_config: Mapping[str, Any]) -> LoopSettings:
@@ -67,6 +75,9 @@ class LoopSettings:
                 min_order_age_ns=shared.duration("order_refresh_s", 0),
             ),
             decision_log=str(shared.get("decision_log", defaults.decision_log)),
+            startup_position=str(shared.get("startup_position", defaults.startup_position)),
+            startup_orders=str(shared.get("startup_orders", defaults.startup_orders)),
+            on_stop=str(shared.get("on_stop", defaults.on_stop)),
             risk_config=dict(risk_config),
             group=GroupLimits.from_config(strategy_config),
             max_consecutive_rejects=int(risk.get("max_consecutive_rejects", defaults.max_consecutive_rejects)),

@@ -85,6 +85,7 @@ def _adjust(bot: BotState, leg: LegState, venue: VenuePosition, gap: int, now_ns
     bot.counters["position_adjustments"] += 1
     if leg.reconciled:  # what was there before this life is no surprise
         bot.breaker.open(now_ns)
+        bot.note_breaker()
     _log.error("position_adjusted", extra=fields(leg=leg.name, lots=gap, price=str(price)))
     return True
 

@@ -15,6 +15,7 @@ class RejectBreaker:
         self._rejects: deque[int] = deque()
         self.use(limit, window_ns, cooldown_ns)
         self._open_until_ns: int | None = None
+        self.opened_ns: int | None = None  # when it last opened, whether or not it has closed since
         self._probing = False
         self._last_group: int | None = None
 
@@ -41,6 +42,7 @@ class RejectBreaker:
 
     def open(self, now_ns: int) -> None:
         """Let nothing through for the cooldown, whatever was accepted so far."""
+        self.opened_ns = now_ns
         self._open_until_ns = now_ns + self._cooldown_ns
         self._rejects.clear()
 

@@ -100,6 +100,7 @@ def _stats(bot: BotState, strategy_stats: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: bot.counters[name] for name in sorted(bot.counters)},
         "grid_profit": _money(sum((leg.position.grid_profit for leg in bot.legs), _ZERO)),
+        **bot.live.told(bot),
         "volume_quote": _money(sum((leg.position.volume_quote for leg in bot.legs), _ZERO)),
         "session_net": None if session.net is None else _money(session.net),
         "session_peak": None if session.peak is None else _money(session.peak),

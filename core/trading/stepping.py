@@ -42,6 +42,8 @@ class Stepping:
             due_ns = later_ns if later_ns < due_ns else due_ns
         if ending.is_stopping:
             due_ns = min(due_ns, ending.step(now_ns))
+        if now_ns >= bot.live.due_ns:
+            bot.live.look(bot.legs, now_ns)
         self._keeping.save(now_ns)
         if not journal.is_settled:
             journal.flush(now_ns)
@@ -134,15 +136,22 @@ class Stepping:
         """Do what a bot does that is not ending; return when something is due by itself."""
         if self._ending.is_settling:
             return self._ending.go_on_settling(now_ns)
-        decider, due_ns = self._decider, now_ns + _IDLE_NS
-        if decider.closing is None and self._bot.settings.duration_ns:
+        ending, decider, due_ns = self._ending, self._decider, now_ns + _IDLE_NS
+        if ending.is_closing:
+            due_ns = min(due_ns, ending.go_on_closing(now_ns))
+            if ending.is_stopping:
+                return now_ns
+        elif decider.closing is None and self._bot.settings.duration_ns:
             end_ns = self._keeping.run_end_ns()
             if now_ns >= end_ns:
-                self._ending.stop("the duration is over", DONE)
+                self._ending.stop("the duration is over", DONE, close=self._bot.settings.closes_at_stop)
                 return now_ns
             due_ns = min(due_ns, end_ns)
         if not (self._parts.reconciled or self._is_ready(now_ns)):
             return due_ns
+        starting = self._parts.starting
+        if starting.is_on and (look_ns := starting.step(now_ns)) is not None:
+            return min(due_ns, look_ns)
         next_ns = decider.step(now_ns)
         if decider.is_closed or decider.is_halted:
             self._end_by_decision()
@@ -151,7 +160,8 @@ class Stepping:
     def _end_by_decision(self) -> None:
         """Stop because a tripped gate demands it, or because what was to be closed is closed."""
         gate, closing = self._guard.tripped, self._decider.closing
-        reason = self._parts.close_reason if gate is None else f"gate {gate.name} tripped: {gate.reason}"
+        asked = self._ending.closing_reason or self._parts.close_reason
+        reason = asked if gate is None else f"gate {gate.name} tripped: {gate.reason}"
         if closing is not None and (residue := closing.residue):
             reason = f"{reason} (too small for an order, left as it is: {residue})"
         self._ending.stop(reason, DONE, self._decider.is_closed)
@@ -161,5 +171,6 @@ class Stepping:
         if not self._parts.reconciled and all(leg.reconciled for leg in self._bot.legs):
             self._parts.reconciled = True
             self._uptime.begin(now_ns)
+            self._bot.live.at_touch.begin(now_ns)
             self._parts.trim(now_ns)
         return self._parts.reconciled

@@ -15,6 +15,7 @@ from core.market.churn import ChurnMeter
 from core.trading.bot_state import BotState
 from core.trading.clock import seconds
 from core.trading.closing import SpotRule
+from core.trading.closing_stop import ClosingStop
 from core.trading.cycle_timer import CycleTimer
 from core.trading.decider import Decider
 from core.trading.ending import Ending
@@ -34,6 +35,7 @@ from core.trading.reject_breaker import RejectBreaker
 from core.trading.session_book import SessionBook
 from core.trading.settling import Settling
 from core.trading.snapshot import Told, take_snapshot
+from core.trading.starting import Starting
 from core.trading.stepping import Stepping
 from core.trading.stopping import LoopExit
 from core.trading.strategy_memory import StrategyMemory
@@ -73,7 +75,8 @@ def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, files: W
     guard, intake, keeping, uptime = Guard(bot, strategy.gates), Intake(bot), Keeping(bot), QuoteUptime()
     outgoing, memory = Outgoing(bot, intake), StrategyMemory(bot, strategy)
     decider = Decider(bot, guard, outgoing, strategy, memory)
-    settling = Settling(bot, decider, outgoing, strategy)
+    settling, closing_stop = Settling(bot, decider, outgoing, strategy), ClosingStop(bot, decider)
+    ending = Ending(bot, guard, decider, keeping, seconds(stop_timeout_s), settling, closing_stop)
     return LoopParts(
         bot=bot,
         strategy=strategy,
@@ -85,7 +88,8 @@ def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, files: W
         keeping=keeping,
         uptime=uptime,
         upkeep=ViewUpkeep(bot, uptime, files),
-        ending=Ending(bot, guard, decider, keeping, seconds(stop_timeout_s), settling),
+        ending=ending,
+        starting=Starting(bot, guard, decider, outgoing, ending),
     )
 
 
@@ -121,7 +125,9 @@ class TradingLoop:
 
     # Life
 
-    def start(self, only_close: SpotRule | None = None, new_run: bool = False, swept: bool = False) -> None:
+    def start(
+        self, only_close: SpotRule | None = None, new_run: bool = False, swept: bool = False, fresh: bool = False
+    ) -> None:
         """Open the clients and load the ledger. Raises VenueError, ConfigError and LedgerError.
 
         `swept`: it was confirmed that nothing of an earlier life rests or can still arrive at a venue.
@@ -129,7 +135,7 @@ class TradingLoop:
         A bot with a latched gate is finished at once, and no venue hears of it; unless an earlier life ended before
         it had closed what the gate demands: then this one closes it. `only_close`: this life quotes nothing and
         closes, whatever is latched; latches stay as they are. `new_run`: `duration_s` begins anew, however the life
-        before ended.
+        before ended. `fresh`: somebody started a bot that was at rest, so `startup_position` is asked.
         """
         bot = self._bot
         latches = bot.journal.ledger.latches.all()
@@ -139,6 +145,8 @@ class TradingLoop:
             self._ending.result = LoopExit(RISK_HALT, f"gate {gate.name} is latched: {gate.reason}", True, ())
             return
         open_life(self._parts, new_run, swept)
+        if only_close is None:
+            self._parts.starting.load(fresh, self._clock.now_ns())
         self._started = True
         for leg in bot.legs:
             leg.client.start_market_data()
@@ -189,16 +197,29 @@ class TradingLoop:
         """
         self._ending.hand_over(reason, settle_s, write)
 
-    def begin_stop(self, reason: str, status: int = DONE) -> None:
-        """Cancel everything and finish once the venues confirm it or `stop_timeout_s` is over."""
+    def begin_stop(self, reason: str, status: int = DONE, close: bool = False) -> None:
+        """Cancel everything and finish once the venues confirm it or `stop_timeout_s` is over.
+
+        `close`: the position is closed before, as far as that time goes; the reason of the end tells what is left.
+        """
         if not self._started and self.finished is None:
             self._ending.result = LoopExit(status, reason, True, ())
-        self._ending.stop(reason, status)
+        self._ending.stop(reason, status, close=close)
+
+    @property
+    def closes_at_stop(self) -> bool:
+        """Tell whether the config wants the position closed when the bot is stopped."""
+        return self._bot.settings.closes_at_stop
 
     @property
     def is_ending(self) -> bool:
         """Tell whether it is too late to ask for anything else."""
-        return self._ending.has_begun or self._ending.is_settling
+        return self._ending.has_begun or self._ending.is_settling or self._ending.is_closing
+
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether a stop was asked for, or is over."""
+        return self.is_ending and not self._ending.is_handing_over
 
     def close(self) -> None:
         """Disconnect the clients and give the descriptors back; orders stay as they are, the ledger is its owner's."""
@@ -214,11 +235,11 @@ class TradingLoop:
     @property
     def phase(self) -> str:
         """Return the phase of the life cycle; why a bot does not quote is in its gates."""
-        if self.is_ending:
+        if self.is_ending and not self._ending.is_closing:
             return "STOPPING"
         if not self._started:
             return "INIT"
-        if not self.reconciled:
+        if not self.reconciled or self._parts.starting.holds:
             return "SYNC"
         if self._decider.in_the_way is not None:
             return "CLOSING"

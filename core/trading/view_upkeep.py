@@ -27,9 +27,10 @@ class ViewUpkeep:
         view.can_record = self._bot.journal.healthy
         if self._files:
             view.files = {key: file.look(now_ns) for key, file in self._files.items()}
-        changed = False
+        moved = changed = False
         for leg in self._bot.legs:
             if leg.has_moved():
+                moved = True
                 _show(leg, view)
             if leg.has_changed():
                 changed = True
@@ -38,6 +39,8 @@ class ViewUpkeep:
                 view.unbooked[leg.name] = leg.tracker.unbooked_slots()
         if changed:
             self._uptime.update(now_ns, any(leg.quotes_both_sides for leg in self._bot.legs))
+        if moved or changed:
+            self._bot.live.stand(self._bot.legs, now_ns, changed)
 
 
 def _show(leg: LegState, view: View) -> None:

@@ -86,6 +86,7 @@ class LiveWorker:
 
     def __init__(self, home: Home, config: BotConfig, task: Task | None = None) -> None:
         self.ours, self._theirs = channel.pair()
+        self._theirs.setblocking(False)  # as a worker that was told what it is has it
         self.worker = Worker(self._theirs, SignalFlags(), home, config, task or Task())
         self.said: list[dict[str, Any]] = []
         self.end: LoopExit | None = None

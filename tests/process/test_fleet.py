@@ -22,7 +22,7 @@ ROW_KEYS = {
     "name", "kind", "state", "wanted", "pid", "uptime_s", "restarts", "last_exit", "exchange", "symbol", "strategy",
     "mode", "network", "phase", "heartbeat_age_s", "cpu_pct", "pss_mb", "open_orders", "position", "mid",
     "realised_pnl", "unrealised_pnl", "fees", "funding", "fills", "quote_uptime_pct", "gates", "legs",
-    "config_digest",
+    "config_digest", "stats",
 }  # fmt: skip
 LEG_KEYS = {"leg", "exchange", "account", "symbol", "position", "open_orders", "dead_man", "clock_offset_ms"}
 

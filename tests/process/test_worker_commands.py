@@ -110,13 +110,19 @@ def busy_with_position(worker: LiveWorker) -> LiveWorker:
     return worker
 
 
+def is_flat(worker: LiveWorker) -> bool:
+    """Tell whether nothing is held but what is worth less than the smallest order."""
+    return abs(Decimal(worker.beat()["position"])) * 150 < 6
+
+
 def test_a_close_ends_flat_by_the_venues_word_with_status_0(home: Home, start: Start) -> None:
     worker = busy_with_position(start(paper_bot(home, BUSY)))
     worker.tell("close", reason="flatten", sell_base=False)
     said = worker.last_words()
-    assert (said["t"], said["status"], said["reason"], said["left"]) == ("exit", DONE, "flatten", [])
+    assert (said["t"], said["status"], said["left"]) == ("exit", DONE, [])
+    assert said["reason"].startswith("flatten")  # a residue is told
     assert (said["clean"], said["closed"], said["handover"]) == (True, True, False)
-    assert Decimal(worker.beat()["position"]) == 0
+    assert is_flat(worker)
     assert "CLOSING" in [m["snapshot"]["phase"] for m in worker.said if m["t"] == "beat"]
     assert venue_orders(home) == {}
     assert record(home).clean
@@ -127,6 +133,50 @@ def test_a_stop_says_that_it_did_not_close(home: Home, start: Start) -> None:
     worker.tell("stop", reason="asked")
     said = worker.last_words()
     assert (said["status"], said["clean"], said["closed"], said["handover"]) == (DONE, True, False, False)
+
+
+def test_a_stop_that_is_to_close_ends_flat_and_says_so(home: Home, start: Start) -> None:
+    worker = busy_with_position(start(paper_bot(home, BUSY, strategy_config={"on_stop": "close_position"})))
+    worker.tell("stop", reason="asked", close=True)
+    said = worker.last_words()
+    assert (said["status"], said["clean"], said["closed"], said["reason"][:5]) == (DONE, True, True, "asked")
+    assert is_flat(worker)
+
+
+def test_a_signal_alone_stops_a_bot_as_its_config_says(home: Home, start: Start) -> None:
+    worker = busy_with_position(start(paper_bot(home, BUSY, strategy_config={"on_stop": "close_position"})))
+    worker.worker.signals.stop_asked = True
+    said = worker.last_words()
+    assert (said["status"], said["clean"], said["closed"], said["reason"][:13]) == (DONE, True, True, "asked to stop")
+
+
+def test_the_supervisors_word_goes_before_its_signal(home: Home, start: Start) -> None:
+    worker = busy_with_position(start(paper_bot(home, BUSY, strategy_config={"on_stop": "close_position"})))
+    worker.tell("lease", grants=[]).tell("stop", reason="a restart", close=False)
+    worker.worker.signals.stop_asked = True
+    said = worker.last_words()
+    assert (said["status"], said["clean"], said["closed"], said["reason"]) == (DONE, True, False, "a restart")
+
+
+def test_a_start_from_rest_closes_what_is_found_and_a_worker_that_follows_another_does_not(
+    home: Home, start: Start
+) -> None:
+    config = paper_bot(home, BUSY)
+    worker = busy_with_position(start(config))
+    worker.tell("stop", reason="asked")
+    worker.ended()
+    held = Decimal(worker.beat()["position"])
+    worker.close()
+    quiet = {"spread_pct": 4.0, "layer_step_ticks": 100, "startup_position": "close_all"}
+    config = paper_bot(home, BUSY, strategy_config=quiet)
+    heir = start(config).trading()
+    assert Decimal(heir.beat()["position"]) == held
+    heir.tell("stop", reason="asked")
+    heir.ended()
+    heir.close()
+    fresh = start(config, fresh=True)
+    fresh.until(lambda: fresh.beat().get("phase") == "QUOTING")
+    assert is_flat(fresh)
 
 
 def test_a_worker_that_only_closes_is_not_stopped_by_latch_strategy_or_crash(home: Home, start: Start) -> None:

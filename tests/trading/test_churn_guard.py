@@ -127,3 +127,17 @@ def test_orders_stay_where_they_are_until_they_have_rested_long_enough(tmp_path:
     bench.strategy.wanted = ()
     bench.run(1)
     assert bench.resting == {}
+
+
+def test_a_restart_forgives_no_cancels(tmp_path: Path) -> None:
+    risk = {"max_cancel_fill_ratio": 8, "cancel_fill_window_s": 30}
+    bench = Bench(tmp_path, risk=risk, price_tolerance_pct=0)
+    moving(bench, 6, 11)
+    assert "churn" in bench.gates
+    bench.stop()
+    bench.die()
+    bench.begin()
+    bench.run(2)
+    assert ("churn" in bench.gates, bench.resting) == (True, {})
+    bench.run(40)
+    assert (bench.gates, len(bench.resting)) == ([], 2)

@@ -263,6 +263,21 @@ def test_rejects_in_a_row_open_the_breaker_and_it_probes_once(tmp_path: Path) ->
     assert bench.resting == {"buy.0": 9_990}
 
 
+def test_a_restart_does_not_shorten_the_pause_of_the_breaker(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.venue.script.refuse = "no"
+    bench.strategy.wanted = BOTH[:1]
+    bench.run(10)
+    assert bench.gates == ["breaker"]
+    bench.venue.script.refuse = ""
+    bench.die()
+    bench.begin()
+    bench.run(40)
+    assert (bench.gates, len(bench.venue.submitted)) == (["breaker"], 5)
+    bench.run(20)
+    assert (bench.gates, bench.resting) == ([], {"buy.0": 9_990})
+
+
 def test_an_immediate_order_of_the_strategy_passes_risk_and_ledger(tmp_path: Path) -> None:
     bench = Bench(tmp_path, risk={"max_position": 0.5})
     bench.strategy.wanted = ()

@@ -67,7 +67,9 @@ class Bench:
         self.feed: tuple[int, int] | None = (9_999, 10_001)  # a book of this arrives every 0.5 s
         self.begin()
 
-    def begin(self, only_close: SpotRule | None = None, new_run: bool = False, swept: bool = False) -> None:
+    def begin(
+        self, only_close: SpotRule | None = None, new_run: bool = False, swept: bool = False, fresh: bool = False
+    ) -> None:
         """Build and start an incarnation; `swept`: as a worker does after a confirmed sweep."""
         self.fence += 1
         self.ledger = Ledger.open(self.folder / "ledger.db")
@@ -75,7 +77,7 @@ class Bench:
         leg = Leg("main", "scripted", "acc", self.venue.listed_instrument.symbol)
         legs = [LegRuntime(leg, self.venue, self.ids)]
         self.loop = TradingLoop(legs, self.strategy, self.settings, self.ledger, self.clock, self.stop_timeout_s)
-        self.loop.start(only_close, new_run, swept)
+        self.loop.start(only_close, new_run, swept, fresh)
 
     def die(self) -> None:
         """End an incarnation as a kill does: nothing is cancelled or saved."""

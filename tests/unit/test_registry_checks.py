@@ -101,6 +101,55 @@ def test_a_spread_that_pays_its_fees_is_sound(home: Home, sections: dict[str, An
 
 
 @pytest.mark.parametrize(
+    ("strategy", "word"),
+    [
+        ({"startup_position": "close_short"}, '"keep", "close_long" or "refuse": on spot'),
+        ({"startup_position": "close_all"}, '"keep", "close_long" or "refuse": on spot'),
+        ({"startup_position": "close"}, '"close_long"'),
+        ({"on_stop": "keep_orders"}, '"close_position"'),
+    ],
+)
+def test_what_cannot_be_closed_on_spot_is_refused(home: Home, strategy: dict[str, Any], word: str) -> None:
+    (said,) = complaints_of(home, config_with(strategy_config=strategy))
+    assert f"strategy_config.{next(iter(strategy))}: found " in said
+    assert word in said
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"startup_position": "close_long", "on_stop": "close_position", "startup_orders": "cancel_all"},
+        {"startup_position": "refuse"},
+        {"symbol": "SOL-PERP", "startup_position": "close_short"},
+        {"symbol": "SOL-PERP", "startup_position": "close_all", "on_stop": "close_position"},
+    ],
+)
+def test_what_can_be_closed_is_sound(home: Home, strategy: dict[str, Any]) -> None:
+    assert complaints_of(home, config_with(strategy_config=strategy, risk_config={"max_position": 50})) == []
+
+
+@pytest.mark.parametrize("template", ["paper_grid_strategy", "paper_perp_grid_strategy", "paper_maker_taker_hedge"])
+def test_what_a_grid_or_a_hedge_on_spot_holds_is_not_closed_behind_its_back(home: Home, template: str) -> None:
+    config = json.loads((CHECKOUT / "config" / "templates" / f"{template}.json").read_text())
+    config["strategy_config"] |= {"startup_position": "close_all", "on_stop": "close_position"}
+    first, second = complaints_of(home, config)
+    assert 'strategy_config.startup_position: found "close_all", expected "keep" or "refuse": ' in first
+    assert 'strategy_config.on_stop: found "close_position", expected "cancel": ' in second
+    config["strategy_config"] |= {"startup_position": "refuse", "on_stop": "cancel"}
+    assert complaints_of(home, config) == []
+
+
+def test_legs_on_margin_are_closed_together_only(home: Home) -> None:
+    config = json.loads((CHECKOUT / "config" / "templates" / "paper_maker_taker_hedge.json").read_text())
+    config["strategy_config"] |= {"symbol": "SOL-PERP", "hedge_symbol": "SOL-PERP", "startup_position": "close_long"}
+    config["risk_config"] |= {"max_position": 50}
+    (said,) = complaints_of(home, config)
+    assert 'startup_position: found "close_long", expected "keep", "close_all" or "refuse": the legs' in said
+    config["strategy_config"] |= {"startup_position": "close_all", "on_stop": "close_position"}
+    assert complaints_of(home, config) == []
+
+
+@pytest.mark.parametrize(
     ("balances", "strategy", "path"),
     [
         ({"SOL": "2"}, {}, "order_size"),

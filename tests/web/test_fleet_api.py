@@ -33,6 +33,7 @@ def test_a_bot_has_a_page_of_its_own(both: Both) -> None:
     site, _ = both
     told = site.get("/api/v1/bots/sol-mm").json
     assert told["bot"]["name"] == "sol-mm"
+    assert (told["stats"]["spread_captured_bps"], "stats" in told["bot"]) == (1.2, False)
     assert told["mids"][0][1] == 150.255
 
 

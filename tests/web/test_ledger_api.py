@@ -60,6 +60,7 @@ def test_orders_fills_and_series_come_from_the_ledger(both: Both) -> None:
     second = site.get(f"/api/v1/bots/sol-mm/fills?limit=5&before={first['next']}").json
     assert [len(first["fills"]), len(second["fills"]), second["next"]] == [2, 3, None]
     assert first["fills"][0]["at"] > second["fills"][0]["at"]
+    assert {one["pnl"] for one in first["fills"]} == {None}  # all of them bought
     begin = BEGIN_NS // MS
     series = site.get(f"/api/v1/bots/sol-mm/series?from={begin}&to={begin + 60_000}").json
     assert series["mid"] == [100, 101, 102, 103, 104]

@@ -132,6 +132,7 @@ def test_the_page_of_a_bot_draws_and_tells(site: Monitored, page: Page) -> None:
     expect(page.locator("#pane-fills tbody tr").first).to_be_visible()
     for chart in ("price", "inventory", "equity", "drawdown"):
         expect(page.locator(f"#{chart} canvas")).to_be_visible()
+    expect(page.locator("#quality")).to_contain_text("Spread captured")
     expect(page.locator("#price-readout")).to_contain_text("mid")
     page.get_by_role("tab", name="Log").click()
     expect(page.locator(".log-line").first).to_be_visible()

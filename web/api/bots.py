@@ -21,10 +21,11 @@ blueprint = Blueprint("api_bots", __name__)
 
 @blueprint.get("/bots/<name>")
 def bot(name: str) -> Response:
-    """Tell one bot: its row, its mids of the last minutes, what keeps it from quoting."""
+    """Tell one bot: its row, its mids of the last minutes, what keeps it from quoting, how well it quotes."""
     row, feed = known_row(name), parts(current_app).feed
     gates = [gate_told(gate) for gate in row.get("gates") or ()]
-    return answer({"bot": row, "mids": feed.rings.mids(name), "gates": gates, "latches": _latches(name)})
+    told = {"bot": row, "mids": feed.rings.mids(name), "gates": gates, "latches": _latches(name)}
+    return answer({**told, "stats": feed.picture.bots.get(name, {}).get("stats") or {}})
 
 
 @blueprint.get("/bots/<name>/exits")

@@ -57,6 +57,7 @@ from core.registry.checks.limits import (
     check_shared_symbol_is_spot,
 )
 from core.registry.checks.money import check_layers_are_affordable, check_spread_is_above_fees
+from core.registry.checks.positions import check_on_stop, check_startup_position
 from core.registry.checks.supervision import check_backoff, check_bot_has_no_schedule, check_name_is_free
 from core.registry.complaints import Problem
 
@@ -106,6 +107,8 @@ CHECKS: dict[Check, tuple[str, ...]] = {
     check_pairs: _BOTS,
     check_thresholds_ascend: _BOTS,
     check_sigma_is_given_when_fixed: _BOTS,
+    check_startup_position: _BOTS,
+    check_on_stop: _BOTS,
 }
 
 

@@ -2,7 +2,7 @@
 
 import { botPath, get } from "./api.js";
 import { BotHead } from "./bot_head.js";
-import { showExits, showGates, showMarkouts, showOrders } from "./bot_tables.js";
+import { showExits, showGates, showMarkouts, showOrders, showQuality } from "./bot_tables.js";
 import { showConfig, showHistory } from "./config_panel.js";
 import { byId, make, onceAFrame } from "./dom.js";
 import { FillsTable } from "./fills_table.js";
@@ -18,7 +18,7 @@ const name = document.body.dataset.bot;
 const RANGES = [["15m", 900], ["1h", 3600], ["6h", 21600], ["24h", 86400], ["7d", 604800]];
 const LIVE_S = 900;
 const SERIES_MS = 5_000;
-const MARKOUTS_MS = 30_000;
+const JUDGEMENTS_MS = 30_000; // of fills: what the ledger says, and what the worker says
 const MARKS = 500; // fills that are drawn, the newest
 
 /** What was asked for, null where there is no such bot. */
@@ -49,7 +49,7 @@ class BotPage {
     stream.addEventListener("log", ({ detail }) => this.log.add(detail));
     this.load();
     setInterval(() => document.hidden || this.isMissing || this.#loadSeries(), SERIES_MS);
-    setInterval(() => document.hidden || this.isMissing || this.#loadMarkouts(), MARKOUTS_MS);
+    setInterval(() => document.hidden || this.isMissing || this.#loadJudgements(), JUDGEMENTS_MS);
   }
 
   #makeRanges() {
@@ -74,6 +74,7 @@ class BotPage {
     const bot = await this.#loadState();
     if (!bot) return;
     this.#show(bot.bot);
+    showQuality(bot.stats);
     if (this.range_s === LIVE_S) this.price.reset(bot.mids);
     await Promise.all([this.#loadSeries(), this.#loadMarkouts(), this.#loadOrders(), this.#loadMarks(), this.fills.load()]);
   }
@@ -85,6 +86,11 @@ class BotPage {
       if (this.range_s !== LIVE_S) this.price.reset(series.at.map((at_ms, place) => [at_ms, series.mid[place]]));
       this.series.set(series, this.price.span);
     }
+  }
+
+  async #loadJudgements() {
+    const [bot] = await Promise.all([trying(() => get(`/bots/${encodeURIComponent(name)}`)), this.#loadMarkouts()]);
+    if (bot) showQuality(bot.stats);
   }
 
   async #loadMarkouts() {

@@ -17,7 +17,7 @@ export const COMMANDS = [
   { action: "resume", fits: (row) => row.kind !== "job" && Boolean(row.paused) },
   { action: "restart", fits: (row) => row.state === "RUNNING", ask: "A fresh worker takes its orders over; no queue position is lost." },
   { action: "reload", fits: () => true, ask: "The configs of all bots are read again; what changed is taken over or restarts its bot.", isForAll: true },
-  { action: "stop", fits: (row) => !["STOPPED", "HALTED", "FATAL", "STOPPING"].includes(row.state), ask: "Its orders are cancelled and it stays down. A position stays as it is." },
+  { action: "stop", fits: (row) => !["STOPPED", "HALTED", "FATAL", "STOPPING"].includes(row.state), ask: "Its orders are cancelled and it stays down. A position stays as it is, unless its config closes it on a stop." },
   { action: "close", fits: (row) => row.kind !== "job" && (isUp(row) || isDown(row)), ask: "Its orders are cancelled, its position is traded away, and it stays down.", danger: true },
   { action: "reset", fits: (row) => ["FATAL", "HALTED"].includes(row.state), ask: "Its latches are taken back and it starts again. Know first why it stopped.", danger: true },
 ];

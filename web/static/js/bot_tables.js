@@ -68,3 +68,26 @@ export function showExits(exits) {
   });
   return byId("exits").replaceChildren(...items);
 }
+
+const isKnown = (value) => value !== null && value !== undefined;
+const plain = (places, unit = "") => (value) => `${fixed(value, places)}${unit}`;
+
+/** What the quality table says: title, where it is in the row's stats, how it is written. */
+const QUALITY = [
+  ["At the touch", (stats) => stats.time_at_touch_pct, plain(1, " %")],
+  ["Spread captured", (stats) => stats.spread_captured_bps, plain(2, " bps")],
+  ...["1", "5", "30", "60"].map((horizon) => [`Adverse markout, ${horizon} s`, (stats) => stats.adverse_markout_bps?.[horizon], plain(2, " bps")]),
+  ["Cancels per fill", (stats) => stats.cancel_fill_ratio, plain(1)],
+  ["Wear rate", (stats) => (isKnown(stats.wear_rate) ? stats.wear_rate * 10000 : null), plain(2, " bps of volume")],
+  ["Decision, median", (stats) => stats.cycle_ms?.p50, plain(2, " ms")],
+  ["Decision, 99th percentile", (stats) => stats.cycle_ms?.p99, plain(2, " ms")],
+  ["Peak equity", (stats) => stats.peak_equity, (value) => amount(value)],
+  ["Drawdown", (stats) => stats.drawdown_pct, plain(2, " %")],
+];
+
+/** Show how well the bot quotes. */
+export function showQuality(stats) {
+  const known = QUALITY.map(([title, of, write]) => [title, of(stats), write]).filter(([, value]) => isKnown(value));
+  if (!known.length) return byId("quality").replaceChildren(empty("Nothing is known yet."));
+  return byId("quality").replaceChildren(makeTable("Quality of the quotes", [["What", ""], ["Value", "num"]], known.map(([title, value, write]) => [title, write(value)])));
+}

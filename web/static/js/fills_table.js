@@ -7,7 +7,7 @@ import { trying } from "./toast.js";
 
 const A_PAGE = 50;
 const COLUMNS = [["Time (UTC)", ""], ["Side", ""], ["Price", "num"], ["Size", "num"], ["Fee", "num"], ["PnL", "num"], ["", ""], ["Order", "mono wide"]];
-const PNL = 5; // not every venue and ledger knows one
+const PNL = 5; // of fills that closed something
 
 function cells(fill) {
   return [
