@@ -12,10 +12,11 @@ from core.trading.log_fields import fields
 from utils.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from core.trading.bot_state import BotState
     from core.trading.latches import Latch
+    from core.trading.leg_state import LegState
 
 _log = logging.getLogger("makerd.risk")
 LINK, LEDGER, BREAKER, PAUSED, DEAD_MAN = "link", "ledger", "breaker", "paused", "dead_man"
@@ -85,6 +86,11 @@ class Guard:
         is_clear = not self.gates and self._bot.session.net is not None
         self._clear, self._clear_until_ns = seen, self._age_limit_ns() if is_clear else 0
 
+    def _judged(self) -> Sequence[LegState]:
+        """Return the legs that are looked at: of several, those whose contract has ended with nothing left are not."""
+        utc_ns = self._bot.clock.utc_ns()
+        return [leg for leg in self._bot.legs if not leg.is_over(utc_ns)] or self._bot.legs
+
     def _seen(self) -> list[object]:
         """Return all that limits are held to but the age of book, position and facts; to be compared by identity."""
         seen: list[object] = [self.tripped]
@@ -95,7 +101,7 @@ class Guard:
     def _age_limit_ns(self) -> int:
         """Return from when on a book, a position or a second price is too old."""
         limits: list[int] = []
-        for leg in self._bot.legs:
+        for leg in self._judged():
             if leg.book_ns is None or leg.confirmed_ns is None:
                 return 0
             limits += (leg.book_ns + leg.limits.max_book_age_ns, leg.confirmed_ns + leg.limits.max_position_age_ns)
@@ -107,7 +113,7 @@ class Guard:
         gates = {gate.name: gate for gate in own}
         latching: list[Gate] = []
         has_mark = True
-        for leg in self._bot.legs:
+        for leg in self._judged():
             state = self._bot.risk_state(leg, now_ns)
             has_mark = has_mark and not stale_book(leg.limits, state)
             for gate in tripped_gates(leg.limits, state):
@@ -129,7 +135,7 @@ class Guard:
             gates.append(Gate(PAUSED, "pause", False, "paused by an operator"))
         if self.flattening:
             gates.append(Gate(FLATTEN, "pause", False, ", ".join(self.flattening.values())))
-        gates += [Gate(LINK, "pause", False, leg.name) for leg in self._bot.legs if not leg.link_is_good]
+        gates += [Gate(LINK, "pause", False, leg.name) for leg in self._judged() if not leg.link_is_good]
         if self._needs_dead_man and now_ns >= self.dead_man_until_ns:
             gates.append(Gate(DEAD_MAN, "pause", False, "the account's dead-man switch is not known to be armed"))
         if self._bot.breaker.is_open(now_ns):
