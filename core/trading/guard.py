@@ -20,7 +20,7 @@ from core.trading.log_fields import fields
 from utils.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from core.market.risk_gates import Rule
     from core.market.risk_limits import RiskLimits
@@ -98,6 +98,14 @@ class Guard:
         is_clear = not self.gates and self._bot.session.net is not None
         self._clear, self._clear_until_ns = seen, age_limit_ns if is_clear else 0
 
+    def _judged(self) -> Sequence[LegState]:
+        """Return the legs that are looked at: of several, those whose contract has ended with nothing left are not."""
+        legs = self._bot.legs
+        if len(legs) == 1:
+            return legs
+        utc_ns = self._bot.clock.utc_ns()
+        return [leg for leg in legs if not leg.is_over(utc_ns)] or legs
+
     def _seen(self) -> list[object]:
         """Return all that limits are held to but the age of book, position and facts; to be compared by identity."""
         seen: list[object] = [self.tripped]
@@ -108,7 +116,7 @@ class Guard:
     def _age_limit_ns(self) -> int:
         """Return from when on a book, a position or a second price is too old."""
         limits: list[int] = []
-        for leg in self._bot.legs:
+        for leg in self._judged():
             if leg.book_ns is None or leg.confirmed_ns is None:
                 return 0
             limits += (leg.book_ns + leg.limits.max_book_age_ns, leg.confirmed_ns + leg.limits.max_position_age_ns)
@@ -119,7 +127,7 @@ class Guard:
     def _shut(self, now_ns: int, own: list[Gate], is_old: bool) -> dict[str, Gate]:
         gates = {gate.name: gate for gate in own}
         latching: list[Gate] = []
-        for leg in self._bot.legs:
+        for leg in self._judged():
             rules = self._rules_of(leg)
             if not (rules or is_old):
                 continue
@@ -139,7 +147,7 @@ class Guard:
 
     def _has_marks(self, now_ns: int) -> bool:
         bot = self._bot
-        return not any(stale_book(leg.limits, bot.risk_state(leg, now_ns)) for leg in bot.legs)
+        return not any(stale_book(leg.limits, bot.risk_state(leg, now_ns)) for leg in self._judged())
 
     def _rules_of(self, leg: LegState) -> tuple[Rule, ...]:
         """Return what is judged on a leg, found out when its limits are others."""
@@ -160,6 +168,7 @@ class Guard:
             gates.append(Gate(FLATTEN, "pause", False, ", ".join(self.flattening.values())))
         for leg in bot.legs:
             withheld.update(leg.withheld)
+        for leg in self._judged():
             if not leg.link_is_good:
                 gates.append(Gate(LINK, "pause", False, leg.name))
         if self._needs_dead_man and now_ns >= self.dead_man_until_ns:

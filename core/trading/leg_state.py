@@ -199,6 +199,11 @@ class LegState:
         """Tell whether the venue is connected, and reconciled since it was."""
         return self.link_up and self.announced
 
+    def is_over(self, utc_ns: int) -> bool:
+        """Tell whether the contract has ended and nothing of it is left: its book and its line say no more."""
+        expiry_ns = self.instrument.expiry_utc_ns
+        return expiry_ns is not None and utc_ns >= expiry_ns and not (self.position.size_lots or self.tracker.live())
+
     def mark(self) -> Decimal | None:
         """Return the price that the position is valued at: the last mid. A flat position has a value without one."""
         if self.mid_ticks is not None:

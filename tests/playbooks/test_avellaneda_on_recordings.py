@@ -25,7 +25,7 @@ from tests.market_parts import NOW, SECOND, book, fill, instrument
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDINGS = sorted((ROOT / "data" / "recordings").glob("*.csv.gz"))
-TEMPLATES = sorted((ROOT / "config" / "templates").glob("*_avellaneda_stoikov*.json"))
+TEMPLATES = sorted((ROOT / "config" / "templates").glob("*_avellaneda_stoikov.json"))
 Seen = tuple[int, OrderBook | tuple[Side, int, int]]
 
 

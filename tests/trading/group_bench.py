@@ -55,14 +55,21 @@ class GroupBench:
     """One bot on two or three venues; `restart` begins its next incarnation on the same ledger and venues."""
 
     def __init__(
-        self, folder: Path, legs: int = 2, strategy: type[Strategy] = AvellanedaStoikovGroup, **keys: Any
+        self,
+        folder: Path,
+        legs: int = 2,
+        strategy: type[Strategy] = AvellanedaStoikovGroup,
+        lasts_s: float | None = None,
+        **keys: Any,
     ) -> None:
         self.folder, self.clock, self.kind = folder, SimulatedClock(), strategy
         self.config = group_config(legs, **keys)
         self.journal: list[tuple[str, str]] = []
-        markets = [MARKET, FUTURE, replace(FUTURE, symbol="SOL-26MAR31")][:legs]
+        ends_ns = None if lasts_s is None else self.clock.utc_ns() + seconds(lasts_s)
+        markets = [MARKET, replace(FUTURE, expiry_utc_ns=ends_ns), replace(FUTURE, symbol="SOL-26MAR31")][:legs]
         self.venues = {leg: GroupVenue(one, self.journal) for leg, one in zip(SYMBOLS, markets, strict=False)}
         self.books = {leg: (MID[leg] - 1, MID[leg] + 1) for leg in self.venues}
+        self.silent: set[str] = set()  # legs that show no books
         loop_keys = {"interval_s": 1.0, "ack_timeout_s": 2.0, "price_tolerance_pct": 0, **self.config}
         self.settings = LoopSettings.from_config(loop_keys, {"max_consecutive_rejects": 1000})
         self.fence = 0
@@ -94,7 +101,8 @@ class GroupBench:
         """Let time pass, a book on each leg every 0.1 s."""
         for _ in range(round(duration_s / 0.1)):
             for leg, venue in self.venues.items():
-                venue.book(*self.books[leg], lots=1_000_000)
+                if leg not in self.silent:
+                    venue.book(*self.books[leg], lots=1_000_000)
             end_ns = self.clock.now_ns() + seconds(0.1)
             while self.clock.now_ns() < end_ns and self.loop.finished is None:
                 self.clock.wait(min(self.loop.step(), end_ns), ())

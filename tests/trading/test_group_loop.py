@@ -284,3 +284,26 @@ def test_what_a_close_leaves_beyond_the_limit_is_reduced_on_the_others(tmp_path:
     assert bench.held()["leg2"] == 0
     assert abs(bench.held()["main"]) <= Decimal("0.5")
     bench.close()
+
+
+def test_a_leg_whose_contract_has_ended_keeps_no_other_from_being_quoted(tmp_path: Path) -> None:
+    bench = GroupBench(tmp_path, lasts_s=10, roll_before_s=6, stop_before_s=3)
+    bench.run(1)
+    bench.hit("leg2", 0, 20)
+    bench.run(4)
+    assert {order.side for order in bench.resting("leg2")} == {Side.SELL}
+    bench.run(3)
+    assert (bench.held()["leg2"], bench.resting("leg2")) == (0, [])
+    bench.silent.add("leg2")
+    bench.run(3)
+    bench.venues["leg2"].link_down()
+    bench.run(8)
+    assert (bench.loop.snapshot()["gates"], len(bench.resting("main"))) == ([], 4)
+    bench.close()
+
+
+def test_a_leg_that_has_not_ended_is_missed_when_it_falls_silent(bench: GroupBench) -> None:
+    bench.run(1)
+    bench.silent.add("leg2")
+    bench.run(7)
+    assert (bench.loop.snapshot()["gates"], bench.resting("main")) == (["stale"], [])
