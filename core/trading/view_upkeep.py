@@ -34,8 +34,8 @@ class ViewUpkeep:
                 _show(leg, view)
             if leg.has_changed():
                 changed = True
-                view.open_orders[leg.name] = leg.tracker.live()
-                view.balances[leg.name] = leg.balances.view(leg.tracker.live())
+                view.open_orders[leg.name] = live = leg.tracker.live()
+                view.balances[leg.name] = leg.balances.view(live)
                 view.unbooked[leg.name] = leg.tracker.unbooked_slots()
         if changed:
             self._uptime.update(now_ns, any(leg.quotes_both_sides for leg in self._bot.legs))
