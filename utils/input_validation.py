@@ -39,6 +39,12 @@ def symbol_key(symbol: str) -> str:
     return _SEPARATORS.sub("", symbol).upper()
 
 
+def our_symbol(symbol: str) -> str:
+    """Return our name of a symbol that may be written as a venue does: `SOL_USDC_PERP`, `BTC-PERPETUAL`."""
+    name = _PERP.sub("-PERP", symbol.replace("_", "-"))
+    return f"{name.removesuffix('-USDC-PERP')}-PERP" if name.endswith("-USDC-PERP") else name
+
+
 def margin_kind(symbol: str) -> str | None:
     """Return `perp` or `future` where a name of ours or of a venue says so, None where it does not."""
     if _PERP.search(symbol):

@@ -12,7 +12,14 @@ from core.registry.checks import CHECKS
 from core.registry.config_manager import InvalidConfig, load_plain
 from tests.registry_parts import complaints_of, config_with, make_home
 from utils.home import CHECKOUT, Home
-from utils.input_validation import bot_name_problem, printable, symbol_key, symbol_problem
+from utils.input_validation import (
+    bot_name_problem,
+    margin_kind,
+    our_symbol,
+    printable,
+    symbol_key,
+    symbol_problem,
+)
 
 
 @pytest.fixture
@@ -230,6 +237,24 @@ def test_names_that_are_bots(name: str) -> None:
 @pytest.mark.parametrize("symbol", ["SOL-USDC", "BTC-PERP", "BTCUSDT", "SOL_USDC_PERP", "1000PEPE"])
 def test_symbols_of_ours_and_of_venues(symbol: str) -> None:
     assert symbol_problem(symbol) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "ours", "kind"),
+    [
+        ("SOL_USDC", "SOL-USDC", None),
+        ("SOL-USDC", "SOL-USDC", None),
+        ("BTCUSDT", "BTCUSDT", None),
+        ("SOL_USDC_PERP", "SOL-PERP", "perp"),
+        ("SOL-USDT-PERP", "SOL-USDT-PERP", "perp"),
+        ("BTC-PERPETUAL", "BTC-PERP", "perp"),
+        ("BTC-PERP", "BTC-PERP", "perp"),
+        ("BTC-27DEC30", "BTC-27DEC30", "future"),
+        ("PERP-USDC", "PERP-USDC", None),
+    ],
+)
+def test_a_venues_spelling_has_our_name_and_tells_its_kind(written: str, ours: str, kind: str | None) -> None:
+    assert (our_symbol(written), margin_kind(written)) == (ours, kind)
 
 
 @pytest.mark.parametrize("symbol", ["", "-A", "a b", "../x", "BTC-USDT\n", "x" * 49])
