@@ -65,6 +65,7 @@ BOT = (
     Figure("funding", "makerd_bot_funding", "Funding in the bot's ledger, in quote units; below 0 was paid."),
     Figure("quote_uptime_pct", "makerd_bot_quote_uptime_ratio", "Share of the time with quotes out.", False, 0.01),
     Figure("gates", "makerd_bot_gates", "Gates that keep the bot from quoting."),
+    Figure("clock_offset_ms", "makerd_bot_clock_offset_seconds", "How far its venue's clock is ahead.", False, 0.001),
 )
 LABELS = ("exchange", "account", "symbol", "strategy", "mode")
 
