@@ -35,8 +35,8 @@ def symbol_problem(symbol: str) -> str | None:
 
 
 def symbol_key(symbol: str) -> str:
-    """Return what two spellings of one symbol have in common: `BTC-USDT`, `btc_usdt` and `BTCUSDT` are equal."""
-    return _SEPARATORS.sub("", symbol).upper()
+    """Return what spellings of one symbol have in common: `BTC-USDT`, `btc_usdt`, `BTCUSDT`; ours and a venue's."""
+    return _SEPARATORS.sub("", our_symbol(symbol.upper()))
 
 
 def our_symbol(symbol: str) -> str:

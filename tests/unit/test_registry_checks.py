@@ -264,6 +264,8 @@ def test_texts_that_are_no_symbols(symbol: str) -> None:
 
 def test_spellings_of_one_symbol_have_one_key() -> None:
     assert {symbol_key(symbol) for symbol in ("BTC-USDT", "btc_usdt", "BTCUSDT")} == {"BTCUSDT"}
+    assert {symbol_key(symbol) for symbol in ("SOL-PERP", "SOL_USDC_PERP", "sol-usdc-perp")} == {"SOLPERP"}
+    assert symbol_key("BTC-PERPETUAL") == symbol_key("BTC-PERP") != symbol_key("BTC-USDC")
 
 
 def test_printable_text_is_cut_and_without_control_characters() -> None:
