@@ -20,6 +20,7 @@ from utils.env import SUPPLIES, interpolate
 from utils.errors import ConfigError
 from utils.group_legs import MAIN, legs_of_group
 from utils.home import Home
+from utils.input_validation import our_symbol
 from utils.version import __version__
 
 if TYPE_CHECKING:
@@ -246,11 +247,12 @@ def status_while_down(home: Home, figures: Figures, pid: int | None = None) -> d
 
 def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
     at_rest = {"open_orders": 0, "dead_man": "none", "clock_offset_ms": None}
-    leg = {"leg": config.leg, "exchange": config.exchange, "account": config.account, "symbol": config.symbol}
+    leg = {"leg": config.leg, "exchange": config.exchange, "account": config.account}
+    leg["symbol"] = our_symbol(config.symbol)
     legs = [{**leg, "position": recorded.get("position", "0"), **at_rest}]
     if config.hedge:
         exchange, account, symbol, *_ = config.hedge
-        other = {"leg": HEDGE, "exchange": exchange, "account": account, "symbol": symbol}
+        other = {"leg": HEDGE, "exchange": exchange, "account": account, "symbol": our_symbol(symbol or "")}
         legs.append({**other, "position": recorded.get("legs", {}).get(HEDGE, "0"), **at_rest})
     positions = recorded.get("legs", {})
     for name, symbol in config.others:
@@ -268,7 +270,7 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
         "paused": False,
         "closed": False,
         "exchange": config.exchange,
-        "symbol": config.symbol,
+        "symbol": our_symbol(config.symbol),
         "strategy": config.strategy,
         "mode": config.mode,
         "network": config.network,

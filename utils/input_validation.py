@@ -35,8 +35,14 @@ def symbol_problem(symbol: str) -> str | None:
 
 
 def symbol_key(symbol: str) -> str:
-    """Return what two spellings of one symbol have in common: `BTC-USDT`, `btc_usdt` and `BTCUSDT` are equal."""
-    return _SEPARATORS.sub("", symbol).upper()
+    """Return what spellings of one symbol have in common: `BTC-USDT`, `btc_usdt`, `BTCUSDT`; ours and a venue's."""
+    return _SEPARATORS.sub("", our_symbol(symbol.upper()))
+
+
+def our_symbol(symbol: str) -> str:
+    """Return our name of a symbol that may be written as a venue does: `SOL_USDC_PERP`, `BTC-PERPETUAL`."""
+    name = _PERP.sub("-PERP", symbol.replace("_", "-"))
+    return f"{name.removesuffix('-USDC-PERP')}-PERP" if name.endswith("-USDC-PERP") else name
 
 
 def margin_kind(symbol: str) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 from core.bot_config import BotConfig
 from core.process.health import Health
 from core.process.worker_record import NEXT_RUN, State, WorkerRecord
+from utils.input_validation import our_symbol
 
 NO_SNAPSHOT: dict[str, Any] = {
     "phase": None,
@@ -97,7 +98,7 @@ class BotEntry:
             "paused": record.paused,
             "closed": record.closed,
             "exchange": config.exchange,
-            "symbol": config.symbol,
+            "symbol": our_symbol(config.symbol),
             "strategy": config.strategy,
             "mode": config.mode,
             "network": config.network,
@@ -145,7 +146,7 @@ class BotEntry:
                     "leg": leg.leg,
                     "exchange": leg.exchange,
                     "account": leg.account,
-                    "symbol": leg.symbol,
+                    "symbol": our_symbol(leg.symbol),
                     "position": row.get("position", "0"),
                     "open_orders": row.get("open_orders", 0) if may_have_orders else 0,
                     "dead_man": dead_man.get(leg.leg) or row.get("dead_man", "none"),

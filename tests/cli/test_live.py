@@ -109,6 +109,12 @@ def test_the_network_of_a_bot_is_told_while_no_daemon_lives(run: Run, home: Home
     assert [row["network"] for row in rows] == ["live", "test"]
 
 
+def test_a_symbol_is_shown_by_our_name_however_the_config_writes_it(run: Run, home: Home) -> None:
+    write(home, symbol="SOL_USDC_PERP")
+    (row,) = json.loads(run("status", "--json").stdout)["bots"]
+    assert (row["symbol"], row["legs"][0]["symbol"]) == ("SOL-PERP", "SOL-PERP")
+
+
 # The trial
 
 

@@ -36,7 +36,9 @@ def test_a_killed_live_worker_is_swept_and_replaced_and_a_stop_leaves_nothing(li
     live.fleet.start().quoting("one", seconds=40)
     before = {order["order_id"] for order in live.open_orders()}
     assert before
-    assert abs(live.fleet.bot("one")["legs"][0]["clock_offset_ms"]) < 5_000
+    row = live.fleet.bot("one")
+    assert abs(row["legs"][0]["clock_offset_ms"]) < 5_000
+    assert row["symbol"] == {"backpack": "SOL-USDC", "thalex": "BTC-PERP"}[live.venue]
     zygote = Path(f"/proc/{live.fleet.zygote_pid()}/fd")
     assert [os.readlink(entry).partition(":")[0] for entry in zygote.iterdir()].count("socket") == 1  # no venue's
     pid = live.fleet.bot("one")["pid"]

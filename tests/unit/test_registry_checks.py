@@ -12,7 +12,14 @@ from core.registry.checks import CHECKS
 from core.registry.config_manager import InvalidConfig, load_plain
 from tests.registry_parts import complaints_of, config_with, make_home
 from utils.home import CHECKOUT, Home
-from utils.input_validation import bot_name_problem, printable, symbol_key, symbol_problem
+from utils.input_validation import (
+    bot_name_problem,
+    margin_kind,
+    our_symbol,
+    printable,
+    symbol_key,
+    symbol_problem,
+)
 
 
 @pytest.fixture
@@ -281,6 +288,24 @@ def test_symbols_of_ours_and_of_venues(symbol: str) -> None:
     assert symbol_problem(symbol) is None
 
 
+@pytest.mark.parametrize(
+    ("written", "ours", "kind"),
+    [
+        ("SOL_USDC", "SOL-USDC", None),
+        ("SOL-USDC", "SOL-USDC", None),
+        ("BTCUSDT", "BTCUSDT", None),
+        ("SOL_USDC_PERP", "SOL-PERP", "perp"),
+        ("SOL-USDT-PERP", "SOL-USDT-PERP", "perp"),
+        ("BTC-PERPETUAL", "BTC-PERP", "perp"),
+        ("BTC-PERP", "BTC-PERP", "perp"),
+        ("BTC-27DEC30", "BTC-27DEC30", "future"),
+        ("PERP-USDC", "PERP-USDC", None),
+    ],
+)
+def test_a_venues_spelling_has_our_name_and_tells_its_kind(written: str, ours: str, kind: str | None) -> None:
+    assert (our_symbol(written), margin_kind(written)) == (ours, kind)
+
+
 @pytest.mark.parametrize("symbol", ["", "-A", "a b", "../x", "BTC-USDT\n", "x" * 49])
 def test_texts_that_are_no_symbols(symbol: str) -> None:
     assert symbol_problem(symbol) is not None
@@ -288,6 +313,8 @@ def test_texts_that_are_no_symbols(symbol: str) -> None:
 
 def test_spellings_of_one_symbol_have_one_key() -> None:
     assert {symbol_key(symbol) for symbol in ("BTC-USDT", "btc_usdt", "BTCUSDT")} == {"BTCUSDT"}
+    assert {symbol_key(symbol) for symbol in ("SOL-PERP", "SOL_USDC_PERP", "sol-usdc-perp")} == {"SOLPERP"}
+    assert symbol_key("BTC-PERPETUAL") == symbol_key("BTC-PERP") != symbol_key("BTC-USDC")
 
 
 def test_printable_text_is_cut_and_without_control_characters() -> None:
