@@ -135,11 +135,11 @@ class _Alone(Mirror):
 
 
 def jump(first: str) -> Any:
-    """Return two markets: at 1 s somebody sells through our bid on one, 1.5 ms later the other jumps by 100 ticks."""
-    hit = crafted([(1000.0, "trade", "bid", 999, 50)], 1000, 1002)
+    """Return two markets: at 1.01 s somebody sells through our bid on one, 1.5 ms later the other jumps by 100 ticks."""
+    hit = crafted([(1010.0, "trade", "bid", 999, 50)], 1000, 1002)
     moved = [
-        (1001.5, "level", "ask", 2010, 0), (1001.5, "level", "ask", 2110, 1000),
-        (1001.5, "level", "bid", 2000, 0), (1001.5, "level", "bid", 2100, 1000),
+        (1011.5, "level", "ask", 2010, 0), (1011.5, "level", "ask", 2110, 1000),
+        (1011.5, "level", "bid", 2000, 0), (1011.5, "level", "bid", 2100, 1000),
     ]  # fmt: skip
     jumps = crafted(moved, 2000, 2010)
     return spans_of_rows(hit, jumps) if first == "hit" else spans_of_rows(jumps, hit)
@@ -153,7 +153,7 @@ def test_a_price_that_comes_after_a_fill_on_another_leg_is_not_traded_at_before(
     strategy, result = mirrored(jump(first), latency_ms, sides=(Side.BUY,))
     (heard,) = strategy.heard
     taken = next(fill for leg in result.legs for fill in leg.record.fills if fill.liquidity == "taker")
-    assert heard[1].venue_ns == START_NS + 1000 * MS
+    assert heard[1].venue_ns == START_NS + 1010 * MS
     assert 0 <= heard[0] - heard[1].venue_ns <= WINDOW_NS
     assert taken.price_ticks == price
     assert taken.venue_ns == heard[0] + latency_ms * MS
@@ -162,7 +162,7 @@ def test_a_price_that_comes_after_a_fill_on_another_leg_is_not_traded_at_before(
 def test_with_orders_on_one_leg_alone_its_fills_are_heard_when_they_happen() -> None:
     strategy, result = mirrored(jump("hit"), 0, ("maker",), (Side.BUY,))
     (heard,) = strategy.heard
-    assert heard[0] == heard[1].venue_ns == START_NS + 1000 * MS
+    assert heard[0] == heard[1].venue_ns == START_NS + 1010 * MS
     assert [fill.venue_ns for fill in result.legs[1].record.fills] == [heard[0]]
 
 
