@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from core.backtest.fills_csv import fills_text
 from core.backtest.legs import LegsBacktest, LegsResult
 from core.backtest.lockstep import WINDOW_NS
 from core.backtest.run import Backtest
+from core.backtest.setup import strategy_of
 from core.market.order import Side
+from tests.backtest.legs_on_paper import on_one_account, paper_fills
 from tests.backtest.legs_parts import (
     MS,
     Mirror,
@@ -131,11 +134,32 @@ class _Alone(Mirror):
         return []
 
 
+@pytest.mark.parametrize("latency_ms", LATENCIES)
+def test_legs_of_one_account_are_what_they_are_on_paper(tmp_path: Path, latency_ms: float) -> None:
+    spot, perp = made_rows(14, 1500), made_rows(15, 1500)
+    exchange = {"latency_ms": latency_ms}
+    config = on_one_account(exchange)
+    strategy = strategy_of(config)
+    strategy.hears_prints = True  # paper tells every bot of them, and one whose gate is shut looks at it again then
+    result = LegsBacktest(config, spans_of_rows(spot, perp), strategy, "python").run()
+    assert all(len(leg.record.fills) > 10 for leg in result.legs)
+    assert paper_fills(tmp_path, spot, perp, exchange) == result.fills_text()
+
+
+def test_a_bot_with_one_leg_would_have_the_same_fills_here() -> None:
+    config, span = config_of({}, names=("maker",)), made_spans(16, 1500)[0]
+    several = LegsBacktest(config, [span], strategy=_Alone(("maker",)), engine="python").run()
+    one = Backtest(config, span, strategy=_Alone(("maker",)), engine="python").run()
+    assert len(one.record.fills) > 10
+    assert several.legs[0].record.fills == one.record.fills
+    assert several.legs[0].record.mids == one.record.mids
+
+
 # Nothing is seen before its time
 
 
 def jump(first: str) -> Any:
-    """Return two markets: at 1.01 s somebody sells through our bid on one, 1.5 ms later the other jumps by 100 ticks."""
+    """Return two markets: at 1.01 s somebody sells through our bid on one, 1.5 ms later the other jumps by 100."""
     hit = crafted([(1010.0, "trade", "bid", 999, 50)], 1000, 1002)
     moved = [
         (1011.5, "level", "ask", 2010, 0), (1011.5, "level", "ask", 2110, 1000),
