@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from core.backtest.legs import LegsBacktest, LegsResult
 from core.backtest.lockstep import WINDOW_NS
 from core.backtest.run import Backtest
 from core.backtest.setup import strategy_of
+from core.bot_config import Leg
 from core.market.order import Side
 from tests.backtest.legs_on_paper import on_one_account, paper_fills
 from tests.backtest.legs_parts import (
@@ -261,3 +263,18 @@ def test_spans_that_are_not_of_every_leg_or_not_of_one_time_are_refused() -> Non
     for spans in ([spot], [spot, other], [spot, perp, perp]):
         with pytest.raises(ConfigError, match="each leg, all of one span"):
             LegsBacktest(config_of({}), spans)
+
+
+def test_there_may_be_more_than_two_legs() -> None:
+    pair, spans = config_of({}), made_spans(17, 1000)
+    third = replace(spans[1], rows=made_spans(18, 1000)[1].rows, until_ns=spans[0].last_ns)
+    config = replace(pair, legs=(*pair.legs, Leg("third", "paper:c", "acc", "SYN-PERP")))
+    names = tuple(leg.leg for leg in config.legs)
+    result, slow = (
+        LegsBacktest(config, [*spans, third], strategy=_Alone(names), engine=engine).run()
+        for engine in ("compiled", "python")
+    )
+    assert all(len(leg.record.fills) > 3 for leg in result.legs)
+    assert {row.split(",")[0] for row in result.fills_text().splitlines()[1:]} == set(names)
+    assert result.summary["fills"] == sum(len(leg.record.fills) for leg in result.legs)
+    assert result.fills_text() == slow.fills_text()
