@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,10 @@ from core.backtest.fills_csv import fills_text
 from core.backtest.legs import LegsBacktest, LegsResult
 from core.backtest.lockstep import WINDOW_NS
 from core.backtest.run import Backtest
+from core.backtest.setup import strategy_of
+from core.bot_config import Leg
 from core.market.order import Side
+from tests.backtest.legs_on_paper import on_one_account, paper_fills
 from tests.backtest.legs_parts import (
     MS,
     Mirror,
@@ -131,15 +136,36 @@ class _Alone(Mirror):
         return []
 
 
+@pytest.mark.parametrize("latency_ms", LATENCIES)
+def test_legs_of_one_account_are_what_they_are_on_paper(tmp_path: Path, latency_ms: float) -> None:
+    spot, perp = made_rows(14, 1500), made_rows(15, 1500)
+    exchange = {"latency_ms": latency_ms}
+    config = on_one_account(exchange)
+    strategy = strategy_of(config)
+    strategy.hears_prints = True  # paper tells every bot of them, and one whose gate is shut looks at it again then
+    result = LegsBacktest(config, spans_of_rows(spot, perp), strategy, "python").run()
+    assert all(len(leg.record.fills) > 10 for leg in result.legs)
+    assert paper_fills(tmp_path, spot, perp, exchange) == result.fills_text()
+
+
+def test_a_bot_with_one_leg_would_have_the_same_fills_here() -> None:
+    config, span = config_of({}, names=("maker",)), made_spans(16, 1500)[0]
+    several = LegsBacktest(config, [span], strategy=_Alone(("maker",)), engine="python").run()
+    one = Backtest(config, span, strategy=_Alone(("maker",)), engine="python").run()
+    assert len(one.record.fills) > 10
+    assert several.legs[0].record.fills == one.record.fills
+    assert several.legs[0].record.mids == one.record.mids
+
+
 # Nothing is seen before its time
 
 
 def jump(first: str) -> Any:
-    """Return two markets: at 1 s somebody sells through our bid on one, 1.5 ms later the other jumps by 100 ticks."""
-    hit = crafted([(1000.0, "trade", "bid", 999, 50)], 1000, 1002)
+    """Return two markets: at 1.01 s somebody sells through our bid on one, 1.5 ms later the other jumps by 100."""
+    hit = crafted([(1010.0, "trade", "bid", 999, 50)], 1000, 1002)
     moved = [
-        (1001.5, "level", "ask", 2010, 0), (1001.5, "level", "ask", 2110, 1000),
-        (1001.5, "level", "bid", 2000, 0), (1001.5, "level", "bid", 2100, 1000),
+        (1011.5, "level", "ask", 2010, 0), (1011.5, "level", "ask", 2110, 1000),
+        (1011.5, "level", "bid", 2000, 0), (1011.5, "level", "bid", 2100, 1000),
     ]  # fmt: skip
     jumps = crafted(moved, 2000, 2010)
     return spans_of_rows(hit, jumps) if first == "hit" else spans_of_rows(jumps, hit)
@@ -153,7 +179,7 @@ def test_a_price_that_comes_after_a_fill_on_another_leg_is_not_traded_at_before(
     strategy, result = mirrored(jump(first), latency_ms, sides=(Side.BUY,))
     (heard,) = strategy.heard
     taken = next(fill for leg in result.legs for fill in leg.record.fills if fill.liquidity == "taker")
-    assert heard[1].venue_ns == START_NS + 1000 * MS
+    assert heard[1].venue_ns == START_NS + 1010 * MS
     assert 0 <= heard[0] - heard[1].venue_ns <= WINDOW_NS
     assert taken.price_ticks == price
     assert taken.venue_ns == heard[0] + latency_ms * MS
@@ -162,7 +188,7 @@ def test_a_price_that_comes_after_a_fill_on_another_leg_is_not_traded_at_before(
 def test_with_orders_on_one_leg_alone_its_fills_are_heard_when_they_happen() -> None:
     strategy, result = mirrored(jump("hit"), 0, ("maker",), (Side.BUY,))
     (heard,) = strategy.heard
-    assert heard[0] == heard[1].venue_ns == START_NS + 1000 * MS
+    assert heard[0] == heard[1].venue_ns == START_NS + 1010 * MS
     assert [fill.venue_ns for fill in result.legs[1].record.fills] == [heard[0]]
 
 
@@ -237,3 +263,18 @@ def test_spans_that_are_not_of_every_leg_or_not_of_one_time_are_refused() -> Non
     for spans in ([spot], [spot, other], [spot, perp, perp]):
         with pytest.raises(ConfigError, match="each leg, all of one span"):
             LegsBacktest(config_of({}), spans)
+
+
+def test_there_may_be_more_than_two_legs() -> None:
+    pair, spans = config_of({}), made_spans(17, 1000)
+    third = replace(spans[1], rows=made_spans(18, 1000)[1].rows, until_ns=spans[0].last_ns)
+    config = replace(pair, legs=(*pair.legs, Leg("third", "paper:c", "acc", "SYN-PERP")))
+    names = tuple(leg.leg for leg in config.legs)
+    result, slow = (
+        LegsBacktest(config, [*spans, third], strategy=_Alone(names), engine=engine).run()
+        for engine in ("compiled", "python")
+    )
+    assert all(len(leg.record.fills) > 3 for leg in result.legs)
+    assert {row.split(",")[0] for row in result.fills_text().splitlines()[1:]} == set(names)
+    assert result.summary["fills"] == sum(len(leg.record.fills) for leg in result.legs)
+    assert result.fills_text() == slow.fills_text()
