@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,9 +28,6 @@ sys.dont_write_bytecode = False
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# What is collected stays to the end: it is not looked through for garbage, neither now nor by any test.
-gc.disable()
-
 # Folders whose tests wait for real processes and sockets, the longest first: begun last, they would end alone.
 _BEGUN_FIRST = (
     "web_browser",
@@ -48,6 +46,7 @@ _BEGUN_FIRST = (
 # Files of minutes, before all others of their folder.
 _LONGEST = (
     "test_live_faults.py",
+    "test_live_lines.py",
     "test_live_fleet.py",
     "test_fleet.py",
     "test_live_secrets.py",
@@ -73,7 +72,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-def pytest_collection_finish() -> None:
-    """Let garbage be looked for again, among what tests make."""
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage in what is collected, neither now nor later: it stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tests.keys_read_once  # noqa: F401
-from tests.conformance.live_venues import SIMULATORS, VENUES
+from tests.conformance.live_bot import LiveBot
+from tests.conformance.live_stage import LIVE, SIZES, Stage
+from tests.conformance.live_venues import SIMULATORS, VENUES, LiveUnderTest
 from tests.conformance.venues import Session, Venue
 
 
@@ -29,3 +32,20 @@ def session(venue: Venue) -> Iterator[Session]:
     opened = Session.open(venue)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def risk() -> dict[str, Any]:
+    """Return limits of a test's own."""
+    return {}
+
+
+@pytest.fixture(params=LIVE)
+def stage(request: pytest.FixtureRequest, tmp_path: Path, risk: dict[str, Any]) -> Iterator[Stage]:
+    venue = VENUES[request.param](tmp_path)
+    assert isinstance(venue, LiveUnderTest)
+    made = Stage(venue, LiveBot(venue, tmp_path / "state", SIZES[request.param], risk=risk).start())
+    made.bot.run(made.is_whole)
+    yield made
+    made.bot.kill()
+    venue.sim.reset()

@@ -83,12 +83,12 @@ class LiveBot:
         return self
 
     def run(self, until: Callable[[], Any], timeout_s: float = 20.0) -> None:
-        """Turn the loop until something holds; fail when it does not."""
+        """Turn the loop until something holds; fail when it does not. It is looked at twenty times a second at most."""
         end = time.monotonic() + timeout_s
         while not until():
             assert time.monotonic() < end, f"nothing came of it: {self.loop.phase} {self.loop.snapshot()}"
             assert self.loop.finished is None, self.loop.finished
-            self._step(end)
+            self.run_for(0.05)
 
     def run_for(self, seconds: float) -> None:
         """Turn the loop for a while."""

@@ -11,11 +11,11 @@ import pytest
 
 from core.trading.trading_loop import LoopExit, SpotRule
 from tests.conformance.live_bot import STRATEGY, LiveBot
+from tests.conformance.live_stage import LIVE, RESTING_ON, SIZES, SLOTS, WITH_POSITIONS, Stage
 from tests.conformance.live_venues import LiveUnderTest
-from tests.conformance.test_live_faults import LIVE, RESTING_ON, SIZES, SLOTS, WITH_POSITIONS, Stage
 from tests.conformance.venues import VENUES
 
-# A fixture of the same name as the one in `test_live_faults.py`, but with quotes that nothing moves.
+# A fixture of the same name as the one in `conftest.py`, but with quotes that nothing moves.
 CALM = {"price_tolerance_pct": 5, "requote_bps": 0, "spread_pct": 0.3}
 
 

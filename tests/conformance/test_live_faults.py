@@ -7,137 +7,25 @@ of the acceptance scenarios in the strategies' specification.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from core.market.order import OrderState, Side
-from tests.conformance.live_bot import LiveBot
-from tests.conformance.live_venues import LiveUnderTest
-from tests.conformance.venues import VENUES
-from utils.errors import VenueUnreachable
-
-SLOTS = 4  # two layers a side
-SIZES = {"backpack": "0.1", "backpack_perp": "0.1", "thalex": "0.01"}
-LIVE = sorted(SIZES)
-RESTING_ON = ["backpack", "backpack_perp"]  # after the connection is lost; at the others orders die with it
-WITH_POSITIONS = ["backpack_perp", "thalex"]
-WITH_LOGIN = ["thalex"]  # at the others each request is signed
-WRITE = {"backpack": "POST /api/v1/order", "thalex": "private/insert"}
-CANCEL = {"backpack": "DELETE /api/v1/order", "thalex": "private/cancel"}
-POSITION = {"backpack": "GET /api/v1/position", "thalex": "private/portfolio"}
-BOOK = {"backpack": "GET /api/v1/depth", "thalex": "public/subscribe"}
-FILLS = {"backpack": "account.orderUpdate", "thalex": "account.trade_history"}
-LOGIN = "WS public/login"
-
-
-# For tests in which the market stands still, so that nothing trades by itself: its book may be as old as it likes.
-STILL = pytest.mark.parametrize("risk", [{"max_book_age_s": 600.0}])
-
-
-@dataclass(slots=True)
-class Stage:
-    """A bot that quotes, and the simulator's levers."""
-
-    venue: LiveUnderTest
-    bot: LiveBot
-
-    def fault(self, kind: str, match: dict[str, str] | None = None, **params: Any) -> dict[str, Any]:
-        """Let something go wrong for our account, where `match` says so for the venue."""
-        return self.market_fault(kind, match, account=self.venue.account, **params)
-
-    def market_fault(self, kind: str, match: dict[str, str] | None = None, **params: Any) -> dict[str, Any]:
-        """Let something go wrong for everybody."""
-        if match is not None:
-            params["match"] = match[self.venue.venue]
-        return self.venue.sim.fault(kind, **params)
-
-    def is_used_up(self, kind: str) -> bool:
-        """Tell whether a fault has struck as often as it was armed for."""
-        return all(fault["kind"] != kind for fault in self.venue.sim.state(self.venue.account, fills=0)["faults"])
-
-    def calm(self) -> int:
-        """Let nothing trade by itself (with STILL); return how many fills there were until now."""
-        self.venue.sim.feed(paused=True)
-        self.bot.run(lambda: self.is_whole() and self.booked())
-        return self.fills()
-
-    def trade(self, side: str = "sell", share: float = 1.0) -> None:
-        """Let somebody take our best quote on the other side, or a share of it."""
-        self.bot.run(lambda: self._hit(side, share))
-
-    def _hit(self, side: str, share: float) -> bool:
-        ours = self.resting(side)
-        if not ours:
-            return False
-        best = (max if side == "sell" else min)(ours, key=lambda order: float(order["price"]))
-        lots = self.bot.bot.clients[0].instrument.to_lots(Decimal(best["size"]) - Decimal(best["filled"]))
-        done = self.fault("partial_fill", lots=max(1, int(lots * share)), order_id=best["order_id"])
-        return bool(done["hit"])  # it may have been cancelled, or filled, since we looked
-
-    def resting(self, against: str) -> list[Any]:
-        """Return our open orders that trade against a side."""
-        return [order for order in self.bot.open_at_venue() if order["side"] != against]
-
-    def fills(self) -> int:
-        return len(self.bot.account_at_venue()["fills"])
-
-    def asked(self, what: str) -> int:
-        """Return how often the simulator was asked for something, by anybody."""
-        return int(self.venue.sim.state(self.venue.account, fills=0)["counters"]["requests"].get(what, 0))
-
-    @property
-    def gates(self) -> set[str]:
-        return set(self.bot.loop.snapshot()["gates"])
-
-    def counted(self, name: str) -> int:
-        """Return one of the bot's counters."""
-        return int(self.bot.loop.snapshot()["stats"].get(name, 0))
-
-    def is_off(self, gate: str) -> bool:
-        """Tell whether a gate is shut and nothing rests."""
-        return gate in self.gates and not self.bot.open_at_venue()
-
-    def assert_places_nothing(self, seconds: float) -> None:
-        """Let time pass and see that no order is made."""
-        before = self.counted("orders_created")
-        self.bot.run_for(seconds)
-        assert self.counted("orders_created") == before and self.bot.open_at_venue() == []
-
-    def recovers(self, timeout_s: float = 25.0) -> None:
-        """Wait until the bot quotes as if nothing had been, and its books are the venue's."""
-        self.bot.run(self.is_whole, timeout_s)
-        self.bot.run(self.booked, 10)
-        self.bot.assert_books_agree()
-
-    def is_whole(self) -> bool:
-        leg = self.bot.loop.snapshot()["legs"][0]
-        resting = self.bot.open_at_venue()
-        return self.bot.loop.phase == "QUOTING" and len(resting) == SLOTS == leg["open_orders"]
-
-    def booked(self) -> bool:
-        return len(self.bot.bot.ledger.fills("main")) == self.fills()
-
-
-@pytest.fixture
-def risk() -> dict[str, Any]:
-    """Return limits of a test's own."""
-    return {}
-
-
-@pytest.fixture(params=LIVE)
-def stage(request: pytest.FixtureRequest, tmp_path: Path, risk: dict[str, Any]) -> Iterator[Stage]:
-    venue = VENUES[request.param](tmp_path)
-    assert isinstance(venue, LiveUnderTest)
-    made = Stage(venue, LiveBot(venue, tmp_path / "state", SIZES[request.param], risk=risk).start())
-    made.bot.run(made.is_whole)
-    yield made
-    made.bot.kill()
-    venue.sim.reset()
+from core.market.order import OrderState
+from tests.conformance.live_stage import (
+    BOOK,
+    CANCEL,
+    FILLS,
+    LOGIN,
+    POSITION,
+    RESTING_ON,
+    SLOTS,
+    STILL,
+    WITH_LOGIN,
+    WITH_POSITIONS,
+    WRITE,
+    Stage,
+)
 
 
 def test_a_bot_quotes_trades_stops_and_leaves_nothing(stage: Stage) -> None:
@@ -326,89 +214,3 @@ def test_stop_under_a_rate_limit_leaves_nothing(stage: Stage) -> None:  # 25
     assert stage.bot.stop().clean
     assert stage.is_used_up("rate_limit")
     assert stage.bot.open_at_venue() == []
-
-
-BREAKS: dict[str, dict[str, Any]] = {
-    "disconnect": {},
-    "garbage": {},
-    "huge_message": {"bytes": 20_000_000},
-    "half_open": {},
-}
-
-
-@pytest.mark.parametrize("kind", BREAKS)
-def test_line_that_breaks_is_a_lost_link_and_loses_nothing(stage: Stage, kind: str) -> None:
-    assert stage.fault(kind, **BREAKS[kind])["hit"] == 1
-    stage.bot.run(lambda: "link" in stage.gates, 40)
-    stage.trade()
-    stage.recovers(40)
-    stage.trade("buy")
-    stage.bot.run(stage.booked)
-    stage.recovers()
-
-
-@pytest.mark.parametrize(("kind", "count"), [("unknown_field", 20), ("unknown_enum", 1)])
-def test_words_that_nobody_knows_lose_nothing(stage: Stage, kind: str, count: int) -> None:
-    stage.fault(kind, count=count)
-    stage.trade()
-    stage.bot.run(lambda: stage.is_used_up(kind), 40)
-    stage.recovers(40)
-    stage.trade("buy")
-    stage.bot.run(stage.booked)
-    stage.recovers()
-
-
-def test_line_that_breaks_again_and_again_comes_back(stage: Stage) -> None:
-    hits = 0
-    for _ in range(5):
-        hits += stage.fault("disconnect")["hit"]
-        stage.bot.run_for(0.4)
-    assert hits
-    stage.recovers(40)
-
-
-def test_line_that_breaks_during_a_submit_doubles_nothing(stage: Stage) -> None:
-    stage.fault("drop_answer", WRITE)
-    stage.trade()
-    stage.bot.run(lambda: stage.is_used_up("drop_answer"))
-    stage.fault("disconnect")
-    stage.bot.run_for(1)
-    stage.recovers(40)
-
-
-@pytest.mark.parametrize("stage", WITH_LOGIN, indirect=True)
-def test_login_that_expires_is_renewed(stage: Stage) -> None:
-    logins = stage.asked(LOGIN)
-    assert stage.fault("expire_token")["hit"]
-    stage.bot.run(lambda: stage.asked(LOGIN) > logins, 40)
-    stage.trade()
-    stage.recovers(40)
-
-
-def test_history_that_fails_is_asked_for_again(stage: Stage) -> None:
-    stage.fault("incomplete", count=3)
-    stage.trade()
-    stage.bot.run(lambda: stage.is_used_up("incomplete"), 40)
-    stage.recovers()
-
-
-def test_no_order_is_ever_of_unknown_outcome_for_long(stage: Stage) -> None:
-    stage.fault("drop_answer", WRITE)
-    stage.fault("drop_answer", CANCEL)
-    stage.trade()
-    stage.bot.run(lambda: stage.is_used_up("drop_answer"), 40)
-    stage.recovers(40)
-    states = {order.state for order in stage.bot.bot.ledger.open_orders("main")}
-    assert OrderState.UNKNOWN not in states
-    assert {Side(order["side"]) for order in stage.bot.open_at_venue()} == set(Side)
-
-
-def test_changed_tick_size_ends_the_bot_and_its_next_life_counts_in_it(stage: Stage) -> None:
-    tick = stage.venue.sim.tick(stage.bot.bot.clients[0].instrument.venue_symbol, 5)
-    stage.fault("disconnect")  # on a new connection the listing is read again
-    with pytest.raises(VenueUnreachable, match="tick size"):
-        stage.bot.run(lambda: False, 40)
-    stage.bot.kill()
-    stage.bot = stage.bot.again().start()
-    stage.bot.run(stage.is_whole, 25)
-    assert [order["price"] for order in stage.bot.open_at_venue() if Decimal(order["price"]) % tick] == []

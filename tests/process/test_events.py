@@ -79,8 +79,10 @@ MANY = [f"b{number}" for number in range(8)]
 def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A daemon with bots for each test, which harms its own ones only and says itself whom alerts go to."""
     fleet = Fleet(tmp_path_factory.mktemp("crew") / "home")
-    for name, supervised in {**CREW, **{name: {**ONLY_ONCE, "autostart": False} for name in MANY}}.items():
+    for name, supervised in CREW.items():
         fleet.add(name, daemon_config=supervised)
+    for name in MANY:
+        fleet.add(name, daemon_config={**ONLY_ONCE, "autostart": False})
     try:
         yield fleet.start().quoting(*CREW, seconds=60)
     finally:
