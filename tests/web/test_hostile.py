@@ -188,7 +188,7 @@ def test_a_reader_that_does_not_read_is_dropped(both: Both) -> None:
         line.sendall(f"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\nCookie: {site.cookie}\r\n\r\n".encode())
         site.until(lambda: site.parts.feed.hub.count == 1)
         for turn in range(200):
-            daemon.bots = [bot_row(f"bot-{n}", restarts=turn, reason=filler) for n in range(40)]
+            daemon.bots = [bot_row(f"bot-{n}", restarts=turn, reason=f"{turn}{filler}") for n in range(40)]
             if site.parts.feed.hub.count == 0:
                 break
             time.sleep(0.1)

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.web_browser.browser_parts import PATIENCE_MS, VIEWERS_WORD, Monitored, faults, wait_for_state
 from tests.web_browser.conftest import add_bots
+from utils.home import CHECKOUT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 expect.set_options(timeout=PATIENCE_MS)
@@ -182,6 +183,20 @@ def test_a_config_that_is_not_valid_is_in_the_headline(site: Monitored, page: Pa
     broken.unlink()
     site.fleet.run("reload")
     expect(page.locator("#invalid li")).to_have_count(0)
+
+
+def test_the_page_of_a_job_shows_what_a_job_has(site: Monitored, page: Page) -> None:
+    job = site.fleet.home.active / "heartbeat.json"
+    job.write_text((CHECKOUT / "config" / "templates" / "job_heartbeat.json").read_text())
+    site.fleet.run("reload")
+    site.open("bots/heartbeat")
+    expect(page.locator("#state")).to_contain_text("BEATING")
+    expect(page.locator(".log-line").first).to_be_visible()
+    for trading in ("#price", "#orders", "#tab-fills", ".trading >> nth=0"):
+        expect(page.locator(trading)).to_be_hidden()
+    job.unlink()
+    site.fleet.run("reload")
+    expect(page.locator("#why")).to_contain_text("has no bot named heartbeat")
 
 
 def test_events_and_logs_are_told(site: Monitored, page: Page) -> None:

@@ -83,7 +83,9 @@ class BotPage {
     const to = Date.now();
     const series = await trying(() => get(botPath(name, "series"), { from: to - this.range_s * 1000, to, points: 500 }));
     if (series) {
-      if (this.range_s !== LIVE_S) this.price.reset(series.at.map((at_ms, place) => [at_ms, series.mid[place]]));
+      const mids = series.at.map((at_ms, place) => [at_ms, series.mid[place]]);
+      if (this.range_s === LIVE_S) this.price.prepend(mids); // from before the monitor was there
+      else this.price.reset(mids);
       this.series.set(series, this.price.span);
     }
   }
@@ -156,6 +158,15 @@ class BotPage {
     this.row = row;
     fitMoney([row.realised_pnl, row.today_pnl, row.unrealised_pnl]);
     this.head.update(row);
+    if (row.kind === "job") this.#beJob();
+  }
+
+  /** A job trades nothing: what is about orders and profit goes. */
+  #beJob() {
+    if (document.body.dataset.kind === "job") return;
+    document.body.dataset.kind = "job";
+    byId("tab-fills").hidden = true;
+    byId("tab-log").click();
   }
 }
 

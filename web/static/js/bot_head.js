@@ -22,6 +22,7 @@ export const COMMANDS = [
   { action: "reset", fits: (row) => ["FATAL", "HALTED"].includes(row.state), ask: "Its latches are taken back and it starts again. Know first why it stopped.", danger: true },
 ];
 
+/** title, text(row), tone(row); those of a bot alone come first. */
 const FIGURES = [
   ["Position", (row) => amount(row.position)],
   ["Mid", (row) => price(row.mid)],
@@ -41,12 +42,14 @@ const FIGURES = [
   ["PID", (row) => String(row.pid ?? "-")],
 ];
 
+const OF_ALL = FIGURES.findIndex(([title]) => title === "Up");
+
 export class BotHead {
   constructor(name) {
     this.name = name;
-    this.figures = FIGURES.map(([title]) => {
+    this.figures = FIGURES.map(([title], place) => {
       const value = make("dd");
-      byId("figures").append(make("div", {}, make("dt", {}, title), value));
+      byId("figures").append(make("div", { class: place < OF_ALL ? "trading" : null }, make("dt", {}, title), value));
       return value;
     });
     this.buttons = new Map();

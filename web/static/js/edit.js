@@ -27,6 +27,8 @@ class Editor {
 
   /** Take a config: its text and what stands in it. */
   async open(text, digest) {
+    const opening = (this.opening = {});
+    byId("config-fields").disabled = true; // what is typed now would be lost
     this.digest = digest;
     this.text = this.base = text;
     byId("config-text").value = text;
@@ -34,9 +36,11 @@ class Editor {
     const { strategy, exchange } = values.metadata ?? {};
     const kind = values.kind === "job" ? { job: values.job_config?.job } : { strategy, exchange };
     const schema = await trying(() => get("/schema", kind));
-    if (!schema) return;
-    this.form = new ConfigForm(byId("config-form"), schema.fields, () => this.check());
+    if (!schema || opening !== this.opening) return;
+    this.form = new ConfigForm(byId("config-fields"), schema.fields, () => this.check());
     this.form.set(values);
+    byId("config-fields").disabled = false;
+    byId("as-text").disabled = false; // there was nothing to show before
     this.#filter();
     if (isOperator) this.check();
     else this.#lock();

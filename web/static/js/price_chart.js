@@ -37,6 +37,15 @@ export class PriceChart {
     this.show();
   }
 
+  /** Put older [utc_ms, mid] pairs before those that are there. */
+  prepend(pairs) {
+    const first_s = this.samples[0]?.[0] ?? Number.POSITIVE_INFINITY;
+    const older = pairs.filter(([at_ms, mid]) => mid !== null && at_ms / 1000 < first_s);
+    if (!older.length) return;
+    this.samples.unshift(...older.map(([at_ms, mid]) => [at_ms / 1000, mid, null, null]));
+    this.show();
+  }
+
   /** Add the newest mid, with the quotes that rest now. */
   addMid(at_ms, mid) {
     const at_s = at_ms / 1000;
