@@ -23,6 +23,7 @@ from core.market.hedge_quotes import (
 )
 from core.market.instrument import Instrument
 from core.market.order import Order, Side
+from core.market.order_value import equity_quote, order_value
 from core.market.position import Position
 from core.market.reports import Balance
 from core.market.risk_limits import RiskLimits
@@ -45,6 +46,7 @@ class Pair:
     hedge_book: OrderBook | None
     maker_position: Position
     hedge_position: Position
+    maker_balances: Mapping[str, Balance]
     hedge_balances: Mapping[str, Balance]
     hedge_limits: RiskLimits
     quotes: tuple[Order, ...]  # the maker's live orders that hold a slot
@@ -61,6 +63,7 @@ class Pair:
             hedge_book=view.books.get(leg),
             maker_position=view.positions.get(MAKER) or Position(MAKER),
             hedge_position=view.positions.get(leg) or Position(leg),
+            maker_balances=view.balances.get(MAKER, {}),
             hedge_balances=view.balances.get(leg, {}),
             hedge_limits=view.limits.get(leg) or RiskLimits(),
             quotes=tuple(order for order in view.open_orders.get(MAKER, ()) if order.time_in_force != "IOC"),
@@ -102,9 +105,20 @@ class Pair:
         return Bounds(unhedged, nanoseconds(params.max_unhedged_s), residue, nanoseconds(params.residue_max_age_s))
 
     def _order_value(self, params: HedgeParams) -> Decimal:
-        if params.order_size_quote is not None:
-            return params.order_size_quote
-        return self.value((params.order_size or _ZERO) * params.ratio, params)
+        if params.order_size is None:
+            return self.quote_value(params)
+        return self.value(params.order_size * params.ratio, params)
+
+    def quote_value(self, params: HedgeParams) -> Decimal:
+        """Return what a quote is worth whose size is not given in base; 0, which is none, while that is not known."""
+        if params.order_size_pct is None:
+            return params.order_size_quote or _ZERO
+        book = self.maker_book
+        if book is None or not book.is_quotable:
+            return _ZERO
+        mid = self.maker.tick_size * Decimal(book.mid_ticks())
+        equity = equity_quote(self.maker_balances, self.maker_position, self.maker, mid)
+        return Decimal(order_value(equity, params.order_size_pct))
 
     def _least_value(self, params: HedgeParams) -> Decimal:
         return self.value(least_base(self.mark_ticks(), self.hedge), params)
@@ -145,7 +159,7 @@ def _wanted_lots(params: HedgeParams, side: Side, pair: Pair, book: OrderBook) -
     if params.order_size is not None:
         return pair.maker.to_lots(params.order_size / pair.maker.contract_size)
     touch = book.best_bid_ticks if side is Side.BUY else book.best_ask_ticks
-    return int((params.order_size_quote or _ZERO) / (pair.maker.unit_quote * touch))
+    return int(pair.quote_value(params) / (pair.maker.unit_quote * touch))
 
 
 def _hedgeable_lots(params: HedgeParams, side: Side, pair: Pair, exposure_base: Decimal) -> int:

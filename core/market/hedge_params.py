@@ -33,6 +33,7 @@ class HedgeParams:
     hedge_ratio: Decimal | float = 1.0
     order_size: Decimal | None = None
     order_size_quote: Decimal | None = None
+    order_size_pct: float | None = None
     quote_mode: str = "touch"
     spread_pct: float = 0.2
     max_improve_ticks: int = 1
@@ -90,8 +91,8 @@ def params_of(strategy_config: Mapping[str, Any]) -> HedgeParams:
 
 
 def _check(params: HedgeParams) -> None:
-    if (params.order_size is None) == (params.order_size_quote is None):
-        raise ConfigError("exactly one of order_size and order_size_quote is needed")
+    if sum(size is not None for size in (params.order_size, params.order_size_quote, params.order_size_pct)) != 1:
+        raise ConfigError("exactly one of order_size, order_size_quote and order_size_pct is needed")
     if not params.min_profit_bps <= params.target_profit_bps <= params.max_profit_bps:
         raise ConfigError("min_profit_bps, target_profit_bps and max_profit_bps must not decrease")
     if params.hedge_slippage_bps > params.hedge_slippage_max_bps:

@@ -132,7 +132,7 @@ def _by_cause(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -
     if status == exit_statuses.DONE and record.config.schedule_s is not None:
         return _next_run(record, record.config.schedule_s, now_ns)
     if status == exit_statuses.DONE or record.config.restart == "never":
-        return enter(replace(record, wanted=False), State.STOPPED, now_ns)
+        return enter(replace(record, wanted=False, closed=event.closed), State.STOPPED, now_ns)
     healthy = record.ready_ns is not None and now_ns - record.ready_ns >= record.config.min_uptime_s * _s
     attempt = 1 if healthy else record.attempt + 1
     if status == exit_statuses.VENUE_UNREACHABLE:

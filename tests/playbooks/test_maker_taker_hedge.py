@@ -93,6 +93,13 @@ def test_the_touch_is_quoted_on_both_sides() -> None:
     assert Script().rows() == [("buy.0", 1499, 100), ("sell.0", 1501, 100)]
 
 
+def test_a_quote_is_worth_its_share_of_the_makers_account_and_none_while_that_is_not_known() -> None:
+    script = Script(order_size=None, order_size_pct=0.001)  # of 10,000 SOL at 150 and 1,000,000 USDC: 25
+    assert script.rows() == [("buy.0", 1499, 166), ("sell.0", 1501, 166)]  # 25 / 149.9 = 0.1667, 25 / 150.1 = 0.1665
+    del script.view.balances["maker"]["SOL"]
+    assert script.rows() == []
+
+
 def test_nothing_is_said_before_both_legs_were_reconciled() -> None:
     script = Script(up=False)
     script.hold(maker=100)

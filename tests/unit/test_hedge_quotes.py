@@ -163,6 +163,7 @@ def test_a_limit_of_value_is_not_used_up_by_quotes() -> None:
     [
         {"order_size": None},
         {"order_size_quote": 5},
+        {"order_size_pct": 5},
         {"min_profit_bps": 9},
         {"hedge_slippage_bps": 200},
         {"mode": "same_venue", "quote_mode": "profit"},
