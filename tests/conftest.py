@@ -51,6 +51,7 @@ _LONGEST = (
     "test_fleet.py",
     "test_live_secrets.py",
     "test_worker_commands.py",
+    "test_smoke_run.py",
     "test_left_behind.py",
 )
 
