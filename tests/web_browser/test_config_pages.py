@@ -197,6 +197,8 @@ def test_the_page_of_a_job_shows_what_a_job_has(site: Monitored, page: Page) -> 
     job.unlink()
     site.fleet.run("reload")
     expect(page.locator("#why")).to_contain_text("has no bot named heartbeat")
+    assert all("404" in complaint for complaint in site.complaints)  # the browser notes what was asked for in vain
+    site.complaints.clear()
 
 
 def test_events_and_logs_are_told(site: Monitored, page: Page) -> None:
