@@ -104,6 +104,8 @@ def _newest_first(path: Path, leg: str) -> Iterator[Traded]:
         with reading(path) as ledger:
             rows = [] if ledger is None else ledger.rows("fills", _FILLS, (leg, before, _BATCH))
         if rows and is_first:
+            if rows[0][4] is None:  # without a position there is nothing to begin from
+                return
             held, is_first = Decimal(json.loads(rows[0][4])["size"]), False
         for number, side, price, size, _ in rows:
             signed = Decimal(size) if side == "buy" else -Decimal(size)

@@ -40,6 +40,8 @@ class Starting:
         self._position = KEEP
         self._cancels = self._is_closing = False
         self._cancel_due_ns = 0
+        self._had_orders = False
+        self._gone_ns: int | None = None  # when the last of them was known to be gone
         self.is_on = False
 
     @property
@@ -83,12 +85,23 @@ class Starting:
         return None
 
     def _cancel(self, now_ns: int) -> bool:
-        """Cancel what rests, once a second while it does; tell whether anything may still rest."""
+        """Cancel what rests, once a second while it does; tell whether anything may rest, or have filled unheard."""
+        legs = self._bot.legs
         if now_ns >= self._cancel_due_ns:
             self._cancel_due_ns = now_ns + self._bot.settings.close_retry_ns
-            for leg in self._bot.legs:
+            for leg in legs:
                 self._outgoing.withdraw(leg, now_ns, doubtful_too=False)
-        return any(leg.tracker.live() for leg in self._bot.legs)
+                if self._gone_ns is not None:
+                    leg.want_report(now_ns)
+        if any(leg.tracker.live() or leg.tracker.missing() for leg in legs):
+            self._had_orders, self._gone_ns = True, None
+            return True
+        if self._had_orders and self._gone_ns is None:
+            self._gone_ns = now_ns
+            for leg in legs:
+                leg.want_report(now_ns)
+        since_ns = self._gone_ns
+        return since_ns is not None and any(leg.confirmed_ns is None or leg.confirmed_ns <= since_ns for leg in legs)
 
     def _refuse(self, held: list[LegState]) -> None:
         told = f'a position was found at the start ({_told(held)}) and startup_position is "{REFUSE}"'

@@ -9,7 +9,7 @@ import pytest
 
 from core.market.commands import Quote
 from core.market.events import FillEvent
-from core.market.order import Side
+from core.market.order import Order, Side
 from tests.trading.scripted_venue import ANSWER, LOSE, PERP, SPOT, ScriptedVenue
 from tests.trading.test_closing import fill_takes, takes_of
 from tests.trading.test_operator_close import holding
@@ -185,6 +185,24 @@ def test_own_orders_that_are_found_are_cancelled_and_confirmed_before_anything_i
     assert bench.phase == "QUOTING"
     assert early.isdisjoint(bench.venue.open_orders)
     assert len(bench.resting) == 2
+
+
+def test_what_filled_unheard_while_orders_were_cancelled_counts_before_a_position_is_judged(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ScriptedVenue(PERP), startup_orders="cancel_all", startup_position="refuse")
+    bench.run(1)
+    sent = len(bench.venue.submitted)
+    bench.die()
+    buy = bench.order_id("buy.0")
+
+    def fill_unheard(order: Order) -> None:
+        if order.client_order_id == buy:
+            bench.venue.fill(buy, 4, stream=False)
+
+    bench.venue.script.before_cancel = fill_unheard
+    bench.begin(fresh=True)
+    ended = bench.end(4.0)
+    assert (ended.status, len(bench.venue.submitted)) == (CONFIG, sent)
+    assert "main: 0.4 SOL" in ended.reason
 
 
 def test_own_orders_that_are_found_and_fit_stay_where_they_are_by_default(tmp_path: Path) -> None:
