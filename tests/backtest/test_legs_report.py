@@ -38,6 +38,7 @@ def test_the_page_has_a_section_for_each_leg_and_the_sum_and_needs_nothing_from_
         assert len(marks) == len(leg.record.fills) > 5
         assert f"{leg.leg.leg}: {leg.leg.symbol} on {leg.leg.exchange}" in page
     assert str(result.summary["net_pnl"]) in page
+    assert "hedge latency ms p50" in page and "{&#" not in page
     assert "a&lt;b&gt;" in page and "<b>" not in page
     assert page == legs_report_of(result, facts_of(result))
 
