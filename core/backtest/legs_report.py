@@ -68,7 +68,8 @@ def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a strategy tells with one row for each value of a group."""
     found: dict[str, Any] = {}
     for key, value in told.items():
-        found |= {f"{key} {name}": one for name, one in value.items()} if isinstance(value, Mapping) else {key: value}
+        group = _flat(value) if isinstance(value, Mapping) else {"": value}
+        found |= {f"{key} {name}".rstrip(): one for name, one in group.items()}
     return found
 
 
