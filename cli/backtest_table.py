@@ -62,7 +62,16 @@ def _several(result: Mapping[str, Any]) -> list[str]:
     ]
     lines += [_line(text, result[key]) for key, text in _OF_ALL.items()]
     lines += [_markouts(leg, f" of {leg['leg']}") for leg in legs]
-    lines += [_line(key.replace("_", " "), _told(value)) for key, value in result["strategy"].items()]
+    return [*lines, *_own(result["strategy"])]
+
+
+def _own(told: Mapping[str, Any], of: str = "") -> list[str]:
+    """Return what a strategy tells, a line for each figure or group of figures."""
+    lines: list[str] = []
+    for key, value in told.items():
+        name = f"{of}{key}".replace("_", " ")
+        nested = isinstance(value, Mapping) and any(isinstance(one, Mapping) for one in value.values())
+        lines += _own(value, f"{name} ") if nested else [_line(printable(name), _told(value))]
     return lines
 
 

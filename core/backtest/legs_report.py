@@ -40,7 +40,7 @@ def legs_report_of(result: LegsResult, facts: Mapping[str, Any]) -> str:
 </div>
 <div class="side">
 <div><h2>All figures</h2><table>{rows_of(figure_rows(facts, _OF_ALL))}</table></div>
-<div><h2>The strategy&#39;s own</h2><table>{rows_of(figure_rows(facts["strategy"], ()))}</table></div>
+<div><h2>The strategy&#39;s own</h2><table>{rows_of(figure_rows(_flat(facts["strategy"]), ()))}</table></div>
 </div>
 {legs}"""
     return page(f"Backtest {facts['bot']}: {facts['symbol']}", body)
@@ -64,12 +64,21 @@ def _exposures(facts: Mapping[str, Any]) -> str:
     return table(["", "most", "mean", "at the end"], rows)
 
 
+def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a strategy tells with one row for each value of a group."""
+    found: dict[str, Any] = {}
+    for key, value in told.items():
+        group = _flat(value) if isinstance(value, Mapping) else {"": value}
+        found |= {f"{key} {name}".rstrip(): one for name, one in group.items()}
+    return found
+
+
 def _section(leg: PlayedLeg, begin_ns: int, end_ns: int) -> str:
     """Return what is told of one leg."""
     name, where = leg.leg.leg, f"{leg.leg.symbol} on {leg.leg.exchange}"
     made = charts_of(leg.instrument, leg.record, leg.course, f"{name}: ")
     charts = "\n".join(chart.svg(begin_ns, end_ns) for chart in made)
-    return f"""<section>
+    return f"""<section style="margin-top: 2.5rem">
 <h1>{escape(f"{name}: {where}")}</h1>
 {charts}
 <div class="side">

@@ -38,6 +38,7 @@ def test_the_page_has_a_section_for_each_leg_and_the_sum_and_needs_nothing_from_
         assert len(marks) == len(leg.record.fills) > 5
         assert f"{leg.leg.leg}: {leg.leg.symbol} on {leg.leg.exchange}" in page
     assert str(result.summary["net_pnl"]) in page
+    assert "hedge latency ms p50" in page and "{&#" not in page
     assert "a&lt;b&gt;" in page and "<b>" not in page
     assert page == legs_report_of(result, facts_of(result))
 
@@ -58,3 +59,11 @@ def test_what_is_held_for_no_time_is_not_open_and_the_mean_is_by_time() -> None:
     assert held_open(times, np.array([0.0, 99.0, -2.0, 1.0, 7.0])) == (2.0, (2 * 30 + 1 * 10) / 50)
     assert held_open(times[:1], np.array([5.0])) == (0.0, 0.0)
     assert held_open(times[:0], np.array([])) == (0.0, 0.0)
+
+
+def test_figures_in_groups_of_groups_have_lines_of_their_own(result: LegsResult) -> None:
+    nested = {"net_delta": 1, "legs": {"main": {"sigma": 2, "why": None}, "leg2": {"sigma": 3}}}
+    facts = {**facts_of(result), "strategy": nested}
+    lines = [" ".join(line.split()) for line in table_of(facts)]
+    assert {"net delta 1", "legs main sigma 2, why -", "legs leg2 sigma 3"} <= set(lines)
+    assert "<th>legs leg2 sigma</th><td>3</td>" in legs_report_of(result, facts)
