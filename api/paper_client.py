@@ -176,7 +176,7 @@ class PaperClient(ExchangeClient):
 
     def poll(self, now_ns: int) -> int | None:
         """Bring the venue up to `now_ns` and return when to be called next. Raises VenueUnreachable when closed."""
-        venue = self._opened()
+        venue = self._venue or self._opened()
         elapsed_ns = max(venue.time.elapsed(now_ns), venue.played_ns)
         if elapsed_ns - venue.played_ns > _MAX_GAP_NS:
             self._resume_after_gap(venue, elapsed_ns)
@@ -201,7 +201,7 @@ class PaperClient(ExchangeClient):
 
         For a clock that is simulated: nobody can act before the moment that is returned, so nothing is missed.
         """
-        venue = self._opened()
+        venue = self._venue or self._opened()
         stop_ns = venue.time.elapsed(until_ns)
         if self._on_the_way:
             stop_ns = min(stop_ns, self._on_the_way[0][0])

@@ -156,7 +156,7 @@ class PaperVenue:
         Called as often as the loop looks at the market. What the book does not take is closed at the next look.
         """
         mark, account = self._mark_price, self._engine.account
-        if account.is_spot or not account.position.size_lots:
+        if not account.position.size_lots or self._margin.liquidation_ticks(account) is None:
             return
         mark_ticks = self._engine.mid_ticks() if mark is None else float(mark / self.instrument.tick_size)
         if self._margin.is_due(account, mark_ticks):

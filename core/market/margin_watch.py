@@ -15,12 +15,17 @@ class MarginWatch:
         self._account: SimAccount | None = None
         self._at_ticks: float | None = None
 
-    def is_due(self, account: SimAccount, mark_ticks: float) -> bool:
-        """Tell whether the mark has reached the liquidation price; not while there is no mark (0)."""
+    def liquidation_ticks(self, account: SimAccount) -> float | None:
+        """Return the mark at which the account is to be liquidated, None where it never is."""
         if account is not self._account:
             price = account.liquidation_price()
             self._account = account
             self._at_ticks = None if price is None else float(price / account.instrument.tick_size)
-        if self._at_ticks is None or not mark_ticks:
+        return self._at_ticks
+
+    def is_due(self, account: SimAccount, mark_ticks: float) -> bool:
+        """Tell whether the mark has reached the liquidation price; not while there is no mark (0)."""
+        at_ticks = self.liquidation_ticks(account)
+        if at_ticks is None or not mark_ticks:
             return False
-        return mark_ticks <= self._at_ticks if account.position.size_lots > 0 else mark_ticks >= self._at_ticks
+        return mark_ticks <= at_ticks if account.position.size_lots > 0 else mark_ticks >= at_ticks

@@ -143,10 +143,12 @@ class Journal:
             _log.error("ledger_failed", extra=fields(reason=self.reason))
 
     def _written(self) -> None:
-        self._marks.update(self._pending.marks)
+        if self._pending.marks:
+            self._marks.update(self._pending.marks)
+        if self._pending_fills:
+            self._pending_fills.clear()
         self._pending = LedgerBatch()
         self.is_settled = True
-        self._pending_fills.clear()
         if not self.healthy:
             self.healthy, self.reason = True, ""
             _log.info("ledger_recovered", extra=fields())

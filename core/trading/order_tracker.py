@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from core.market.order import Fill, MissingFills, Order, OrderEvent, OrderState, Side
+from core.market.order import CLOSED, Fill, MissingFills, Order, OrderEvent, OrderState, Side
 from core.trading.order_changes import after_cancel_sent, after_fill, after_update
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class OrderTracker:
         self.revision += 1
         if order.venue_order_id is not None:
             self._by_venue_id[order.venue_order_id] = order.client_order_id
-        if order.is_closed and self._live.pop(order.client_order_id, None) is not None:
+        if order.state in CLOSED and self._live.pop(order.client_order_id, None) is not None:
             self._closed[order.client_order_id] = tracked
             self._forget()
         return order
