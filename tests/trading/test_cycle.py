@@ -228,6 +228,17 @@ def test_balances_of_the_view_follow_fills_before_the_next_report(tmp_path: Path
     assert balances["USDC"].total == Decimal(100_000) - Decimal("99.90") - Decimal("0.01")
 
 
+def test_a_wish_that_stays_is_cut_anew_when_the_account_holds_less_or_more(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run(1)
+    sizes = []
+    for held in (Decimal(50), Decimal(1000)):
+        bench.venue.balances["USDC"] = held  # somebody moves money, the next report tells
+        bench.run(15)
+        sizes.append(bench.venue.open_orders[bench.order_id("buy.0")].size_lots)
+    assert sizes == [4, 10]
+
+
 def test_a_fee_in_an_asset_without_a_price_is_counted_and_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -137,6 +137,21 @@ def test_an_end_with_a_filled_size_frees_only_the_room_that_is_left(tmp_path: Pa
     assert [order.size_lots for order in venue.open_orders.values() if order.side is Side.BUY] == [5]
 
 
+def test_what_fits_beside_missing_fills_is_left_alone_while_the_wish_stays(tmp_path: Path) -> None:
+    bench, venue = bench_on(tmp_path)
+    key = bench.order_id("buy.0")
+    venue.fill(key, 15)
+    venue.open_orders.pop(key)
+    venue.tell(key, OrderEvent.CANCELED, filled_lots=15)
+    venue.deliver(OrderUpdate)
+    bench.run(0.5)
+    venue.deliver(OrderUpdate)
+    sent = len(venue.submitted)
+    bench.run(2)
+    assert [order.size_lots for order in venue.open_orders.values() if order.side is Side.BUY] == [5]
+    assert len(venue.submitted) == sent
+
+
 def test_a_full_fill_whose_fills_are_missing_frees_no_room(tmp_path: Path) -> None:
     bench, venue, _ = ended_before_its_fill(tmp_path, OrderEvent.FULL_FILL, 20)
     bench.run(0.5)
