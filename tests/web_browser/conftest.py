@@ -32,8 +32,11 @@ def add_bots(fleet: Fleet) -> tuple[str, ...]:
     return "steady", "limited"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def one_site() -> Iterator[Monitored]:
-    """A daemon with two bots, its monitor and a browser before it: slow to start, so there is one for all files."""
+    """A daemon with two bots, its monitor and a browser before it: slow to start, so there is one for all files.
+
+    It ends with them: the browser's driver keeps an event loop in this thread, which other tests could not begin one in.
+    """
     with monitored(add_bots) as site:
         yield site

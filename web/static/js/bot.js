@@ -131,7 +131,12 @@ class BotPage {
     if (before.state !== row.state || before.pid !== row.pid || String(before.gates) !== String(row.gates)) {
       this.#loadState();
       this.#loadOrders();
+      this.#loadLog(); // the first lines of a file that has just begun are in no stream
     }
+  }
+
+  #loadLog() {
+    if (!byId("pane-log").hidden) this.log.load();
   }
 
   #miss() {
@@ -142,6 +147,7 @@ class BotPage {
   #find() {
     this.isMissing = false;
     this.load();
+    this.#loadLog();
   }
 
   /** Load what its state is about; of a bot that the daemon does not know the head says so. */
