@@ -36,7 +36,7 @@ def add_bots(fleet: Fleet) -> tuple[str, ...]:
 def one_site() -> Iterator[Monitored]:
     """A daemon with two bots, its monitor and a browser before it: slow to start, so there is one for all files.
 
-    It ends with them: the browser's driver keeps an event loop in this thread, which other tests could not begin one in.
+    It ends with them: the browser's driver has an event loop in this thread, beside which no test could begin another.
     """
     with monitored(add_bots) as site:
         yield site
