@@ -256,7 +256,7 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
         legs.append({**other, "position": recorded.get("legs", {}).get(HEDGE, "0"), **at_rest})
     positions = recorded.get("legs", {})
     for name, symbol in config.others:
-        legs.append({**leg, "leg": name, "symbol": symbol, "position": positions.get(name, "0"), **at_rest})
+        legs.append({**leg, "leg": name, "symbol": our_symbol(symbol), "position": positions.get(name, "0"), **at_rest})
     return {
         "name": config.name,
         "kind": config.kind,

@@ -115,6 +115,15 @@ def test_a_symbol_is_shown_by_our_name_however_the_config_writes_it(run: Run, ho
     assert (row["symbol"], row["legs"][0]["symbol"]) == ("SOL-PERP", "SOL-PERP")
 
 
+def test_so_is_every_instrument_of_a_group(run: Run, home: Home) -> None:
+    strategy = {"symbol": "SOL-PERP", "instruments": [{"symbol": "SOL-PERP"}, {"symbol": "BTC_USDC_PERP"}]}
+    metadata = {"name": "group", "exchange": "backpack", "strategy": "avellaneda_stoikov_group"}
+    plain = {"metadata": metadata, "exchange_config": {}, "strategy_config": strategy}
+    (home.active / "group.json").write_text(json.dumps(plain))
+    (row,) = json.loads(run("status", "--json").stdout)["bots"]
+    assert [leg["symbol"] for leg in row["legs"]] == ["SOL-PERP", "BTC-PERP"]
+
+
 # The trial
 
 
