@@ -61,7 +61,8 @@ def hold_to_margin_rules(config: BotConfig, clients: Sequence[ExchangeClient]) -
 
     A config is judged by its symbols, as far as those tell; here the venues have told. Raises ConfigError.
     """
-    is_unlimited = all(config.risk_config.get(key) is None for key in POSITION_LIMITS)
+    is_group = bool(config.strategy_config.get("instruments"))  # each of them has a limit of its own
+    is_unlimited = not is_group and all(config.risk_config.get(key) is None for key in POSITION_LIMITS)
     for leg, client in zip(config.legs, clients, strict=True):
         if client.instrument.kind == "spot":
             continue
