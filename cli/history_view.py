@@ -69,10 +69,10 @@ def fills_view(fills: Sequence[FillRow], profits: Mapping[int, str]) -> Renderab
     """Return fills as a table, the newest first; `profits` by number, before fees, of those that closed something."""
     if not fills:
         return Text("no fill yet", "dim")
-    table = _table("when (UTC)", "side", "price", "size", "fee", "asset", "liquidity", "PnL")
+    table = _table("when (UTC)", "side", "price", "size", "fee", "as", "PnL")
     for one in fills:
         earned = "" if one.number not in profits else amount(profits[one.number])
-        words = (one.side, one.price, one.size, amount(one.fee), one.fee_asset, one.liquidity, earned)
+        words = (one.side, one.price, one.size, f"{amount(one.fee)} {one.fee_asset}", one.liquidity, earned)
         table.add_row(when(one.utc_ns)[5:], *map(printable, words))
     return table
 
@@ -96,7 +96,7 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column(first, no_wrap=True)
     for name in others:
-        left = name in ("symbol", "course", "side", "asset", "liquidity")
+        left = name in ("symbol", "course", "side", "as")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     return table
 

@@ -171,7 +171,12 @@ def _resolved(tree: Any, home: Home) -> dict[str, dict[str, Any]]:
 
 
 def _instruments(rows: Any) -> dict[str, Any]:
-    """Return the symbols of a group's instruments, as far as they are told; nothing where there is no group."""
+    """Return the symbols of a group's instruments, as far as they are told; nothing where there is no group.
+
+    A text stays: it may name a variable that holds the whole list.
+    """
+    if isinstance(rows, str):
+        return {"instruments": rows}
     if not isinstance(rows, list):
         return {}
     symbols = [row.get("symbol") for row in rows if isinstance(row, dict)]
@@ -212,8 +217,18 @@ def _usual_network(exchange: str) -> str | None:
 
 
 def _other_instruments(strategy: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    named = legs_of_group(strategy.get("symbol", ""), strategy.get("instruments", ()))
+    rows = strategy.get("instruments", ())
+    if isinstance(rows, str):
+        rows = _instruments(_json_in(rows)).get("instruments", ())
+    named = legs_of_group(strategy.get("symbol", ""), () if isinstance(rows, str) else rows)
     return tuple((leg, row["symbol"]) for leg, row in named if leg != MAIN)
+
+
+def _json_in(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _hedge_leg(sections: dict[str, dict[str, Any]], name: str) -> tuple[str | None, ...]:
@@ -256,7 +271,7 @@ def _row(config: ConfigOnDisk, recorded: Mapping[str, Any]) -> dict[str, Any]:
         legs.append({**other, "position": recorded.get("legs", {}).get(HEDGE, "0"), **at_rest})
     positions = recorded.get("legs", {})
     for name, symbol in config.others:
-        legs.append({**leg, "leg": name, "symbol": symbol, "position": positions.get(name, "0"), **at_rest})
+        legs.append({**leg, "leg": name, "symbol": our_symbol(symbol), "position": positions.get(name, "0"), **at_rest})
     return {
         "name": config.name,
         "kind": config.kind,

@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -165,8 +165,14 @@ class Feed:
 
     def fleet(self) -> dict[str, Any]:
         """Return the answer of `/api/v1/fleet`."""
-        picture, age_s = self.picture, self.age_s()
-        rows = list(picture.rows.values())
+        return self._whole(self.picture.rows)
+
+    def as_told(self) -> dict[str, Any]:
+        """Return the same as the open streams know it: what they hear next is the difference to that."""
+        return self._whole(self._sent)
+
+    def _whole(self, named: Mapping[str, Row]) -> dict[str, Any]:
+        picture, age_s, rows = self.picture, self.age_s(), list(named.values())
         return {
             "asked_at": picture.asked_at,
             "age_s": None if age_s is None else round(age_s, 2),

@@ -67,7 +67,7 @@ class Events:
 
 def _events(feed: Feed, subscriber: Subscriber, holds: Holds) -> Iterator[bytes]:
     began_s = pinged_s = time.monotonic()
-    yield b"retry: 2000\n\n" + message("fleet", feed.fleet())
+    yield b"retry: 2000\n\n" + message("fleet", feed.as_told())
     while not (subscriber.dropped or feed.hub.closed) and time.monotonic() - began_s < LONGEST_S:
         text = subscriber.take(LOOK_S)
         if not holds():

@@ -44,8 +44,9 @@ def rows_of(
     rows = [*_what_happened(venue, before, happening, after, actions), *_what_is_done(before, after, actions, frozen)]
     if after.state is not before.state:
         rows.append(_state_row(before, after))
-    if Action.ALERT in actions and not any(row.alert for row in rows):
-        alert = "memory" if before.overweight else "position_left" if before.closing_stop else "crash_loop"
+    is_left = before.closing_stop and not before.wanted and isinstance(happening, Exited)
+    if Action.ALERT in actions and (is_left or not any(row.alert for row in rows)):
+        alert = "position_left" if is_left else "memory" if before.overweight else "crash_loop"
         rows.append(Row("alert", after.name, {"reason": after.reason}, alert, after.name))
     return rows
 

@@ -47,6 +47,7 @@ STATS = (  # of the worker's own figures, in the status
     "peak_equity",
     "drawdown_pct",
 )
+_GROUPS = frozenset({"adverse_markout_bps", "cycle_ms"})  # of them several numbers each
 LOOP = ("book_age_s", "last_ack_age_s", "loop_lag_ms")  # of the last heartbeat, for metrics only
 SHOWN_WHILE_DOWN = ("position", "realised_pnl", "unrealised_pnl", "fees", "funding", "fills", "quote_uptime_pct")
 _CARRIED = ("held_down", "in_registry", "snapshot", "extra", "last_exit", "left_orders", "ended_by")
@@ -147,9 +148,9 @@ class BotEntry:
                     "exchange": leg.exchange,
                     "account": leg.account,
                     "symbol": our_symbol(leg.symbol),
-                    "position": row.get("position", "0"),
-                    "open_orders": row.get("open_orders", 0) if may_have_orders else 0,
-                    "dead_man": dead_man.get(leg.leg) or row.get("dead_man", "none"),
+                    "position": _shaped(row.get("position"), "0"),
+                    "open_orders": _shaped(row.get("open_orders"), 0) if may_have_orders else 0,
+                    "dead_man": dead_man.get(leg.leg) or _shaped(row.get("dead_man"), "none"),
                     "clock_offset_ms": _number(row.get("clock_offset_ms")) if living else None,
                 }
             )
@@ -168,11 +169,12 @@ class BotEntry:
             snapshot = json.loads(packet)["snapshot"]
             self.snapshot = {key: _shaped(snapshot.get(key), default) for key, default in NO_SNAPSHOT.items()}
             stats = self.snapshot["stats"]
-            self.snapshot["stats"] = {key: stats[key] for key in STATS if key in stats}
+            self.snapshot["stats"] = {key: _told(key, stats[key]) for key in STATS if key in stats}
             legs, loop = snapshot.get("legs"), {key: _number(snapshot.get(key)) for key in LOOP}
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return
-        known = [leg for leg in legs if isinstance(leg, dict) and "leg" in leg] if isinstance(legs, list) else []
+        given = legs if isinstance(legs, list) else ()
+        known = [leg for leg in given if isinstance(leg, dict) and isinstance(leg.get("leg"), str)]
         self.extra = {"legs": known, "loop": loop}
 
     def to_plain(self) -> dict[str, Any]:
@@ -196,7 +198,7 @@ def _shaped(value: Any, default: Any) -> Any:
     if default is None:
         return value if isinstance(value, str) else None
     if isinstance(default, float):
-        return float(value) if isinstance(value, int | float) else default
+        return default if (number := _number(value)) is None else float(number)
     if isinstance(default, list):
         return [str(item) for item in value] if isinstance(value, list) else default
     return value if type(value) is type(default) else default
@@ -204,7 +206,17 @@ def _shaped(value: Any, default: Any) -> Any:
 
 def _number(value: Any) -> float | None:
     """Return a number that a worker said, None for anything else."""
-    return value if isinstance(value, int | float) and math.isfinite(value) else None
+    try:
+        return value if isinstance(value, int | float) and math.isfinite(value) else None
+    except OverflowError:  # a whole number that no float can hold
+        return None
+
+
+def _told(key: str, value: Any) -> Any:
+    """Return one of the `STATS`: a number, decimal text, or numbers by name; None for anything else."""
+    if key in _GROUPS:
+        return {name: _number(one) for name, one in value.items()} if isinstance(value, dict) else {}
+    return value if isinstance(value, str) else _number(value)
 
 
 def last_known(figures: dict[str, Any] | None) -> dict[str, Any]:

@@ -39,7 +39,10 @@ def is_real_money(exchange_config: Mapping[str, Any]) -> bool:
 
 
 def _is_here(address: object) -> bool:
-    return isinstance(address, str) and urlsplit(address).hostname in _OF_THIS_HOST
+    try:
+        return isinstance(address, str) and urlsplit(address).hostname in _OF_THIS_HOST
+    except ValueError:  # no address: nothing that could be of this host
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from cli.history_commands import export, report
+from cli.history_view import fills_view
 from cli.shared import App
 from cli.sparkline import BLOCKS, sparkline
+from core.history.records import FillRow
 from tests.console_parts import Services
 from tests.history.ledger_parts import BEGIN_NS, Past
 from utils.home import Home
@@ -114,6 +117,14 @@ def test_the_last_fills_are_a_table_or_a_list_below_the_report(past: Past) -> No
     ]
     assert len(json.loads(invoke(report, "one", *SPAN, "--fills", "5", "--json").output)["fills"]) == 2
     assert "fills" not in json.loads(invoke(report, "one", *SPAN, "--json").output)
+
+
+def test_a_fill_is_told_in_full_on_a_terminal_of_eighty_columns() -> None:
+    one = FillRow(1, "main", "t", "mk1", None, "sell", "60154.0", "0.0200", "maker", "-0.618039", "USDC", 0)
+    out = io.StringIO()
+    Console(width=80, file=out).print(fills_view([one], {1: "-0.2064123"}))
+    told = out.getvalue()
+    assert all(word in told for word in ("sell", "60154.0", "0.0200", "-0.618039", "USDC", "maker", "-0.206412"))
 
 
 def test_fills_are_of_one_bot(past: Past) -> None:

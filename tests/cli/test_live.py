@@ -115,6 +115,37 @@ def test_a_symbol_is_shown_by_our_name_however_the_config_writes_it(run: Run, ho
     assert (row["symbol"], row["legs"][0]["symbol"]) == ("SOL-PERP", "SOL-PERP")
 
 
+def test_so_is_every_instrument_of_a_group(run: Run, home: Home) -> None:
+    strategy = {"symbol": "SOL-PERP", "instruments": [{"symbol": "SOL-PERP"}, {"symbol": "BTC_USDC_PERP"}]}
+    metadata = {"name": "group", "exchange": "backpack", "strategy": "avellaneda_stoikov_group"}
+    plain = {"metadata": metadata, "exchange_config": {}, "strategy_config": strategy}
+    (home.active / "group.json").write_text(json.dumps(plain))
+    (row,) = json.loads(run("status", "--json").stdout)["bots"]
+    assert [leg["symbol"] for leg in row["legs"]] == ["SOL-PERP", "BTC-PERP"]
+
+
+def test_a_word_for_a_group_is_for_all_its_instruments_also_where_a_variable_lists_them(
+    run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROUP", json.dumps([{"symbol": "SOL-PERP", "max_position": 1}, {"symbol": "BTC-PERP"}]))
+    metadata = {"name": "group", "exchange": "backpack", "strategy": "avellaneda_stoikov_group"}
+    strategy = {"symbol": "SOL-PERP", "instruments": "${GROUP}"}
+    plain = {"metadata": metadata, "exchange_config": {"mode": "live"}, "strategy_config": strategy}
+    (home.active / "group.json").write_text(json.dumps(plain))
+    assert run("start", "--daemon", "--live").exit_code == 0
+    assert has_consent(home.bot_state("group"), Subject("backpack", "group", "SOL-PERP + BTC-PERP"))
+
+
+@pytest.mark.parametrize("text", ["", "[", "5", "[5]", '[{"symbol": 5}]'])
+def test_instruments_that_cannot_be_read_are_none(run: Run, home: Home, text: str) -> None:
+    write(home)
+    tree = json.loads((home.active / "sol.json").read_text())
+    tree["strategy_config"]["instruments"] = text
+    (home.active / "sol.json").write_text(json.dumps(tree))
+    (row,) = json.loads(run("status", "--json").stdout)["bots"]
+    assert [leg["symbol"] for leg in row["legs"]] == ["SOL-USDC"]
+
+
 # The trial
 
 

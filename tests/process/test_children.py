@@ -14,9 +14,12 @@ from core.process import channel
 from core.process.child import MAX_BAD_PACKETS, MAX_NEEDS, MAX_NEEDS_S, Listeners
 from core.process.children import Children
 from core.process.fleet import NO_SNAPSHOT, BotEntry
+from core.process.metrics import _figures as figures_of
 from core.process.rate_leases import LEASE_NS, RateLeases
 from core.process.worker_record import Needs, State, WorkerRecord
 from core.process.zygote_link import ZygoteLink
+
+HUGE = 10**400  # a whole number that is no float
 
 
 def beat(snapshot: object) -> bytes:
@@ -77,17 +80,35 @@ def test_a_calm_child_is_heard_together_with_others_and_its_last_words_are_not_l
 
 @pytest.mark.parametrize(
     "said",
-    [{"legs": 5}, {"fills": "x"}, {"gates": 5}, {"mid": 3}, {"phase": []}, {"legs": [1, {"leg": "main"}, {}]}, {}],
+    [
+        {"legs": 5},
+        {"fills": "x"},
+        {"gates": 5},
+        {"mid": 3},
+        {"phase": []},
+        {"legs": [1, {"leg": "main"}, {}]},
+        {"legs": [{"leg": []}]},
+        {"legs": [{"leg": "main", "clock_offset_ms": HUGE, "position": [[]], "open_orders": "x", "dead_man": 5}]},
+        {"quote_uptime_pct": HUGE},
+        {"quote_uptime_pct": float("nan")},
+        {"book_age_s": HUGE},
+        {"stats": {"adverse_markout_bps": [1], "cycle_ms": "x"}},
+        {"stats": {"wear_rate": HUGE, "cycles": float("nan"), "cycle_ms": {"p50": HUGE, "p99": []}}},
+        {},
+    ],
 )
-def test_a_snapshot_of_the_wrong_shape_still_makes_a_row(said: dict[str, object]) -> None:
+def test_a_snapshot_of_the_wrong_shape_still_makes_a_row_and_figures(said: dict[str, object]) -> None:
     leg = Leg("main", "paper", "a", "X-Y")
     config = BotConfig("a", "paper", "s", (leg,), DaemonConfig(), {}, {}, {}, {}, "", "")
-    entry = BotEntry(config, WorkerRecord("a"))
+    entry = BotEntry(config, WorkerRecord("a", state=State.RUNNING, pid=7))
     entry.hear(beat(said))
     row = entry.row(0)
     assert {type(row[key]) for key in ("open_orders", "fills")} == {int}
     assert isinstance(row["gates"], list)
     assert set(NO_SNAPSHOT) <= set(row)
+    figures = figures_of(entry, 0)
+    json.dumps([row, figures], allow_nan=False)
+    assert {type(value) for value in figures.values()} <= {str, int, float, type(None)}
 
 
 @pytest.mark.parametrize(("dirty", "orders"), [(True, 2), (False, 0)])

@@ -110,6 +110,18 @@ def test_an_unreachable_venue_is_an_alert_of_the_venue_not_of_the_bot() -> None:
     assert history.rows[0].subject == "paper"
 
 
+def test_a_position_that_a_stop_has_left_is_told_whatever_else_is_wrong() -> None:
+    end = Exited(exit_statuses.VENUE_UNREACHABLE, None, False, "no route")
+    history = History().running().play(Stop(close=True), end)
+    assert history.told() == [("state", None), ("exit", "venue_down"), ("state", None), ("alert", "position_left")]
+
+
+def test_a_bot_that_shall_go_on_after_a_stop_has_left_nothing_behind() -> None:
+    history = History(max_restarts=0).running().play(Stop(close=True), Start())
+    history.play(Exited(70, None, False, "boom"))
+    assert history.told() == [("state", None), ("exit", None), ("state", "crash_loop")]
+
+
 def test_a_stuck_worker_is_told_once_and_its_kill_is_noted() -> None:
     history = History().running().after(10)
     assert history.told() == [("stuck", "stuck")]

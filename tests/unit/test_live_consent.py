@@ -38,6 +38,8 @@ def live_config(home: Home, **exchange: Any) -> BotConfig:
         ({"mode": "live", "network": "test", "ws_url": HERE["ws_url"]}, False),
         ({"mode": "live", "network": "test", "ws_url": "wss://example.org/"}, True),  # it may be the real one
         ({"mode": "live", "network": "test", "base_url": HERE["base_url"], "ws_url": "wss://example.org/"}, True),
+        ({"mode": "live", "network": "test", "ws_url": "wss://["}, True),  # no address at all, and none of this host
+        ({"mode": "live", "base_url": "https://[", "ws_url": HERE["ws_url"]}, True),
         ({"mode": "live", **HERE}, False),
         ({"mode": "live", "base_url": HERE["base_url"]}, True),  # the other address is the venue's own
         ({"mode": "live", "base_url": HERE["base_url"], "ws_url": "wss://example.org/"}, True),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.web.web_parts import Daemon, Reader, Site, bot_row, monitor
+from tests.web.web_parts import DAEMON, Daemon, Reader, Site, bot_row, monitor
+from utils.home import CHECKOUT, Home
+from web.feed import Feed
+from web.hub import Hub
+from web.stream import _events
 
 Both = tuple[Site, Daemon]
 
@@ -121,6 +127,27 @@ def test_a_stream_begins_with_the_fleet_and_goes_on_with_changed_rows_only(both:
     rows = reader.next("bots")["rows"]
     reader.close()
     assert [(row["name"], row["state"]) for row in rows] == [("sol-mm", "BACKOFF")]
+
+
+def test_who_joins_between_two_quiet_turns_is_not_left_with_a_value_that_was_never_told() -> None:
+    said = {"daemon": DAEMON, "invalid": [], "bots": [bot_row(mid="150")]}
+    feed = Feed(Home(CHECKOUT / "no-such-home"), Hub(4), lambda: dict(said))
+    feed.turn(1.0, 1.0)
+    feed.turn(3.0, 3.0)
+    said["bots"] = [bot_row(mid="151")]
+    feed.turn(3.5, 3.5)  # too soon to tell so quiet a change
+    subscriber = feed.hub.subscribe()
+    events = _events(feed, subscriber, lambda: True)
+    (row,) = _told(next(events))["bots"]
+    said["bots"] = [bot_row(mid="150", cpu_pct=99.0)]
+    feed.turn(6.0, 6.0)
+    (change,) = _told(next(events))["rows"]
+    assert {**row, **change}["mid"] == "150"
+
+
+def _told(text: bytes) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(text.rpartition(b"data: ")[2])
+    return told
 
 
 def test_a_dead_daemon_is_told_as_stale(both: Both) -> None:

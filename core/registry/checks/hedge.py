@@ -74,7 +74,7 @@ def check_legs_have_one_money(draft: Draft) -> Iterator[Problem]:
     """What is made on a test net or a simulator must not be hedged with real orders, nor the other way round."""
     here, there = draft.exchange, draft.hedge
     are_sound = all(draft.sound(section, *_WHOSE_MONEY) for section in ("exchange_config", _HEDGE))
-    if not are_sound or {here.get("mode"), there.get("mode")} != {"live"}:
+    if not are_sound or not here.get("mode") == there.get("mode") == "live":
         return
     ours, theirs = is_real_money(here), is_real_money(there)
     if ours != theirs:
