@@ -132,13 +132,26 @@ def is_grey(page: Page) -> bool:
     return float(page.locator("#fleet").evaluate("node => getComputedStyle(node).opacity")) < 0.6
 
 
+# The monitor is back within a second: from outside, a busy machine may not let us look in between.
+NOTE_ALARMS = """() => {
+    window.alarms = [];
+    setInterval(() => {
+        const said = document.querySelector("#alarm:not([hidden])")?.textContent ?? "";
+        const opacity = Number(getComputedStyle(document.querySelector("#fleet")).opacity);
+        window.alarms.push([said, opacity, document.title]);
+    }, 20);
+}"""
+LOUDEST = """() => window.alarms.some(
+    ([said, opacity, title]) => said.includes("No live data") && opacity < 0.6 && title.startsWith("\u25a0 No live data")
+)"""
+
+
 def test_a_lost_stream_is_the_loudest_thing_on_the_page_until_it_is_back(site: Monitored, page: Page) -> None:
     wait_for_state(page, "mm-00", "QUOTING")
     expect(page.locator("#alarm")).to_be_hidden()
+    page.evaluate(NOTE_ALARMS)
     os.kill(site.monitor_pid(), signal.SIGKILL)
-    expect(page.get_by_role("alert").filter(has_text="No live data")).to_be_visible()
-    assert is_grey(page)
-    assert page.title().startswith("\u25a0 No live data")
+    page.wait_for_function(LOUDEST)
     expect(page.locator("#alarm")).to_be_hidden()
     expect(page.locator("#link-text")).to_have_text("live")
     assert not is_grey(page)
