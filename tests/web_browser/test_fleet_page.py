@@ -141,8 +141,8 @@ NOTE_ALARMS = """() => {
         window.alarms.push([said, opacity, document.title]);
     }, 20);
 }"""
-LOUDEST = """() => window.alarms.some(
-    ([said, opacity, title]) => said.includes("No live data") && opacity < 0.6 && title.startsWith("\u25a0 No live data")
+LOUDEST = """() => window.alarms.some(([said, opacity, title]) =>
+    said.includes("No live data") && opacity < 0.6 && title.startsWith("\u25a0 No live data")
 )"""
 
 
