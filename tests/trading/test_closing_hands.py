@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 from core.market.commands import Flatten, Take
 from core.market.order import Side
 from core.trading.trading_loop import SpotRule
+from tests.trading.hedge_bench import FILL, HEDGE_MARKET, NOTHING, HedgeBench
 from tests.trading.scripted_venue import ANSWER, LOSE
 from tests.trading.test_closing import fill_takes, takes_of
 from tests.trading.test_flatten import say
@@ -75,3 +78,23 @@ def test_a_close_of_the_start_beside_one_of_the_strategy_sells_the_position_once
         bench.run(0.1)
     bench.venue.script.reports.extend(["none"] * 100)
     ends_flat_by_one_order(bench, 20)
+
+
+def test_a_stop_during_a_close_of_the_start_lets_a_hedge_come_into_balance(tmp_path: Path) -> None:
+    bench = HedgeBench(tmp_path, replace(HEDGE_MARKET, symbol="SOL-USDC"))
+    bench.run(1)
+    bench.maker.hit(Side.BUY, 10)
+    bench.run(2)
+    assert (bench.maker.held(), bench.hedge.held()) == (Decimal("0.1"), Decimal("-0.1"))
+    bench.loop.close()
+    bench.ledger.close()
+    for venue in bench.venues.values():
+        venue.open_orders.clear()
+    bench.settings = replace(bench.settings, startup_position="close_all")
+    bench.hedge.take = NOTHING
+    bench.begin(fresh=True)
+    bench.run(1.5)
+    assert (bench.loop.phase, bench.exposure()) == ("CLOSING", Decimal("-0.1"))
+    bench.hedge.take = FILL
+    ended = bench.stopped()
+    assert (ended.reason, ended.clean, bench.exposure()) == ("test", True, 0)
