@@ -101,6 +101,10 @@ class Closing:
             return f"{len(live)} orders are not known to be gone"
         if leg.tracker.missing():
             return "fills that the venue told of are not booked"
+        if leg.tracker.has_unsure_takes(leg.confirmed_ns):  # of a close before this one, too, or of the strategy
+            if leg.report_wanted_ns is None:
+                leg.want_report(now_ns)
+            return "the fills of the last immediate order are not known"
         if not self._is_accounted_for(leg, now_ns):
             return "the fills of the last closing order are not known"
         held = self._lots_to_close(leg)

@@ -73,7 +73,7 @@ class Decider:
     def begin_close(self, spot: SpotRule, now_ns: int) -> None:
         """Take quotes off and close what is held, for good; one that is under way is only widened."""
         if self.closing is None:
-            self._forget_flattening()
+            self.forget_flattening()
             self.closing = Closing(self._bot, self._outgoing, spot)
             self._block(now_ns)
         elif not self.closing.widen(spot):
@@ -203,7 +203,8 @@ class Decider:
         elif len(self._bot.legs) > 1 and ALL_LEGS not in self._flattening and not self._guard.is_blind:
             self.hear(Watch(now_ns), now_ns)
 
-    def _forget_flattening(self) -> None:
+    def forget_flattening(self) -> None:
+        """Leave the closes alone after which the bot would have gone on: something else takes over."""
         self._flattening.clear()
         self._guard.flattening.clear()
 

@@ -182,6 +182,19 @@ class OrderTracker:
         """Return the immediate orders that are not settled."""
         return [order for order in self.live() if order.time_in_force == IMMEDIATE]
 
+    def has_unsure_takes(self, confirmed_ns: int | None) -> bool:
+        """Tell whether an immediate order ended after a report was asked for, and may have filled more than is booked.
+
+        The end may be heard before the fills, and need not say how much has filled.
+        """
+        return any(
+            kept.order.time_in_force == IMMEDIATE
+            and kept.order.state is not OrderState.REJECTED
+            and kept.order.remaining_lots > 0
+            and (confirmed_ns is None or kept.heard_ns >= confirmed_ns)
+            for kept in self._closed.values()
+        )
+
     def standing(self) -> tuple[bool, int | None, bool]:
         """Return what follows from all live orders, in one pass.
 

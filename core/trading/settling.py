@@ -43,6 +43,7 @@ class Settling:
             self.is_on, self.reason, self.status = True, reason, status
             self._since_ns = now_ns
             self._until_ns = now_ns + min(_MOST_NS, stop_timeout_ns // _SHARE)
+            self._decider.forget_flattening()  # a close that is cut short would keep the strategy from acting
         return self.is_on
 
     def step(self, now_ns: int) -> int:

@@ -111,7 +111,7 @@ class HedgeBench:
         self.silent: set[str] = set()  # legs that show no books
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, fresh: bool = False) -> None:
         """Build and start an incarnation."""
         self.fence += 1
         self.ledger = Ledger.open(self.folder / "ledger.db")
@@ -120,7 +120,7 @@ class HedgeBench:
         legs = [LegRuntime(Leg(name, name, "acc", symbols[name]), venue, ids) for name, venue in self.venues.items()]
         self.strategy = MakerTakerHedge(MakerTakerHedge.params_from(self.config))
         self.loop = TradingLoop(legs, self.strategy, self.settings, self.ledger, self.clock, 8.0)
-        self.loop.start()
+        self.loop.start(fresh=fresh)
 
     def restart(self) -> None:
         """Let this incarnation die without a word, sweep, and begin the next one."""
