@@ -30,6 +30,8 @@ from utils.home import Home
 
 DOOR = str(CHECKOUT / "core" / "daemon_manager.py")
 DEMO = CHECKOUT / "config" / "demo"
+MANY = 100  # so many bots at the templates' ten books a second want more processor than there is
+SLOW_BOOKS = {"book_interval_ms": 1000}  # what they get instead
 TEMPLATE = CHECKOUT / "config" / "templates" / "paper_market_maker.json"
 POLL_S = 0.002
 PATIENCE_S = 120.0
@@ -69,13 +71,13 @@ class Fleet:
         return [json.loads(path.read_text())["metadata"]["name"] for path in sorted(DEMO.glob("*.json"))]
 
     def add_replay(self, count: int, **daemon_config: Any) -> list[str]:
-        """Add `count` bots made from the shipped replay template, each with a seed of its own; return their names."""
+        """Add bots of the shipped replay template, each with its own seed, many with slower books; return their names."""
         template = json.loads(TEMPLATE.read_text())
         names = [f"bot-{number:03}" for number in range(1, count + 1)]
         for seed, name in enumerate(names, start=1):
             config = copy.deepcopy(template)
             config["metadata"]["name"] = name
-            config["exchange_config"]["seed"] = seed
+            config["exchange_config"] |= {"seed": seed, **(SLOW_BOOKS if count >= MANY else {})}
             config["daemon_config"].update(daemon_config)
             (self.home.active / f"{name}.json").write_text(json.dumps(config, indent=1))
         return names

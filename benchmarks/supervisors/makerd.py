@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmarks.fleet_driver import DOOR, Fleet, NotReached, is_quoting
+from benchmarks.fleet_driver import DOOR, MANY, SLOW_BOOKS, Fleet, NotReached, is_quoting
 from benchmarks.parts import CHECKOUT
 from benchmarks.supervisors.beats import SLOW_POLL_S, Beats, Life, TooLate
 from benchmarks.supervisors.installs import Tools
@@ -23,7 +23,6 @@ from utils.version import __version__
 
 SUPERVISED = {"backoff_initial_s": 0, "max_restarts": 1000}
 STUCK_AFTER_S = 3  # with FAULT_SIZE workers; else the default, 10
-MANY = 100  # so many bots at the template's ten books a second would want more processor than there is
 TEMPLATES = CHECKOUT / "config" / "templates"
 
 
@@ -150,7 +149,7 @@ class MakerdBots(Makerd):
         config["exchange_config"]["seed"] = place + 1
         config["daemon_config"].update(self._supervised())
         if len(self.names) >= MANY:
-            config["exchange_config"]["book_interval_ms"] = 1000
+            config["exchange_config"] |= SLOW_BOOKS
         return config
 
     def launch(self) -> None:
