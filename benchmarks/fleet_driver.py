@@ -71,7 +71,7 @@ class Fleet:
         return [json.loads(path.read_text())["metadata"]["name"] for path in sorted(DEMO.glob("*.json"))]
 
     def add_replay(self, count: int, **daemon_config: Any) -> list[str]:
-        """Add bots of the shipped replay template, each with its own seed, many with slower books; return their names."""
+        """Add bots of the replay template, a seed each, and slower books where they are many; return their names."""
         template = json.loads(TEMPLATE.read_text())
         names = [f"bot-{number:03}" for number in range(1, count + 1)]
         for seed, name in enumerate(names, start=1):
