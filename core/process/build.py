@@ -20,6 +20,7 @@ from core.registry.secret_values import references_to_secrets
 from core.trading.clock import Clock, SimulatedClock
 from core.trading.ledger import Ledger
 from core.trading.loop_settings import LoopSettings
+from core.trading.stopping import LoopExit
 from core.trading.trading_loop import LegRuntime, TradingLoop
 from core.trading.watched_file import watched_files
 from strategies.base import Strategy, strategy_class
@@ -32,11 +33,37 @@ WARM_SYMBOL, WARM_PERP = "SOL-USDC", "BTC-PERP"
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """One bot, ready to start; its clients in the order of its legs."""
+    """One bot, ready to start; its clients in the order of its legs.
+
+    A worker steps the loop itself. `run`, `stop` and `get_stats` are for whoever drives a bot in a process of his own:
+    after that one nobody sweeps.
+    """
 
     loop: TradingLoop
     ledger: Ledger
     clients: tuple[ExchangeClient, ...]
+    clock: Clock
+
+    def run(self, duration_seconds: float | None = None, interval_seconds: float | None = None) -> LoopExit:
+        """Start, and go on until it has finished; return how. Raises what a start and a step raise.
+
+        `duration_seconds` and `interval_seconds` are in place of the config's `duration_s` and `interval_s`.
+        """
+        loop = self.loop
+        loop.use_times(duration_seconds, interval_seconds)
+        loop.start(new_run=True)
+        while loop.finished is None:
+            self.clock.wait(loop.step(), loop.filenos())
+        return loop.finished
+
+    def stop(self) -> None:
+        """Have everything cancelled; `run` returns once the venues have confirmed it."""
+        self.loop.begin_stop("asked to stop", close=self.loop.closes_at_stop)
+
+    def get_stats(self) -> dict[str, Any]:
+        """Return what it has counted, and how well it quotes."""
+        stats: dict[str, Any] = self.loop.snapshot()["stats"]
+        return stats
 
     def close(self) -> None:
         """Close clients and ledger; orders stay as they are."""
@@ -68,7 +95,7 @@ def build_bot(
     legs = [LegRuntime(leg, client, ids[leg.leg]) for leg, client in zip(config.legs, clients, strict=True)]
     watched = watched_files(strategy.file_keys, config.strategy_config, folder)
     loop = TradingLoop(legs, strategy, settings, ledger, clock, config.daemon.stop_timeout_s, watched)
-    return Bot(loop, ledger, clients)
+    return Bot(loop, ledger, clients, clock)
 
 
 def warm_up(plain: Mapping[str, Any]) -> None:

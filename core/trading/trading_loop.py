@@ -9,6 +9,7 @@ simulated clock.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.market.churn import ChurnMeter
@@ -124,6 +125,15 @@ class TradingLoop:
         return self._ending.result
 
     # Life
+
+    def use_times(self, duration_s: float | None, interval_s: float | None) -> None:
+        """Take a duration or an interval in place of the config's, before the start; None leaves it."""
+        bot = self._bot
+        if duration_s is not None:
+            bot.settings = replace(bot.settings, duration_ns=seconds(duration_s))
+        if interval_s is not None:
+            bot.settings = replace(bot.settings, interval_ns=seconds(interval_s))
+            bot.timer.use(bot.settings.interval_ns, bot.settings.min_cycle_ns)
 
     def start(
         self, only_close: SpotRule | None = None, new_run: bool = False, swept: bool = False, fresh: bool = False
