@@ -111,7 +111,9 @@ def test_a_bundled_schema_says_what_its_parts_say(exchange: str, strategy: str) 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_object_takes_unknown_keys(name: str) -> None:
-    assert all(node["additionalProperties"] is False for node in objects(dict(load_schema(name))))
+    schema = load_schema(name)
+    unclosed = [node for node in objects(dict(schema)) if node.get("additionalProperties") is not False]
+    assert unclosed == ([schema["properties"]["job_config"]] if name == "job" else [])  # jobs/<job>.json closes that one
 
 
 ODD = st.recursive(
