@@ -113,7 +113,7 @@ def test_a_bundled_schema_says_what_its_parts_say(exchange: str, strategy: str) 
 def test_no_object_takes_unknown_keys(name: str) -> None:
     schema = load_schema(name)
     unclosed = [node for node in objects(dict(schema)) if node.get("additionalProperties") is not False]
-    assert unclosed == ([schema["properties"]["job_config"]] if name == "job" else [])  # jobs/<job>.json closes that one
+    assert unclosed == ([schema["properties"]["job_config"]] if name == "job" else [])  # closed by jobs/<job>.json
 
 
 ODD = st.recursive(
