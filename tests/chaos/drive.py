@@ -26,6 +26,7 @@ from tests.chaos.watch import Injury, Watch
 from tests.sim_process import SimRefusedRequest
 
 _QUIET_S = 300.0  # from the last fault of a round until everybody is well
+_OBEY_S = 20.0  # how long a bot may take to see what it is told to do wrong
 _AGREE_S = 40.0  # how long books may take to agree at a quiet point; they change while they are read
 
 
@@ -97,8 +98,12 @@ class Driver:
             with contextlib.suppress(SimRefusedRequest):
                 sim.fault("clear")
         time.sleep(1.0)
-        for bot in self.arena.bots:
-            self.arena.order_file(bot).unlink(missing_ok=True)
+        orders = [self.arena.order_file(bot) for bot in self.arena.bots]
+        end_s = time.monotonic() + _OBEY_S  # an order that nobody obeys would be waited for in vain
+        while any(order.exists() for order in orders) and time.monotonic() < end_s:
+            time.sleep(0.1)
+        for order in orders:
+            order.unlink(missing_ok=True)
 
     # -- quiet points -----------------------------------------------------------------------------------------------
     def quiet(self, what: str) -> None:
