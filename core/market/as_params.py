@@ -16,6 +16,7 @@ from core.market.horizon import Horizon
 from core.market.intensity import IntensitySettings
 from core.market.layers import LayerParams
 from core.market.live_intensity import LiveIntensitySettings
+from core.market.model_params import AUTO, ModelParams
 from core.market.model_units import base_spread_complaint
 from core.market.position_params import PositionParams, position_values
 from core.market.regime_params import RegimeParams
@@ -24,64 +25,28 @@ from core.market.tape_params import TapeParams
 from core.market.trend import TrendParams
 from utils.errors import ConfigError
 
-AUTO = "auto"
 FIXED = "fixed"
 _FAR_TICKS = 1e12  # a mid at which a spread is no large share of it, and a share of it no small spread
 _SIZES = ("order_size", "order_size_quote", "volume_candle_size")
 
 
 @dataclass(frozen=True, slots=True)
-class AvellanedaStoikovParams(TrendParams, RegimeParams, TapeParams, CareParams, PositionParams):
+class AvellanedaStoikovParams(ModelParams, TrendParams, RegimeParams, TapeParams, CareParams, PositionParams):
     """Model, estimators, bounds of the spread, layers; the position's keys are those of every perpetual's strategy."""
 
-    model: str = "as"
-    unit: str = "relative"
-    gamma: float | str = AUTO
-    full_inventory_shift: float = 1.0
-    gamma_refresh_s: float = 60.0
-    kappa: float | None = 1000.0
-    order_intensity: float | None = None
     horizon: str = "infinite"
-    horizon_s: float = 3600.0
     tau_min_s: float = 60.0
     session_start: str = "00:00"
     session_end: str = "00:00"
     flatten_at_end: bool = False
     q_unit: str = "max_position"
-    min_spread_bps: float = 10.0
-    max_spread_bps: float = 200.0
     min_spread_ticks: float | None = None
     max_spread_ticks: float | None = None
-    fee_floor_mult: float = 1.2
-    profit_margin_bps: float = 0.0
     min_profit_check: bool = False
-    fallback_spread_bps: float = 3.5
-    sigma_method: str = "returns"
-    sigma: float | None = None
-    sigma_step_s: float = 1.0
-    sigma_window: int = 200
-    sigma_min_samples: int = 20
-    sigma_halflife_s: float = 60.0
-    sigma_floor: float = 1e-6
-    sigma_cap: float = 0.01
-    sigma_refresh_s: float = 10.0
-    intensity_window_s: float = 1800.0
-    intensity_refresh_s: float = 60.0
-    intensity_min_bursts: int = 200
-    burst_interval_s: float = 1.0
-    no_trade_timeout_s: float = 600.0
-    order_size: Decimal | None = None
-    order_size_quote: Decimal | None = None
     sizing: str = FIXED_SIZE
     capital_usage_pct: float = 99.0
     safety_margin_pct: float = 1.0
     capital_refresh_s: float = 60.0
-    size_ratio: float = 1.0
-    order_amount_shape: float = 0.0
-    layers: int = 7
-    layer_spacing_pct: float = 0.12
-    spacing_spread_mult: float = 0.0
-    price_source: str = "mid"
     trending_skew_mult: float = 2.0
     volatile_gamma_mult: float = 1.5
     volatile_sigma_mult: float = 1.5

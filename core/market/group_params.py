@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from core.market.account_needs import AccountNeeds
-from core.market.as_params import AUTO, AvellanedaStoikovParams
+from core.market.as_params import AvellanedaStoikovParams
 from core.market.as_params import params_of as model_params_of
-from core.market.barriers import BarrierParams
-from core.market.expiry import ExpiryRules
-from core.market.protection import ProtectionRules
+from core.market.model_params import ModelParams
+from core.market.position_params import MarginParams
 from utils.errors import ConfigError
 from utils.group_legs import MAIN, legs_of_group
 
-_SECOND_NS = 1_000_000_000
 _DECIMALS = ("order_size", "order_size_quote", "group_max_position", "group_max_notional", "leverage")
 _MONEY = ("stop_loss", "take_profit")
 _NULLABLE = ("kappa", "leverage", "margin_mode")  # null is a choice, and not the default
@@ -42,61 +39,18 @@ class GroupInstrument:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupParams(BarrierParams):
+class GroupParams(ModelParams, MarginParams):
     """The group, the model of each instrument, and what is done for its position."""
 
     instruments: tuple[GroupInstrument, ...] | None = None
     group_max_position: Decimal | None = None
     group_max_notional: Decimal | None = None
-    model: str = "as"
-    unit: str = "relative"
-    gamma: float | str = AUTO
-    full_inventory_shift: float = 1.0
-    gamma_refresh_s: float = 60.0
-    kappa: float | None = 1000.0
-    order_intensity: float | None = None
-    horizon_s: float = 3600.0
-    min_spread_bps: float = 10.0
-    max_spread_bps: float = 200.0
-    fee_floor_mult: float = 1.2
-    profit_margin_bps: float = 0.0
-    fallback_spread_bps: float = 3.5
-    sigma_method: str = "returns"
-    sigma: float | None = None
-    sigma_step_s: float = 1.0
-    sigma_window: int = 200
-    sigma_min_samples: int = 20
-    sigma_halflife_s: float = 60.0
-    sigma_floor: float = 1e-6
-    sigma_cap: float = 0.01
-    sigma_refresh_s: float = 10.0
-    intensity_window_s: float = 1800.0
-    intensity_refresh_s: float = 60.0
-    intensity_min_bursts: int = 200
-    burst_interval_s: float = 1.0
-    no_trade_timeout_s: float = 600.0
-    order_size: Decimal | None = None
-    order_size_quote: Decimal | None = None
-    size_ratio: float = 1.0
-    order_amount_shape: float = 0.0
-    layers: int = 7
-    layer_spacing_pct: float = 0.12
-    spacing_spread_mult: float = 0.0
-    price_source: str = "mid"
     thin_spread_bps: float = 50.0
     thin_size_quote: float = 0.0
     thin_after_s: float = 5.0
     basis_halflife_s: float = 300.0
     rebalance_util: float = 0.8
     rebalance_cooldown_s: float = 300.0
-    leverage: Decimal | None = Decimal(1)
-    margin_mode: str | None = "cross"
-    one_way_check: bool = True
-    roll_before_s: float = 86400.0
-    stop_before_s: float = 3600.0
-    reduce_slippage_bps: float = 20.0
-    max_close_slippage_bps: float = 200.0
-    liquidation_buffer_pct: float = 10.0
 
     @property
     def rows(self) -> tuple[GroupInstrument, ...]:
@@ -119,25 +73,8 @@ class GroupParams(BarrierParams):
 
     def of_model(self) -> AvellanedaStoikovParams:
         """Return the model's own parameters, which are those of each instrument. Raises ConfigError."""
-        own = {field.name for field in dataclasses.fields(AvellanedaStoikovParams)}
-        shared = own & {field.name for field in dataclasses.fields(self)}
-        return model_params_of({name: getattr(self, name) for name in shared})
-
-    def account_needs(self) -> AccountNeeds:
-        """Return the leverage and the margin mode that the account must have."""
-        return AccountNeeds(self.leverage, self.margin_mode, self.one_way_check)
-
-    def protection_rules(self) -> ProtectionRules:
-        """Return where a position ends. Raises ConfigError for barriers that contradict each other."""
-        return ProtectionRules(
-            barriers=self.barriers(),
-            liquidation_buffer_pct=Decimal(str(self.liquidation_buffer_pct)),
-            cooldown_ns=int(self.barrier_cooldown_s * _SECOND_NS),
-        )
-
-    def expiry_rules(self) -> ExpiryRules:
-        """Return what is done before a dated future expires."""
-        return ExpiryRules(int(self.roll_before_s * _SECOND_NS), int(self.stop_before_s * _SECOND_NS))
+        keys = {field.name for base in (ModelParams, MarginParams) for field in dataclasses.fields(base)}
+        return model_params_of({name: getattr(self, name) for name in keys})
 
 
 def params_of(strategy_config: Mapping[str, Any]) -> GroupParams:

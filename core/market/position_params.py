@@ -19,17 +19,12 @@ _NULLABLE = ("leverage", "margin_mode")  # null is "leave it as it is", and not 
 
 
 @dataclass(frozen=True)  # without slots: strategies have it beside another base
-class PositionParams(BarrierParams):
-    """Keys of `strategy_config` that are the same in every strategy that has them; told in its schema."""
+class MarginParams(BarrierParams):
+    """Keys of every strategy on margin: the account, how far a close may reach, expiry, and the barriers."""
 
     leverage: Decimal | None = Decimal(1)
     margin_mode: str | None = "cross"
     one_way_check: bool = True
-    target_position: Decimal = Decimal(0)
-    target_mode: str = "signed"
-    position_threshold: Decimal | None = None
-    reduce_mode: str = "maker_then_ioc"
-    reduce_wait_s: float = 15.0
     reduce_slippage_bps: float = 20.0
     max_close_slippage_bps: float = 200.0
     liquidation_buffer_pct: float = 10.0
@@ -51,6 +46,17 @@ class PositionParams(BarrierParams):
     def expiry_rules(self) -> ExpiryRules:
         """Return what is done before a dated future expires."""
         return ExpiryRules(int(self.roll_before_s * _SECOND_NS), int(self.stop_before_s * _SECOND_NS))
+
+
+@dataclass(frozen=True)
+class PositionParams(MarginParams):
+    """Keys of `strategy_config` that are the same in every strategy that has them; told in its schema."""
+
+    target_position: Decimal = Decimal(0)
+    target_mode: str = "signed"
+    position_threshold: Decimal | None = None
+    reduce_mode: str = "maker_then_ioc"
+    reduce_wait_s: float = 15.0
 
     def shed_rules(self) -> ShedRules:
         """Return how too much of a position is shed."""

@@ -48,7 +48,7 @@ function bar(value, largest) {
 
 /** Show where the mid went after fills. */
 export function showMarkouts({ markouts, spread_captured_bps }) {
-  setText(byId("spread"), spread_captured_bps === null || spread_captured_bps === undefined ? "" : `spread captured ${fixed(spread_captured_bps, 2)} bps`);
+  setText(byId("spread"), spread_captured_bps === null || spread_captured_bps === undefined ? "" : `captured ${fixed(spread_captured_bps, 2)} bps against the mids of the ledger`);
   if (!markouts.length) return byId("markouts").replaceChildren(empty("No fills to judge yet."));
   const largest = Math.max(...markouts.map((one) => Math.abs(one.mean_bps ?? 0)));
   const rows = markouts.map((one) => [duration(one.horizon_s), one.mean_bps === null ? "-" : fixed(one.mean_bps, 2), one.mean_bps === null ? "" : bar(one.mean_bps, largest), String(one.n)]);
