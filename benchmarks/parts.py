@@ -168,7 +168,8 @@ def run_bench(name: str, measure: Callable[[bool], Result], arguments: Sequence[
     leave_on_term()
     load, began_s = os.getloadavg()[0], time.monotonic()
     result = measure(given.quick)
-    command = f"python benchmarks/bench_{name}.py" + (" --quick" if given.quick else "")
+    script = Path(sys.argv[0]).resolve()
+    command = f"python {script.relative_to(CHECKOUT)}" + (" --quick" if given.quick else "")
     write_result(given.results / f"{name}.json", describe(name, command, given.quick, load, began_s), result)
     print(table(name, result))
     return 0
