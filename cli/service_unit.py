@@ -91,6 +91,8 @@ def _service(facts: ServiceFacts, user: bool) -> Iterator[str]:
 
 
 def _protection(facts: ServiceFacts) -> Iterator[str]:
+    yield "# Daemon, monitor and sweeps go before the bots; these stay at 0."
+    yield "LimitNICE=-10"
     yield "ProtectSystem=strict"
     yield "ProtectHome=read-only"
     writable = dict.fromkeys((facts.home, facts.claims, *facts.writable))

@@ -25,6 +25,7 @@ from core.process.child_setup import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, p
 from core.process.control import ControlServer
 from core.process.operator_verbs import OperatorVerbs
 from core.process.pid_file import PidFile, holder
+from core.process.priority import go_first
 from core.process.purpose import Purpose
 from core.process.registry_sync import Paths
 from core.process.sd_notify import ServiceManager
@@ -148,7 +149,8 @@ def _record_events(supervisor: Supervisor, path: Path) -> None:
 
 
 def become_supervisor(parent_pid: int | None) -> None:
-    """Adopt every descendant, dump no core, and end with whoever started us when `parent_pid` says who that is."""
+    """Go first, adopt every descendant, dump no core, and end with our starter when `parent_pid` says who that is."""
+    go_first()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _raise_file_limit()

@@ -28,6 +28,7 @@ from core.process.dead_man import RefreshPlan
 from core.process.error_statuses import status_of
 from core.process.legs import build_client
 from core.process.network_names import take_network_names
+from core.process.priority import go_first
 from core.process.secrets_of import secrets_in
 from core.process_logs import ProcessLogs
 from core.registry.secret_values import resolve_secrets
@@ -53,6 +54,7 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor_pid:
         os._exit(exit_statuses.DONE)
+    go_first(children=True)
     logs = ProcessLogs(home.log, name, spec.get("logs"))
     logs.guard_streams()
     leave(_run(end, home, config, leg, supervisor_environ(supervisor_pid), logs))

@@ -19,6 +19,7 @@ from core.process.leg_sweeps import LegSweeps
 from core.process.legs import claims_of
 from core.process.network_names import take_network_names
 from core.process.order_ids import sweep_ids_of_legs
+from core.process.priority import go_first
 from core.process.run_record import RunRecord, next_fence
 from core.process.secrets_of import secrets_in
 from core.process.venue_keys import key_claims
@@ -37,6 +38,7 @@ def main(end: socket.socket, supervisor_pid: int) -> None:
     spec = take_orders(end)
     home, config = Home(Path(spec["home"])), BotConfig.from_plain(spec["config"])
     become_child(f"makerd: sweep {config.name}", supervisor_pid, home.log / f"{config.name}.out")
+    go_first(children=True)
     logs = ProcessLogs(home.log, config.name, spec.get("logs"))
     logs.guard_streams()
 

@@ -27,6 +27,7 @@ if not __package__:
 
 from core.process import build, channel, job_worker, sweep, worker
 from core.process.child_setup import PR_SET_PDEATHSIG, prctl, set_title
+from core.process.priority import go_first
 from core.process.starvation import run_delay_ns
 from core.redacted_streams import finish_streams, guard_streams
 from utils import exit_statuses
@@ -47,6 +48,7 @@ def main(fd: int, supervisor_pid: int) -> None:
     if os.getppid() != supervisor_pid:
         return
     set_title("makerd: zygote")
+    go_first()
     guard_streams()  # before anything is imported that keeps one of them
     pipe = socket.socket(fileno=fd)
     trials: deque[Trial] = deque()

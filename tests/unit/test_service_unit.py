@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cli.service_unit import STOP_EXTRA_S, ServiceFacts, unit_text
+from core.process.priority import NICE
 from core.process.supervisor import SHUTDOWN_EXTRA_NS
 from utils.home import CHECKOUT
 
@@ -61,7 +62,7 @@ def test_it_is_closed_in() -> None:
     expected = {
         "ProtectSystem": "strict", "NoNewPrivileges": "true", "PrivateTmp": "true", "LimitCORE": "0",
         "LimitNOFILE": "65536", "MemoryMax": "1512M", "OOMPolicy": "continue", "CapabilityBoundingSet": "",
-        "UMask": "0077",
+        "UMask": "0077", "LimitNICE": str(NICE),
     }  # fmt: skip
     assert {key: unit[key][0] for key in expected} == expected
     assert unit["ReadWritePaths"] == ["/srv/makerd /srv/trader/.local/state/makerd/claims-x"]
@@ -82,7 +83,7 @@ def test_a_path_with_anything_in_it_is_taken_literally() -> None:
 
 def test_the_users_own_manager_is_asked_for_nothing_that_needs_root() -> None:
     unit = keys(unit_text(FACTS, user=True))
-    assert not {"User", "ProtectSystem", "PrivateDevices", "CapabilityBoundingSet"} & set(unit)
+    assert not {"User", "LimitNICE", "ProtectSystem", "PrivateDevices", "CapabilityBoundingSet"} & set(unit)
     assert unit["WantedBy"] == ["default.target"]
 
 
