@@ -50,6 +50,7 @@ def measure(quick: bool) -> Result:
         time_product(span, 1 if quick else 3, result)
         _from_start(result)
         _load(folder, span, QUICK_EVENTS if quick else MANY, result)
+        _memory(folder / "many.events", result)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     result.figures.append(Figure("peak memory of the benchmark", tidy(peak), "MB"))
     return result
@@ -140,6 +141,14 @@ def _load(folder: Path, span: EventSpan, count: int, result: Result) -> None:
     total = int(file.rows["size_lots"].sum())
     took = time.perf_counter() - began
     result.figures.append(Figure("read every row of it once", tidy(took * 1000), "ms", note=f"sum {total}"))
+
+
+def _memory(path: Path, result: Result) -> None:
+    """Play a long file by the product in a process of its own, and look at the most memory that it had."""
+    command = [sys.executable, str(Path(__file__).with_name("backtest_process.py")), "product", str(path)]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    note = f"{found['events']} events, the mapped file with it"
+    result.figures.append(Figure("product: most memory of a run", tidy(found["peak_mb"]), "MB", note=note))
 
 
 if __name__ == "__main__":

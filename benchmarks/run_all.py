@@ -39,7 +39,7 @@ from benchmarks.parts import (
 )
 
 FOLDER_NAME = "MAKERD_BENCH_RECORDINGS"
-NAMES = ("fleet", "loop", "quant", "wire", "registry", "monitor", "backtest", "decision", "recordings")
+NAMES = ("fleet", "loop", "quant", "wire", "registry", "monitor", "backtest", "sweep", "decision", "recordings")
 PATIENCE_S = 900.0
 END_S = 120.0  # for a benchmark to end what it started
 
