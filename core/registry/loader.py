@@ -20,7 +20,7 @@ from core.registry.schema import BotSchema, DocumentSchema, with_defaults
 from core.registry.validation import schema_problems
 from core.registry.versions import is_known
 
-HEDGE_SECTION = "hedge_exchange_config"
+HEDGE_SECTION, REFERENCE_SECTION = "hedge_exchange_config", "reference_config"
 
 
 def secret_names(document: Document, environment: Environment) -> tuple[str, ...]:
@@ -103,6 +103,7 @@ def _config(
 def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, Any]]) -> BotConfig:
     metadata, exchange, strategy = (sections[name] for name in ("metadata", "exchange_config", "strategy_config"))
     hedge = sections[HEDGE_SECTION] if hedge_venue(metadata, strategy) is not None else {}
+    reference = sections[REFERENCE_SECTION]
     return BotConfig(
         name=metadata["name"],
         exchange=metadata["exchange"],
@@ -117,6 +118,7 @@ def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, A
         digest=digest_of(document.tree, sections),
         secret_names=resolved.secret_names,
         hedge_exchange_config=hedge,
+        reference_config=reference if reference["exchange"] is not None else {},
     )
 
 

@@ -57,6 +57,11 @@ class Draft:
         return self.sections.get("hedge_exchange_config", {})
 
     @property
+    def reference(self) -> Section:
+        """Return the section of the market beside the bot's own; its exchange is null where there is none."""
+        return self.sections.get("reference_config", {})
+
+    @property
     def is_leveraged(self) -> bool:
         """Tell whether the bot trades a perpetual or future, as far as that can be told."""
         exchange, symbol = self.metadata.get("exchange"), self.strategy.get("symbol")
