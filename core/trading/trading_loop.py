@@ -154,6 +154,7 @@ class TradingLoop:
         latches = bot.journal.ledger.latches.all()
         if only_close is not None:
             self._guard.only_show(latches)
+            self._leave_reference()  # nothing is quoted
         elif (gate := self._guard.take_up(latches)) is not None:
             self._ending.result = LoopExit(RISK_HALT, f"gate {gate.name} is latched: {gate.reason}", True, ())
             return
@@ -240,8 +241,12 @@ class TradingLoop:
             leg.is_open = False
             leg.client.close()
             leg.inbox.close()
-        if self._bot.reference is not None:
-            self._bot.reference.close()
+        self._leave_reference()
+
+    def _leave_reference(self) -> None:
+        beside, self._bot.reference = self._bot.reference, None
+        if beside is not None:
+            beside.close()
 
     def filenos(self) -> list[int]:
         """Return the descriptors that should end a wait."""
