@@ -168,6 +168,22 @@ def test_quotes_are_off_while_the_other_market_is_elsewhere_or_silent(tmp_path: 
     assert (bench.gates, bench.resting) == (["reference_unknown"], {})
 
 
+def test_while_our_book_is_still_the_other_market_alone_shuts_the_gate_and_so_does_its_silence(tmp_path: Path) -> None:
+    market, venue = Market(PERP), ScriptedVenue(PERP)
+    bench = BesideBench(tmp_path, market, venue=venue, interval_s=600.0, risk={**RISK, "max_book_age_s": 60})
+    found = []
+    for mid in (10_000, 10_030, 10_000):
+        market.tell(mid - 1, mid + 1)
+        bench.run(1)
+        bench.feed = None
+        found.append((bench.gates, len(bench.resting)))
+    assert found == [([], 2), (["reference_deviation"], 0), ([], 2)]
+    bench.run(3.5)
+    assert (bench.gates, len(bench.resting)) == ([], 2)
+    bench.run(2)
+    assert (bench.gates, bench.resting) == (["reference_unknown"], {})
+
+
 def test_prices_in_another_asset_are_used_with_a_conversion_only(tmp_path: Path) -> None:
     for name, conversion, wanted in (("one", None, None), ("two", "0.9", Decimal("90.09"))):
         market = Market(replace(SPOT, quote="EUR"))

@@ -12,7 +12,9 @@ import pytest
 from core.bot_config import BotConfig, DaemonConfig, Leg
 from core.market.client_ids import ClientOrderIds
 from core.process.build import Bot, build_bot
+from core.process.preview import preview
 from core.trading.clock import SimulatedClock, seconds
+from core.trading.trading_loop import SpotRule
 from utils.errors import ConfigError
 
 STRATEGY: dict[str, Any] = {
@@ -131,3 +133,30 @@ def test_a_market_that_is_not_there_leaves_the_bot_with_its_own_mid(tmp_path: Pa
     assert "nothing.csv.gz" in stats["reference_stale"]
     assert stats["strategy"]["reference_stale"] is True
     bot.close()
+
+
+def test_a_live_change_of_the_limits_keeps_the_reference(tmp_path: Path) -> None:
+    config = config_of(ELSEWHERE, {"reference_deviation_bps": 20})
+    bot = built(tmp_path, config)
+    bot.loop.start()
+    run(bot, 3)
+    assert bot.loop.snapshot()["gates"] == []
+    bot.loop.apply_change(bot.loop.prepare_change(config.strategy_config, {"reference_deviation_bps": 3}, 20.0))
+    run(bot, 2)
+    assert bot.loop.snapshot()["gates"] == ["reference_deviation"]
+    bot.close()
+
+
+def test_a_life_that_only_closes_reads_no_other_market(tmp_path: Path) -> None:
+    bot = built(tmp_path, config_of(ELSEWHERE, {"reference_deviation_bps": 20}))
+    bot.loop.start(only_close=SpotRule.LEAVE)
+    run(bot, 10)
+    assert bot.loop.finished is not None and bot.loop.finished.clean
+    assert "reference_mid" not in bot.loop.snapshot()["stats"]
+    assert not list((tmp_path / "paper").glob("*reference*"))
+    bot.close()
+
+
+def test_a_preview_lays_its_quotes_round_the_other_market_too(tmp_path: Path) -> None:
+    prices = [Decimal(order["price"]) for order in preview(config_of(ELSEWHERE), (str(tmp_path),))["orders"]]
+    assert abs(sum(prices) / len(prices) - Decimal("149.9")) < Decimal("0.05")
