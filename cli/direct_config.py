@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 
-from core.bot_config import BotConfig
+from core.bot_config import REFERENCE_SECTION, BotConfig
 from core.registry.key_names import variable_of
 from core.registry.legs import hedge_venue
 from core.registry.schema import BotSchema
 from utils.home import Home
 from utils.input_validation import printable, symbol_key
 
-HEDGE_SECTION, REFERENCE_SECTION = "hedge_exchange_config", "reference_config"
+HEDGE_SECTION = "hedge_exchange_config"
 OTHER_MARKETS = (HEDGE_SECTION, REFERENCE_SECTION)  # sections that most bots have not
 SECTIONS = ("metadata", "daemon_config", "exchange_config", "strategy_config", "risk_config", *OTHER_MARKETS)
 ORDER_VALUE = 100  # quote units an order, where the user says nothing of its size

@@ -29,8 +29,8 @@ class DaemonConfig:
 
 
 MAKER, HEDGE = "maker", "hedge"  # the legs of a bot that makes on one market and takes on another
-REFERENCE = "reference"  # a market beside those of the legs: its price is looked at, nothing is traded there
-_OF_THE_PRICE = ("exchange", "symbol", "max_age_s", "conversion")  # keys of `reference_config` that no venue reads
+REFERENCE, REFERENCE_SECTION = "reference", "reference_config"  # a market that is looked at; nothing is traded there
+REFERENCE_KEYS = ("exchange", "symbol", "max_age_s", "conversion")  # of that section; the others are the venue's
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class BotConfig:
         """Return the venue's keys of a leg; of the reference those that are given, the rest is the venue's default."""
         if leg.leg == REFERENCE:
             given = self.reference_config.items()
-            return {key: value for key, value in given if value is not None and key not in _OF_THE_PRICE}
+            return {key: value for key, value in given if value is not None and key not in REFERENCE_KEYS}
         return self.hedge_exchange_config if leg.leg == HEDGE else self.exchange_config
 
     def network_of(self, leg: Leg) -> str | None:

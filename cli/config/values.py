@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core.bot_config import REFERENCE_SECTION
 from core.registry.bases import extends_of, merged
 from core.registry.legs import hedge_venue
 from core.registry.one_file import tree_of
@@ -19,7 +20,6 @@ from utils.errors import ConfigError
 from utils.home import Home
 
 KeyPath = tuple[str, ...]
-REFERENCE_SECTION = "reference_config"
 
 
 def schema_of_text(home: Home, path: Path, content: bytes) -> DocumentSchema:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from core.bot_config import BotConfig, DaemonConfig
+from core.bot_config import REFERENCE_SECTION, BotConfig, DaemonConfig
 from core.registry.bases import base_problems
 from core.registry.change_classes import with_digests
 from core.registry.checks import VENUE_SECTIONS, Draft, KindOf, kind_by_symbol, run_checks
@@ -20,7 +20,7 @@ from core.registry.schema import BotSchema, DocumentSchema, with_defaults
 from core.registry.validation import schema_problems
 from core.registry.versions import is_known
 
-HEDGE_SECTION, REFERENCE_SECTION = "hedge_exchange_config", "reference_config"
+HEDGE_SECTION = "hedge_exchange_config"
 
 
 def secret_names(document: Document, environment: Environment) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import pytest
 
 from api.event_file import EventSpan, Rows
 from api.paper_client import PaperClient
+from core.backtest.legs import LegsBacktest
 from core.backtest.run import Backtest, fills_text, run_backtest
 from core.bot_config import BotConfig
 from core.market.client_ids import ClientOrderIds
@@ -21,7 +22,8 @@ from core.process.build import build_bot
 from core.trading.clock import SimulatedClock, seconds
 from strategies.base import Strategy, View
 from tests.backtest.backtest_parts import EXCHANGE, RISK, STRATEGY, config_of
-from tests.backtest.legs_parts import MS, Truth
+from tests.backtest.legs_parts import MS, Truth, made_spans
+from tests.backtest.legs_parts import config_of as legs_config
 from tests.backtest.made_events import MARKET, START_NS, made_rows, save
 from utils.errors import ConfigError
 from utils.home import Home
@@ -212,3 +214,15 @@ def test_a_paper_bot_fed_with_the_same_events_books_the_same_fills(home: Home, t
     result = played(config, own, other)
     assert len(result.record.fills) > 10
     assert on_paper_fills == text_of(result)
+
+
+def test_of_a_bot_with_two_legs_the_first_one_is_held_against_it() -> None:
+    spot, perp = made_spans(44, 2500)
+    limit = {"reference_deviation_bps": 100}
+    hedged = replace(legs_config(BUSY, risk=limit), reference_config={**ELSEWHERE, "symbol": "SYN-USDT"})
+    near = LegsBacktest(hedged, (spot, perp), engine="python", beside=spot).run()
+    rows = spot.rows.copy()
+    rows["price_ticks"][rows["price_ticks"] > 0] += 500
+    far = LegsBacktest(hedged, (spot, perp), engine="python", beside=replace(spot, rows=rows)).run()
+    assert near.summary["fills"] > 10
+    assert far.summary["fills"] == 0
