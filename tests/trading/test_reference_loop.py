@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from dataclasses import replace
 from decimal import Decimal
@@ -128,6 +129,19 @@ def test_the_status_says_what_is_heard_and_why_not(tmp_path: Path) -> None:
     bench.run(6)
     assert bench.stats["reference_stale"].endswith("s old (VenueUnreachable: down)")
     assert bench.phase == "QUOTING" and len(bench.resting) == 2
+
+
+def test_the_log_of_decisions_tells_the_price_that_could_be_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "makerd.strategy")
+    market = Market()
+    bench = BesideBench(tmp_path, market, decision_log="all")
+    bench.run(1)
+    market.tell(10_009, 10_011)
+    bench.run(MAX_AGE_S + 1)
+    told = [vars(record)["fields"] for record in caplog.records if record.message == "decision"]
+    assert [one["reference"] for one in told] == [None, "100.10", None]
 
 
 def test_a_move_of_the_other_market_is_answered_as_one_of_our_own_is(tmp_path: Path) -> None:
