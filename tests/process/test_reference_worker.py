@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(300)  # some waits are long on a busy machine
 
 def add(fleet: Fleet, name: str, addresses: dict[str, Any]) -> None:
     """Write the config of a bot beside Backpack; its quotes are so wide that no touch is in their way."""
-    reference = {"exchange": "backpack", "symbol": SYMBOL, "max_age_s": 1, **addresses}
+    reference = {"exchange": "backpack", "symbol": SYMBOL, "max_age_s": 2, **addresses}
     strategy = {**WIDE, "price_skew": 0, "inventory_skew_enabled": False, "price_tolerance_pct": 0.01}
     exchange = {"feed": "synthetic", **STILL}
     fleet.add(name, exchange_config=exchange, strategy_config=strategy, risk_config={"max_position": 50},
@@ -71,7 +71,8 @@ def test_quotes_follow_the_other_venue_while_it_is_heard_and_our_own_mid_while_i
         fleet.start().quoting("beside", "alone", seconds=60)
         fleet.until(lambda: quotes_round(fleet, "beside", THEIRS), 60)
         fleet.until(lambda: stale(fleet, "beside") == "")  # a heartbeat may be behind the ledger
-        assert market(fleet, "beside") == {"exchange": "backpack", "symbol": SYMBOL, "is_heard": True}
+        heard = {"exchange": "backpack", "symbol": SYMBOL, "is_heard": True}
+        fleet.until(lambda: market(fleet, "beside") == heard)
 
         fleet.until(lambda: quotes_round(fleet, "alone", OURS))  # READY and quoting, although nobody was ever there
         fleet.until(lambda: "VenueUnreachable" in str(stale(fleet, "alone")))
