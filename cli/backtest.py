@@ -26,7 +26,7 @@ from core.registry.config_manager import find_config
     multiple=True,
     required=True,
     metavar="[LEG=]FILE",
-    help="Recording or event file; repeatable. LEG: the leg of a bot with several that it is of.",
+    help="Recording or event file; repeatable. LEG: the leg that it is of, where a bot has several, or reference.",
 )
 @click.option("--from", "begin", metavar="TIME", help="UTC, such as 2024-08-08T23:55:00; default: the first event.")
 @click.option("--to", "end", metavar="TIME", help="UTC, exclusive; default: behind the last event.")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from core.bot_config import BotConfig
+from core.bot_config import REFERENCE_SECTION, BotConfig
 from core.registry.key_names import variable_of
 from core.registry.legs import hedge_venue
 from core.registry.schema import BotSchema
@@ -18,7 +18,8 @@ from utils.home import Home
 from utils.input_validation import printable, symbol_key
 
 HEDGE_SECTION = "hedge_exchange_config"
-SECTIONS = ("metadata", "daemon_config", "exchange_config", "strategy_config", "risk_config", HEDGE_SECTION)
+OTHER_MARKETS = (HEDGE_SECTION, REFERENCE_SECTION)  # sections that most bots have not
+SECTIONS = ("metadata", "daemon_config", "exchange_config", "strategy_config", "risk_config", *OTHER_MARKETS)
 ORDER_VALUE = 100  # quote units an order, where the user says nothing of its size
 TOLERANCE_OF_SPREAD = 0.25  # a quote may be off by this share of the spread before it is replaced
 _FLAGS = {"spread": "spread_pct", "max_orders": "layers", "duration": "duration_s", "interval": "interval_s"}
@@ -66,8 +67,9 @@ def direct_config(wish: Wish, home: Home) -> dict[str, Any]:
             plain[HEDGE_SECTION]["mode"] = "live"
     _fill(plain, BotSchema(wish.exchange, wish.strategy, hedge), home)
     _fill_keys(plain[HEDGE_SECTION], HEDGE_SECTION, hedge, BotSchema(wish.exchange, wish.strategy, hedge))
-    if not plain[HEDGE_SECTION]:
-        del plain[HEDGE_SECTION]
+    for section in OTHER_MARKETS:
+        if not plain[section]:
+            del plain[section]
     return plain
 
 

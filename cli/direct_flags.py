@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli.direct_config import HEDGE_SECTION, SECTIONS
+from cli.direct_config import OTHER_MARKETS, SECTIONS
 from core.registry.references import value_of
 from core.registry.schema import (
     BotSchema,
@@ -85,18 +85,18 @@ class KeyedCommand(click.Command):
 def key_options(exchange: str, strategy: str, taken: set[str], hedge: str | None = None) -> Iterator[KeyOption]:
     """Yield a flag for every key; one that several sections have is called by its section, too: `--risk.KEY`.
 
-    Those of a hedge leg's venue always are: `--hedge-exchange.KEY`.
+    Those of another market always are: `--hedge-exchange.KEY`, `--reference.KEY`.
     """
     schema = schema_for("bot", exchange, strategy, hedge)
     assert isinstance(schema, BotSchema)
     owners: dict[str, list[str]] = {}
     for section in SECTIONS:
-        for key in schema.keys(section) if section != HEDGE_SECTION else ():
+        for key in schema.keys(section) if section not in OTHER_MARKETS else ():
             owners.setdefault(key, []).append(section)
     for section in SECTIONS:
         for key in schema.keys(section):
             flag = key.replace("_", "-")
-            if section == HEDGE_SECTION or len(owners[key]) > 1:
+            if section in OTHER_MARKETS or len(owners[key]) > 1:
                 flag = f"{section.removesuffix('_config').replace('_', '-')}.{flag}"
             if f"--{flag}" not in taken and (section, key) not in _OURS:
                 yield KeyOption(flag, section, key, schema.node((section, key)) or {})

@@ -142,6 +142,8 @@ def _notes(bot: Mapping[str, Any]) -> Iterable[Text]:
     if bot["gates"]:
         step = f"; `bot resume {name}` opens it" if list(bot["gates"]) == ["paused"] else ""
         yield Text(f"  {name}: gates {', '.join(_text(gate) for gate in bot['gates'])}{step}", "yellow")
+    elif stale := (bot.get("stats") or {}).get("reference_stale"):
+        yield Text(f"  {name}: the price of its reference is stale: {_text(stale)}; its own mid is used", "yellow")
     if bot["state"] in ("FATAL", "HALTED", "BACKOFF", "SWEEPING") and (last or bot.get("reason")):
         reason = _text((last or {}).get("reason") or bot.get("reason"))
         settled = bot["state"] in ("FATAL", "HALTED")

@@ -29,6 +29,8 @@ class DaemonConfig:
 
 
 MAKER, HEDGE = "maker", "hedge"  # the legs of a bot that makes on one market and takes on another
+REFERENCE, REFERENCE_SECTION = "reference", "reference_config"  # a market that is looked at; nothing is traded there
+REFERENCE_KEYS = ("exchange", "symbol", "max_age_s", "conversion")  # of that section; the others are the venue's
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class BotConfig:
     job_config: Mapping[str, Any] = field(default_factory=dict)
     risk_widths: Mapping[str, float | None] = field(default_factory=dict)  # key -> larger is wider, None has no limit
     hedge_exchange_config: Mapping[str, Any] = field(default_factory=dict)  # of the leg `hedge`, where there is one
+    reference_config: Mapping[str, Any] = field(default_factory=dict)  # empty where there is no such market
 
     @property
     def is_job(self) -> bool:
@@ -79,11 +82,14 @@ class BotConfig:
         """Return what the zygote warms once for all bots alike: venues and strategy, or the job."""
         if self.is_job:
             return f"job/{self.strategy}"
-        venues = dict.fromkeys(leg.exchange.partition(":")[0] for leg in self.legs)
+        venues = dict.fromkeys(leg.exchange.partition(":")[0] for leg in self.markets)
         return f"{'+'.join(venues)}/{self.strategy}"
 
     def exchange_config_of(self, leg: Leg) -> Mapping[str, Any]:
-        """Return the venue's keys of a leg."""
+        """Return the venue's keys of a leg; of the reference those that are given, the rest is the venue's default."""
+        if leg.leg == REFERENCE:
+            given = self.reference_config.items()
+            return {key: value for key, value in given if value is not None and key not in REFERENCE_KEYS}
         return self.hedge_exchange_config if leg.leg == HEDGE else self.exchange_config
 
     def network_of(self, leg: Leg) -> str | None:
@@ -95,6 +101,22 @@ class BotConfig:
     def hedge_exchange(self) -> str | None:
         """Return the venue of the hedge leg, None where there is no such leg."""
         return next((leg.exchange for leg in self.legs if leg.leg == HEDGE), None)
+
+    @property
+    def reference(self) -> Leg | None:
+        """Return the market whose price is looked at beside the bot's own, None where there is none.
+
+        It has the form of a leg and is none: no order, no claim, no position. The account is for the paper exchange.
+        """
+        exchange = self.reference_config.get("exchange")
+        if exchange is None:
+            return None
+        return Leg(REFERENCE, exchange, f"{self.name}.{REFERENCE}", self.reference_config.get("symbol") or self.symbol)
+
+    @property
+    def markets(self) -> tuple[Leg, ...]:
+        """Return the legs, and behind them the reference where there is one."""
+        return self.legs if self.reference is None else (*self.legs, self.reference)
 
     @property
     def symbol(self) -> str:

@@ -81,6 +81,7 @@ BOT = (
     Figure("peak_equity", "makerd_bot_peak_equity", "Highest equity of the session, in quote units."),
     Figure("drawdown_pct", "makerd_bot_drawdown_ratio", "Fall from the highest equity of the session.", False, 0.01),
     Figure("clock_offset_ms", "makerd_bot_clock_offset_seconds", "How far its venue's clock is ahead.", False, 0.001),
+    Figure("reference_age_s", "makerd_bot_reference_age_seconds", "Age of the price of its reference."),
 )
 LABELS = ("exchange", "account", "symbol", "strategy", "mode")
 

@@ -14,6 +14,7 @@ from core.market.account_needs import AccountNeeds
 from core.market.book import OrderBook
 from core.market.commands import Command
 from core.market.events import Event, PerpFacts
+from core.market.external_price import ExternalPrice
 from core.market.instrument import Instrument
 from core.market.model_file import FileText
 from core.market.order import Order
@@ -46,6 +47,7 @@ class View:
     confirmed_ns: dict[str, int] = field(default_factory=dict)  # leg -> when its venue was last asked and agreed
     can_record: bool = True  # False: the ledger cannot be written, so no order goes out
     files: Mapping[str, FileText | None] = field(default_factory=dict)  # by the key that names one; None: not there
+    external: ExternalPrice | None = None  # of the market in `reference_config`; None: the bot has no such market
 
 
 class Strategy(ABC):

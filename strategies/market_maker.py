@@ -14,6 +14,7 @@ from typing import Any
 from core.market.book import OrderBook
 from core.market.commands import Command, Quote, Quotes
 from core.market.events import BookUpdate, Event, FillEvent, Timer, TradePrint
+from core.market.external_price import EXTERNAL, external_ticks
 from core.market.grid_entry import exit_take, mid_price
 from core.market.instrument import Instrument
 from core.market.ladder import size_factor, tilt
@@ -79,6 +80,7 @@ class MarketMaker(Strategy):
         self._share: float | None = None
         self._tilt = 0.0
         self._reference_ticks: float | None = None
+        self._reference_stale = False
 
     def reconfigure(self, params: MarketMakerParams) -> None:
         """Go by other parameters from the next decision on."""
@@ -130,7 +132,7 @@ class MarketMaker(Strategy):
 
     def _quotes(self, view: View, book: OrderBook) -> Sequence[Quote]:
         params, plan, live = self.params, self._plan_for(view.instruments[LEG]), view.open_orders.get(LEG, ())
-        fair = fair_ticks(params, book, self._last_ticks)
+        fair = self._fair(view, book)
         times = self._order_times(view, book)
         self._tilt = self._inventory_tilt(plan, fair, times, view)
         reference = fair * (1.0 - params.price_skew * plan.half_share * self._tilt)
@@ -148,6 +150,13 @@ class MarketMaker(Strategy):
         if self._rebalances(MAKER) and self._move is not None:
             return [*quotes, _at_touch(self._move, book)]
         return quotes
+
+    def _fair(self, view: View, book: OrderBook) -> float:
+        told = None
+        if self.params.price_source == EXTERNAL:
+            told = external_ticks(view.external, view.now_ns, view.instruments[LEG].tick_size)
+        self._reference_stale = told is None and self.params.price_source == EXTERNAL
+        return fair_ticks(self.params, book, self._last_ticks) if told is None else told
 
     def _plan_for(self, instrument: Instrument) -> LayerPlan:
         """Return the plan, made anew when the venue changed the instrument."""
@@ -221,8 +230,12 @@ class MarketMaker(Strategy):
         self._remembers = True
 
     def stats(self) -> dict[str, Any]:
-        """Return the base share (None when not known), the tilt it causes, the reference price in ticks, and habits."""
+        """Return the base share (None when not known), the tilt it causes, the reference price in ticks, and habits.
+
+        `reference_stale`: the mid is in the place of a price that is not heard.
+        """
         own = {"inventory_share": self._share, "inventory_tilt": self._tilt, "reference_ticks": self._reference_ticks}
+        own["reference_stale"] = self._reference_stale
         return own | self._habits.stats() | {"rebalancing": None if self._move is None else self._move.side.value}
 
 

@@ -16,6 +16,7 @@ from core.market.commands import Command, Flatten, Quote, Quotes
 from core.market.events import Event, FillEvent, OrderUpdate, Timer, Watch
 from core.market.expiry import NearExpiry
 from core.market.exposure import target_for
+from core.market.external_price import EXTERNAL, external_ticks
 from core.market.instrument import Instrument
 from core.market.lasting import Moment, record_of
 from core.market.layers import only_reducing
@@ -29,7 +30,7 @@ from strategies.base import Strategy, View
 LEG = "main"
 NOTHING = Quotes((), LEG)
 _MAX_MARK_AGE_NS = 10_000_000_000  # an older mark price is none; the mid takes its place
-TOLD_PRICES = ("mark", "index")  # sources of a reference that a venue tells beside its book
+TOLD_PRICES = ("mark", "index", EXTERNAL)  # sources of a reference beside the book; while one is not told, the mid is
 
 
 class PositionStrategy(Strategy):
@@ -193,7 +194,9 @@ def mark_of(view: View) -> Decimal | None:
 
 
 def told_ticks(view: View, price_source: str) -> float | None:
-    """Return the venue's own price that is the reference, in ticks; None for another source, or while it is old."""
+    """Return the price beside the book that is the reference, in ticks; None for another source, or while it is old."""
+    if price_source == EXTERNAL:
+        return external_ticks(view.external, view.now_ns, view.instruments[LEG].tick_size)
     facts = view.facts.get(LEG)
     if price_source not in TOLD_PRICES or facts is None or view.now_ns - facts.local_ns > _MAX_MARK_AGE_NS:
         return None

@@ -33,6 +33,7 @@ _LEFT_OUT = {
     *(
         "schedule_s",
         "startup_position",
+        "price_source",
         "price_floor",
         "max_position",
         "max_position_usd",

@@ -69,8 +69,8 @@ _GATES: dict[str, tuple[str, str]] = {  # gate -> (attention, words)
     "hedge_failed": (BAD, "hedges failed several times in a row"),
     "hedge_first": (WARN, "what an earlier life left is being hedged"),
     "price_move": (WARN, "the price moved too far too fast"),
-    "reference_deviation": (WARN, "the price is too far from the venue's index"),
-    "reference_unknown": (WARN, "the venue's index is not known"),
+    "reference_deviation": (WARN, "the price is too far from its reference"),
+    "reference_unknown": (WARN, "the price of its reference is not known"),
     "churn": (WARN, "too many orders, or too many cancels for the fills"),
     "halt": (BAD, "the strategy gave up"),
     "latches": (BAD, "its latches cannot be read"),
@@ -93,6 +93,8 @@ def why_not_quoting(row: Mapping[str, Any]) -> tuple[str, str]:
     shut = [_gate(gate) for gate in row.get("gates") or ()]
     if shut:
         return "; ".join(words for _, words in shut), _worst(attention for attention, _ in shut)
+    if (row.get("stats") or {}).get("reference_stale"):
+        return "the price of its reference is stale; its own mid is used", WARN
     if row.get("phase") == "QUOTING" and not row.get("open_orders"):
         return "it quotes, but no order rests at the moment", FINE
     return _PHASES.get(str(row.get("phase")), ""), FINE

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core.bot_config import REFERENCE_SECTION
 from core.registry.bases import extends_of, merged
 from core.registry.legs import hedge_venue
 from core.registry.one_file import tree_of
@@ -74,6 +75,8 @@ def _path(name: str, schema: DocumentSchema) -> KeyPath:
             raise ConfigError(f"there is no key {name}{_hint(parts[-1], schema)}")
         return parts
     owners = [section for section in schema.sections if name in _keys(schema, section)]
+    if len(owners) > 1:  # a key that the bot's own market has, too, is the reference's by its path only
+        owners = [section for section in owners if section != REFERENCE_SECTION]
     if not owners:
         raise ConfigError(f"there is no key {name}{_hint(name, schema)}")
     if len(owners) > 1:
@@ -86,7 +89,7 @@ def _keys(schema: DocumentSchema, section: str) -> list[str]:
 
 
 def _hint(name: str, schema: DocumentSchema) -> str:
-    known = {key: section for section in schema.sections for key in _keys(schema, section)}
+    known = {key: section for section in reversed(schema.sections) for key in _keys(schema, section)}
     near = nearest_of(name, list(known))
     return (
         f"; nearest known key: {path_text((known[near], near))}" if near else "; `config explain NAME` shows them all"

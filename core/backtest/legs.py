@@ -16,7 +16,7 @@ from core.backtest.fills_csv import fills_text, legs_fills_text
 from core.backtest.lockstep import Lockstep, window_ns
 from core.backtest.memory_ledger import MemoryLedger
 from core.backtest.recorder import Recorder
-from core.backtest.setup import client_of, fill_model, loop_of, strategy_of
+from core.backtest.setup import client_of, fill_model, loop_of, reference_of, strategy_of
 from core.backtest.together import PlayedLeg, Together, leg_table, legs_summary, together_of
 from core.bot_config import BotConfig
 from core.trading.clock import SimulatedClock, seconds
@@ -68,6 +68,7 @@ class LegsBacktest:
         strategy: Strategy | None = None,
         engine: str = "auto",
         folder: Path = Path(),
+        beside: EventSpan | None = None,
     ) -> None:
         """Prepare; `data` are in the order of the legs. As for a backtest of one leg otherwise. Raises ConfigError."""
         if len({(span.first_ns, span.last_ns) for span in data}) != 1 or len(data) != len(config.legs):
@@ -82,6 +83,7 @@ class LegsBacktest:
         ]
         latencies = [client.latency_ns for client in self._clients]
         self._venues = Lockstep(self._clients, window_ns(latencies))
+        self._beside = reference_of(config, beside, self._clock, self._strategy, engine)
         self._steps = 0
 
     def run(self, progress: Progress | None = None) -> LegsResult:
@@ -89,7 +91,8 @@ class LegsBacktest:
         began = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="makerd-backtest-") as folder:
             ledger = MemoryLedger(Path(folder))
-            loop = loop_of(self._config, self._clients, self._strategy, ledger, self._clock, self._folder)
+            parts = (self._strategy, ledger, self._clock, self._folder, self._beside)
+            loop = loop_of(self._config, self._clients, *parts)
             try:
                 loop.start(new_run=True)
                 for record, client in zip(self._records, self._clients, strict=True):

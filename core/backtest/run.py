@@ -23,7 +23,7 @@ from core.backtest.legs_report import legs_report_of
 from core.backtest.memory_ledger import MemoryLedger
 from core.backtest.recorder import Recorder
 from core.backtest.report import report_of
-from core.backtest.setup import client_of, fill_model, loop_of, strategy_of
+from core.backtest.setup import client_of, fill_model, loop_of, reference_of, strategy_of
 from core.bot_config import BotConfig
 from core.market.instrument import Instrument
 from core.registry.config_manager import load_plain
@@ -74,8 +74,12 @@ class Backtest:
         strategy: Strategy | None = None,
         engine: str = "auto",
         folder: Path = Path(),
+        beside: EventSpan | None = None,
     ) -> None:
-        """Prepare; `strategy`: in place of the config's; files that it is shown are in `folder`. Raises ConfigError."""
+        """Prepare; `strategy`: in place of the config's; files that it is shown are in `folder`. Raises ConfigError.
+
+        `beside`: the events of the reference, of the same span.
+        """
         if len(config.legs) != 1:
             raise ConfigError("this is a backtest of one leg")
         self._config, self._data, self._folder = config, data, folder
@@ -84,6 +88,7 @@ class Backtest:
         self._record = Recorder()
         leg = config.legs[0]
         self._client: Any = client_of(config, leg, data, self._record, self._clock, self._strategy, engine)
+        self._beside = reference_of(config, beside, self._clock, self._strategy, engine)
         self._steps = 0
 
     def run(self, progress: Progress | None = None) -> BacktestResult:
@@ -91,7 +96,8 @@ class Backtest:
         began = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="makerd-backtest-") as folder:
             ledger = MemoryLedger(Path(folder))
-            loop = loop_of(self._config, [self._client], self._strategy, ledger, self._clock, self._folder)
+            parts = (self._strategy, ledger, self._clock, self._folder, self._beside)
+            loop = loop_of(self._config, [self._client], *parts)
             try:
                 loop.start(new_run=True)
                 self._record.mid_ticks = self._client.mid_ticks
@@ -157,7 +163,7 @@ def run_backtest(
     `span`: files, from, to, engine; report and fills name files to write.
     """
     config = load_plain(plain, source, home, os.environ)
-    data = spans_of(home, config.legs, span)
+    data = spans_of(home, config.markets, span)
     whole_ns = max(1, data[0].last_ns - data[0].first_ns)
     heard: Progress | None = None if progress is None else lambda done_ns: progress(done_ns / whole_ns)
     how: dict[str, Any] = {"engine": str(span.get("engine") or "auto"), "folder": home.bot_state(config.name)}
@@ -174,12 +180,13 @@ def _played(
     config: BotConfig, data: Sequence[EventSpan], how: Mapping[str, Any], progress: Progress | None
 ) -> tuple[dict[str, Any], Callable[[], str], Callable[[], str]]:
     """Return the table of a run, and what makes its report and its fills."""
-    named = {"bot": config.name, "symbol": " + ".join(span.market.symbol for span in data)}
-    if len(data) > 1:
-        several = LegsBacktest(config, data, **how).run(progress)
+    own, beside = data[: len(config.legs)], next(iter(data[len(config.legs) :]), None)
+    named = {"bot": config.name, "symbol": " + ".join(span.market.symbol for span in own)}
+    if len(own) > 1:
+        several = LegsBacktest(config, own, **how, beside=beside).run(progress)
         facts = {**named, **several.to_plain()}
         return facts, partial(legs_report_of, several, facts), several.fills_text
-    result = Backtest(config, data[0], **how).run(progress)
+    result = Backtest(config, own[0], **how, beside=beside).run(progress)
     facts = {**named, **fill_model(config.exchange_config), **result.to_plain()}
     return facts, partial(report_of, result, facts), partial(fills_text, result.record.fills, result.instrument)
 

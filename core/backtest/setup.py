@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from api.base_client import ClientContext
 from api.event_file import EventSpan
+from api.market_reader import MarketReader
 from core.backtest.recorder import Recorder
 from core.bot_config import BotConfig, Leg
 from core.market.client_ids import ClientOrderIds
 from core.trading.clock import SimulatedClock
 from core.trading.loop_settings import LoopSettings
+from core.trading.reference import Reference
 from core.trading.watched_file import watched_files
 from strategies.base import Strategy, strategy_class
 from utils.errors import ConfigError
@@ -64,6 +67,21 @@ def client_of(
     )
 
 
+def reference_of(
+    config: BotConfig, data: EventSpan | None, clock: SimulatedClock, strategy: Strategy, engine: str
+) -> Reference | None:
+    """Return the market of a bot's reference over its events, None without one. Raises ConfigError without events."""
+    leg = config.reference
+    if leg is None:
+        return None
+    if data is None:
+        raise ConfigError(f"there are no data for the {leg.leg} ({leg.symbol}): add --data {leg.leg}=FILE")
+    if data.first_ns != clock.utc_ns():
+        raise ConfigError("the events of the reference do not begin when those of the bot do")
+    make = partial(client_of, config, leg, data, Recorder(), clock, strategy, engine)
+    return Reference.of(leg, MarketReader(make, leg.leg, waits=False), config.reference_config)
+
+
 def loop_of(
     config: BotConfig,
     clients: Sequence[Any],
@@ -71,14 +89,20 @@ def loop_of(
     ledger: MemoryLedger,
     clock: SimulatedClock,
     folder: Path,
+    beside: Reference | None = None,
 ) -> TradingLoop:
-    """Return the loop of a bot; the clients are those of its legs. Files that the strategy is shown are in `folder`."""
+    """Return the loop of a bot; the clients are those of its legs. Files that the strategy is shown are in `folder`.
+
+    `beside`: the market of its reference.
+    """
     ids = ClientOrderIds(_HOME_ID, config.name, 1)
     parts = importlib.import_module("core.trading.trading_loop")  # by name, as the venue is
     legs = [parts.LegRuntime(leg, client, ids) for leg, client in zip(config.legs, clients, strict=True)]
-    settings = LoopSettings.from_config(config.strategy_config, config.risk_config)
+    referenced = "" if beside is None else config.legs[0].leg
+    settings = LoopSettings.from_config(config.strategy_config, config.risk_config, referenced)
     files = watched_files(strategy.file_keys, config.strategy_config, folder)
-    loop: TradingLoop = parts.TradingLoop(legs, strategy, settings, ledger, clock, config.daemon.stop_timeout_s, files)
+    stop_s = config.daemon.stop_timeout_s
+    loop: TradingLoop = parts.TradingLoop(legs, strategy, settings, ledger, clock, stop_s, files, beside)
     return loop
 
 

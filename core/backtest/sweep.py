@@ -111,10 +111,10 @@ def digest_of(home: Home, sweep: Sweep) -> str:
 def _open_data(home: Home, sweep: Sweep, chosen: Mapping[str, Any]) -> None:
     """Have recordings converted once, and what is wrong with the data told before anything starts."""
     try:
-        legs = load_plain(sweep.with_set(chosen), sweep.source, home, os.environ).legs
+        markets = load_plain(sweep.with_set(chosen), sweep.source, home, os.environ).markets
     except ConfigError:
         return  # of this set, whose row says so; the others may do
-    spans_of(home, legs, sweep.span)
+    spans_of(home, markets, sweep.span)
 
 
 def _file_digest(path: Path) -> str:

@@ -50,7 +50,7 @@ def targets_of(configs: Sequence[BotConfig], environment: Mapping[str, str]) -> 
     """Return every address that a live config, or one that names addresses itself, needs; each once."""
     bots: dict[tuple[str, Secret | None], list[str]] = {}
     for config in configs:
-        for leg in config.legs:
+        for leg in config.markets:
             section = config.exchange_config_of(leg)
             if config.mode != "live" and not any(addresses_in(section)):
                 continue

@@ -169,20 +169,31 @@ def _price_move_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
 
 
 def _reference_gate(limits: RiskLimits, state: RiskState) -> Gate | None:
-    """Hold the mid against the index, or the mark where the venue tells none."""
-    limit, book, facts = limits.reference_deviation_bps, state.book, state.facts
+    """Hold the mid against that of the reference, where there is one, else against what the venue tells beside it."""
+    limit, book = limits.reference_deviation_bps, state.book
     if limit is None or book is None or not book.is_quotable:
         return None  # no book at all is the gate `stale`
-    price = None if facts is None else facts.index_price or facts.mark_price
+    price, reason = _second_price(state)
     if price is None:
-        return Gate("reference_unknown", "pause", False, "the venue tells no price beside its book")
-    if state.facts_age_ns is None or state.facts_age_ns > REFERENCE_AGE_NS:
-        return Gate("reference_unknown", "pause", False, "the price beside the book is too old")
+        return Gate("reference_unknown", "pause", False, reason)
     mid = float(state.instrument.tick_size) * book.mid_ticks()
     apart_bps = abs(mid / float(price) - 1) * 10_000
     if apart_bps <= limit:
         return None
     return Gate("reference_deviation", "pause", False, f"the mid is {apart_bps:.1f} bps away from {price:f}")
+
+
+def _second_price(state: RiskState) -> tuple[Decimal | None, str]:
+    """Return what the mid is held against: the reference, else the index, else the mark; or why there is none."""
+    external, facts = state.external, state.facts
+    if external is not None:
+        return external.at(state.now_ns), f"{external.name}: {external.stale_reason(state.now_ns)}"
+    price = None if facts is None else facts.index_price or facts.mark_price
+    if price is None:
+        return None, "the venue tells no price beside its book"
+    if state.facts_age_ns is None or state.facts_age_ns > REFERENCE_AGE_NS:
+        return None, "the price beside the book is too old"
+    return price, ""
 
 
 def drawdown(equity: Decimal, peak: Decimal) -> Decimal | None:

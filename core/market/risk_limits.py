@@ -43,8 +43,13 @@ class RiskLimits:
     reference_deviation_bps: float | None = None
 
     @classmethod
-    def from_config(cls, risk_config: Mapping[str, Any], instrument: Instrument) -> RiskLimits:
-        """Return the limits of a validated section. Raises ConfigError for one that cannot be kept."""
+    def from_config(
+        cls, risk_config: Mapping[str, Any], instrument: Instrument, has_reference: bool = False
+    ) -> RiskLimits:
+        """Return the limits of a validated section. Raises ConfigError for one that cannot be kept.
+
+        `has_reference`: the price of another market is looked at, too.
+        """
         config = {key: value for key, value in risk_config.items() if value is not None}
         defaults = cls()
         return cls(
@@ -71,7 +76,7 @@ class RiskLimits:
             max_price_move_pct=config.get("max_price_move_pct"),
             price_move_window_ns=_nanoseconds(config, "price_move_window_s", defaults.price_move_window_ns),
             price_move_cooldown_ns=_nanoseconds(config, "price_move_cooldown_s", defaults.price_move_cooldown_ns),
-            reference_deviation_bps=_reference_limit(config, instrument),
+            reference_deviation_bps=_reference_limit(config, instrument, has_reference),
         )
 
 
@@ -79,10 +84,10 @@ def _decimal(config: Mapping[str, Any], key: str) -> Decimal | None:
     return Decimal(str(config[key])) if key in config else None
 
 
-def _reference_limit(config: Mapping[str, Any], instrument: Instrument) -> float | None:
+def _reference_limit(config: Mapping[str, Any], instrument: Instrument, has_reference: bool) -> float | None:
     limit: float | None = config.get("reference_deviation_bps")
-    if limit is not None and instrument.kind == "spot":
-        told = f"{instrument.symbol} is a spot market, of which no index is told"
+    if limit is not None and instrument.kind == "spot" and not has_reference:
+        told = f"{instrument.symbol} is a spot market, of which no index is told; name another one in reference_config"
         raise ConfigError(f"risk_config.reference_deviation_bps: {told}")
     return limit
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from core.market.book import OrderBook
 from core.market.events import PerpFacts
+from core.market.external_price import ExternalPrice
 from core.market.group_room import GroupRoom
 from core.market.instrument import Instrument
 from core.market.order import MissingFills, Order
@@ -40,3 +41,4 @@ class RiskState:
     facts_age_ns: int | None = None
     missing: Sequence[MissingFills] = ()  # they happened, so they use up room; they never make any
     group: GroupRoom | None = None  # what the limits of a group of instruments leave this leg
+    external: ExternalPrice | None = None  # of the market in `reference_config`; None: there is no such market

@@ -15,7 +15,7 @@ from core.bot_config import BotConfig, Leg
 from core.jobs.base import job_function
 from core.market.client_ids import ClientOrderIds, OrderIds
 from core.process.ledger_legs import hold_to_legs
-from core.process.legs import LEDGER_NAME, build_client
+from core.process.legs import LEDGER_NAME, build_client, build_reference
 from core.registry.secret_values import references_to_secrets
 from core.trading.clock import Clock, SimulatedClock
 from core.trading.ledger import Ledger
@@ -86,7 +86,8 @@ def build_bot(
     if strategy is None:
         kind = strategy_class(config.strategy)
         strategy = kind(kind.params_from(config.strategy_config))
-    settings = LoopSettings.from_config(config.strategy_config, config.risk_config)
+    referenced = "" if config.reference is None else config.legs[0].leg
+    settings = LoopSettings.from_config(config.strategy_config, config.risk_config, referenced)
     folder = state / config.name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     hold_to_legs(config, folder)
@@ -94,7 +95,8 @@ def build_bot(
     clients = tuple(build_client(config, leg, state, data_dirs, clock, ids[leg.leg]) for leg in config.legs)
     legs = [LegRuntime(leg, client, ids[leg.leg]) for leg, client in zip(config.legs, clients, strict=True)]
     watched = watched_files(strategy.file_keys, config.strategy_config, folder)
-    loop = TradingLoop(legs, strategy, settings, ledger, clock, config.daemon.stop_timeout_s, watched)
+    beside = build_reference(config, state, data_dirs, clock)
+    loop = TradingLoop(legs, strategy, settings, ledger, clock, config.daemon.stop_timeout_s, watched, beside)
     return Bot(loop, ledger, clients, clock)
 
 
@@ -110,17 +112,27 @@ def warm_up(plain: Mapping[str, Any]) -> None:
         job_function(config.strategy)  # its imports are all that can be warmed: what it does is its own
         return
     data_dirs = tuple(plain["data_dirs"])
-    if not all(client_class(leg.exchange, config.mode).embedded for leg in config.legs):
+    is_embedded = all(client_class(leg.exchange, config.mode).embedded for leg in config.legs)
+    beside = [] if config.reference is None else [config.reference]
+    read = [client_class(leg.exchange) for leg in (*beside, *(() if is_embedded else config.legs))]
+    if not all(kind.embedded for kind in read):
         from api.dialing import tls_context  # not for the kinds that speak to nobody
 
-        for leg in config.legs:
-            client_class(leg.exchange)
         tls_context(None)  # 20 ms and 2 MiB that every worker would take for itself
+    if beside:
+        config = _without_reference(config)
+    if not is_embedded:
         config, data_dirs = _on_embedded_venue(config), ()
     with tempfile.TemporaryDirectory(prefix="makerd-warm-") as folder:
         home = Home(Path(folder))
         home.make_folders()
         _run_for_a_moment(dataclasses.replace(config, secret_names=()), home, data_dirs)
+
+
+def _without_reference(config: BotConfig) -> BotConfig:
+    """Return the bot by itself: a market of the network is opened by a thread, which whoever forks must not have."""
+    limits = {key: value for key, value in config.risk_config.items() if key != "reference_deviation_bps"}
+    return dataclasses.replace(config, reference_config={}, risk_config=limits)
 
 
 def _on_embedded_venue(config: BotConfig) -> BotConfig:

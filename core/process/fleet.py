@@ -46,6 +46,9 @@ STATS = (  # of the worker's own figures, in the status
     "cycle_ms",
     "peak_equity",
     "drawdown_pct",
+    "reference_mid",
+    "reference_age_s",
+    "reference_stale",
 )
 _GROUPS = frozenset({"adverse_markout_bps", "cycle_ms"})  # of them several numbers each
 LOOP = ("book_age_s", "last_ack_age_s", "loop_lag_ms")  # of the last heartbeat, for metrics only

@@ -1,4 +1,4 @@
-"""What one leg of a bot needs of its venue: the claims that make it ours, a client, limits where it is on margin."""
+"""What a leg needs of its venue: claims that make it ours, a client, limits on margin; and the reference of a bot."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 
 from api.base_client import ClientContext, ExchangeClient
 from api.client_registry import client_class, venue_of
+from api.market_reader import MarketReader
 from core.bot_config import BotConfig, Leg
 from core.market.client_ids import OrderIds
 from core.process.claims import Claim
 from core.trading.clock import Clock
+from core.trading.reference import Reference
 from utils.errors import ConfigError
 
 LEDGER_NAME = "ledger.db"
@@ -54,6 +56,30 @@ def build_client(
         ids=ids,
     )
     return client_class(leg.exchange, config.mode)(config.exchange_config_of(leg), context)
+
+
+def build_reference(config: BotConfig, state: Path, data_dirs: tuple[str, ...], clock: Clock) -> Reference | None:
+    """Return the market whose price is looked at beside the bot's own, not yet open; None where there is none.
+
+    Its venue is asked for public data, with no key, whatever the mode of the bot. Raises ConfigError.
+    """
+    leg = config.reference
+    if leg is None:
+        return None
+    kind, settings = client_class(leg.exchange), config.exchange_config_of(leg)
+    context = ClientContext(
+        exchange=leg.exchange,
+        symbol=leg.symbol,
+        account=leg.account,
+        bot_name=config.name,
+        state_dir=str(state),
+        data_dirs=data_dirs,
+        now_ns=clock.now_ns,
+        utc_ns=clock.utc_ns,
+        public_only=True,
+    )
+    reader = MarketReader(lambda: kind(settings, context), leg.leg, waits=not kind.embedded)
+    return Reference.of(leg, reader, config.reference_config)
 
 
 def hold_to_margin_rules(config: BotConfig, clients: Sequence[ExchangeClient]) -> None:

@@ -8,10 +8,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from core.bot_config import Leg
 from core.process.event_desk import EventDesk
 from core.process.fleet import LOOP, BotEntry
 from core.process.turn_clock import TurnClock
 from core.process.worker_record import State
+from utils.input_validation import our_symbol
 from utils.version import __version__
 
 NUMBERS = ("uptime_s", "heartbeat_age_s", "pss_mb", "cpu_pct", "open_orders", "fills", "quote_uptime_pct", "restarts")
@@ -59,10 +61,20 @@ def _figures(bot: BotEntry, now_ns: int) -> dict[str, Any]:
         **_quality(row["stats"]),
         "account": bot.config.account,
         "clock_offset_ms": row["legs"][0]["clock_offset_ms"] if row["legs"] else None,
+        "reference": _reference(bot.config.reference, row["stats"]),
+        "reference_age_s": _number(row["stats"].get("reference_age_s")),
         "gates": len(row["gates"]),
         "open_files": health.open_files if health else None,
         "log_bytes": health.log_bytes if health else None,
     }
+
+
+def _reference(beside: Leg | None, stats: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the market whose price a bot looks at, and whether it hears one; None where there is none."""
+    if beside is None:
+        return None
+    is_heard = stats.get("reference_stale") == ""
+    return {"exchange": beside.exchange, "symbol": our_symbol(beside.symbol), "is_heard": is_heard}
 
 
 def _quality(stats: Mapping[str, Any]) -> dict[str, float | None]:

@@ -50,6 +50,8 @@ def preview(config: BotConfig, data_dirs: tuple[str, ...]) -> dict[str, Any]:
         raise ConfigError(f"{config.name} is a job: it places no order")
     paper = _on_paper(config)
     is_embedded = all(client_class(leg.exchange, paper.mode).embedded for leg in paper.legs)
+    if paper.reference is not None:
+        is_embedded = is_embedded and client_class(paper.reference.exchange).embedded
     clock: Clock = SimulatedClock() if is_embedded else SystemClock()
     with tempfile.TemporaryDirectory(prefix="makerd-preview-") as folder:
         home = Home(Path(folder))

@@ -27,6 +27,9 @@ def ask_venue(config: BotConfig, data_dirs: Sequence[str]) -> list[str]:
         settings = config.exchange_config_of(leg)
         said = config_complaints(leg.exchange, config.mode, settings, leg.symbol, data_dirs)
         found += said if leg is config.legs[0] else [f"{leg.leg} leg: {one}" for one in said]
+    if (beside := config.reference) is not None:  # of a live venue's market nothing is known before it is asked
+        said = config_complaints(beside.exchange, "paper", config.exchange_config_of(beside), beside.symbol, data_dirs)
+        found += [f"{beside.leg}: {one}" for one in said]
     return found
 
 

@@ -55,6 +55,7 @@ def _sections(config: BotConfig) -> dict[str, Mapping[str, Any]]:
         "strategy_config": config.strategy_config,
         "risk_config": config.risk_config,
         "hedge_exchange_config": config.hedge_exchange_config,
+        "reference_config": config.reference_config,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from core.bot_config import BotConfig, DaemonConfig
+from core.bot_config import REFERENCE_SECTION, BotConfig, DaemonConfig
 from core.registry.bases import base_problems
 from core.registry.change_classes import with_digests
 from core.registry.checks import VENUE_SECTIONS, Draft, KindOf, kind_by_symbol, run_checks
@@ -103,6 +103,7 @@ def _config(
 def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, Any]]) -> BotConfig:
     metadata, exchange, strategy = (sections[name] for name in ("metadata", "exchange_config", "strategy_config"))
     hedge = sections[HEDGE_SECTION] if hedge_venue(metadata, strategy) is not None else {}
+    reference = sections[REFERENCE_SECTION]
     return BotConfig(
         name=metadata["name"],
         exchange=metadata["exchange"],
@@ -117,6 +118,7 @@ def _bot(document: Document, resolved: Resolved, sections: dict[str, dict[str, A
         digest=digest_of(document.tree, sections),
         secret_names=resolved.secret_names,
         hedge_exchange_config=hedge,
+        reference_config=reference if reference["exchange"] is not None else {},
     )
 
 

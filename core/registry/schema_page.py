@@ -15,7 +15,8 @@ def all_sections() -> Iterator[tuple[str, str, Node]]:
     named = [("daemon_config", "daemon")]
     named += [(f"exchange_config: {name}", f"exchanges/{name}") for name in known_exchanges()]
     named += [(f"strategy_config: {name}", f"strategies/{name}") for name in known_strategies()]
-    yield from ((title, name, load_schema(name)) for title, name in (*named, ("risk_config", "risk")))
+    named += [("risk_config", "risk"), ("reference_config", "reference")]
+    yield from ((title, name, load_schema(name)) for title, name in named)
     for name, section in load_schema("daemon_file")["properties"].items():
         yield f"daemon file: {name}", "daemon_file", section
     yield from ((f"job_config: {name}", f"jobs/{name}", load_schema(f"jobs/{name}")) for name in known_jobs())

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from core.trading.journal import Journal
     from core.trading.leg_state import LegState
     from core.trading.loop_settings import LoopSettings
+    from core.trading.reference import Reference
     from core.trading.reject_breaker import RejectBreaker
     from core.trading.session_book import SessionBook
 
@@ -53,6 +54,7 @@ class BotState:
     last_ack_ns: int | None = None
     sent_ids: SentIds | None = None  # since the last decision, while decisions are logged
     sent: bool = False  # something went to a client in this step, so that it may have an answer at once
+    reference: Reference | None = None  # a market beside those of the legs
 
     def __post_init__(self) -> None:
         """Index the legs."""
@@ -127,6 +129,7 @@ class BotState:
             None if leg.facts_ns is None else now_ns - leg.facts_ns,
             tracker.missing() if tracker.suspects else (),
             self.group_room(leg),
+            None if self.reference is None or leg is not self.legs[0] else self.reference.price,
         )
 
     def group_room(self, leg: LegState, by_value: bool = True) -> GroupRoom | None:

@@ -146,6 +146,8 @@ class Decider:
         self._bot.counters["cycles"] += 1
         for leg in self._bot.legs:
             leg.cycle_mid_ticks = leg.mid_ticks
+        if self._bot.reference is not None:
+            self._bot.reference.decided()
         seen = self._decisions.begin(cause)
         self.hear(Timer(now_ns, cause), now_ns)
         if self._guard.tripped is None and not self._flattening:

@@ -47,6 +47,7 @@ class Seen:
     cause: str
     view: str
     legs: tuple[dict[str, Any], ...]
+    reference: Mapping[str, Any]  # empty where the bot looks at no other market
     before: SentIds  # since the end of the decision before: slots that were filled again, quotes taken off
 
 
@@ -68,7 +69,8 @@ class DecisionLog:
         cycle = bot.counters["cycles"]
         if mode == SAMPLED and not is_sampled(self._seed, cycle, bot.settings.decision_rate):
             return None
-        return Seen(cycle, cause, view_hash(bot.legs), tuple(_view(leg) for leg in bot.legs), before)
+        legs = tuple(_view(leg) for leg in bot.legs)
+        return Seen(cycle, cause, view_hash(bot.legs), legs, _reference(bot), before)
 
     def end(self, seen: Seen | None) -> None:
         """Write the line of a decision that is logged, and note anew what is sent from now on."""
@@ -86,6 +88,7 @@ class DecisionLog:
             "view": seen.view,
             "gates": sorted(self._guard.gates),
             "legs": legs,
+            **seen.reference,
             "placed": list(sent.placed),
             "cancelled": list(sent.cancelled),
             "placed_before": list(seen.before.placed),
@@ -128,6 +131,13 @@ def _view(leg: LegState) -> dict[str, Any]:
         "position": text(instrument.to_size(leg.position.size_lots)),
         "open_orders": len(leg.tracker.live()),
     }
+
+
+def _reference(bot: BotState) -> dict[str, Any]:
+    if bot.reference is None:
+        return {}
+    mid = bot.reference.price.at(bot.view.now_ns)
+    return {"reference": None if mid is None else text(mid)}
 
 
 def _wish(leg: LegState) -> dict[str, Any]:

@@ -108,7 +108,8 @@ class Guard:
 
     def _seen(self) -> list[object]:
         """Return all that limits are held to but the age of book, position and facts; to be compared by identity."""
-        seen: list[object] = [self.tripped]
+        reference = self._bot.reference
+        seen: list[object] = [self.tripped, None if reference is None else reference.price]
         for leg in self._bot.legs:
             seen += (leg.book, leg.position, leg.limits, leg.shock, leg.facts)
         return seen
@@ -121,8 +122,15 @@ class Guard:
                 return 0
             limits += (leg.book_ns + leg.limits.max_book_age_ns, leg.confirmed_ns + leg.limits.max_position_age_ns)
             if leg.limits.reference_deviation_bps is not None:
-                limits.append((leg.facts_ns or 0) + REFERENCE_AGE_NS)
+                limits.append(self._second_price_limit_ns(leg))
         return min(limits)
+
+    def _second_price_limit_ns(self, leg: LegState) -> int:
+        """Return from when on what a leg's mid is held against is too old."""
+        reference = self._bot.reference
+        if reference is None or leg is not self._bot.legs[0]:
+            return (leg.facts_ns or 0) + REFERENCE_AGE_NS
+        return 0 if reference.price.mid is None else reference.price.local_ns + reference.price.max_age_ns
 
     def _shut(self, now_ns: int, own: list[Gate], is_old: bool) -> dict[str, Gate]:
         gates = {gate.name: gate for gate in own}

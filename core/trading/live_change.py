@@ -33,7 +33,7 @@ def prepare_change(
     bot: BotState, strategy: Strategy, strategy_config: Section, risk_config: Section, stop_timeout_s: float
 ) -> LiveChange:
     """Return the change that validated sections ask for; nothing has happened yet. Raises ConfigError."""
-    settings = LoopSettings.from_config(strategy_config, risk_config)
+    settings = LoopSettings.from_config(strategy_config, risk_config, bot.settings.referenced)
     limits = {leg.name: settings.limits_of(leg.name, leg.instrument) for leg in bot.legs}
     params = strategy.params_from(strategy_config)
     strategy.check(params, bot.view.instruments, limits)

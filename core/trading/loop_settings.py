@@ -36,6 +36,7 @@ class LoopSettings:
     decision_rate: float = 0.05  # of the decisions that `sampled` logs
     risk_config: Mapping[str, Any] = field(default_factory=dict)  # limits need the instrument, so they come later
     group: GroupLimits | None = None  # of a bot that trades a group of instruments
+    referenced: str = ""  # the leg whose price is held against another market, where there is one
     max_consecutive_rejects: int = 5  # in a row within the window: nothing is placed for the cooldown
     reject_window_ns: int = seconds(60)
     breaker_cooldown_ns: int = seconds(60)
@@ -57,7 +58,9 @@ class LoopSettings:
         return self.on_stop == "close_position"
 
     @classmethod
-    def from_config(cls, strategy_config: Mapping[str, Any], risk_config: Mapping[str, Any]) -> LoopSettings:
+    def from_config(
+        cls, strategy_config: Mapping[str, Any], risk_config: Mapping[str, Any], referenced: str = ""
+    ) -> LoopSettings:
         """Return the settings of validated sections; a key that is missing or null has its default."""
         defaults = cls()
         shared = _Section(strategy_config)
@@ -80,6 +83,7 @@ class LoopSettings:
             on_stop=str(shared.get("on_stop", defaults.on_stop)),
             risk_config=dict(risk_config),
             group=GroupLimits.from_config(strategy_config),
+            referenced=referenced,
             max_consecutive_rejects=int(risk.get("max_consecutive_rejects", defaults.max_consecutive_rejects)),
             reject_window_ns=risk.duration("reject_window_s", defaults.reject_window_ns),
             breaker_cooldown_ns=risk.duration("breaker_cooldown_s", defaults.breaker_cooldown_ns),
@@ -93,7 +97,7 @@ class LoopSettings:
 
     def limits_of(self, leg: str, instrument: Instrument) -> RiskLimits:
         """Return the limits of a leg. Raises ConfigError for one that cannot be kept."""
-        limits = RiskLimits.from_config(self.risk_config, instrument)
+        limits = RiskLimits.from_config(self.risk_config, instrument, leg == self.referenced)
         return limits if self.group is None else self.group.of_leg(leg, limits, instrument)
 
 

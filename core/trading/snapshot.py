@@ -55,7 +55,7 @@ def take_snapshot(bot: BotState, now_ns: int, told: Told) -> dict[str, Any]:
         "book_age_s": max(ages) / SECOND_NS if ages else None,
         "last_ack_age_s": None if bot.last_ack_ns is None else (now_ns - bot.last_ack_ns) / SECOND_NS,
         "loop_lag_ms": round(told.lag_ns / 1_000_000, 3),
-        "stats": _stats(bot, told.stats),
+        "stats": _stats(bot, told.stats, now_ns),
     }
 
 
@@ -95,12 +95,13 @@ def _leg(leg: LegState) -> dict[str, Any]:
     }
 
 
-def _stats(bot: BotState, strategy_stats: dict[str, Any]) -> dict[str, Any]:
+def _stats(bot: BotState, strategy_stats: dict[str, Any], now_ns: int) -> dict[str, Any]:
     session = bot.session
     return {
         **{name: bot.counters[name] for name in sorted(bot.counters)},
         "grid_profit": _money(sum((leg.position.grid_profit for leg in bot.legs), _ZERO)),
         **bot.live.told(bot),
+        **({} if bot.reference is None else bot.reference.told(now_ns)),
         "volume_quote": _money(sum((leg.position.volume_quote for leg in bot.legs), _ZERO)),
         "session_net": None if session.net is None else _money(session.net),
         "session_peak": None if session.peak is None else _money(session.peak),

@@ -68,8 +68,8 @@ class Stepping:
 
     def _listen(self, now_ns: int) -> int:
         """Let the clients do what is due and take in what they said."""
-        due_ns, is_stopping = now_ns + _IDLE_NS, self._ending.is_stopping
-        for leg in self._bot.legs:
+        bot, due_ns, is_stopping = self._bot, now_ns + _IDLE_NS, self._ending.is_stopping
+        for leg in bot.legs:
             leg.inbox.hush()
             polled_ns = leg.client.poll(now_ns)
             if polled_ns is not None and polled_ns < due_ns:
@@ -78,6 +78,10 @@ class Stepping:
                 asked_ns = self._intake.take(leg, item, now_ns)
                 if is_stopping:
                     self._ending.handle(leg, item, asked_ns)
+        if bot.reference is not None:
+            # A price is as old as it is now, not as it was in the last step.
+            bot.view.now_ns, bot.view.utc_ns = now_ns, bot.clock.utc_ns()
+            due_ns = min(due_ns, bot.reference.listen(now_ns, bot))
         return due_ns
 
     def _deliver(self, now_ns: int) -> None:

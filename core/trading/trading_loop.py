@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from core.trading.clock import Clock
     from core.trading.ledger import Ledger
+    from core.trading.reference import Reference
     from core.trading.watched_file import WatchedFiles
     from strategies.base import Strategy, View
 
@@ -106,8 +107,10 @@ class TradingLoop:
         clock: Clock,
         stop_timeout_s: float,
         files: WatchedFiles | None = None,
+        reference: Reference | None = None,
     ) -> None:
         self._bot, self._clock, self._strategy = _bot_state(legs, settings, clock, ledger), clock, strategy
+        self._bot.reference = reference
         self._parts = parts = _parts_of(self._bot, strategy, stop_timeout_s, files or {})
         self._guard, self._outgoing, self._decider = parts.guard, parts.outgoing, parts.decider
         self._ending, self._stepping = parts.ending, Stepping(parts)
@@ -151,6 +154,7 @@ class TradingLoop:
         latches = bot.journal.ledger.latches.all()
         if only_close is not None:
             self._guard.only_show(latches)
+            self._leave_reference()  # nothing is quoted
         elif (gate := self._guard.take_up(latches)) is not None:
             self._ending.result = LoopExit(RISK_HALT, f"gate {gate.name} is latched: {gate.reason}", True, ())
             return
@@ -237,10 +241,17 @@ class TradingLoop:
             leg.is_open = False
             leg.client.close()
             leg.inbox.close()
+        self._leave_reference()
+
+    def _leave_reference(self) -> None:
+        beside, self._bot.reference = self._bot.reference, None
+        if beside is not None:
+            beside.close()
 
     def filenos(self) -> list[int]:
         """Return the descriptors that should end a wait."""
-        return [leg.inbox.fileno() for leg in self._bot.legs]
+        beside = [] if self._bot.reference is None else [self._bot.reference.fileno()]
+        return [*(leg.inbox.fileno() for leg in self._bot.legs), *beside]
 
     @property
     def phase(self) -> str:

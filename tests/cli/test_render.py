@@ -180,3 +180,11 @@ def test_a_bot_that_is_watched_is_shown_without_what_is_empty() -> None:
     keys = [line.split()[0] for line in out.getvalue().splitlines()[1:]]
     assert {"last_exit", "reason", "gates", "kind", "config_digest"}.isdisjoint(keys)
     assert {"state", "phase", "open_orders", "position", "realised_pnl"} <= set(keys)
+
+
+def test_a_bot_that_quotes_round_its_own_mid_for_want_of_its_reference_says_so() -> None:
+    stats = {"reference_stale": "the last word of it is 7.0 s old", "reference_age_s": 7.0}
+    text = shown(status_view(status(row(name="a", stats=stats), row(name="b", stats={"reference_stale": ""})), 80))
+    said = " ".join(text.split())
+    assert "a: the price of its reference is stale: the last word of it is 7.0 s old; its own mid is used" in said
+    assert "b: the price" not in said

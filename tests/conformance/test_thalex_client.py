@@ -15,9 +15,10 @@ import pytest
 from api import thalex_client
 from api.base_client import ClientContext, ExchangeClient, Inbox
 from api.client_registry import client_class
+from api.market_reader import MarketReader
 from api.ws_transport import WsTransport
 from core.market.client_ids import ClientOrderIds
-from core.market.events import LinkDown, LinkUp
+from core.market.events import BookUpdate, LinkDown, LinkUp
 from core.market.order import Fill, Order, OrderEvent, Side
 from tests.conformance.live_venues import LiveUnderTest
 from tests.conformance.venues import LEG, VENUES, Session
@@ -298,3 +299,18 @@ def test_market_is_read_without_a_key(venue: LiveUnderTest) -> None:
     session.client.start_market_data()
     session.wait(lambda: len(session.books) > 3 and session.prints)
     session.close()
+
+
+def test_reader_of_a_reference_hears_the_market_without_a_key(venue: LiveUnderTest) -> None:
+    context = ClientContext("thalex", venue.symbol, "", "reader", "", (), public_only=True)
+    config = {"ws_url": venue.config["ws_url"]}  # as a reference_config gives it: the rest has defaults
+    reader = MarketReader(lambda: client_class("thalex")(config, context), "reference", waits=True)
+    heard: list[BookUpdate] = []
+    deadline = time.monotonic() + 60
+    while len(heard) < 3 and time.monotonic() < deadline:
+        reader.poll(time.monotonic_ns())
+        heard += [item for item in reader.heard() if isinstance(item, BookUpdate)]
+        time.sleep(0.01)
+    assert len(heard) >= 3 and all(update.book.is_quotable for update in heard), reader.problem
+    assert reader.instrument is not None and reader.instrument.kind == "perp"
+    reader.close()

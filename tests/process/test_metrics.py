@@ -21,7 +21,7 @@ BOT_KEYS = {
     "name", "state", "exchange", "account", "symbol", "strategy", "mode", "uptime_s", "heartbeat_age_s", "pss_mb",
     "cpu_pct", "open_files", "log_bytes", "open_orders", "fills", "realised_pnl", "unrealised_pnl", "fees", "funding",
     "position", "quote_uptime_pct", "restarts", "gates", "book_age_s", "last_ack_age_s", "loop_lag_ms",
-    "clock_offset_ms",
+    "clock_offset_ms", "reference", "reference_age_s",
     "time_at_touch_pct", "spread_captured_bps", "cancel_fill_ratio", "wear_rate", "cycle_p50_ms", "cycle_p99_ms",
     "peak_equity", "drawdown_pct", "adverse_markout_1s_bps", "adverse_markout_5s_bps", "adverse_markout_30s_bps",
     "adverse_markout_60s_bps",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,3 +59,16 @@ def test_workers_of_a_venue_with_tls_inherit_one_context(
 def test_a_bot_that_speaks_to_nobody_has_no_certificates(made: list[str], tmp_path: Path) -> None:
     build.warm_up(plain("paper", tmp_path) | {"data_dirs": list(Home(tmp_path).data_dirs)})
     assert made == []
+
+
+def test_a_market_beside_a_bot_is_imported_and_neither_opened_nor_kept(made: list[str], tmp_path: Path) -> None:
+    template = json.loads((CHECKOUT / "config" / "templates" / "paper_market_maker_synthetic.json").read_text())
+    template["strategy_config"]["price_source"] = "external"
+    template["risk_config"]["reference_deviation_bps"] = 20
+    beside = {"exchange": "backpack", "base_url": "http://127.0.0.1:9", "ws_url": "ws://127.0.0.1:9/"}
+    config = load_plain({**template, "reference_config": beside}, "one", Home(tmp_path), {})
+    threads = threading.enumerate()
+    build.warm_up({"kind": config.warm_kind, "config": config.to_plain(), "data_dirs": []})
+    assert threading.enumerate() == threads  # whoever forks must have none
+    assert "api.backpack_client" in sys.modules
+    assert made == [certifi.where()]

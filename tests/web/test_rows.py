@@ -30,6 +30,8 @@ from web.rows import AGES, changed, difference, equity_of, fleet_row, totals, wh
         ({"gates": ["of a strategy"]}, "gate of a strategy is shut", "warn"),
         ({"phase": "WARMUP"}, "waits for the first book", ""),
         ({"open_orders": 0}, "it quotes, but no order rests at the moment", ""),
+        ({"stats": {"reference_stale": "x"}}, "the price of its reference is stale; its own mid is used", "warn"),
+        ({"stats": {"reference_stale": ""}}, "", ""),
     ],
 )
 def test_each_reason_not_to_quote_is_said_in_words(row: dict[str, Any], why: str, attention: str) -> None:

@@ -58,6 +58,13 @@ from core.registry.checks.limits import (
 )
 from core.registry.checks.money import check_layers_are_affordable, check_spread_is_above_fees
 from core.registry.checks.positions import check_on_stop, check_startup_position
+from core.registry.checks.reference import (
+    check_external_price_has_a_reference,
+    check_reference_has_our_money,
+    check_reference_keys_are_of_its_venue,
+    check_reference_names_a_venue,
+    check_reference_venue_is_known,
+)
 from core.registry.checks.supervision import check_backoff, check_bot_has_no_schedule, check_name_is_free
 from core.registry.complaints import Problem
 
@@ -109,6 +116,11 @@ CHECKS: dict[Check, tuple[str, ...]] = {
     check_sigma_is_given_when_fixed: _BOTS,
     check_startup_position: _BOTS,
     check_on_stop: _BOTS,
+    check_reference_names_a_venue: _BOTS,
+    check_reference_venue_is_known: _BOTS,
+    check_reference_keys_are_of_its_venue: _BOTS,
+    check_external_price_has_a_reference: _BOTS,
+    check_reference_has_our_money: _BOTS,
 }
 
 

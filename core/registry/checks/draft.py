@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.bot_config import REFERENCE_SECTION
 from core.registry.complaints import JsonPath, Problem
 from core.registry.wording import shown
 from utils.input_validation import margin_kind
@@ -55,6 +56,11 @@ class Draft:
     def hedge(self) -> Section:
         """Return the section of the hedge leg's venue, empty where there is none."""
         return self.sections.get("hedge_exchange_config", {})
+
+    @property
+    def reference(self) -> Section:
+        """Return the section of the market beside the bot's own; its exchange is null where there is none."""
+        return self.sections.get(REFERENCE_SECTION, {})
 
     @property
     def is_leveraged(self) -> bool:

@@ -74,6 +74,8 @@ const plain = (places, unit = "") => (value) => `${fixed(value, places)}${unit}`
 
 /** What the quality table says: title, where it is in the row's stats, how it is written. */
 const QUALITY = [
+  ["Reference price", (stats) => stats.reference_mid, (value) => amount(value)],
+  ["Reference age", (stats) => stats.reference_age_s, plain(1, " s")],
   ["At the touch", (stats) => stats.time_at_touch_pct, plain(1, " %")],
   ["Spread captured", (stats) => stats.spread_captured_bps, plain(2, " bps")],
   ...["1", "5", "30", "60"].map((horizon) => [`Adverse markout, ${horizon} s`, (stats) => stats.adverse_markout_bps?.[horizon], plain(2, " bps")]),
