@@ -51,7 +51,7 @@ class View:
 class Strategy(ABC):
     """One bot's decisions. Subclasses keep state, never a client."""
 
-    hears_prints: bool = True  # False: it does nothing on a TradePrint, and a backtest need not bring any
+    hears_prints: bool = True  # False: it does nothing on a TradePrint, and is told of none
     file_keys: tuple[str, ...] = ()  # its keys that name files to be shown, looked at each `params_refresh_s`
 
     def __init__(self, params: Any) -> None:

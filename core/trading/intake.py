@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from api.base_client import InboxItem
     from core.trading.bot_state import BotState
     from core.trading.leg_state import LegState
+    from strategies.base import Strategy
 
 _log = logging.getLogger("makerd.orders")
 _DOUBT = frozenset({OrderEvent.OUTCOME_UNKNOWN, OrderEvent.CANCEL_REJECTED})
@@ -37,8 +38,8 @@ _COUNTERS = {
 class Intake:
     """The way in."""
 
-    def __init__(self, bot: BotState) -> None:
-        self._bot = bot
+    def __init__(self, bot: BotState, strategy: Strategy) -> None:
+        self._bot, self._strategy = bot, strategy
         self._reports = ReportIntake(bot, self)
         self._unvalued: set[tuple[str, str]] = set()  # leg and fee asset, told once each
 
@@ -51,7 +52,8 @@ class Intake:
         elif isinstance(item, PerpFacts):
             leg.take_facts(item, now_ns, self._bot.clock.utc_ns())
         elif isinstance(item, TradePrint):
-            self._bot.events.append(item)
+            if self._strategy.hears_prints:  # what nobody hears must not even have a shut gate looked at
+                self._bot.events.append(item)
         elif isinstance(item, FillEvent):
             self._on_streamed_fill(leg, item.fill, now_ns)
         elif isinstance(item, FundingPayment):

@@ -34,6 +34,7 @@ class Stepping:
         self._keeping.sampler.look(now_ns)
         if not journal.is_settled:
             journal.flush(now_ns)
+        self._upkeep.refresh(now_ns)  # what a decision goes by, its time too, is of this step
         if bot.events:
             self._deliver(now_ns)
         if not ending.is_stopping:
@@ -90,7 +91,6 @@ class Stepping:
             events.clear()
             events.extend(fills)
             return
-        self._upkeep.refresh(now_ns)
         decider = self._decider
         look = decider.is_blocked
         while events:
