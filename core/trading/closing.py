@@ -101,7 +101,7 @@ class Closing:
             return f"{len(live)} orders are not known to be gone"
         if leg.tracker.missing():
             return "fills that the venue told of are not booked"
-        if leg.tracker.has_unsure_takes(leg.confirmed_ns):  # of a close before this one, too, or of the strategy
+        if leg.unsure_takes:  # of a close before this one, too, or of the strategy
             if leg.report_wanted_ns is None:
                 leg.want_report(now_ns)
             return "the fills of the last immediate order are not known"

@@ -14,6 +14,7 @@ from core.trading.closing import Closing, SpotRule
 from core.trading.cycle_timer import MOVE, OWN
 from core.trading.decision_log import DecisionLog
 from core.trading.log_fields import fields
+from core.trading.view_upkeep import show_orders
 from utils.errors import LedgerError, StrategyBug
 
 if TYPE_CHECKING:
@@ -279,8 +280,8 @@ class Decider:
         shut = (self.is_blocked and not take.reduce_only) or self._guard.tripped is not None
         if (shut and not take.is_hedge) or self._flattening or self.closing is not None:
             self._bot.counters["skipped.gate"] += 1
-        else:
-            self._outgoing.take(leg, take, now_ns)
+        elif self._outgoing.take(leg, take, now_ns):
+            show_orders(leg, self._bot.view)  # the next event of this step must not ask for the same once more
 
     def _leg(self, name: str) -> LegState:
         try:

@@ -124,6 +124,8 @@ class Intake:
         asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL
         if not was_closed and order.is_closed:
             self._closed(leg, order, event, None if inferred else now_ns, asked_for and not inferred)
+            if not inferred and leg.unsure_takes.hear_end(order, update, leg.desk.questions):
+                leg.want_report(now_ns)
         told = OrderUpdate(
             update.leg, update.client_order_id, event, update.venue_order_id, update.reason, update.filled_lots,
             order.slot, asked_for,
@@ -180,6 +182,8 @@ class Intake:
             order = None if order is None else after_fill(order, fill)
         elif known is not None and known.is_closed:
             self._note_reopened(leg, order)
+        if order is not None:
+            leg.unsure_takes.book(order)
         leg.position = leg.position.after_fill(fill, leg.instrument)
         leg.balances.book_fill(fill, now_ns)
         bot.journal.note_fill(fill, leg.position, order)

@@ -141,6 +141,7 @@ class ReportIntake:
             leg.want_report(now_ns)
             return
         leg.confirmed_ns = asked_ns
+        leg.unsure_takes.agree(report.request_id)
         if (found.waiting or doubted) and not leg.reconciled:
             leg.want_report(now_ns)
             return

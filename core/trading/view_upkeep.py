@@ -34,13 +34,18 @@ class ViewUpkeep:
                 _show(leg, view)
             if leg.has_changed():
                 changed = True
-                view.open_orders[leg.name] = live = leg.tracker.live()
-                view.balances[leg.name] = leg.balances.view(live)
-                view.unbooked[leg.name] = leg.tracker.unbooked_slots()
+                show_orders(leg, view)
         if changed:
             self._uptime.update(now_ns, any(leg.quotes_both_sides for leg in self._bot.legs))
         if moved or changed:
             self._bot.live.stand(self._bot.legs, now_ns, changed)
+
+
+def show_orders(leg: LegState, view: View) -> None:
+    """Bring the orders of a leg, and what they leave of the balances, up to date in a view."""
+    view.open_orders[leg.name] = live = leg.tracker.live()
+    view.balances[leg.name] = leg.balances.view(live)
+    view.unbooked[leg.name] = leg.unbooked_slots()
 
 
 def _show(leg: LegState, view: View) -> None:

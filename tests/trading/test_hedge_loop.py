@@ -505,3 +505,17 @@ def test_a_run_that_is_over_in_the_middle_of_a_hedge_settles_and_ends(tmp_path: 
     bench.run(20, lambda: bench.loop.finished is not None)
     assert bench.loop.finished is not None
     assert bench.loop.finished.reason == "the duration is over (not in balance: the time to settle was over)"
+
+
+def test_fills_that_are_heard_in_one_step_make_one_hedge_however_short_the_pause(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge_min_interval_s=0)
+    bench.hedge.takes.append(HANG)
+    for lots in (20, 30):
+        bench.maker.hit(Side.BUY, lots)
+    bench.loop.step()
+    (first,) = bench.hedge.sent
+    assert first.size_lots == 5
+    bench.hedge.fill(first.client_order_id, 5)
+    bench.run(1)
+    assert bench.hedge.sent == [first]
+    assert bench.exposure() == 0
