@@ -151,8 +151,10 @@ class Stepping:
             return due_ns
         starting = self._parts.starting
         if starting.is_on and (look_ns := starting.step(now_ns)) is not None:
-            return min(due_ns, look_ns)
-        next_ns = decider.step(now_ns)
+            due_ns = min(due_ns, look_ns)
+            if not starting.lets_close:
+                return due_ns
+        next_ns = decider.step(now_ns, may_quote=not starting.holds)
         if decider.is_closed or decider.is_halted:
             self._end_by_decision()
         return next_ns if next_ns < due_ns else due_ns
