@@ -88,7 +88,7 @@ def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, files: W
         decider=decider,
         keeping=keeping,
         uptime=uptime,
-        upkeep=ViewUpkeep(bot, uptime, files),
+        upkeep=ViewUpkeep(bot, guard, uptime, files),
         ending=ending,
         starting=Starting(bot, guard, decider, outgoing, ending),
     )
