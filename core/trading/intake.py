@@ -124,7 +124,7 @@ class Intake:
         asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL
         if not was_closed and order.is_closed:
             self._closed(leg, order, event, None if inferred else now_ns, asked_for and not inferred)
-            if not inferred and leg.unsure_takes.hear_end(order, update, leg.desk.questions):
+            if not inferred and leg.unsure_takes.hear_end(order, update, leg.desk.questions, now_ns):
                 leg.want_report(now_ns)
         told = OrderUpdate(
             update.leg, update.client_order_id, event, update.venue_order_id, update.reason, update.filled_lots,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,20 @@ def test_the_next_event_of_a_step_finds_the_take_that_an_earlier_one_asked_for(t
         bench.venue.inbox.put(TradePrint("main", 10_000, 1, Side.BUY, 0, 0))
     bench.loop.step()
     assert seen[:2] == [[], [Side.BUY]]
+
+
+def test_a_history_that_is_behind_the_orders_says_nothing_of_a_take_before_its_time(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ScriptedVenue(PERP))
+    bench.venue.capabilities = replace(bench.venue.capabilities, history_lag_s=1.0)
+    bench.strategy.wanted = ()
+    bench.run(1)
+    end_takes(bench.venue, 0)
+    say(bench, BUY)
+    bench.run(0.5)
+    say(bench, BUY)
+    (order,) = [order for order in bench.venue.submitted if order.time_in_force == "IOC"]
+    bench.venue.fill(order.client_order_id, 10, stream=False)
+    bench.run(3)
+    assert (position(bench), bench.loop._bot.view.unbooked["main"]) == (10, frozenset())
+    say(bench, BUY)
+    assert len(takes_of(bench.venue)) == 2
