@@ -279,7 +279,7 @@ class PaperVenue:
             if order is None:
                 self._answer(order_id, OrderEvent.CANCEL_REJECTED, None, "no_such_open_order")
             else:
-                self._answer(order_id, OrderEvent.CANCELED, order.venue_order_id)
+                self._answer(order_id, OrderEvent.CANCELED, order.venue_order_id, filled_lots=order.filled_lots)
 
     def cancel_all(self, owns: Callable[[str], bool]) -> None:
         """Cancel the open orders whose client order id `owns` says yes to."""
@@ -312,8 +312,15 @@ class PaperVenue:
         return int(number) if head == self._id_prefix and number.isdecimal() else 0
 
     # -- answers ----------------------------------------------------------------------------------------------------
-    def _answer(self, order_id: str, event: OrderEvent, venue_order_id: str | None, reason: str = "") -> None:
-        self._tell(OrderUpdate(self._leg, order_id, event, venue_order_id, reason))
+    def _answer(
+        self,
+        order_id: str,
+        event: OrderEvent,
+        venue_order_id: str | None,
+        reason: str = "",
+        filled_lots: int | None = None,
+    ) -> None:
+        self._tell(OrderUpdate(self._leg, order_id, event, venue_order_id, reason, filled_lots))
 
     def _answer_arrival(self, arrival: Arrival) -> None:
         order = arrival.order
@@ -324,12 +331,16 @@ class PaperVenue:
         for fill in arrival.fills:
             self._tell(FillEvent(self._leg, fill))
         if order.state is OrderState.EXPIRED:
-            self._answer(order.client_order_id, OrderEvent.EXPIRED, order.venue_order_id, arrival.reason)
+            self._answer_end(order, OrderEvent.EXPIRED)
         self._answer_ended(arrival.ended)
 
     def _answer_ended(self, orders: Sequence[Order]) -> None:
         for order in orders:
-            self._answer(order.client_order_id, OrderEvent.CANCELED, order.venue_order_id, order.reason)
+            self._answer_end(order, OrderEvent.CANCELED)
+
+    def _answer_end(self, order: Order, event: OrderEvent) -> None:
+        """Tell how an order ended, and how much of it has filled: all its fills were told before."""
+        self._answer(order.client_order_id, event, order.venue_order_id, order.reason, order.filled_lots)
 
     # -- the file ---------------------------------------------------------------------------------------------------
     def _settle(self, matched: Sequence[Matched], before: EngineState) -> None:

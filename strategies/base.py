@@ -45,7 +45,7 @@ class View:
     unbooked: dict[str, frozenset[str]] = field(default_factory=dict)  # leg -> slots whose order ended, fills to come
     utc_ns: int = 0  # for times of day, and for what outlives this life; steps when the host's clock is set
     confirmed_ns: dict[str, int] = field(default_factory=dict)  # leg -> when its venue was last asked and agreed
-    can_record: bool = True  # False: the ledger cannot be written, so no order goes out
+    can_send: bool = True  # False: no order goes out: the ledger cannot be written, or a leg is being closed
     files: Mapping[str, FileText | None] = field(default_factory=dict)  # by the key that names one; None: not there
     external: ExternalPrice | None = None  # of the market in `reference_config`; None: the bot has no such market
 
@@ -53,7 +53,7 @@ class View:
 class Strategy(ABC):
     """One bot's decisions. Subclasses keep state, never a client."""
 
-    hears_prints: bool = True  # False: it does nothing on a TradePrint, and a backtest need not bring any
+    hears_prints: bool = True  # False: it does nothing on a TradePrint, and is told of none
     file_keys: tuple[str, ...] = ()  # its keys that name files to be shown, looked at each `params_refresh_s`
 
     def __init__(self, params: Any) -> None:

@@ -114,7 +114,7 @@ class MakerTakerHedge(Strategy):
         if isinstance(event, TradePrint):
             return []
         self._note(event, view)
-        if isinstance(event, BookUpdate) and self._is_calm and view.can_record:
+        if isinstance(event, BookUpdate) and self._is_calm and view.can_send:
             return []  # what is held has not changed
         pair = Pair.of(view, self.params)
         commands = self._hedge(pair, view)
@@ -163,7 +163,7 @@ class MakerTakerHedge(Strategy):
         if self._reference is None:
             self._reference = reference_of(self.params, pair)
         self._measure(pair, view)
-        if not view.can_record:  # no attempt, then, and none in vain
+        if not view.can_send:  # no attempt, then, and none in vain
             return [Wake(view.now_ns + self._rules.min_interval_ns)]
         facts = self._facts(pair, view)
         before, (self._life, do) = self._life, step(self._life, facts, self._rules)
@@ -251,7 +251,7 @@ class MakerTakerHedge(Strategy):
 
     def _may_quote(self, pair: Pair, view: View) -> bool:
         """Tell whether the maker's quotes may rest now, and note why not."""
-        if not self._was_up >= view.instruments.keys() or self._need is None or not view.can_record:
+        if not self._was_up >= view.instruments.keys() or self._need is None or not view.can_send:
             return False
         if self._is_first and self._life.phase is Phase.IDLE and not self._need.lots:
             self._is_first = False

@@ -85,6 +85,8 @@ class MarketMaker(Strategy):
     def reconfigure(self, params: MarketMakerParams) -> None:
         """Go by other parameters from the next decision on."""
         super().reconfigure(params)
+        self.hears_prints = params.price_source == LAST
+        self._last_ticks = self._last_ticks if self.hears_prints else None
         self._habits.use(params)
         self._rebalancer.rules = params.rebalance_rules()
         self._remembers = self._remembers or params.remembers_fills or params.rebalance_enabled

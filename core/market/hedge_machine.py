@@ -146,7 +146,7 @@ def _hedging(life: Life, facts: Facts, rules: Rules) -> tuple[Life, Do]:
     if life.vain >= rules.attempts:
         return _fail(life, facts, rules)
     if facts.can_trade and facts.way_is_clear:
-        if now_ns < life.sent_ns + rules.min_interval_ns:
+        if now_ns < life.sent_ns + max(1, rules.min_interval_ns):  # one at a time, whatever the pause
             return life, Do.NOTHING
         return replace(_tried(life, facts), sent_ns=now_ns), Do.HEDGE
     if now_ns >= life.tried_ns + rules.timeout_ns:  # a hedge that cannot even be sent is an attempt in vain, too

@@ -136,9 +136,9 @@ def ending_of(child: Child, wait_status: int) -> Happening:
     # Clean is believed only from a worker that said so and then left by itself.
     clean = child.kind == "job" or (bool(said.get("clean")) and said.get("status") == code)
     reason = str(said.get("reason") or f"exit status {code}")
-    by_word = said.get("status") == code
-    handover, closed = by_word and said.get("handover") is True, by_word and said.get("closed") is True
-    return Exited(code, None, clean, reason, child.held_by, handover, closed)
+    told = said if said.get("status") == code else {}
+    handover, closed, left = (told.get(name) is True for name in ("handover", "closed", "left_position"))
+    return Exited(code, None, clean, reason, child.held_by, handover, closed, left)
 
 
 def _signal_name(number: int) -> str:

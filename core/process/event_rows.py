@@ -44,11 +44,16 @@ def rows_of(
     rows = [*_what_happened(venue, before, happening, after, actions), *_what_is_done(before, after, actions, frozen)]
     if after.state is not before.state:
         rows.append(_state_row(before, after))
-    is_left = before.closing_stop and not before.wanted and isinstance(happening, Exited)
+    is_left = isinstance(happening, Exited) and _leaves_position(before, happening)
     if Action.ALERT in actions and (is_left or not any(row.alert for row in rows)):
         alert = "position_left" if is_left else "memory" if before.overweight else "crash_loop"
         rows.append(Row("alert", after.name, {"reason": after.reason}, alert, after.name))
     return rows
+
+
+def _leaves_position(before: WorkerRecord, happening: Exited) -> bool:
+    """Tell whether a stop was to close the position and has not: asked for here, or by a signal or a duration."""
+    return happening.left_position or (before.closing_stop and not before.wanted)
 
 
 def _what_happened(

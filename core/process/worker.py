@@ -117,7 +117,7 @@ class Worker:
             end = dataclasses.replace(end, clean=False)
         reason = redacted(end.reason)  # it may repeat a venue's words, and goes where no log's redaction reaches
         fields = {"status": end.status, "reason": reason, "clean": end.clean, "left": list(end.left_orders)}
-        fields |= {"handover": end.handover, "closed": end.closed}
+        fields |= {"handover": end.handover, "closed": end.closed, "left_position": end.left_position}
         log.info("worker_ended", extra={"fields": fields})
         self.say({"t": "exit", **fields})
         return end

@@ -89,9 +89,14 @@ def _hand_over(record: WorkerRecord, now_ns: int) -> Decision:
 def _stop_ended(record: WorkerRecord, event: Exited, now_ns: int) -> Decision:
     """Come to rest; that a stop was to close the position, and has not, a person should know."""
     if not record.closing_stop:
-        return enter(record, record.rests_in, now_ns)
-    rested, actions = enter(replace(record, closed=event.closed), record.rests_in, now_ns)
-    return rested, actions if event.closed else [*actions, Action.ALERT]
+        return _told_if_left(enter(record, record.rests_in, now_ns), event.left_position)
+    rested = enter(replace(record, closed=event.closed), record.rests_in, now_ns)
+    return _told_if_left(rested, not event.closed)
+
+
+def _told_if_left(rested: Decision, is_left: bool) -> Decision:
+    record, actions = rested
+    return record, [*actions, Action.ALERT] if is_left else actions
 
 
 def _closing_ended(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -> Decision:
@@ -132,7 +137,8 @@ def _by_cause(record: WorkerRecord, event: Exited, now_ns: int, jitter: float) -
     if status == exit_statuses.DONE and record.config.schedule_s is not None:
         return _next_run(record, record.config.schedule_s, now_ns)
     if status == exit_statuses.DONE or record.config.restart == "never":
-        return enter(replace(record, wanted=False, closed=event.closed), State.STOPPED, now_ns)
+        rested = enter(replace(record, wanted=False, closed=event.closed), State.STOPPED, now_ns)
+        return _told_if_left(rested, event.left_position)
     healthy = record.ready_ns is not None and now_ns - record.ready_ns >= record.config.min_uptime_s * _s
     attempt = 1 if healthy else record.attempt + 1
     if status == exit_statuses.VENUE_UNREACHABLE:

@@ -107,6 +107,7 @@ class Exited:
     """The worker ended. `clean`: it proved that no order of its own rests. `held_by`: its claim was refused.
 
     `handover`: it left its orders, written down, to a successor. `closed`: the position that it had to close is flat.
+    `left_position`: it is not, and the time for it was over.
     """
 
     status: int | None
@@ -116,6 +117,7 @@ class Exited:
     held_by: Identity | None = None
     handover: bool = False
     closed: bool = False
+    left_position: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,16 +37,23 @@ class Closing:
     """Closes the positions of all legs, or of one; what is too small for an order of the venue counts as flat.
 
     `flatten`: only its leg, with its slippage, which widens when an order leaves something. `sign`: only long positions
-    (1) or short ones (-1).
+    (1) or short ones (-1). `leg`: only that one.
     """
 
     def __init__(
-        self, bot: BotState, outgoing: Outgoing, spot: SpotRule, flatten: Flatten | None = None, sign: int = 0
+        self,
+        bot: BotState,
+        outgoing: Outgoing,
+        spot: SpotRule,
+        flatten: Flatten | None = None,
+        leg: str | None = None,
+        sign: int = 0,
     ) -> None:
         self._spot = spot
         self._sign = sign
         self._bot = bot
-        self._legs = bot.legs if flatten is None else (bot.by_name[flatten.leg],)
+        leg = leg if flatten is None else flatten.leg
+        self._legs = bot.legs if leg is None else (bot.by_name[leg],)
         self._outgoing = outgoing
         self._slippage_bps = bot.settings.close_slippage_bps if flatten is None else flatten.slippage_bps
         self._max_slippage_bps = self._slippage_bps if flatten is None else flatten.max_slippage_bps
@@ -101,7 +108,7 @@ class Closing:
             return f"{len(live)} orders are not known to be gone"
         if leg.tracker.missing():
             return "fills that the venue told of are not booked"
-        if leg.tracker.has_unsure_takes(leg.confirmed_ns):  # of a close before this one, too, or of the strategy
+        if leg.unsure_takes:  # of a close before this one, too, or of the strategy
             if leg.report_wanted_ns is None:
                 leg.want_report(now_ns)
             return "the fills of the last immediate order are not known"

@@ -14,6 +14,7 @@ from core.trading.closing import Closing, SpotRule
 from core.trading.cycle_timer import MOVE, OWN
 from core.trading.decision_log import DecisionLog
 from core.trading.log_fields import fields
+from core.trading.view_upkeep import show_orders
 from utils.errors import LedgerError, StrategyBug
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("makerd.risk")
 
-ALL_LEGS = ""  # a close of the whole bot, among those of legs
-
 
 class Decider:
     """The decisions of one bot; times are the loop's monotonic nanoseconds."""
@@ -45,7 +44,7 @@ class Decider:
         self._patient_until_ns = 0  # orders of an earlier life stay that long without a decision about them
         self._look_due_ns = 0
         self.closing: Closing | None = None  # that is under way
-        self._flattening: dict[str, Closing] = {}  # closes that the strategy asked for, by leg
+        self._flattening: dict[str, Closing] = {}  # closes after which the bot goes on, by leg
         self.is_halted = False  # what a tripped gate demands is done but for the stop
         self.is_closed = False  # what was to be closed is closed, by the venue's word
 
@@ -60,9 +59,11 @@ class Decider:
         """Tell whether a position is being closed after which the bot goes on."""
         return bool(self._flattening)
 
-    def close_first(self, reason: str, closing: Closing, now_ns: int, leg: str = ALL_LEGS) -> None:
-        """Close a leg, or the whole bot, before anything else is decided, then go on."""
-        self._flattening[leg], self._guard.flattening[leg] = closing, reason
+    def close_first(self, reason: str, closing: Closing, leg: LegState, now_ns: int) -> None:
+        """Close a leg before anything else is decided about it, then go on; what closes it already does so."""
+        if leg.name in self._flattening:
+            return
+        self._flattening[leg.name], self._guard.flattening[leg.name] = closing, reason
         self._block(now_ns)
         self.look_soon()
 
@@ -84,8 +85,11 @@ class Decider:
         """Look at the gates in the next step, whatever the interval."""
         self._look_due_ns = 0
 
-    def step(self, now_ns: int) -> int:
-        """Decide when something is due; return when to be called next at the latest."""
+    def step(self, now_ns: int, may_quote: bool = True) -> int:
+        """Decide when something is due; return when to be called next at the latest.
+
+        `may_quote` False: the gates are looked at and what is held may be closed, nothing else.
+        """
         timer = self._bot.timer
         if timer.may_refill or now_ns >= self._look_due_ns or now_ns >= timer.due_ns:
             self._look(now_ns)
@@ -94,14 +98,14 @@ class Decider:
             if self.closing is not None:
                 self._close(now_ns)
             elif self._guard.tripped is None:
-                self._go_on(now_ns)
+                self._go_on(now_ns, may_quote)
         look_ns = self._look_due_ns
         return look_ns if self.is_blocked or look_ns < timer.due_ns else timer.due_ns
 
-    def _go_on(self, now_ns: int) -> None:
+    def _go_on(self, now_ns: int, may_quote: bool) -> None:
         if self._flattening:
             self._flatten(now_ns)
-        elif not self._guard.blocks:
+        elif may_quote and not self._guard.blocks:
             self._quote(now_ns)
         else:
             self._block(now_ns)
@@ -202,7 +206,7 @@ class Decider:
             del self._flattening[leg], self._guard.flattening[leg]
         if not self._flattening:
             self.look_soon()
-        elif len(self._bot.legs) > 1 and ALL_LEGS not in self._flattening and not self._guard.is_blind:
+        elif len(self._bot.legs) > 1 and not self._guard.is_blind:
             self.hear(Watch(now_ns), now_ns)
 
     def forget_flattening(self) -> None:
@@ -212,14 +216,13 @@ class Decider:
 
     def _begin_flatten(self, flatten: Flatten, now_ns: int) -> None:
         leg = self._leg(flatten.leg)
-        under_way = not self._flattening.keys().isdisjoint((leg.name, ALL_LEGS))
-        if self.closing is not None or under_way or self._guard.tripped is not None:
+        if self.closing is not None or leg.name in self._flattening or self._guard.tripped is not None:
             return
         told = fields(leg=leg.name, reason=flatten.reason, position=str(leg.instrument.to_size(leg.position.size_lots)))
         _log.warning("flatten", extra=told)
         self._bot.counters["flattens"] += 1
         closing = Closing(self._bot, self._outgoing, SpotRule.CLOSE, flatten)
-        self.close_first(flatten.reason, closing, now_ns, leg.name)
+        self.close_first(flatten.reason, closing, leg, now_ns)
 
     def _note_closed(self, gate: str, now_ns: int) -> bool:
         """Record that the position is closed, so that a later start does not close anything again."""
@@ -281,8 +284,8 @@ class Decider:
         shut = (self.is_blocked and not take.reduce_only) or self._guard.tripped is not None
         if (shut and not take.is_hedge) or self._flattening or self.closing is not None:
             self._bot.counters["skipped.gate"] += 1
-        else:
-            self._outgoing.take(leg, take, now_ns)
+        elif self._outgoing.take(leg, take, now_ns):
+            show_orders(leg, self._bot.view)  # the next event of this step must not ask for the same once more
 
     def _leg(self, name: str) -> LegState:
         try:

@@ -114,7 +114,8 @@ class Ending:
             reason = f"{reason} (not closed: {closing.in_the_way})"
         self._hand(None)
         deadline_ns = self._bot.clock.now_ns() + self.stop_timeout_ns - spent_ns
-        self._stopping = Stopping(self._bot, reason, status, deadline_ns, closed)
+        left_position = self._closing_stop.is_on and not closed
+        self._stopping = Stopping(self._bot, reason, status, deadline_ns, closed, left_position)
         self.is_stopping = True
 
     def hand_over(self, reason: str, settle_s: float, write: Callable[[Sequence[str]], None]) -> None:

@@ -173,7 +173,7 @@ class Guard:
         if self.operator_paused:
             gates.append(Gate(PAUSED, "pause", False, "paused by an operator"))
         if self.flattening:
-            gates.append(Gate(FLATTEN, "pause", False, ", ".join(self.flattening.values())))
+            gates.append(Gate(FLATTEN, "pause", False, ", ".join(dict.fromkeys(self.flattening.values()))))
         for leg in bot.legs:
             withheld.update(leg.withheld)
         for leg in self._judged():

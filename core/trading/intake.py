@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from api.base_client import InboxItem
     from core.trading.bot_state import BotState
     from core.trading.leg_state import LegState
+    from strategies.base import Strategy
 
 _log = logging.getLogger("makerd.orders")
 _DOUBT = frozenset({OrderEvent.OUTCOME_UNKNOWN, OrderEvent.CANCEL_REJECTED})
@@ -37,8 +38,8 @@ _COUNTERS = {
 class Intake:
     """The way in."""
 
-    def __init__(self, bot: BotState) -> None:
-        self._bot = bot
+    def __init__(self, bot: BotState, strategy: Strategy) -> None:
+        self._bot, self._strategy = bot, strategy
         self._reports = ReportIntake(bot, self)
         self._unvalued: set[tuple[str, str]] = set()  # leg and fee asset, told once each
 
@@ -51,7 +52,8 @@ class Intake:
         elif isinstance(item, PerpFacts):
             leg.take_facts(item, now_ns, self._bot.clock.utc_ns())
         elif isinstance(item, TradePrint):
-            self._bot.events.append(item)
+            if self._strategy.hears_prints:  # what nobody hears must not even have a shut gate looked at
+                self._bot.events.append(item)
         elif isinstance(item, FillEvent):
             self._on_streamed_fill(leg, item.fill, now_ns)
         elif isinstance(item, FundingPayment):
@@ -122,6 +124,8 @@ class Intake:
         asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL
         if not was_closed and order.is_closed:
             self._closed(leg, order, event, None if inferred else now_ns, asked_for and not inferred)
+            if not inferred and leg.unsure_takes.hear_end(order, update, leg.desk.questions, now_ns):
+                leg.want_report(now_ns)
         told = OrderUpdate(
             update.leg, update.client_order_id, event, update.venue_order_id, update.reason, update.filled_lots,
             order.slot, asked_for,
@@ -178,6 +182,8 @@ class Intake:
             order = None if order is None else after_fill(order, fill)
         elif known is not None and known.is_closed:
             self._note_reopened(leg, order)
+        if order is not None:
+            leg.unsure_takes.book(order)
         leg.position = leg.position.after_fill(fill, leg.instrument)
         leg.balances.book_fill(fill, now_ns)
         bot.journal.note_fill(fill, leg.position, order)

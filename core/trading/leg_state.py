@@ -11,8 +11,9 @@ from api.base_client import Inbox
 from core.market.position import NetLine, Position
 from core.market.price_shock import MidWindow, PriceShock
 from core.trading.balance_sheet import BalanceSheet, reserved
-from core.trading.order_tracker import OrderTracker
+from core.trading.order_tracker import IMMEDIATE, OrderTracker
 from core.trading.report_desk import ReportDesk
+from core.trading.unsure_takes import UnsureTakes
 
 if TYPE_CHECKING:
     from api.base_client import ExchangeClient
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from core.market.commands import Quote
     from core.market.events import PerpFacts
     from core.market.instrument import Instrument
-    from core.market.order import Order
+    from core.market.order import Order, Side
     from core.market.order_diff import DiffTolerance
     from core.market.reports import VenuePosition
     from core.market.risk_limits import RiskLimits
@@ -64,6 +65,7 @@ class LegState:
         self.foreign: tuple[Order, ...] = ()  # open orders of others on the account, as of the last report
         self.wanted: tuple[Quote, ...] | None = None  # the strategy's standing wish; None before it said anything
         self.absent_since: dict[str, int] = {}  # orders that no report lists, and when the first such was asked for
+        self.unsure_takes = UnsureTakes()
         self.denied: set[str] = set()  # why quotes of the newest decision may not go out
         self.withheld: tuple[str, ...] = ()  # the same, while that leaves nothing resting at all
         self.reconciled = False
@@ -182,6 +184,18 @@ class LegState:
     def want_report(self, now_ns: int) -> None:
         """Say that the venue must be asked again, now or later than now."""
         self.report_wanted_ns = now_ns
+
+    def unbooked(self) -> tuple[Order, ...]:
+        """Return the orders that ended, and whose fills are not booked or not known."""
+        return self.tracker.unbooked() + self.unsure_takes.orders() if self.unsure_takes else self.tracker.unbooked()
+
+    def unbooked_slots(self) -> frozenset[str]:
+        """Return the slots of those orders."""
+        return frozenset(order.slot for order in self.unbooked())
+
+    def awaits_take(self, side: Side) -> bool:
+        """Tell whether the fills of the last immediate order of a side are not known yet."""
+        return any(order.side is side and order.time_in_force == IMMEDIATE for order in self.unbooked())
 
     @property
     def needs_report(self) -> bool:

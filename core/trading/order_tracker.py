@@ -182,19 +182,6 @@ class OrderTracker:
         """Return the immediate orders that are not settled."""
         return [order for order in self.live() if order.time_in_force == IMMEDIATE]
 
-    def has_unsure_takes(self, confirmed_ns: int | None) -> bool:
-        """Tell whether an immediate order ended after a report was asked for, and may have filled more than is booked.
-
-        The end may be heard before the fills, and need not say how much has filled.
-        """
-        return any(
-            kept.order.time_in_force == IMMEDIATE
-            and kept.order.state is not OrderState.REJECTED
-            and kept.order.remaining_lots > 0
-            and (confirmed_ns is None or kept.heard_ns >= confirmed_ns)
-            for kept in self._closed.values()
-        )
-
     def standing(self) -> tuple[bool, int | None, bool]:
         """Return what follows from all live orders, in one pass.
 
@@ -254,12 +241,12 @@ class OrderTracker:
             if told_lots > order.filled_lots
         )
 
-    def unbooked_slots(self) -> frozenset[str]:
-        """Return the slots of closed orders that have filled by the venue's word, and whose fills are not booked."""
+    def unbooked(self) -> tuple[Order, ...]:
+        """Return the closed orders that have filled by the venue's word, and whose fills are not booked."""
         if not self.suspects:
-            return frozenset()
+            return ()
         kept = [each for key in self.suspects if (each := self._closed.get(key))]
-        return frozenset(each.order.slot for each in kept if each.told_lots > each.order.filled_lots)
+        return tuple(each.order for each in kept if each.told_lots > each.order.filled_lots)
 
     def count_report(self, patience: int, asked_ns: int) -> list[str]:
         """Note a complete report; return the orders that `patience` of them did not help, they are given up."""

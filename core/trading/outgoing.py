@@ -96,7 +96,7 @@ class Outgoing:
         verdict = self._fitting(leg, leg.wanted, now_ns)
         diff = diff_orders(verdict.allowed, leg.tracker.live(), self._tolerance(now_ns), bot.clock.utc_ns())
         bid, ask = leg.book.best_bid_ticks, leg.book.best_ask_ticks
-        unbooked = leg.tracker.unbooked_slots()  # filled is not cancelled: only a decision knows what follows
+        unbooked = leg.unbooked_slots()  # filled is not cancelled: only a decision knows what follows
         free = [quote for quote in diff.place if quote.slot_name not in unbooked]
         rests = [q for q in free if (q.price_ticks < ask if q.side is Side.BUY else q.price_ticks > bid)]
         if rests:
@@ -145,7 +145,13 @@ class Outgoing:
         return orders
 
     def take(self, leg: LegState, take: Take, now_ns: int) -> bool:
-        """Send an immediate order that the limits allow; return whether it was sent."""
+        """Send an immediate order that the limits allow; return whether it was sent.
+
+        None while it is not known what the last one of its side came to: what it asks for may be done.
+        """
+        if leg.awaits_take(take.side):
+            self._bot.counters["skipped.take_not_booked"] += 1
+            return False
         if take.reduce_only:
             return isinstance(self.close(leg, take, now_ns, in_group=True), Order)
         return self._place(leg, (_immediate(leg, take),), now_ns, True, take.is_hedge)

@@ -141,6 +141,9 @@ class ReportIntake:
             leg.want_report(now_ns)
             return
         leg.confirmed_ns = asked_ns
+        leg.unsure_takes.agree(report.request_id, asked_ns, seconds(leg.client.capabilities.history_lag_s))
+        if leg.unsure_takes:
+            leg.want_report(now_ns)
         if (found.waiting or doubted) and not leg.reconciled:
             leg.want_report(now_ns)
             return

@@ -49,6 +49,11 @@ class Starting:
         """Tell whether nothing is decided yet because orders of earlier lives are being cancelled."""
         return self.is_on and self._cancels
 
+    @property
+    def lets_close(self) -> bool:
+        """Tell whether gates and barriers count meanwhile: not where a position is refused, and left to a person."""
+        return self.holds and self._position != REFUSE
+
     def load(self, fresh: bool, now_ns: int) -> None:
         """Take up what is to be done; `fresh`: a run begins. Raises LedgerError."""
         settings = self._bot.settings
@@ -115,8 +120,9 @@ class Starting:
         if held := self._held(sign):
             self._is_closing = True
             _log.warning("startup_close", extra=fields(position=_told(held)))
-            closing = Closing(self._bot, self._outgoing, SpotRule.SELL, sign=sign)
-            self._decider.close_first(f"startup_position {self._position}", closing, now_ns)
+            for leg in self._bot.legs:  # each by itself: what one waits for must hold up no other, nor its barriers
+                closing = Closing(self._bot, self._outgoing, SpotRule.SELL, leg=leg.name, sign=sign)
+                self._decider.close_first(f"startup_position {self._position}", closing, leg, now_ns)
         return self._is_closing
 
     def _held(self, sign: int) -> list[LegState]:

@@ -34,6 +34,7 @@ class Stepping:
         self._keeping.sampler.look(now_ns)
         if not journal.is_settled:
             journal.flush(now_ns)
+        self._upkeep.refresh(now_ns)  # what a decision goes by, its time too, is of this step
         if bot.events:
             self._deliver(now_ns)
         if not ending.is_stopping:
@@ -94,7 +95,6 @@ class Stepping:
             events.clear()
             events.extend(fills)
             return
-        self._upkeep.refresh(now_ns)
         decider = self._decider
         look = decider.is_blocked
         while events:
@@ -155,8 +155,10 @@ class Stepping:
             return due_ns
         starting = self._parts.starting
         if starting.is_on and (look_ns := starting.step(now_ns)) is not None:
-            return min(due_ns, look_ns)
-        next_ns = decider.step(now_ns)
+            due_ns = min(due_ns, look_ns)
+            if not starting.lets_close:
+                return due_ns
+        next_ns = decider.step(now_ns, may_quote=not starting.holds)
         if decider.is_closed or decider.is_halted:
             self._end_by_decision()
         return next_ns if next_ns < due_ns else due_ns

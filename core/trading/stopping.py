@@ -22,6 +22,7 @@ class LoopExit:
     """How a loop ended. Not `clean`: `left_orders` may still rest at a venue, a sweep must look.
 
     `closed`: it was to close, and the venues confirmed it. `handover`: the orders were left for a successor.
+    `left_position`: the stop was to close the position and has not.
     """
 
     status: int
@@ -30,13 +31,22 @@ class LoopExit:
     left_orders: tuple[str, ...]
     closed: bool = False
     handover: bool = False
+    left_position: bool = False
 
 
 class Stopping:
     """One sweep a leg, all at the same time, with one deadline."""
 
-    def __init__(self, bot: BotState, reason: str, status: int, deadline_ns: int, closed: bool = False) -> None:
-        self._reason, self._status, self._closed = reason, status, closed
+    def __init__(
+        self,
+        bot: BotState,
+        reason: str,
+        status: int,
+        deadline_ns: int,
+        closed: bool = False,
+        left_position: bool = False,
+    ) -> None:
+        self._reason, self._status, self._closed, self._left_position = reason, status, closed, left_position
         self._sweeps = {leg.name: self._sweep(bot, leg, deadline_ns) for leg in bot.legs if leg.is_open}
         self._deadline_ns = deadline_ns
 
@@ -73,4 +83,5 @@ class Stopping:
         left = tuple(key for result in ended for key in result.left)
         trouble = "; ".join(result.reason for result in ended if result.reason)
         reason = f"{self._reason} ({trouble})" if trouble else self._reason
-        return LoopExit(self._status, reason, all(result.confirmed for result in ended), left, self._closed)
+        clean = all(result.confirmed for result in ended)
+        return LoopExit(self._status, reason, clean, left, self._closed, left_position=self._left_position)

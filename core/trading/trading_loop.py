@@ -74,7 +74,7 @@ def _bot_state(legs: Sequence[LegRuntime], settings: LoopSettings, clock: Clock,
 
 
 def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, files: WatchedFiles) -> LoopParts:
-    guard, intake, keeping, uptime = Guard(bot, strategy.gates), Intake(bot), Keeping(bot), QuoteUptime()
+    guard, intake, keeping, uptime = Guard(bot, strategy.gates), Intake(bot, strategy), Keeping(bot), QuoteUptime()
     outgoing, memory = Outgoing(bot, intake), StrategyMemory(bot, strategy)
     decider = Decider(bot, guard, outgoing, strategy, memory)
     settling, closing_stop = Settling(bot, decider, outgoing, strategy), ClosingStop(bot, decider)
@@ -89,7 +89,7 @@ def _parts_of(bot: BotState, strategy: Strategy, stop_timeout_s: float, files: W
         decider=decider,
         keeping=keeping,
         uptime=uptime,
-        upkeep=ViewUpkeep(bot, uptime, files),
+        upkeep=ViewUpkeep(bot, guard, uptime, files),
         ending=ending,
         starting=Starting(bot, guard, decider, outgoing, ending),
     )

@@ -8,6 +8,7 @@ from core.market.risk_room import position_limit
 
 if TYPE_CHECKING:
     from core.trading.bot_state import BotState
+    from core.trading.guard import Guard
     from core.trading.leg_state import LegState
     from core.trading.quote_uptime import QuoteUptime
     from core.trading.watched_file import WatchedFiles
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 class ViewUpkeep:
     """The view of one bot's strategy; the uptime is told where its quotes rest."""
 
-    def __init__(self, bot: BotState, uptime: QuoteUptime, files: WatchedFiles) -> None:
-        self._bot, self._uptime, self._files = bot, uptime, files
+    def __init__(self, bot: BotState, guard: Guard, uptime: QuoteUptime, files: WatchedFiles) -> None:
+        self._bot, self._guard, self._uptime, self._files = bot, guard, uptime, files
 
     def refresh(self, now_ns: int) -> None:
         """Bring the strategy's view up to date."""
         view = self._bot.view
         view.now_ns, view.utc_ns = now_ns, self._bot.clock.utc_ns()
-        view.can_record = self._bot.journal.healthy
+        view.can_send = self._bot.journal.healthy and not self._guard.flattening
         if self._files:
             view.files = {key: file.look(now_ns) for key, file in self._files.items()}
         moved = changed = False
@@ -34,13 +35,18 @@ class ViewUpkeep:
                 _show(leg, view)
             if leg.has_changed():
                 changed = True
-                view.open_orders[leg.name] = live = leg.tracker.live()
-                view.balances[leg.name] = leg.balances.view(live)
-                view.unbooked[leg.name] = leg.tracker.unbooked_slots()
+                show_orders(leg, view)
         if changed:
             self._uptime.update(now_ns, any(leg.quotes_both_sides for leg in self._bot.legs))
         if moved or changed:
             self._bot.live.stand(self._bot.legs, now_ns, changed)
+
+
+def show_orders(leg: LegState, view: View) -> None:
+    """Bring the orders of a leg, and what they leave of the balances, up to date in a view."""
+    view.open_orders[leg.name] = live = leg.tracker.live()
+    view.balances[leg.name] = leg.balances.view(live)
+    view.unbooked[leg.name] = leg.unbooked_slots()
 
 
 def _show(leg: LegState, view: View) -> None:

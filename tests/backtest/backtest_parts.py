@@ -50,16 +50,20 @@ def config_of(
 
 
 def backtested(
-    span: EventSpan, exchange: Mapping[str, Any], engine: str = "python", strategy: Strategy | None = None
+    span: EventSpan,
+    exchange: Mapping[str, Any],
+    engine: str = "python",
+    strategy: Strategy | None = None,
+    risk: Mapping[str, Any] | None = None,
 ) -> BacktestResult:
     """Return a backtest of that bot."""
-    return Backtest(config_of(exchange), span, strategy=strategy, engine=engine).run()
+    return Backtest(config_of(exchange, risk=risk), span, strategy=strategy, engine=engine).run()
 
 
-def paper_fills(folder: Path, file: Path, exchange: Mapping[str, Any]) -> str:
+def paper_fills(folder: Path, file: Path, exchange: Mapping[str, Any], risk: Mapping[str, Any] | None = None) -> str:
     """Return the fills of the same bot on the paper venue, fed with an event file: all that its ledger has."""
     (folder / file.name).write_bytes(file.read_bytes())
-    config = config_of({**exchange, "feed": f"replay:{file.name}"})
+    config = config_of({**exchange, "feed": f"replay:{file.name}"}, risk=risk)
     span = _span(folder / file.name)
     clock = SimulatedClock(seconds(1), span[0])
     ids = {"main": ClientOrderIds("backtest", "tester", 1)}

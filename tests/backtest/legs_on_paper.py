@@ -43,9 +43,9 @@ class PaperLeg:
         return self.client.run_ahead(until_ns)
 
 
-def on_one_account(exchange: Mapping[str, Any]) -> BotConfig:
+def on_one_account(exchange: Mapping[str, Any], risk: Mapping[str, Any] | None = None) -> BotConfig:
     """Return the config of the hedged maker with both legs on one venue and one account."""
-    config = config_of(exchange)
+    config = config_of(exchange, risk=risk)
     legs = tuple(replace(leg, exchange="paper:same") for leg in config.legs)
     shared = {**EXCHANGE, **exchange}
     return replace(
@@ -56,14 +56,16 @@ def on_one_account(exchange: Mapping[str, Any]) -> BotConfig:
     )
 
 
-def paper_fills(folder: Path, spot: Any, perp: Any, exchange: Mapping[str, Any]) -> str:
+def paper_fills(
+    folder: Path, spot: Any, perp: Any, exchange: Mapping[str, Any], risk: Mapping[str, Any] | None = None
+) -> str:
     """Return the fills that the ledger of a paper bot has once the shorter market is over."""
     save(spot, folder / "spot.events", SPOT)
     save(perp, folder / "perp.events", PERP)
     clock = SimulatedClock(seconds(1), START_NS)
     ids = ClientOrderIds("backtest", "pair", 1)
     bot = build_bot(
-        on_one_account(exchange), folder / "state", (str(folder),), {"maker": ids, "hedge": ids}, clock
+        on_one_account(exchange, risk), folder / "state", (str(folder),), {"maker": ids, "hedge": ids}, clock
     )  # fmt: skip
     try:
         bot.loop.start(new_run=True)

@@ -42,6 +42,15 @@ def test_the_paper_venue_fed_with_the_same_events_books_the_same_fills(
     assert paper_fills(tmp_path, save(rows, tmp_path / "made.events"), exchange) == text_of(result)
 
 
+def test_a_bot_whose_gate_shuts_now_and_then_books_the_same_fills_on_paper(tmp_path: Path) -> None:
+    rows, exchange = made_rows(6, 2500), {"book_interval_ms": 400}
+    risk = {"max_price_move_pct": 0.2, "price_move_window_s": 1, "price_move_cooldown_s": 0.33}
+    result = backtested(span_of(rows), exchange, risk=risk)
+    assert len(result.record.fills) > 3
+    assert text_of(result) != text_of(backtested(span_of(rows), exchange))
+    assert paper_fills(tmp_path, save(rows, tmp_path / "made.events"), exchange, risk) == text_of(result)
+
+
 def test_the_speed_of_a_paper_bot_changes_nothing() -> None:
     span = span_of(made_rows(5, 1500))
     assert text_of(backtested(span, {"speed": 20})) == text_of(backtested(span, {}))

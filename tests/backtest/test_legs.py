@@ -14,7 +14,6 @@ from core.backtest.fills_csv import fills_text
 from core.backtest.legs import LegsBacktest, LegsResult
 from core.backtest.lockstep import WINDOW_NS
 from core.backtest.run import Backtest
-from core.backtest.setup import strategy_of
 from core.bot_config import Leg
 from core.market.order import Side
 from tests.backtest.legs_on_paper import on_one_account, paper_fills
@@ -141,11 +140,19 @@ def test_legs_of_one_account_are_what_they_are_on_paper(tmp_path: Path, latency_
     spot, perp = made_rows(14, 1500), made_rows(15, 1500)
     exchange = {"latency_ms": latency_ms}
     config = on_one_account(exchange)
-    strategy = strategy_of(config)
-    strategy.hears_prints = True  # paper tells every bot of them, and one whose gate is shut looks at it again then
-    result = LegsBacktest(config, spans_of_rows(spot, perp), strategy, "python").run()
+    result = LegsBacktest(config, spans_of_rows(spot, perp), engine="python").run()
     assert all(len(leg.record.fills) > 10 for leg in result.legs)
     assert paper_fills(tmp_path, spot, perp, exchange) == result.fills_text()
+
+
+def test_legs_whose_gate_shuts_now_and_then_are_what_they_are_on_paper(tmp_path: Path) -> None:
+    spot, perp = made_rows(14, 1500), made_rows(15, 1500)
+    exchange, risk = {"latency_ms": 0, "book_interval_ms": 400}, {"max_spread_bps": 25}
+    result = LegsBacktest(on_one_account(exchange, risk), spans_of_rows(spot, perp), engine="python").run()
+    open_result = LegsBacktest(on_one_account(exchange), spans_of_rows(spot, perp), engine="python").run()
+    assert all(len(leg.record.fills) > 10 for leg in result.legs)
+    assert result.fills_text() != open_result.fills_text()
+    assert paper_fills(tmp_path, spot, perp, exchange, risk) == result.fills_text()
 
 
 def test_a_bot_with_one_leg_would_have_the_same_fills_here() -> None:

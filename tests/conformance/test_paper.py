@@ -15,7 +15,7 @@ from api.base_client import ClientContext, Inbox
 from api.event_file import TRADE
 from api.paper_client import PaperClient
 from api.paper_store import store_path
-from core.market.events import BookUpdate, LinkDown, TradePrint
+from core.market.events import BookUpdate, LinkDown, OrderUpdate, TradePrint
 from core.market.order import Fill, Order, OrderEvent, Side
 from tests.backtest.made_events import made_rows, save
 from tests.conformance.venues import LEG, PaperUnderTest, Session
@@ -542,3 +542,20 @@ def test_an_event_file_as_feed_shows_a_book_per_interval_and_every_print(tmp_pat
     assert all(len(update.book.bids) <= 3 for update in books)
     client.close()
     inbox.close()
+
+
+def told_sizes(session: Session, order_id: str) -> list[int | None]:
+    return [
+        update.filled_lots for update in session.all_of(OrderUpdate) if update.client_order_id == session.id(order_id)
+    ]
+
+
+def test_the_end_of_an_order_says_how_much_of_it_has_filled(session: Session) -> None:
+    best = session.book.asks[0]
+    both = {"post_only": False, "time_in_force": "IOC"}
+    session.submit(replace(bid(session, "mk-a-1", best.size_lots + 7), price_ticks=best.price_ticks, **both))
+    session.wait(lambda: OrderEvent.EXPIRED in session.events_of("mk-a-1"))
+    assert told_sizes(session, "mk-a-1") == [None, sum(fill.size_lots for fill in session.fills)]
+    session.submit(replace(bid(session, "mk-a-2"), price_ticks=best.price_ticks // 2))
+    session.cancel("mk-a-2")
+    assert told_sizes(session, "mk-a-2") == [None, 0]

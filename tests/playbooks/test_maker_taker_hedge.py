@@ -397,3 +397,11 @@ def test_legs_of_two_assets_are_refused() -> None:
 
 def test_the_file_stem_is_the_strategys_name() -> None:
     assert strategy_class("maker_taker_hedge") is STRATEGY is MakerTakerHedge
+
+
+def test_at_one_moment_there_is_one_attempt_however_short_the_pause_between_them() -> None:
+    script = Script(hedge_min_interval_s=0)
+    assert len(takes(script.fill("maker", Side.BUY, 1499, 50))) == 1
+    assert takes(script.hear(Watch(script.view.now_ns))) == []  # nothing of it was sent
+    script.view.now_ns += 1
+    assert len(takes(script.hear(Watch(script.view.now_ns)))) == 1

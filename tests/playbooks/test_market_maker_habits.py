@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -277,3 +278,12 @@ def test_the_time_of_a_rest_is_bounded_whatever_the_hosts_clock_was_set_to() -> 
     later = script.next_life(layers=1, filled_order_delay_s=5)
     assert later.slots() == ["sell.0"]
     assert later.wait(5).slots() == ["buy.0", "sell.0"]
+
+
+def test_a_reload_to_the_last_trade_begins_with_the_next_one() -> None:
+    script = Script(book(14_990, 15_010), layers=1, spread_pct=0.2, price_source="last")
+    script.hear(TradePrint("main", 15_006, 1, Side.BUY, 0, 0))
+    for source, hears in (("mid", False), ("last", True)):  # what was traded between them was not heard
+        script.strategy.reconfigure(replace(script.strategy.params, price_source=source))
+        assert script.strategy.hears_prints is hears
+        assert script.rows() == [("buy.0", 14_985, 100), ("sell.0", 15_015, 100)]

@@ -148,6 +148,7 @@ def test_a_signal_alone_stops_a_bot_as_its_config_says(home: Home, start: Start)
     worker.worker.signals.stop_asked = True
     said = worker.last_words()
     assert (said["status"], said["clean"], said["closed"], said["reason"][:13]) == (DONE, True, True, "asked to stop")
+    assert not said["left_position"]
 
 
 def test_the_supervisors_word_goes_before_its_signal(home: Home, start: Start) -> None:
@@ -156,6 +157,14 @@ def test_the_supervisors_word_goes_before_its_signal(home: Home, start: Start) -
     worker.worker.signals.stop_asked = True
     said = worker.last_words()
     assert (said["status"], said["clean"], said["closed"], said["reason"]) == (DONE, True, False, "a restart")
+
+
+def test_a_stop_that_cuts_a_close_short_says_that_a_position_is_left(home: Home, start: Start) -> None:
+    worker = busy_with_position(start(paper_bot(home, BUSY, strategy_config={"on_stop": "close_position"})))
+    worker.tell("stop", reason="asked", close=True).tell("stop", reason="now")
+    said = worker.last_words()
+    assert (said["status"], said["closed"], said["left_position"]) == (DONE, False, True)
+    assert said["reason"].startswith("now (not closed: ")
 
 
 def test_a_start_from_rest_closes_what_is_found_and_a_worker_that_follows_another_does_not(

@@ -75,7 +75,7 @@ class GroupBench:
         self.fence = 0
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, fresh: bool = False) -> None:
         """Build and start an incarnation."""
         self.fence += 1
         self.ledger = Ledger.open(self.folder / "ledger.db")
@@ -83,19 +83,19 @@ class GroupBench:
         legs = [LegRuntime(Leg(leg, "v", "acc", SYMBOLS[leg]), venue, ids) for leg, venue in self.venues.items()]
         self.strategy = self.kind(self.kind.params_from(self.config))
         self.loop = TradingLoop(legs, self.strategy, self.settings, self.ledger, self.clock, 8.0)
-        self.loop.start()
+        self.loop.start(fresh=fresh)
 
     def close(self) -> None:
         """Let go of loop and ledger."""
         self.loop.close()
         self.ledger.close()
 
-    def restart(self) -> None:
+    def restart(self, fresh: bool = False) -> None:
         """Let this incarnation die without a word, sweep, and begin the next one."""
         self.close()
         for venue in self.venues.values():
             venue.open_orders.clear()
-        self.begin()
+        self.begin(fresh)
 
     def run(self, duration_s: float) -> None:
         """Let time pass, a book on each leg every 0.1 s."""

@@ -122,13 +122,13 @@ class HedgeBench:
         self.loop = TradingLoop(legs, self.strategy, self.settings, self.ledger, self.clock, 8.0)
         self.loop.start(fresh=fresh)
 
-    def restart(self) -> None:
+    def restart(self, fresh: bool = False) -> None:
         """Let this incarnation die without a word, sweep, and begin the next one."""
         self.loop.close()
         self.ledger.close()
         for venue in self.venues.values():
             venue.open_orders.clear()
-        self.begin()
+        self.begin(fresh)
 
     @property
     def maker(self) -> TakerVenue:

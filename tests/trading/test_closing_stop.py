@@ -19,6 +19,7 @@ def test_a_stop_that_closes_ends_flat_by_the_venues_word(tmp_path: Path) -> None
     assert (bench.phase, bench.loop.is_ending, bench.loop.is_stopping) == ("CLOSING", True, True)
     ended = bench.end()
     assert (ended.status, ended.clean, ended.closed, ended.reason) == (0, True, True, "asked to stop")
+    assert not ended.left_position
     assert takes_of(bench.venue) == [(Side.SELL, 20)]
     assert bench.ledger.position("main").size_lots == 0
 
@@ -38,7 +39,7 @@ def test_a_position_that_cannot_be_closed_in_time_is_told_and_the_stop_keeps_its
     began_ns = bench.clock.now_ns()
     bench.loop.begin_stop("asked to stop", close=True)
     ended = bench.end()
-    assert (ended.status, ended.clean, ended.closed) == (0, True, False)
+    assert (ended.status, ended.clean, ended.closed, ended.left_position) == (0, True, False, True)
     assert ended.reason.startswith("asked to stop (not closed: main: 2.0 SOL to close; the book is ")
     assert seconds(3) < bench.clock.now_ns() - began_ns <= seconds(bench.stop_timeout_s)
     assert bench.venue.open_orders == {}
@@ -76,7 +77,7 @@ def test_before_the_first_report_nothing_is_known_and_nothing_is_closed(tmp_path
     bench.step(2)
     bench.loop.begin_stop("asked to stop", close=True)
     ended = bench.end()
-    assert (ended.closed, takes_of(bench.venue)) == (False, [])
+    assert (ended.closed, ended.left_position, takes_of(bench.venue)) == (False, False, [])
 
 
 def test_on_spot_a_stop_sells_what_was_bought_and_buys_nothing_back(tmp_path: Path) -> None:

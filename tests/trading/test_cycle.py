@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.market.commands import Quotes
-from core.market.events import FillEvent, Timer
+from core.market.events import FillEvent, Timer, TradePrint, Watch
+from core.market.order import Side
 from core.trading.clock import seconds
 from tests.trading.scripted_venue import ScriptedVenue
 from tests.trading.workbench import BOTH, Bench
@@ -301,3 +302,38 @@ def test_a_machine_that_slept_finds_its_book_stale_before_it_decides(tmp_path: P
 def test_a_limit_below_one_lot_is_a_config_error_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="max_position"):
         Bench(tmp_path, ScriptedVenue(), risk={"max_position": 0.01})
+
+
+def test_a_decision_in_a_step_in_which_nothing_happens_goes_by_the_time_of_that_step(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run(2)
+    bench.feed = None
+    bench.strategy.decided.clear()
+    bench.run(3)
+    assert len(bench.strategy.decided) == 3
+    assert all(view_ns == timer_ns for timer_ns, view_ns, _ in bench.strategy.decided)
+
+
+def test_a_decision_goes_by_a_report_that_came_in_the_same_step(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run(2.5)
+    asked_ns = bench.clock.now_ns()
+    bench.loop._bot.legs[0].want_report(asked_ns)
+    bench.loop.step()
+    bench.clock.advance(seconds(1))
+    bench.loop.step()
+    assert bench.strategy.decided[-1][2] == asked_ns
+
+
+@pytest.mark.parametrize("hears", [True, False])
+def test_only_a_print_that_the_strategy_hears_has_a_shut_gate_looked_at(tmp_path: Path, hears: bool) -> None:
+    bench = Bench(tmp_path, interval_s=60.0)
+    bench.strategy.wanted = ()
+    bench.run(1)
+    bench.loop.pause()
+    bench.step()
+    bench.strategy.hears_prints = hears
+    bench.strategy.heard.clear()
+    bench.venue.inbox.put(TradePrint("main", 10_000, 1, Side.BUY, 0, 0))
+    bench.step()
+    assert [type(event) for event in bench.strategy.heard] == ([TradePrint, Watch] if hears else [])

@@ -20,6 +20,7 @@ from core.trading.closing import SpotRule
 from strategies.base import Strategy, View
 from tests.trading.group_bench import MID, SYMBOLS, GroupBench
 from tests.trading.hedge_bench import FILL, NOTHING
+from tests.trading.scripted_venue import LOSE
 from utils.errors import ConfigError
 
 
@@ -268,6 +269,53 @@ def test_a_close_that_does_not_get_on_keeps_no_other_leg_from_being_closed(tmp_p
     assert bench.held() == {"main": 0, "leg2": 0}
     assert [row["barrier_hits"] for row in bench.stats()["legs"].values()] == [{"stop_loss": 1}, {"stop_loss": 1}]
     assert bench.loop.snapshot()["closing"] is None
+    bench.close()
+
+
+def holding_both_ways(folder: Path, **keys: Any) -> GroupBench:
+    """Return a bench that is long on one leg, short on the other, and leaves 0.5 to each."""
+    bench = GroupBench(folder, stop_loss=0.5, layers=1, **keys)
+    bench.run(1)
+    for leg, side in (("main", Side.BUY), ("leg2", Side.SELL)):
+        bench.venues[leg].fill(bench.resting(leg, side)[0].client_order_id, 20)
+    bench.run(0.5)
+    assert bench.held() == {"main": Decimal("0.2"), "leg2": Decimal("-0.2")}
+    return bench
+
+
+def lose_on_leg2(bench: GroupBench) -> None:
+    """Let a short position of 0.2 on the second leg lose 0.6."""
+    bench.books["leg2"] = (MID["leg2"] + 299, MID["leg2"] + 301)
+    bench.run(3)
+
+
+def test_while_a_start_closes_one_leg_a_barrier_closes_another(tmp_path: Path) -> None:
+    bench = holding_both_ways(tmp_path, startup_position="close_long")
+    bench.venues["main"].take = NOTHING
+    bench.restart(fresh=True)
+    bench.run(2)
+    assert bench.held() == {"main": Decimal("0.2"), "leg2": Decimal("-0.2")}
+    assert bench.loop.snapshot()["phase"] == "CLOSING"
+    lose_on_leg2(bench)
+    assert bench.held() == {"main": Decimal("0.2"), "leg2": 0}
+    bench.venues["main"].take = FILL
+    bench.run(4)
+    assert bench.held() == {"main": 0, "leg2": 0}
+    assert bench.loop.snapshot()["closing"] is None
+    bench.close()
+
+
+def test_while_a_start_waits_for_its_cancels_on_one_leg_a_barrier_closes_another(tmp_path: Path) -> None:
+    bench = holding_both_ways(tmp_path, startup_orders="cancel_all")
+    bench.venues["main"].script.cancel = LOSE
+    bench.close()
+    sent = len(bench.venues["main"].submitted)
+    bench.begin()
+    bench.run(2)
+    assert bench.held() == {"main": Decimal("0.2"), "leg2": Decimal("-0.2")}
+    lose_on_leg2(bench)
+    assert bench.held() == {"main": Decimal("0.2"), "leg2": 0}
+    assert (bench.loop.snapshot()["phase"], len(bench.venues["main"].submitted)) == ("SYNC", sent)
     bench.close()
 
 

@@ -505,3 +505,34 @@ def test_a_run_that_is_over_in_the_middle_of_a_hedge_settles_and_ends(tmp_path: 
     bench.run(20, lambda: bench.loop.finished is not None)
     assert bench.loop.finished is not None
     assert bench.loop.finished.reason == "the duration is over (not in balance: the time to settle was over)"
+
+
+def test_fills_that_are_heard_in_one_step_make_one_hedge_however_short_the_pause(tmp_path: Path) -> None:
+    bench = quoting(tmp_path, hedge_min_interval_s=0)
+    bench.hedge.takes.append(HANG)
+    for lots in (20, 30):
+        bench.maker.hit(Side.BUY, lots)
+    bench.loop.step()
+    (first,) = bench.hedge.sent
+    assert first.size_lots == 5
+    bench.hedge.fill(first.client_order_id, 5)
+    bench.run(1)
+    assert bench.hedge.sent == [first]
+    assert bench.exposure() == 0
+
+
+def test_a_close_at_the_start_that_takes_its_time_is_no_hedge_that_failed(tmp_path: Path) -> None:
+    perp = replace(HEDGE_MARKET, lot_size=Decimal("0.001"))
+    bench = quoting(tmp_path, maker=perp, risk={"max_position": 5})
+    bench.maker.hit(Side.BUY, 50)
+    bench.run(1)
+    assert (bench.maker.held(), bench.hedge.held()) == (Decimal("0.05"), Decimal("-0.05"))
+    bench.settings = replace(bench.settings, startup_position="close_all")
+    bench.maker.take = 10  # lots of 50, an order a second
+    bench.restart(fresh=True)
+    bench.run(2)
+    assert bench.loop.snapshot()["phase"] == "CLOSING"
+    assert bench.maker.held() != bench.hedge.held()
+    bench.run(8)
+    assert (bench.maker.held(), bench.hedge.held(), bench.stats["failures"], bench.gates) == (0, 0, 0, [])
+    assert len(bench.maker.resting) == 2

@@ -14,7 +14,7 @@ from tests.trading.scripted_venue import ANSWER, LOSE, PERP, SPOT, ScriptedVenue
 from tests.trading.test_closing import fill_takes, takes_of
 from tests.trading.test_operator_close import holding
 from tests.trading.workbench import Bench
-from utils.exit_statuses import CONFIG
+from utils.exit_statuses import CONFIG, RISK_HALT
 
 
 def start_again(bench: Bench, fresh: bool = True) -> int:
@@ -241,3 +241,19 @@ def test_a_long_position_that_has_turned_short_before_it_is_closed_stays_as_it_i
     bench.begin(fresh=True)
     bench.run(8)
     assert (position(bench), takes_of(bench.venue), bench.loop._parts.starting.is_on) == (-10, [], False)
+
+
+def test_a_limit_that_trips_while_the_start_waits_for_its_cancels_ends_the_bot(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, startup_orders="cancel_all", risk={"max_loss": 3})
+    bench.run(1)
+    bench.venue.fill(bench.order_id("buy.0"), 10)
+    bench.run(1)
+    bench.die()
+    bench.venue.script.cancel = LOSE
+    bench.begin()
+    bench.run(1)
+    assert bench.phase == "SYNC"
+    bench.feed = (9_499, 9_501)
+    ended = bench.end(8.0)
+    assert (ended.status, ended.clean) == (RISK_HALT, False)
+    assert "max_loss" in ended.reason

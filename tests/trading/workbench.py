@@ -29,6 +29,7 @@ class Wisher(Strategy):
         self.wanted: tuple[Quote, ...] | None = wanted
         self.says: list[Command] = []
         self.heard: list[Event] = []
+        self.decided: list[tuple[int, int, int | None]] = []  # Timer, view, and when the view says the venue agreed
         self.error: Exception | None = None
 
     @classmethod
@@ -40,6 +41,8 @@ class Wisher(Strategy):
             self.heard.append(event)
         if self.error and isinstance(event, Timer):
             raise self.error
+        if isinstance(event, Timer):
+            self.decided.append((event.now_ns, view.now_ns, view.confirmed_ns.get("main")))
         said, self.says = self.says, []
         if isinstance(event, Timer) and self.wanted is not None:
             said.append(Quotes(self.wanted))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
+from core.process.child import Child, ending_of
 from core.process.event_rows import rows_of
 from core.process.worker_record import (
     Action,
@@ -114,3 +117,34 @@ def test_a_record_of_a_version_without_these_fields_is_read() -> None:
     del plain["fresh"], plain["closing_stop"]
     assert WorkerRecord.from_plain(plain) == WorkerRecord("bot")
     assert decide(WorkerRecord("bot"), Stop(), 1)[0].state is State.STOPPED
+
+
+@pytest.mark.parametrize("asked", [(), (Stop(),)])
+def test_a_position_that_a_worker_left_is_an_alert_whoever_asked_it_to_close(asked: tuple[object, ...]) -> None:
+    history = History().running().play(*asked)
+    before, end = history.record, Exited(0, clean=True, reason="asked to stop (not closed: ...)", left_position=True)
+    history.play(end)
+    assert (history.record.state, history.record.closed) == (State.STOPPED, False)
+    rows = rows_of("paper", before, end, history.record, history.actions)
+    assert [(row.alert, row.fields["reason"]) for row in rows if row.alert] == [("position_left", end.reason)]
+
+
+def test_a_position_that_was_left_is_no_alert_of_a_bot_that_goes_on() -> None:
+    history = History().running().play(CLOSING, Start(), Exited(0, clean=True, left_position=True))
+    assert (history.record.state, history.actions) == (State.STARTING, [Action.SPAWN])
+
+
+def test_a_limit_that_trips_while_a_signal_has_the_position_closed_hides_nothing() -> None:
+    history = History().running()
+    before, end = history.record, Exited(77, clean=True, reason="max_loss", left_position=True)
+    history.play(end)
+    rows = rows_of("paper", before, end, history.record, history.actions)
+    assert [row.alert for row in rows if row.alert] == ["halt", "position_left"]
+
+
+def test_what_a_worker_says_of_its_position_counts_only_with_the_status_that_it_ended_with() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        child = Child("worker", "bot", ours, 1, last_words={"t": "exit", "status": 0, "left_position": True})
+        ends = [ending_of(child, status << 8) for status in (0, 70)]
+    assert [isinstance(end, Exited) and end.left_position for end in ends] == [True, False]
