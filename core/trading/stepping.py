@@ -80,8 +80,6 @@ class Stepping:
                 if is_stopping:
                     self._ending.handle(leg, item, asked_ns)
         if bot.reference is not None:
-            # A price is as old as it is now, not as it was in the last step.
-            bot.view.now_ns, bot.view.utc_ns = now_ns, bot.clock.utc_ns()
             due_ns = min(due_ns, bot.reference.listen(now_ns, bot))
         return due_ns
 

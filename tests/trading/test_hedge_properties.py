@@ -27,8 +27,8 @@ MOVES = st.lists(
 class Watched(HedgeBench):
     """A bench that looks at every order that is sent to the hedge leg."""
 
-    def begin(self) -> None:
-        super().begin()
+    def begin(self, fresh: bool = False) -> None:
+        super().begin(fresh)
         hedge, submit = self.hedge, type(self.hedge).submit
 
         def watched(orders: list[Order]) -> None:
