@@ -10,6 +10,15 @@ from core.market.order import Side
 from utils.quick_values import quickly_made
 
 
+PRINT_BAND_PCT = 1.0  # of the mid: a print farther outside the best prices says nothing of the market
+
+
+def in_band(bid_ticks: int, ask_ticks: int, price_ticks: int, band_pct: float = PRINT_BAND_PCT) -> bool:
+    """Tell whether a price is within `band_pct` percent of the mid around both best prices."""
+    band_ticks = (bid_ticks + ask_ticks) / 2 * band_pct / 100
+    return bid_ticks - band_ticks <= price_ticks <= ask_ticks + band_ticks
+
+
 class Level(NamedTuple):
     """One price level."""
 

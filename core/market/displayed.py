@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from core.market.book import Level
+from core.market.book import Level, in_band
 from core.market.order import Side
 
 Taken = dict[tuple[Side, int], int]  # (side of the book, price) -> lots
@@ -121,7 +121,4 @@ class Displayed:
     def in_band(self, price_ticks: int, band_pct: float) -> bool:
         """Tell whether a print is within `band_pct` percent of mid around both best prices."""
         bid, ask = self.best_ticks(Side.BUY), self.best_ticks(Side.SELL)
-        if bid is None or ask is None:
-            return False
-        band_ticks = (bid + ask) / 2 * band_pct / 100
-        return bid - band_ticks <= price_ticks <= ask + band_ticks
+        return bid is not None and ask is not None and in_band(bid, ask, price_ticks, band_pct)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from core.market.book import PRINT_BAND_PCT
 from core.market.displayed import Displayed
 from core.market.order import Side
 
@@ -37,7 +38,7 @@ class MatchingRules:
 
     fill_model: str = "touch"
     touch_prob: float = 0.1
-    print_band_pct: float = 1.0  # of mid, beyond the best prices
+    print_band_pct: float = PRINT_BAND_PCT  # of mid, beyond the best prices
     max_open_orders: int = 200
     queue_model: str = "power3"  # queue_position.QUEUE_MODELS
     queue_exponent: float = 3.0

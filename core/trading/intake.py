@@ -9,6 +9,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from core.market.book import in_band
 from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, PerpFacts, TradePrint
 from core.market.funding import FundingPayment
 from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderEvent, OrderState, Side
@@ -52,8 +53,7 @@ class Intake:
         elif isinstance(item, PerpFacts):
             leg.take_facts(item, now_ns, self._bot.clock.utc_ns())
         elif isinstance(item, TradePrint):
-            if self._strategy.hears_prints:  # what nobody hears must not even have a shut gate looked at
-                self._bot.events.append(item)
+            self._on_print(leg, item)
         elif isinstance(item, FillEvent):
             self._on_streamed_fill(leg, item.fill, now_ns)
         elif isinstance(item, FundingPayment):
@@ -63,6 +63,16 @@ class Intake:
         else:
             self._on_link(leg, item, now_ns)
         return None
+
+    def _on_print(self, leg: LegState, item: TradePrint) -> None:
+        """Tell of a trade near the book; one far outside (an insurance fund's, an error's) moves no price of ours."""
+        if not self._strategy.hears_prints:  # what nobody hears must not even have a shut gate looked at
+            return
+        book = leg.book
+        if book is not None and book.bids and book.asks and in_band(book.best_bid_ticks, book.best_ask_ticks, item.price_ticks):
+            self._bot.events.append(item)
+        else:
+            self._bot.counters["prints_off_market"] += 1
 
     def _on_book(self, leg: LegState, update: BookUpdate, now_ns: int) -> None:
         leg.take_book(update.book, now_ns)

@@ -13,13 +13,18 @@ from tests.process.alone import alone
 from tests.process.fleet_parts import Fleet
 
 
+OWN = os.getpriority(os.PRIO_PROCESS, 0)  # what these tests were started with
+
+
 def first() -> int:
-    """Return the nice value of who goes first here: whoever may not have a better one keeps an ordinary place."""
+    """Return the nice value of who goes first here: whoever may not have a better one, or was given one, keeps it."""
+    if OWN:
+        return OWN
     script = f"import os; os.setpriority(os.PRIO_PROCESS, 0, {NICE})"
     return NICE if subprocess.run([sys.executable, "-c", script], check=False).returncode == 0 else 0
 
 
-def nice_after(*, children: bool, before: int = 0) -> tuple[int, int]:
+def nice_after(*, children: bool, before: int = OWN) -> tuple[int, int]:
     """Return what a process gets that goes first, and what its child begins with."""
     os.setpriority(os.PRIO_PROCESS, 0, before)
     own = go_first(children=children)
@@ -32,7 +37,7 @@ def nice_after(*, children: bool, before: int = 0) -> tuple[int, int]:
 
 
 def test_what_a_first_process_forks_has_an_ordinary_place() -> None:
-    alone(lambda: _same(nice_after(children=False), (first(), 0)))
+    alone(lambda: _same(nice_after(children=False), (first(), OWN)))
 
 
 def test_threads_and_processes_of_a_monitor_go_first_with_it() -> None:
@@ -40,7 +45,7 @@ def test_threads_and_processes_of_a_monitor_go_first_with_it() -> None:
 
 
 def test_a_process_that_was_given_a_nice_value_keeps_it() -> None:
-    alone(lambda: _same(nice_after(children=False, before=7), (7, 7)))
+    alone(lambda: _same(nice_after(children=False, before=12), (12, 12)))
 
 
 def test_supervisor_and_zygote_go_before_the_workers(fleet: Fleet) -> None:
@@ -48,7 +53,7 @@ def test_supervisor_and_zygote_go_before_the_workers(fleet: Fleet) -> None:
     fleet.start()
     fleet.quoting("one")
     nices = {what: psutil.Process(pid).nice() for what, pid in _processes(fleet).items()}
-    assert nices == {"supervisor": first(), "zygote": first(), "worker": 0}
+    assert nices == {"supervisor": first(), "zygote": first(), "worker": OWN}
 
 
 def _processes(fleet: Fleet) -> dict[str, int]:

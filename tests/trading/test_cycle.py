@@ -325,6 +325,26 @@ def test_a_decision_goes_by_a_report_that_came_in_the_same_step(tmp_path: Path) 
     assert bench.strategy.decided[-1][2] == asked_ns
 
 
+@pytest.mark.parametrize(("price_ticks", "is_heard"), [(10_000, True), (10_090, True), (10_150, False), (8_000, False)])
+def test_a_print_far_outside_the_book_is_told_to_no_strategy(tmp_path: Path, price_ticks: int, is_heard: bool) -> None:
+    bench = Bench(tmp_path)
+    bench.strategy.wanted = ()
+    bench.run(1)
+    bench.strategy.heard.clear()
+    bench.venue.inbox.put(TradePrint("main", price_ticks, 1, Side.BUY, 0, 0))
+    bench.step()
+    assert any(isinstance(event, TradePrint) for event in bench.strategy.heard) is is_heard
+    assert bench.loop.snapshot()["stats"].get("prints_off_market", 0) == (0 if is_heard else 1)
+
+
+def test_before_there_is_a_book_a_print_says_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.strategy.heard.clear()
+    bench.venue.inbox.put(TradePrint("main", 10_000, 1, Side.BUY, 0, 0))
+    bench.loop.step()
+    assert not any(isinstance(event, TradePrint) for event in bench.strategy.heard)
+
+
 @pytest.mark.parametrize("hears", [True, False])
 def test_only_a_print_that_the_strategy_hears_has_a_shut_gate_looked_at(tmp_path: Path, hears: bool) -> None:
     bench = Bench(tmp_path, interval_s=60.0)
