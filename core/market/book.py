@@ -9,7 +9,6 @@ from typing import NamedTuple
 from core.market.order import Side
 from utils.quick_values import quickly_made
 
-
 PRINT_BAND_PCT = 1.0  # of the mid: a print farther outside the best prices says nothing of the market
 
 

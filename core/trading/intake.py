@@ -69,7 +69,8 @@ class Intake:
         if not self._strategy.hears_prints:  # what nobody hears must not even have a shut gate looked at
             return
         book = leg.book
-        if book is not None and book.bids and book.asks and in_band(book.best_bid_ticks, book.best_ask_ticks, item.price_ticks):
+        has_sides = book is not None and book.bids and book.asks
+        if book and has_sides and in_band(book.best_bid_ticks, book.best_ask_ticks, item.price_ticks):
             self._bot.events.append(item)
         else:
             self._bot.counters["prints_off_market"] += 1

@@ -12,7 +12,6 @@ from core.process.priority import NICE, go_first
 from tests.process.alone import alone
 from tests.process.fleet_parts import Fleet
 
-
 OWN = os.getpriority(os.PRIO_PROCESS, 0)  # what these tests were started with
 
 
