@@ -169,7 +169,7 @@ def test_check_fails_for_a_daemon_that_lives_and_does_not_answer(
     run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.make_folders()
-    monkeypatch.setattr("cli.commands.call", partial(call, timeout_s=0.2))
+    monkeypatch.setattr("cli.status_commands.call", partial(call, timeout_s=0.2))
     with socket.socket(socket.AF_UNIX) as hung:  # connections are taken by the kernel, and nobody looks at them
         monkeypatch.chdir(home.run)
         hung.bind(NAME)
