@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,13 +23,6 @@ from utils.errors import VenueUnreachable
 @pytest.fixture
 def venue(tmp_path: Path) -> PaperUnderTest:
     return PaperUnderTest(tmp_path)
-
-
-@pytest.fixture
-def session(venue: PaperUnderTest) -> Iterator[Session]:
-    opened = Session.open(venue)
-    yield opened
-    opened.close()
 
 
 def wait_for_a_fill(session: Session) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from utils.errors import ConfigError
 @pytest.fixture
 def venue(tmp_path: Path) -> PaperUnderTest:
     return PaperUnderTest(tmp_path)
-
-
-@pytest.fixture
-def session(venue: PaperUnderTest) -> Iterator[Session]:
-    opened = Session.open(venue)
-    yield opened
-    opened.close()
 
 
 # -- what a config may get wrong ------------------------------------------------------------------------------------

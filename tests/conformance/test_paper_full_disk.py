@@ -20,13 +20,6 @@ def venue(tmp_path: Path) -> PaperUnderTest:
     return PaperUnderTest(tmp_path)
 
 
-@pytest.fixture
-def session(venue: PaperUnderTest) -> Iterator[Session]:
-    opened = Session.open(venue)
-    yield opened
-    opened.close()
-
-
 # -- a full disk ----------------------------------------------------------------------------------------------------
 @contextlib.contextmanager
 def tiny_disk(folder: Path) -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from core.market.events import FillEvent
 from core.market.instrument import Instrument
@@ -21,7 +21,23 @@ GRID: dict[str, Any] = {"symbol": "SOL-USDC", "lower": 90, "upper": 110, "grid_n
 AUTO: dict[str, Any] = {"lower": None, "upper": None, "auto_range": True, "range_pct": 10}
 
 
-class Script(Scripted):
+class GridScript(Scripted):
+    """What scripts of grids have in common; the mid is in ticks of 0.01."""
+
+    instrument: Instrument
+    config: dict[str, Any]
+
+    def reborn(self, **config: Any) -> Self:
+        """Return the next life, with what this one saved; it goes through JSON."""
+        other = type(self)(1, self.instrument, **(self.config | config))
+        other.view = self.view
+        saved = self.strategy.saved()
+        assert saved is not None
+        other.strategy.restore(json.loads(json.dumps(saved)), self.view)
+        return other
+
+
+class Script(GridScript):
     """A grid with a view of its own; the mid is in ticks of 0.01."""
 
     def __init__(self, mid: int = 10_000, traded: Instrument = CENT, base: str = "100", **config: Any) -> None:
@@ -48,12 +64,3 @@ class Script(Scripted):
 
     def fill(self, side: Side, price: int, lots: int = 1000, slot: str = "", **more: Any) -> None:
         assert self.hear(FillEvent("main", fill(side, price, lots, **more), slot)) == []
-
-    def reborn(self, **config: Any) -> Script:
-        """Return the next life, with what this one saved; it goes through JSON."""
-        other = Script(1, self.instrument, **(self.config | config))
-        other.view = self.view
-        saved = self.strategy.saved()
-        assert saved is not None
-        other.strategy.restore(json.loads(json.dumps(saved)), self.view)
-        return other

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -15,14 +14,14 @@ from core.market.risk_limits import RiskLimits
 from strategies.base import View
 from strategies.perp_grid_strategy import PerpGridStrategy
 from tests.market_parts import NOW, SECOND, book, fill, instrument
-from tests.scripts import Scripted
+from tests.playbooks.grid_script import GridScript
 
 PERP = instrument(kind="perp", tick_size=Decimal("0.01"))
 GRID: dict[str, Any] = {"symbol": "SOL-PERP", "lower": 90, "upper": 110, "grid_num": 5, "quantity": 1}
 AUTO: dict[str, Any] = {"lower": None, "upper": None, "auto_range": True, "range_pct": 10}
 
 
-class Script(Scripted):
+class Script(GridScript):
     """A grid with a view of its own, whose position follows its fills; the mid is in ticks of 0.01."""
 
     def __init__(self, mid: int = 10_000, traded: Instrument = PERP, **config: Any) -> None:
@@ -50,12 +49,3 @@ class Script(Scripted):
 
     def lose(self, slot: str, event: OrderEvent = OrderEvent.CANCELED, **more: Any) -> None:
         assert self.hear(OrderUpdate("main", "id", event, slot=slot, **more)) == []
-
-    def reborn(self, **config: Any) -> Script:
-        """Return the next life, with what this one saved; it goes through JSON."""
-        other = Script(1, self.instrument, **(self.config | config))
-        other.view = self.view
-        saved = self.strategy.saved()
-        assert saved is not None
-        other.strategy.restore(json.loads(json.dumps(saved)), self.view)
-        return other

@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 
 from core.market.order import OrderEvent
-from tests.unit.backpack_bench import Bench
+from tests.unit.backpack_bench import DELETE, LOOK, POST, Bench
 from utils.errors import OutcomeUnknown, VenueUnreachable
 
 E = OrderEvent
-POST, BATCH, DELETE = "POST /api/v1/order", "POST /api/v1/orders", "DELETE /api/v1/order"
-LOOK = "GET /api/v1/order"
 
 
 @pytest.fixture

@@ -7,12 +7,10 @@ from dataclasses import replace
 import pytest
 
 from core.market.order import OrderEvent
-from tests.unit.backpack_bench import Bench
+from tests.unit.backpack_bench import BATCH, DELETE, LOOK, POST, Bench
 from utils.errors import OutcomeUnknown, VenueAuthError, VenueUnreachable
 
 E = OrderEvent
-POST, BATCH, DELETE = "POST /api/v1/order", "POST /api/v1/orders", "DELETE /api/v1/order"
-LOOK = "GET /api/v1/order"
 
 
 @pytest.fixture

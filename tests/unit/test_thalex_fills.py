@@ -9,17 +9,15 @@ import pytest
 
 from core.market.client_ids import ClientOrderIds
 from core.market.events import FillEvent, OrderUpdate
-from tests.thalex_parts import Bench, bid, fill_row, listed, trade
+from tests.thalex_parts import Bench, bid, fill_row, listed, quoting_bench, trade
 from tests.unit.thalex_order_parts import E, answer_insert, say_order
 
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    opened = Bench().open(market_data=True)
-    opened.said.clear()
-    opened.venue.frames.clear()
-    yield opened
-    opened.close()
+    with quoting_bench() as opened:
+        opened.venue.frames.clear()
+        yield opened
 
 
 def test_fill_is_told_once_with_its_fee_as_a_cost(bench: Bench) -> None:

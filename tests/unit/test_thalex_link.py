@@ -26,6 +26,7 @@ from tests.thalex_parts import (
     Refused,
     bid,
     listed,
+    quoting_bench,
     trade,
 )
 from utils.env import Secret
@@ -37,10 +38,8 @@ MARKET = "public/subscribe"
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    opened = Bench().open(market_data=True)
-    opened.said.clear()
-    yield opened
-    opened.close()
+    with quoting_bench() as opened:
+        yield opened
 
 
 def claims(token: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tests.thalex_parts import (
     FakeThalex,
     Refused,
     bid,
+    quoting_bench,
 )
 from utils.errors import VenueUnreachable
 
@@ -28,10 +29,8 @@ MARKET = "public/subscribe"
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    opened = Bench().open(market_data=True)
-    opened.said.clear()
-    yield opened
-    opened.close()
+    with quoting_bench() as opened:
+        yield opened
 
 
 # Market data

@@ -7,17 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from core.market.order import Order, OrderEvent, Side
-from tests.thalex_parts import NAME, SILENCE, Bench, Refused, bid, listed, order_of
+from tests.thalex_parts import NAME, SILENCE, Bench, Refused, bid, listed, order_of, quoting_bench
 from tests.unit.thalex_order_parts import CANCEL, INSERT, OPEN, E, answer_insert, say_order
 
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    opened = Bench().open(market_data=True)
-    opened.said.clear()
-    opened.venue.frames.clear()
-    yield opened
-    opened.close()
+    with quoting_bench() as opened:
+        opened.venue.frames.clear()
+        yield opened
 
 
 # Submit
