@@ -90,7 +90,7 @@ def pytest_collection() -> Generator[None, object, object]:
 def _temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Have what tests and their processes put among the temporary files in a folder that pytest clears away.
 
-    It keeps those of the last three runs, also of runs that were killed.
+    It keeps those of the last three runs, and those of killed ones for three days.
     """
     folder = str(tmp_path_factory.mktemp("temp"))
     with pytest.MonkeyPatch.context() as patch:
