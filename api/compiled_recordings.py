@@ -51,14 +51,20 @@ def market_of(recording: Path) -> Market:
 
 def compiled_path(recording: Path, market: Market, interval_ns: int, depth: int, cache: Path) -> Path:
     """Return where the compiled form of a recording lies. Raises ConfigError when the recording cannot be read."""
-    digest = hashlib.sha256(f"{VERSION} {interval_ns} {depth} {market.tick_size} {market.lot_size} ".encode())
+    digest = digest_with(recording, f"{VERSION} {interval_ns} {depth} {market.tick_size} {market.lot_size} ")
+    return cache / f"{recording.name.removesuffix(_SUFFIX)}-{digest}.npy"
+
+
+def digest_with(recording: Path, facts: str) -> str:
+    """Return what tells one content, with facts of it, from another. Raises ConfigError when it cannot be read."""
+    digest = hashlib.sha256(facts.encode())
     try:
         with recording.open("rb") as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     except OSError as exc:
         raise ConfigError(f"{recording}: cannot be read ({exc.strerror or exc})") from exc
-    return cache / f"{recording.name.removesuffix(_SUFFIX)}-{digest.hexdigest()[:16]}.npy"
+    return digest.hexdigest()[:16]
 
 
 def expected_length(pictures: int, prints: int, depth: int) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from api.compiled_recordings import market_of
+from api.compiled_recordings import digest_with, market_of
 from api.event_file import CLEAR, LEVEL, MAX_TICKS, ROW, SUFFIX, TRADE, EventFile, EventWriter, open_events
 from api.recording import Message, RecordingBook, RecordingReader
 from core.market.order import Side
@@ -84,19 +83,8 @@ def load_events(path: Path, cache: Path) -> EventFile:
         return open_events(path)
     if not path.name.endswith(".csv.gz"):
         raise ConfigError(f"{path}: neither a recording (.csv.gz) nor an event file ({SUFFIX})")
-    converted = cache / f"{path.name.removesuffix('.csv.gz')}-{_digest(path)}{SUFFIX}"
+    digest = digest_with(path, f"{_FORMAT} {market_of(path).to_text()}")
+    converted = cache / f"{path.name.removesuffix('.csv.gz')}-{digest}{SUFFIX}"
     if not converted.is_file():
         convert_recording(path, converted)
     return open_events(converted)
-
-
-def _digest(recording: Path) -> str:
-    """Return what tells one content, with its facts, from another. Raises ConfigError."""
-    digest = hashlib.sha256(f"{_FORMAT} {market_of(recording).to_text()}".encode())
-    try:
-        with recording.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except OSError as exc:
-        raise ConfigError(f"{recording}: cannot be read ({exc.strerror or exc})") from exc
-    return digest.hexdigest()[:16]

@@ -36,7 +36,7 @@ def product(span: EventSpan) -> dict[str, Any]:
 
     logging.disable(logging.CRITICAL)
     config = config_of(latency_ms=LATENCY_NS / 1e6)
-    return Backtest(config, span, strategy=TouchMaker(None)).run().to_plain()
+    return Backtest(config, [span], strategy=TouchMaker(None)).run().to_plain()
 
 
 if __name__ == "__main__":

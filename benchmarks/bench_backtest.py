@@ -98,7 +98,7 @@ def time_product(span: EventSpan, repeat: int, result: Result) -> None:
 
     def once() -> dict[str, Any]:
         began = time.process_time()
-        plain = Backtest(config_of(latency_ms=LATENCY_MS), span, strategy=TouchMaker(None)).run().to_plain()
+        plain = Backtest(config_of(latency_ms=LATENCY_MS), [span], strategy=TouchMaker(None)).run().to_plain()
         return plain | {"cpu_s": time.process_time() - began}
 
     once()

@@ -138,7 +138,7 @@ class _Desk:
         assert len(diff.cancel) == 2 * LAYERS
 
 
-def _desk(home: Home, folder: Path, tolerance_pct: float, book: OrderBook) -> _Desk:
+def _desk(home: Home, tolerance_pct: float, book: OrderBook) -> _Desk:
     keys = {"layers": LAYERS, "price_tolerance_pct": tolerance_pct, "size_tolerance_pct": tolerance_pct}
     config, clock = bot_config(home, "decision", keys), SimulatedClock()
     market = market_of(find_recording(SLICE, home.data_dirs))
@@ -147,8 +147,7 @@ def _desk(home: Home, folder: Path, tolerance_pct: float, book: OrderBook) -> _D
     settings = LoopSettings.from_config(config.strategy_config, {**config.risk_config, "max_open_orders": 50})
     settings = replace(settings, interval_ns=NEVER_NS, min_cycle_ns=NEVER_NS)
     legs = [LegRuntime(config.legs[0], venue, ClientOrderIds("bench", "decision", 1))]
-    folder.mkdir()
-    loop = TradingLoop(legs, strategy, settings, MemoryLedger(folder), clock, 20.0)
+    loop = TradingLoop(legs, strategy, settings, MemoryLedger(), clock, 20.0)
     loop.start(new_run=True)
     parts = loop._parts
     parts.bot.legs[0].inbox.put(BookUpdate(LEG, book))
@@ -168,7 +167,7 @@ def measure(quick: bool) -> Result:
         gc.collect()
         gc.freeze()
         say("decisions")
-        still, moving = _desk(home, folder / "still", 100, books[0]), _desk(home, folder / "moving", -1, books[0])
+        still, moving = _desk(home, 100, books[0]), _desk(home, -1, books[0])
         result.figures += [
             _figure("nothing to change", _times(still, books, passes, _Desk.decide, 20)),
             _figure("everything to change", _times(moving, books, passes, _Desk.find_all, 20)),

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.backtest_parts import plain_with, progress_bar
+from cli.backtest_parts import engine_option, plain_with, progress_bar, span_and_settings
 from cli.backtest_table import table_of
 from cli.completion import bots_or_files
 from cli.direct import DirectCommand
@@ -28,20 +28,10 @@ from core.registry.config_manager import find_config
     metavar="[LEG=]FILE",
     help="Recording or event file; repeatable. LEG: the leg that it is of, where a bot has several, or reference.",
 )
-@click.option("--from", "begin", metavar="TIME", help="UTC, such as 2024-08-08T23:55:00; default: the first event.")
-@click.option("--to", "end", metavar="TIME", help="UTC, exclusive; default: behind the last event.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy key, or section.key; repeatable."
-)
+@span_and_settings
 @click.option("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Write a report: one HTML file.")
 @click.option("--fills", type=click.Path(dir_okay=False), metavar="FILE", help="Write the fills as CSV.")
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "compiled", "python"]),
-    default="auto",
-    show_default=True,
-    help="What plays the events: the same fills, at another speed.",
-)
+@engine_option("What plays the events: the same fills, at another speed.")
 @as_json
 @everywhere
 @pass_app

@@ -1,4 +1,4 @@
-"""What the commands that play recorded events share: the config with its settings, and a bar of how far it is."""
+"""What commands that play recorded events share: options, the config with its settings, a bar of how far it is."""
 
 from __future__ import annotations
 
@@ -9,11 +9,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
+
 from cli.direct_config import setting_of
+from cli.shared import Decorated
 from utils.errors import ConfigError
 from utils.terminal import is_terminal
 
 Done = Callable[[float], None]
+_BEGIN = click.option(
+    "--from", "begin", metavar="TIME", help="UTC, such as 2024-08-08T23:55:00; default: the first event."
+)
+_END = click.option("--to", "end", metavar="TIME", help="UTC, exclusive; default: behind the last event.")
+_SETTINGS = click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy key, or section.key; repeatable."
+)
+
+
+def span_and_settings(command: Decorated) -> Decorated:
+    """Add `--from`, `--to` and `--set`."""
+    return _BEGIN(_END(_SETTINGS(command)))
+
+
+def engine_option(text: str) -> Callable[[Decorated], Decorated]:
+    """Return what adds `--engine` with a help of its own."""
+    return click.option(
+        "--engine", type=click.Choice(["auto", "compiled", "python"]), default="auto", show_default=True, help=text
+    )
 
 
 def plain_with(path: Path, settings: Sequence[str]) -> dict[str, Any]:

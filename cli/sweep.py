@@ -12,7 +12,7 @@ import click
 from rich import box
 from rich.table import Table
 
-from cli.backtest_parts import plain_with, progress_bar
+from cli.backtest_parts import engine_option, plain_with, progress_bar, span_and_settings
 from cli.completion import bots_or_files
 from cli.direct import DirectCommand
 from cli.direct_config import setting_of
@@ -34,11 +34,7 @@ _SHOWN = ("net_pnl", "fills", "volume_quote", "spread_pnl", "inventory_pnl", "fe
     "--grid", "grids", multiple=True, required=True, metavar="KEY=V1,V2,...", help="Repeatable; a JSON list works, too."
 )
 @click.option("--data", "files", multiple=True, required=True, metavar="[LEG=]FILE", help="As of backtest; repeatable.")
-@click.option("--from", "begin", metavar="TIME", help="UTC, such as 2024-08-08T23:55:00; default: the first event.")
-@click.option("--to", "end", metavar="TIME", help="UTC, exclusive; default: behind the last event.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy key, or section.key; repeatable."
-)
+@span_and_settings
 @click.option(
     "--by", default="net_pnl", show_default=True, help="The figure that is sorted by and drawn; markout_5s is one, too."
 )
@@ -53,13 +49,7 @@ _SHOWN = ("net_pnl", "fills", "volume_quote", "spread_pnl", "inventory_pnl", "fe
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write heat maps and table as one HTML file."
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "compiled", "python"]),
-    default="auto",
-    show_default=True,
-    help="As of backtest.",
-)
+@engine_option("As of backtest.")
 @as_json
 @everywhere
 @pass_app

@@ -6,7 +6,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -51,6 +52,7 @@ _LONGEST = (
     "test_fleet.py",
     "test_live_secrets.py",
     "test_worker_commands.py",
+    "test_worker_handover.py",
     "test_smoke_run.py",
     "test_left_behind.py",
 )
@@ -82,3 +84,16 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have what tests and their processes put among the temporary files in a folder that pytest clears away.
+
+    It keeps those of the last three runs, and those of killed ones for three days.
+    """
+    folder = str(tmp_path_factory.mktemp("temp"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -328,6 +329,15 @@ class Bench:
 
     def reason(self, key: str) -> str:
         return str(self.updates(key)[-1].reason)
+
+
+@contextmanager
+def quoting_bench() -> Iterator[Bench]:
+    """Give a client with market data; what it said until then is forgotten."""
+    opened = Bench().open(market_data=True)
+    opened.said.clear()
+    yield opened
+    opened.close()
 
 
 def bid(key: str, lots: int = 100, price: int = 99, **changes: Any) -> Order:

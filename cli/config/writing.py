@@ -5,16 +5,15 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from cli.config.bots import BotFile
 from cli.prompts import can_ask, in_menu, typed_word
-from cli.shared import MAX_LINE, App
+from cli.shared import MAX_LINE, App, Decorated
 from cli.working import working
 from core.bot_config import BotConfig
 from core.registry.change_classes import changed_keys
@@ -29,8 +28,6 @@ from utils.errors import ConfigError
 from utils.home import Home
 from utils.input_validation import printable
 from utils.terminal import wants_colour
-
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
 from core.market.instrument import Instrument
@@ -21,6 +22,11 @@ def legs_fills_text(legs: Sequence[LegFills]) -> str:
     rows = [(fill.venue_ns, f"{name},{_line(fill, instrument)}") for name, fills, instrument in legs for fill in fills]
     rows.sort(key=lambda row: row[0])  # a stable sort: what is of one moment stays as it is
     return "\n".join([f"leg,{_HEAD}", *(line for _, line in rows)]) + "\n"
+
+
+def digest_of(text: str) -> str:
+    """Return what says that two texts are the same."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _line(fill: Fill, instrument: Instrument) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.backtest.charts import Chart, Line, rows_of, table
 from core.backtest.report import charts_of, figure_rows, markout_rows, page, profit_rows, span_text
-from core.backtest.together import PlayedLeg, Together
+from core.backtest.together import PlayedLeg, Together, together_of
 
 if TYPE_CHECKING:
-    from core.backtest.legs import LegsResult
+    from core.backtest.result import BacktestResult
 
 _OF_ALL = (
     "markouts_bps", "orders", "bot", "symbol", "ended", "elapsed_s", "events_per_s", "steps", "legs", "exposure",
@@ -20,15 +20,17 @@ _OF_ALL = (
 _OF_LEG = ("markouts_bps", "leg")
 
 
-def legs_report_of(result: LegsResult, facts: Mapping[str, Any]) -> str:
+def legs_report_of(result: BacktestResult, facts: Mapping[str, Any]) -> str:
     """Return the page; `facts` is the table of the run. The same result gives the same bytes."""
-    times = result.together.times_ns
+    together = together_of(result.legs)
+    times = together.times_ns
     begin_ns, end_ns = (int(times[0]), int(times[-1])) if len(times) else (0, 1)
     title = escape(f"{facts['bot']}: {facts['symbol']}")
     ended = f"<p>Ended before the data: {escape(str(facts['ended']))}</p>" if facts.get("ended") else ""
     quotes = " + ".join(dict.fromkeys(leg.instrument.quote for leg in result.legs))
-    charts = "\n".join(chart.svg(begin_ns, end_ns) for chart in _charts(result.together, quotes))
-    legs = "\n".join(_section(leg, begin_ns, end_ns) for leg in result.legs)
+    charts = "\n".join(chart.svg(begin_ns, end_ns) for chart in _charts(together, quotes))
+    told_of = zip(result.legs, facts["legs"], strict=True)
+    legs = "\n".join(_section(leg, told, begin_ns, end_ns) for leg, told in told_of)
     body = f"""<h1>{title}</h1>
 <p>{span_text(begin_ns, end_ns)}, {facts["events"]:,} events of {len(result.legs)} legs</p>
 {ended}
@@ -73,8 +75,8 @@ def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _section(leg: PlayedLeg, begin_ns: int, end_ns: int) -> str:
-    """Return what is told of one leg."""
+def _section(leg: PlayedLeg, told: Mapping[str, Any], begin_ns: int, end_ns: int) -> str:
+    """Return what there is of one leg; `told` is its table."""
     name, where = leg.leg.leg, f"{leg.leg.symbol} on {leg.leg.exchange}"
     made = charts_of(leg.instrument, leg.record, leg.course, f"{name}: ")
     charts = "\n".join(chart.svg(begin_ns, end_ns) for chart in made)
@@ -82,8 +84,8 @@ def _section(leg: PlayedLeg, begin_ns: int, end_ns: int) -> str:
 <h1>{escape(f"{name}: {where}")}</h1>
 {charts}
 <div class="side">
-<div><h2>Profit</h2><table>{rows_of(profit_rows(leg.told))}</table></div>
-<div><h2>Markouts, bps of the price, by time after a fill</h2><table>{rows_of(markout_rows(leg.told))}</table></div>
-<div><h2>Figures</h2><table>{rows_of(figure_rows(leg.told, _OF_LEG))}</table></div>
+<div><h2>Profit</h2><table>{rows_of(profit_rows(told))}</table></div>
+<div><h2>Markouts, bps of the price, by time after a fill</h2><table>{rows_of(markout_rows(told))}</table></div>
+<div><h2>Figures</h2><table>{rows_of(figure_rows(told, _OF_LEG))}</table></div>
 </div>
 </section>"""

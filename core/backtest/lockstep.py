@@ -4,7 +4,7 @@ A venue can be played on by itself until something of ours happens there, but no
 while orders rest on several legs their venues are played in short windows, from event to event; when something of ours
 has happened in one, all of them are looked at when the window ends. A fill is heard a window late at the most, and
 never is a book seen early. Where no order rests nothing can happen by itself: such a venue is played when it is looked
-at. With orders on one leg alone that one is played as in a backtest with one leg, to the moment of its fill.
+at. With orders on one leg alone that one is played to the moment of its fill, as is the only venue of a bot with one.
 
 Messages under way bound every window: an order meets the market at the time of its arrival.
 """
@@ -48,9 +48,12 @@ class Lockstep:
 
     def __init__(self, venues: Sequence[Playable], window_ns: int) -> None:
         self._venues, self._window_ns = venues, window_ns
+        self._only = venues[0] if len(venues) == 1 else None
 
     def run_ahead(self, now_ns: int, until_ns: int) -> int:
         """Play on until something of ours happens, to `until_ns` at most; return when the loop is to look."""
+        if self._only is not None:  # there is no other that could be seen early, and messages stop it by themselves
+            return self._only.run_ahead(until_ns)
         stop_ns = max(now_ns, min([until_ns, *(venue.arrival_ns() for venue in self._venues)]))
         resting = [venue for venue in self._venues if venue.rests]
         if not resting:

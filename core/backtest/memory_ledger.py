@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,7 +13,20 @@ from core.market.instrument import Instrument
 from core.market.order import Fill, Order
 from core.market.position import Position
 from core.trading import ledger_rows as rows
+from core.trading.latches import Latch, Latches
 from core.trading.ledger import Ledger, LedgerBatch
+
+_NOWHERE = Path(os.devnull)
+
+
+class _Latches(Latches):
+    """Tripped gates of a run that nobody goes on with."""
+
+    def _load(self) -> None:
+        """Begin with none."""
+
+    def _write(self, latches: dict[str, Latch], reset_utc_ns: int) -> None:
+        """Keep them only in memory."""
 
 
 class MemoryLedger(Ledger):
@@ -20,11 +34,12 @@ class MemoryLedger(Ledger):
 
     keeps_series = False
 
-    def __init__(self, folder: Path) -> None:
-        """Begin an empty one; a latch that trips is written to `folder`."""
+    def __init__(self) -> None:
+        """Begin an empty one."""
         connection = sqlite3.connect(":memory:", isolation_level=None)
         connection.executescript(f"{rows.SCHEMA} PRAGMA user_version = {rows.SCHEMA_VERSION}; PRAGMA journal_mode=OFF;")
-        super().__init__(folder / "ledger.db", connection)
+        super().__init__(_NOWHERE, connection)
+        self.latches = _Latches(_NOWHERE)
         self._orders: dict[str, Order] = {}
         self._fills: dict[tuple[str, str], Fill] = {}  # by leg and trade id, as they were booked
         self._filled: dict[tuple[str, str], int] = {}  # lots by leg and order

@@ -16,7 +16,7 @@ from core.market.order import Side
 
 if TYPE_CHECKING:
     from core.backtest.figures import Course
-    from core.backtest.run import BacktestResult
+    from core.backtest.result import BacktestResult
 
 MAX_MARKS = 4000  # fills that are drawn; of more, the first ones
 _NOT_SHOWN = ("markouts_bps", "orders", "bot", "symbol", "ended", "elapsed_s", "events_per_s", "steps")
@@ -47,9 +47,10 @@ table.wide td, table.wide tr:first-child th { padding: 0 .6rem; text-align: righ
 
 def report_of(result: BacktestResult, facts: Mapping[str, Any]) -> str:
     """Return the page; `facts` is the table of the run (`bot`, `symbol`, fill model and statistics)."""
-    course = result.course
-    begin_ns, end_ns = (int(course.times_ns[0]), int(course.times_ns[-1])) if len(course.times_ns) else (0, 1)
-    made = charts_of(result.instrument, result.record, result.course)
+    leg = result.only
+    times = leg.course.times_ns
+    begin_ns, end_ns = (int(times[0]), int(times[-1])) if len(times) else (0, 1)
+    made = charts_of(leg.instrument, leg.record, leg.course)
     charts = "\n".join(chart.svg(begin_ns, end_ns) for chart in made)
     span = f"{span_text(begin_ns, end_ns)}, {facts['events']:,} events"
     ended = f"<p>Ended before the data: {escape(str(facts['ended']))}</p>" if facts.get("ended") else ""

@@ -1,31 +1,30 @@
-"""A backtest: the loop, the strategy and the paper venue of a live bot, over recorded events, in simulated time."""
+"""A backtest: the loop, the strategy and the paper venue of a live bot, over recorded events, in simulated time.
+
+A bot with several legs has a venue for each of them, all under the one clock (`core/backtest/lockstep.py`).
+"""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from api.event_file import EventSpan
-from core.backtest.figures import Course, course_of, summary_of
-from core.backtest.fills_csv import fills_text
+from core.backtest.figures import course_of, summary_of
 from core.backtest.leg_data import spans_of
-from core.backtest.legs import LegsBacktest
 from core.backtest.legs_report import legs_report_of
+from core.backtest.lockstep import Lockstep, window_ns
 from core.backtest.memory_ledger import MemoryLedger
 from core.backtest.recorder import Recorder
 from core.backtest.report import report_of
+from core.backtest.result import BacktestResult
 from core.backtest.setup import client_of, fill_model, loop_of, reference_of, strategy_of
+from core.backtest.together import PlayedLeg, legs_summary
 from core.bot_config import BotConfig
-from core.market.instrument import Instrument
 from core.registry.config_manager import load_plain
 from core.trading.clock import SimulatedClock, seconds
 from core.trading.trading_loop import TradingLoop
@@ -34,84 +33,65 @@ from utils.errors import ConfigError
 from utils.files import write_atomic
 from utils.home import Home
 
-_SAMPLE_NS = seconds(0.1)  # between two samples of the mid
+_SAMPLE_NS = seconds(0.1)  # between two samples of the mids
 _QUOTES_NS = seconds(1)  # between two samples of our quotes
 _STEPS_PER_REPORT = 256  # of progress
 
 Progress = Callable[[int], None]  # how much of the span is done, in ns
 
 
-@dataclass(frozen=True, slots=True)
-class BacktestResult:
-    """What came out; `elapsed_s` is real time, the rest the same in every run."""
-
-    instrument: Instrument
-    record: Recorder
-    course: Course
-    summary: dict[str, Any]
-    events: int
-    span_s: float
-    steps: int
-    elapsed_s: float
-    ended: str  # why, when it ended before the data did
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return the table for JSON."""
-        speed = round(self.events / self.elapsed_s) if self.elapsed_s else 0
-        run = {"events": self.events, "span_s": self.span_s, "ended": self.ended or None}
-        timing = {"elapsed_s": round(self.elapsed_s, 4), "events_per_s": speed, "steps": self.steps}
-        digest = hashlib.sha256(fills_text(self.record.fills, self.instrument).encode()).hexdigest()
-        return {**run, **self.summary, "fills_sha256": digest, **timing}
-
-
 class Backtest:
-    """One bot over one span of events; `run` once."""
+    """One bot over the events of its legs, all of one span; `run` once."""
 
     def __init__(
         self,
         config: BotConfig,
-        data: EventSpan,
+        data: Sequence[EventSpan],
         strategy: Strategy | None = None,
         engine: str = "auto",
         folder: Path = Path(),
         beside: EventSpan | None = None,
     ) -> None:
-        """Prepare; `strategy`: in place of the config's; files that it is shown are in `folder`. Raises ConfigError.
+        """Prepare; `data` are in the order of the legs. Raises ConfigError.
 
-        `beside`: the events of the reference, of the same span.
+        `strategy`: in place of the config's; files that it is shown are in `folder`. `beside`: the events of
+        the reference, of the same span.
         """
-        if len(config.legs) != 1:
-            raise ConfigError("this is a backtest of one leg")
+        if len({(span.first_ns, span.last_ns) for span in data}) != 1 or len(data) != len(config.legs):
+            raise ConfigError("a backtest needs the events of each leg, all of one span")
         self._config, self._data, self._folder = config, data, folder
         self._strategy = strategy or strategy_of(config)
-        self._clock = SimulatedClock(seconds(1), data.first_ns)
-        self._record = Recorder()
-        leg = config.legs[0]
-        self._client: Any = client_of(config, leg, data, self._record, self._clock, self._strategy, engine)
+        self._clock = SimulatedClock(seconds(1), data[0].first_ns)
+        self._records = [Recorder() for _ in config.legs]
+        self._clients: list[Any] = [
+            client_of(config, leg, span, record, self._clock, self._strategy, engine)
+            for leg, span, record in zip(config.legs, data, self._records, strict=True)
+        ]
+        self._venues = Lockstep(self._clients, window_ns([client.latency_ns for client in self._clients]))
         self._beside = reference_of(config, beside, self._clock, self._strategy, engine)
         self._steps = 0
 
     def run(self, progress: Progress | None = None) -> BacktestResult:
         """Play all events and return the result. Raises what a worker's loop raises."""
         began = time.perf_counter()
-        with tempfile.TemporaryDirectory(prefix="makerd-backtest-") as folder:
-            ledger = MemoryLedger(Path(folder))
-            parts = (self._strategy, ledger, self._clock, self._folder, self._beside)
-            loop = loop_of(self._config, [self._client], *parts)
-            try:
-                loop.start(new_run=True)
-                self._record.mid_ticks = self._client.mid_ticks
-                self._play(loop, progress)
-                return self._result(loop, time.perf_counter() - began)
-            finally:
-                loop.close()
-                ledger.close()
+        ledger = MemoryLedger()
+        parts = (self._strategy, ledger, self._clock, self._folder, self._beside)
+        loop = loop_of(self._config, self._clients, *parts)
+        try:
+            loop.start(new_run=True)
+            for record, client in zip(self._records, self._clients, strict=True):
+                record.mid_ticks = client.mid_ticks
+            self._play(loop, progress)
+            return self._result(loop, time.perf_counter() - began)
+        finally:
+            loop.close()
+            ledger.close()
 
     def _play(self, loop: TradingLoop, progress: Progress | None) -> None:
         """Step until the data or the bot ends: each step is at the moment something happens, none in between."""
-        clock, client, record = self._clock, self._client, self._record
+        clock, venues = self._clock, self._venues
         begin_ns = clock.now_ns()
-        end_ns = begin_ns + self._data.last_ns - self._data.first_ns
+        end_ns = begin_ns + self._data[0].last_ns - self._data[0].first_ns
         sample_due_ns = quotes_due_ns = begin_ns
         while loop.finished is None:
             due_ns = loop.step()
@@ -122,33 +102,49 @@ class Backtest:
             if due_ns <= now_ns:
                 continue
             if now_ns >= sample_due_ns:
-                record.sample(clock.utc_ns())
+                self._sample()
                 sample_due_ns = now_ns + _SAMPLE_NS
             if now_ns >= quotes_due_ns:
-                record.sample_quotes(clock.utc_ns(), *client.resting())
+                self._sample_quotes()
                 quotes_due_ns = now_ns + _QUOTES_NS
             if progress and not self._steps % _STEPS_PER_REPORT:
                 progress(now_ns - begin_ns)
-            clock.wait(client.run_ahead(min(due_ns, end_ns)), ())
-        record.sample(clock.utc_ns())
+            clock.wait(venues.run_ahead(now_ns, min(due_ns, end_ns)), ())
+        self._sample()
         if progress:
             progress(clock.now_ns() - begin_ns)
 
+    def _sample(self) -> None:
+        utc_ns = self._clock.utc_ns()
+        for record in self._records:
+            record.sample(utc_ns)
+
+    def _sample_quotes(self) -> None:
+        utc_ns = self._clock.utc_ns()
+        for record, client in zip(self._records, self._clients, strict=True):
+            record.sample_quotes(utc_ns, *client.resting())
+
     def _result(self, loop: TradingLoop, elapsed_s: float) -> BacktestResult:
-        instrument: Instrument = self._client.instrument
-        data = self._data
-        course = course_of(self._record, instrument)
+        legs = tuple(self._leg(at) for at in range(len(self._clients)))
         return BacktestResult(
-            instrument=instrument,
-            record=self._record,
-            course=course,
-            summary=summary_of(self._record, instrument, course, loop.snapshot()),
-            events=data.events,
-            span_s=(data.last_ns - data.first_ns) / 10**9,
+            legs=legs,
+            summary=_summary(legs, loop.snapshot()),
+            span_s=(self._data[0].last_ns - self._data[0].first_ns) / 10**9,
             steps=self._steps,
             elapsed_s=elapsed_s,
             ended="" if loop.finished is None else loop.finished.reason,
         )
+
+    def _leg(self, at: int) -> PlayedLeg:
+        leg, record, instrument = self._config.legs[at], self._records[at], self._clients[at].instrument
+        model = fill_model(self._config.exchange_config_of(leg))
+        return PlayedLeg(leg, instrument, record, course_of(record, instrument), model, self._data[at].events)
+
+
+def _summary(legs: Sequence[PlayedLeg], snapshot: dict[str, Any]) -> dict[str, Any]:
+    if len(legs) > 1:
+        return legs_summary(legs, snapshot)
+    return summary_of(legs[0].record, legs[0].instrument, legs[0].course, snapshot)
 
 
 def run_backtest(
@@ -166,29 +162,23 @@ def run_backtest(
     data = spans_of(home, config.markets, span)
     whole_ns = max(1, data[0].last_ns - data[0].first_ns)
     heard: Progress | None = None if progress is None else lambda done_ns: progress(done_ns / whole_ns)
-    how: dict[str, Any] = {"engine": str(span.get("engine") or "auto"), "folder": home.bot_state(config.name)}
-    with _no_log():
-        facts, report, fills = _played(config, data, how, heard)
-    if span.get("report"):
-        write_atomic(Path(span["report"]), report().encode())
-    if span.get("fills"):
-        write_atomic(Path(span["fills"]), fills().encode())
-    return facts
-
-
-def _played(
-    config: BotConfig, data: Sequence[EventSpan], how: Mapping[str, Any], progress: Progress | None
-) -> tuple[dict[str, Any], Callable[[], str], Callable[[], str]]:
-    """Return the table of a run, and what makes its report and its fills."""
+    engine, folder = str(span.get("engine") or "auto"), home.bot_state(config.name)
     own, beside = data[: len(config.legs)], next(iter(data[len(config.legs) :]), None)
-    named = {"bot": config.name, "symbol": " + ".join(span.market.symbol for span in own)}
-    if len(own) > 1:
-        several = LegsBacktest(config, own, **how, beside=beside).run(progress)
-        facts = {**named, **several.to_plain()}
-        return facts, partial(legs_report_of, several, facts), several.fills_text
-    result = Backtest(config, own[0], **how, beside=beside).run(progress)
-    facts = {**named, **fill_model(config.exchange_config), **result.to_plain()}
-    return facts, partial(report_of, result, facts), partial(fills_text, result.record.fills, result.instrument)
+    with _no_log():
+        result = Backtest(config, own, engine=engine, folder=folder, beside=beside).run(heard)
+    is_alone = len(result.legs) == 1
+    facts = {
+        "bot": config.name,
+        "symbol": " + ".join(part.market.symbol for part in own),
+        **(result.only.model if is_alone else {}),
+        **result.to_plain(),
+    }
+    if span.get("report"):
+        page = report_of if is_alone else legs_report_of
+        write_atomic(Path(span["report"]), page(result, facts).encode())
+    if span.get("fills"):
+        write_atomic(Path(span["fills"]), result.fills_text().encode())
+    return facts
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from core.backtest.figures import (
     order_counts,
     traded,
 )
+from core.backtest.fills_csv import digest_of, fills_text
 from core.backtest.recorder import Recorder
 from core.bot_config import Leg
 from core.market.instrument import Instrument
@@ -38,13 +39,14 @@ _DECIMALS = 12  # of a float: what adding up leaves behind it is not told
 
 @dataclass(frozen=True, slots=True)
 class PlayedLeg:
-    """What was written down of a leg; `told` is its table."""
+    """What was written down of a leg."""
 
     leg: Leg
     instrument: Instrument
     record: Recorder
     course: Course
-    told: Mapping[str, Any]
+    model: Mapping[str, Any]  # how its venue filled
+    events: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,29 +113,39 @@ def held_open(times: Times, held: Floats) -> tuple[float, float]:
     return float(sizes[lasted > 0].max()), float(np.average(sizes, weights=lasted))
 
 
-def leg_table(record: Recorder, instrument: Instrument, course: Course) -> dict[str, Any]:
-    """Return the statistics of one leg."""
-    return {**traded(record, instrument, course), "markouts_bps": markouts(record)}
-
-
-def legs_summary(legs: Sequence[PlayedLeg], all_legs: Together, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+def legs_summary(legs: Sequence[PlayedLeg], snapshot: Mapping[str, Any]) -> dict[str, Any]:
     """Return the statistics of the bot, with those of its legs; money and sizes are decimal text."""
+    tables, all_legs = [_table(leg) for leg in legs], together_of(legs)
     stats = snapshot["stats"]
     most, mean = held_open(all_legs.times_ns, all_legs.value)
     return {
-        **{key: sum(leg.told[key] for leg in legs) for key in _COUNTS},
-        **{key: _money(leg.told[key] for leg in legs) for key in _MONEY},
+        **{key: sum(table[key] for table in tables) for key in _COUNTS},
+        **{key: _money(table[key] for table in tables) for key in _MONEY},
         "max_drawdown": round(float(all_legs.drawdown.max()), 8) if len(all_legs.net) else 0.0,
-        "max_position": max(leg.told["max_position"] for leg in legs),
+        "max_position": max(table["max_position"] for table in tables),
         "max_exposure_quote": round(most, 8),
         "mean_exposure_quote": round(mean, 8),
         "exposure": {base: _exposure(base, legs, all_legs) for base in all_legs.exposure},
         "quote_uptime_pct": snapshot["quote_uptime_pct"],
-        "markouts_bps": _markouts(legs),
+        "markouts_bps": _markouts(tables),
         "decisions": stats.get("cycles", 0),
         "orders": order_counts(stats),
         "strategy": stats["strategy"],
-        "legs": [dict(leg.told) for leg in legs],
+        "legs": tables,
+    }
+
+
+def _table(leg: PlayedLeg) -> dict[str, Any]:
+    """Return the statistics of one leg."""
+    return {
+        "leg": leg.leg.leg,
+        "exchange": leg.leg.exchange,
+        "symbol": leg.leg.symbol,
+        **leg.model,
+        "events": leg.events,
+        **traded(leg.record, leg.instrument, leg.course),
+        "markouts_bps": markouts(leg.record),
+        "fills_sha256": digest_of(fills_text(leg.record.fills, leg.instrument)),
     }
 
 
@@ -151,14 +163,14 @@ def _exposure(base: str, legs: Sequence[PlayedLeg], all_legs: Together) -> dict[
     return {"end": decimal_text(Decimal(end)), "max": round(most, _DECIMALS), "mean": round(mean, _DECIMALS)}
 
 
-def _markouts(legs: Sequence[PlayedLeg]) -> dict[str, float | None]:
+def _markouts(tables: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Return the markouts of all legs, weighted by what they have traded."""
-    return {after: _weighted(legs, after) for after in legs[0].told["markouts_bps"]}
+    return {after: _weighted(tables, after) for after in tables[0]["markouts_bps"]}
 
 
-def _weighted(legs: Sequence[PlayedLeg], after: str) -> float | None:
-    known = [leg for leg in legs if leg.told["markouts_bps"][after] is not None]
+def _weighted(tables: Sequence[Mapping[str, Any]], after: str) -> float | None:
+    known = [table for table in tables if table["markouts_bps"][after] is not None]
     if not known:
         return None
-    volumes = [float(leg.told["volume_quote"]) for leg in known]
-    return round(float(np.average([leg.told["markouts_bps"][after] for leg in known], weights=volumes)), 6)
+    volumes = [float(table["volume_quote"]) for table in known]
+    return round(float(np.average([table["markouts_bps"][after] for table in known], weights=volumes)), 6)

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -35,6 +34,7 @@ from core.trading.clock import Clock, SimulatedClock, SystemClock, seconds
 from strategies.base import Strategy, View, strategy_class
 from utils.errors import ConfigError, MakerdError, VenueUnreachable
 from utils.home import Home
+from utils.scratch import scratch_folder
 
 PATIENCE_S = 30.0  # until the first order; of simulated time where the venue is embedded
 SETTLE_S = 1.0  # from the first order on: a batch goes out in pieces
@@ -53,8 +53,8 @@ def preview(config: BotConfig, data_dirs: tuple[str, ...]) -> dict[str, Any]:
     if paper.reference is not None:
         is_embedded = is_embedded and client_class(paper.reference.exchange).embedded
     clock: Clock = SimulatedClock() if is_embedded else SystemClock()
-    with tempfile.TemporaryDirectory(prefix="makerd-preview-") as folder:
-        home = Home(Path(folder))
+    with scratch_folder() as folder:
+        home = Home(folder)
         home.make_folders()
         ids = ClientOrderIds(home.identity(), paper.name, 1)
         bot = build_bot(paper, home.state, data_dirs, {leg.leg: ids for leg in paper.legs}, clock)

@@ -31,6 +31,7 @@ from core.process.priority import go_first
 from core.process.starvation import run_delay_ns
 from core.redacted_streams import finish_streams, guard_streams
 from utils import exit_statuses
+from utils.scratch import temporary_files_in_scratch
 
 TRIAL_S = 10.0
 TRIAL_MAX_S = 45.0  # with the time that it waited for a processor
@@ -88,10 +89,16 @@ def _attend(pipe: socket.socket, trials: deque[Trial]) -> None:
 
 def _warm(bot: dict[str, Any]) -> None:
     gc.enable()
-    build.warm_up(bot)
+    _warm_up(bot)
     gc.collect()
     gc.freeze()
     gc.disable()
+
+
+def _warm_up(bot: dict[str, Any]) -> None:
+    """Run one bot of a kind for a moment; we may be killed in the middle, and what is then left must not pile up."""
+    with temporary_files_in_scratch():
+        build.warm_up(bot)
 
 
 def _dare(pipe: socket.socket, bot: dict[str, Any]) -> None:
@@ -165,7 +172,7 @@ def _trial_child(bot: dict[str, Any], reader: int, writer: int) -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         os.close(reader)
         os.set_blocking(writer, False)
-        build.warm_up(bot)
+        _warm_up(bot)
     except BaseException as exc:
         last = traceback.extract_tb(exc.__traceback__)[-1]
         os.write(writer, f"{type(exc).__name__}: {exc} ({last.filename}:{last.lineno})"[:4000].encode())

@@ -8,7 +8,9 @@ from typing import Any
 
 from api.event_file import EventSpan
 from api.paper_client import PaperClient
-from core.backtest.run import Backtest, BacktestResult, fills_text
+from core.backtest.fills_csv import fills_text
+from core.backtest.result import BacktestResult
+from core.backtest.run import Backtest
 from core.bot_config import BotConfig, DaemonConfig, Leg
 from core.market.client_ids import ClientOrderIds
 from core.market.order import Fill
@@ -57,7 +59,7 @@ def backtested(
     risk: Mapping[str, Any] | None = None,
 ) -> BacktestResult:
     """Return a backtest of that bot."""
-    return Backtest(config_of(exchange, risk=risk), span, strategy=strategy, engine=engine).run()
+    return Backtest(config_of(exchange, risk=risk), [span], strategy=strategy, engine=engine).run()
 
 
 def paper_fills(folder: Path, file: Path, exchange: Mapping[str, Any], risk: Mapping[str, Any] | None = None) -> str:

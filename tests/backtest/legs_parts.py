@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from api.event_file import CLEAR, LEVEL, ROW, TRADE, EventSpan, Rows
-from core.backtest.legs import LegsBacktest, LegsResult
+from core.backtest.result import BacktestResult
+from core.backtest.run import Backtest
 from core.bot_config import BotConfig, DaemonConfig, Leg
 from core.market.book import LocalBook
 from core.market.commands import Command, Quote, Quotes, Take
@@ -79,9 +80,9 @@ def spans_of_rows(spot: Rows, perp: Rows) -> tuple[EventSpan, EventSpan]:
     return EventSpan(SPOT, spot, 0, START_NS, end_ns), EventSpan(PERP, perp, 0, START_NS, end_ns)
 
 
-def hedged(seed: int, exchange: Mapping[str, Any], steps: int = 2500, engine: str = "python") -> LegsResult:
+def hedged(seed: int, exchange: Mapping[str, Any], steps: int = 2500, engine: str = "python") -> BacktestResult:
     """Return a backtest of the hedged maker."""
-    return LegsBacktest(config_of(exchange), made_spans(seed, steps), engine=engine).run()
+    return Backtest(config_of(exchange), made_spans(seed, steps), engine=engine).run()
 
 
 class Mirror(Strategy):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.backtest.run import Backtest, fills_text
+from core.backtest.run import Backtest
 from core.market.order import Side
 from tests.backtest.backtest_parts import backtested, config_of, paper_fills
 from tests.backtest.made_events import made_rows, save, span_of
@@ -20,14 +20,14 @@ MODELS: list[dict[str, Any]] = [
 
 
 def text_of(result: Any) -> str:
-    return fills_text(result.record.fills, result.instrument)
+    return result.fills_text()
 
 
 @pytest.mark.parametrize("exchange", MODELS, ids=lambda model: "-".join(map(str, model.values())))
 def test_the_same_events_seed_and_config_give_the_same_bytes(exchange: dict[str, Any]) -> None:
     span = span_of(made_rows(5, 2500))
     first, second = (backtested(span, exchange) for _ in range(2))
-    assert len(first.record.fills) > 10
+    assert len(first.only.record.fills) > 10
     assert text_of(first) == text_of(second)
     assert first.summary == second.summary
 
@@ -38,7 +38,7 @@ def test_the_paper_venue_fed_with_the_same_events_books_the_same_fills(
 ) -> None:
     rows = made_rows(6, 2500)
     result = backtested(span_of(rows), exchange)
-    assert len(result.record.fills) > 10
+    assert len(result.only.record.fills) > 10
     assert paper_fills(tmp_path, save(rows, tmp_path / "made.events"), exchange) == text_of(result)
 
 
@@ -46,7 +46,7 @@ def test_a_bot_whose_gate_shuts_now_and_then_books_the_same_fills_on_paper(tmp_p
     rows, exchange = made_rows(6, 2500), {"book_interval_ms": 400}
     risk = {"max_price_move_pct": 0.2, "price_move_window_s": 1, "price_move_cooldown_s": 0.33}
     result = backtested(span_of(rows), exchange, risk=risk)
-    assert len(result.record.fills) > 3
+    assert len(result.only.record.fills) > 3
     assert text_of(result) != text_of(backtested(span_of(rows), exchange))
     assert paper_fills(tmp_path, save(rows, tmp_path / "made.events"), exchange, risk) == text_of(result)
 
@@ -64,16 +64,16 @@ def test_another_seed_draws_other_fills() -> None:
 
 def test_profit_is_split_exactly_and_is_what_the_account_gained() -> None:
     result = backtested(span_of(made_rows(7, 3000)), {"touch_prob": 0.4})
-    summary, instrument = result.summary, result.instrument
+    summary, instrument = result.summary, result.only.instrument
     parts = {key: Decimal(summary[key]) for key in ("net_pnl", "spread_pnl", "inventory_pnl", "fees", "position")}
     assert parts["net_pnl"] == parts["spread_pnl"] + parts["inventory_pnl"] - parts["fees"]
     cash = -sum(
         fill.side.sign * instrument.notional_quote(fill.price_ticks, fill.size_lots) + fill.fee
-        for fill in result.record.fills
+        for fill in result.only.record.fills
     )
-    mid = instrument.tick_size * result.record.mids[-1] / 2
+    mid = instrument.tick_size * result.only.record.mids[-1] / 2
     assert parts["net_pnl"] == cash + parts["position"] * mid
-    assert result.course.net[-1] == pytest.approx(float(parts["net_pnl"]))
+    assert result.only.course.net[-1] == pytest.approx(float(parts["net_pnl"]))
 
 
 def test_the_limit_on_the_position_holds() -> None:
@@ -86,13 +86,13 @@ def test_a_span_that_begins_later_has_the_book_of_that_moment() -> None:
     begin = 1200
     result = backtested(span_of(rows, begin), {})
     assert result.events == len(rows) - begin
-    assert result.record.times[0] >= int(rows["local_ns"][begin])
-    assert abs(result.record.mids[0] / 2 - 1000) < 200
+    assert result.only.record.times[0] >= int(rows["local_ns"][begin])
+    assert abs(result.only.record.mids[0] / 2 - 1000) < 200
 
 
 def test_latency_keeps_an_order_away_from_trades_that_come_before_it() -> None:
     span = span_of(made_rows(10, 2500))
-    fills = [backtested(span, {"latency_ms": ms, "touch_prob": 0.9}).record.fills for ms in (0, 400)]
+    fills = [backtested(span, {"latency_ms": ms, "touch_prob": 0.9}).only.record.fills for ms in (0, 400)]
     assert min(fill.venue_ns for fill in fills[1]) >= span.first_ns + 400_000_000
     assert fills[0] != fills[1]
 
@@ -100,7 +100,7 @@ def test_latency_keeps_an_order_away_from_trades_that_come_before_it() -> None:
 def test_progress_grows_to_the_whole_span() -> None:
     span = span_of(made_rows(12, 1500))
     heard: list[int] = []
-    Backtest(config_of({}), span, engine="python").run(heard.append)
+    Backtest(config_of({}), [span], engine="python").run(heard.append)
     assert len(heard) > 1
     assert heard == sorted(heard)
     assert heard[-1] == span.last_ns - span.first_ns
@@ -108,18 +108,27 @@ def test_progress_grows_to_the_whole_span() -> None:
 
 def test_a_bot_whose_duration_is_over_ends_before_the_data() -> None:
     span = span_of(made_rows(13, 2500))
-    result = Backtest(config_of({}, {"duration_s": 3}), span, engine="python").run()
+    result = Backtest(config_of({}, {"duration_s": 3}), [span], engine="python").run()
     assert result.ended == "the duration is over"
-    assert result.record.times[-1] < span.first_ns + 5_000_000_000 < span.last_ns
+    assert result.only.record.times[-1] < span.first_ns + 5_000_000_000 < span.last_ns
 
 
 def test_a_limit_that_trips_ends_the_run_as_it_ends_a_bot() -> None:
     span = span_of(made_rows(14, 3000))
-    result = Backtest(config_of({"touch_prob": 0.9}, risk={"max_loss": 0.001}), span, engine="python").run()
+    result = Backtest(config_of({"touch_prob": 0.9}, risk={"max_loss": 0.001}), [span], engine="python").run()
     assert "max_loss" in result.ended
-    assert result.record.times[-1] < span.last_ns
+    assert result.only.record.times[-1] < span.last_ns
+
+
+def test_a_run_writes_nothing_although_a_limit_trips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    config = config_of({"touch_prob": 0.9}, risk={"max_loss": 0.001})
+    result = Backtest(config, [span_of(made_rows(14, 3000))], engine="python").run()
+    assert "max_loss" in result.ended
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_both_sides_trade() -> None:
     result = backtested(span_of(made_rows(11, 3000)), {"touch_prob": 0.4})
-    assert {fill.side for fill in result.record.fills} == set(Side)
+    assert {fill.side for fill in result.only.record.fills} == set(Side)

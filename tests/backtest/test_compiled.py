@@ -17,7 +17,7 @@ from api.compiled_recordings import find_recording
 from api.compiled_venue import KernelBook
 from api.event_convert import load_events
 from api.event_file import EventSpan
-from core.backtest.run import Backtest, fills_text
+from core.backtest.run import Backtest
 from core.bot_config import Leg
 from core.market.book import Level
 from core.market.displayed import Displayed
@@ -47,10 +47,10 @@ def both(span: EventSpan, exchange: dict[str, Any]) -> list[Any]:
 @given(st.integers(0, 10_000), EXCHANGES, st.integers(0, 300))
 def test_compiled_and_python_fill_alike_to_the_byte(seed: int, exchange: dict[str, Any], begin: int) -> None:
     slow, fast = both(span_of(made_rows(seed, 700), begin), exchange)
-    assert fills_text(fast.record.fills, fast.instrument) == fills_text(slow.record.fills, slow.instrument)
+    assert fast.fills_text() == slow.fills_text()
     assert fast.summary == slow.summary
-    assert (fast.record.times, fast.record.mids) == (slow.record.times, slow.record.mids)
-    assert (fast.record.bids, fast.record.asks) == (slow.record.bids, slow.record.asks)
+    assert (fast.only.record.times, fast.only.record.mids) == (slow.only.record.times, slow.only.record.mids)
+    assert (fast.only.record.bids, fast.only.record.asks) == (slow.only.record.bids, slow.only.record.asks)
 
 
 @pytest.mark.parametrize("model", ["cross", "queue"])
@@ -62,9 +62,9 @@ def test_compiled_and_python_fill_alike_over_a_shipped_recording(tmp_path: Path,
     span = EventSpan(file.market, file.rows, 0)
     texts = []
     for engine in ("python", "compiled"):
-        result = Backtest(config, span, engine=engine).run()
-        texts.append(fills_text(result.record.fills, result.instrument))
-        assert len(result.record.fills) > 2
+        result = Backtest(config, [span], engine=engine).run()
+        texts.append(result.fills_text())
+        assert len(result.only.record.fills) > 2
     assert texts[0] == texts[1]
 
 
@@ -117,28 +117,28 @@ def test_funding_is_paid_at_its_hour_by_both_engines_and_is_in_the_profit() -> N
     for name in ("local_ns", "venue_ns"):
         rows[name] += shift
     slow, fast = both(span_of(rows), {"fill_model": "cross", "funding_rate_bps": 100})
-    (payment,) = fast.record.funding
-    assert slow.record.funding == [payment]
+    (payment,) = fast.only.record.funding
+    assert slow.only.record.funding == [payment]
     assert payment.venue_ns % hours_8 == 0
-    held = sum(fill.side.sign * fill.size_lots for fill in fast.record.fills if fill.venue_ns < payment.venue_ns)
+    held = sum(fill.side.sign * fill.size_lots for fill in fast.only.record.fills if fill.venue_ns < payment.venue_ns)
     assert held == payment.size_lots != 0
     summary = {key: Decimal(value) for key, value in fast.summary.items() if isinstance(value, str)}
     assert summary["funding"] == payment.amount != 0
     earned = summary["spread_pnl"] + summary["inventory_pnl"] - summary["fees"] + summary["funding"]
     assert summary["net_pnl"] == earned
-    assert abs(Decimal(fast.course.net[-1]) - earned) < Decimal("1e-6")
+    assert abs(Decimal(fast.only.course.net[-1]) - earned) < Decimal("1e-6")
     assert fast.summary == slow.summary
 
 
 def test_an_account_that_cannot_hold_its_position_is_liquidated_by_both_engines() -> None:
     exchange = {"fill_model": "cross", "initial_balances": {"USDT": 0.03}, "maker_fee_bps": 0}
     slow, fast = both(span_of(made_rows(1, 2500)), exchange)
-    forced = [fill for fill in fast.record.fills if "liquidation" in fill.client_order_id]
+    forced = [fill for fill in fast.only.record.fills if "liquidation" in fill.client_order_id]
     assert forced and {fill.liquidity for fill in forced} == {"taker"}
-    before = fast.record.fills[: fast.record.fills.index(forced[0])]
+    before = fast.only.record.fills[: fast.only.record.fills.index(forced[0])]
     held = sum(fill.side.sign * fill.size_lots for fill in before)
     assert held * forced[0].side.sign < 0
     assert fast.summary["position"] == "0"
     assert -0.031 < float(fast.summary["net_pnl"]) < -0.02  # what there was is gone
-    assert fills_text(fast.record.fills, fast.instrument) == fills_text(slow.record.fills, slow.instrument)
+    assert fast.fills_text() == slow.fills_text()
     assert fast.summary == slow.summary

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from core.backtest.fills_csv import fills_text
-from core.backtest.legs import LegsBacktest, LegsResult
 from core.backtest.lockstep import WINDOW_NS
+from core.backtest.result import BacktestResult
 from core.backtest.run import Backtest
+from core.backtest.together import together_of
 from core.bot_config import Leg
 from core.market.order import Side
 from tests.backtest.legs_on_paper import on_one_account, paper_fills
@@ -34,7 +35,7 @@ LATENCIES = [0, 20]
 BOTH = ("maker", "hedge")
 
 
-def held(result: LegsResult) -> list[tuple[int, Decimal]]:
+def held(result: BacktestResult) -> list[tuple[int, Decimal]]:
     """Return what all legs held together after each moment with a fill, in base."""
     changes = sorted(
         (fill.venue_ns, fill.side.sign * fill.size_lots * leg.instrument.lot_base)
@@ -50,10 +51,10 @@ def held(result: LegsResult) -> list[tuple[int, Decimal]]:
 
 def mirrored(
     spans: Any, latency_ms: float, quoted: tuple[str, ...] = BOTH, sides: Any = tuple(Side), **exchange: Any
-) -> tuple[Mirror, LegsResult]:
+) -> tuple[Mirror, BacktestResult]:
     strategy = Mirror(quoted, sides)
     config = config_of({"latency_ms": latency_ms, **exchange}, risk={"max_position": None})
-    return strategy, LegsBacktest(config, spans, strategy=strategy, engine="python").run()
+    return strategy, Backtest(config, spans, strategy=strategy, engine="python").run()
 
 
 @pytest.mark.parametrize("latency_ms", LATENCIES)
@@ -73,9 +74,9 @@ def test_each_maker_fill_is_hedged_soon_and_no_leg_holds_more_than_its_limit(lat
     moments = held(result)
     open_ns = [after - at for (at, amount), (after, _) in pairwise(moments) if amount]
     assert max(open_ns, default=0) <= (latency_ms * 2 + 100) * MS
-    assert moments[-1][1] == 0 or moments[-1][0] > result.together.times_ns[-1] - 100 * MS
-    for leg in result.legs:
-        assert 0 < leg.told["max_position"] <= 0.02 + 1e-12
+    assert moments[-1][1] == 0 or moments[-1][0] > together_of(result.legs).times_ns[-1] - 100 * MS
+    for leg in result.summary["legs"]:
+        assert 0 < leg["max_position"] <= 0.02 + 1e-12
 
 
 def test_the_time_that_a_hedge_is_under_way_is_open_and_without_latency_it_is_not() -> None:
@@ -100,7 +101,7 @@ def test_what_the_legs_come_to_adds_up_and_is_what_the_fills_say() -> None:
         open_base += lots * instrument.lot_base
     assert Decimal(summary["net_pnl"]) == cash + worth
     assert Decimal(summary["exposure"]["SYN"]["end"]) == open_base
-    assert float(result.together.net[-1]) == pytest.approx(float(summary["net_pnl"]))
+    assert float(together_of(result.legs).net[-1]) == pytest.approx(float(summary["net_pnl"]))
     assert Decimal(str(summary["exposure"]["SYN"]["max"])) == max(abs(amount) for _, amount in held(result))
     assert summary["strategy"]["hedges"] > 0
 
@@ -114,18 +115,18 @@ def test_compiled_and_python_fill_alike_on_every_leg() -> None:
 
 def test_compiled_and_python_fill_alike_where_orders_rest_on_both_legs() -> None:
     config, spans = config_of({"latency_ms": 1.5}), made_spans(10, 2000)
-    slow, fast = (LegsBacktest(config, spans, Mirror(BOTH), engine).run() for engine in ("python", "compiled"))
+    slow, fast = (Backtest(config, spans, Mirror(BOTH), engine).run() for engine in ("python", "compiled"))
     assert all({fill.liquidity for fill in leg.record.fills} == {"maker", "taker"} for leg in slow.legs)
     assert fast.fills_text() == slow.fills_text()
 
 
 def test_a_leg_on_which_nothing_is_done_changes_nothing_on_the_other() -> None:
     spans = made_spans(11, 2000)
-    both = LegsBacktest(config_of({}), spans, strategy=_Alone(("maker",)), engine="python").run()
+    both = Backtest(config_of({}), spans, strategy=_Alone(("maker",)), engine="python").run()
     alone = config_of({}, names=("maker",))
-    one = Backtest(alone, spans[0], strategy=_Alone(("maker",)), engine="python").run()
-    assert len(one.record.fills) > 10
-    assert fills_text(both.legs[0].record.fills, one.instrument) == fills_text(one.record.fills, one.instrument)
+    one = Backtest(alone, spans[:1], strategy=_Alone(("maker",)), engine="python").run()
+    assert len(one.only.record.fills) > 10
+    assert fills_text(both.legs[0].record.fills, one.only.instrument) == one.fills_text()
 
 
 class _Alone(Mirror):
@@ -140,7 +141,7 @@ def test_legs_of_one_account_are_what_they_are_on_paper(tmp_path: Path, latency_
     spot, perp = made_rows(14, 1500), made_rows(15, 1500)
     exchange = {"latency_ms": latency_ms}
     config = on_one_account(exchange)
-    result = LegsBacktest(config, spans_of_rows(spot, perp), engine="python").run()
+    result = Backtest(config, spans_of_rows(spot, perp), engine="python").run()
     assert all(len(leg.record.fills) > 10 for leg in result.legs)
     assert paper_fills(tmp_path, spot, perp, exchange) == result.fills_text()
 
@@ -148,20 +149,11 @@ def test_legs_of_one_account_are_what_they_are_on_paper(tmp_path: Path, latency_
 def test_legs_whose_gate_shuts_now_and_then_are_what_they_are_on_paper(tmp_path: Path) -> None:
     spot, perp = made_rows(14, 1500), made_rows(15, 1500)
     exchange, risk = {"latency_ms": 0, "book_interval_ms": 400}, {"max_spread_bps": 25}
-    result = LegsBacktest(on_one_account(exchange, risk), spans_of_rows(spot, perp), engine="python").run()
-    open_result = LegsBacktest(on_one_account(exchange), spans_of_rows(spot, perp), engine="python").run()
+    result = Backtest(on_one_account(exchange, risk), spans_of_rows(spot, perp), engine="python").run()
+    open_result = Backtest(on_one_account(exchange), spans_of_rows(spot, perp), engine="python").run()
     assert all(len(leg.record.fills) > 10 for leg in result.legs)
     assert result.fills_text() != open_result.fills_text()
     assert paper_fills(tmp_path, spot, perp, exchange, risk) == result.fills_text()
-
-
-def test_a_bot_with_one_leg_would_have_the_same_fills_here() -> None:
-    config, span = config_of({}, names=("maker",)), made_spans(16, 1500)[0]
-    several = LegsBacktest(config, [span], strategy=_Alone(("maker",)), engine="python").run()
-    one = Backtest(config, span, strategy=_Alone(("maker",)), engine="python").run()
-    assert len(one.record.fills) > 10
-    assert several.legs[0].record.fills == one.record.fills
-    assert several.legs[0].record.mids == one.record.mids
 
 
 # Nothing is seen before its time
@@ -227,7 +219,7 @@ def test_every_leg_is_sampled_as_its_market_was_then_also_one_whose_data_begin_o
         times = span.rows["local_ns"]
         begin, end = int((times < begin_ns).sum()), int((times <= end_ns).sum())
         cut.append(type(span)(span.market, span.rows[:end], begin, begin_ns, end_ns))
-    result = LegsBacktest(config_of({}), cut, engine=engine).run()
+    result = Backtest(config_of({}), cut, engine=engine).run()
     for leg, span in zip(result.legs, cut, strict=True):
         truth = Truth(span.rows)
         assert list(leg.record.mids) == [truth.half_ticks(at_ns) for at_ns in leg.record.times]
@@ -252,16 +244,16 @@ def test_the_fills_of_all_legs_are_by_time_and_those_of_each_leg_are_its_own() -
 def test_progress_grows_to_the_whole_span() -> None:
     spans = made_spans(12, 1500)
     heard: list[int] = []
-    LegsBacktest(config_of({}), spans, engine="python").run(heard.append)
+    Backtest(config_of({}), spans, engine="python").run(heard.append)
     assert len(heard) > 1
     assert heard == sorted(heard)
     assert heard[-1] == spans[0].last_ns - spans[0].first_ns
 
 
 def test_a_bot_whose_duration_is_over_ends_before_the_data() -> None:
-    result = LegsBacktest(config_of({}, {"duration_s": 2}), made_spans(13, 2000), engine="python").run()
+    result = Backtest(config_of({}, {"duration_s": 2}), made_spans(13, 2000), engine="python").run()
     assert result.ended == "the duration is over"
-    assert result.together.times_ns[-1] < START_NS + 4000 * MS
+    assert together_of(result.legs).times_ns[-1] < START_NS + 4000 * MS
 
 
 def test_spans_that_are_not_of_every_leg_or_not_of_one_time_are_refused() -> None:
@@ -269,7 +261,7 @@ def test_spans_that_are_not_of_every_leg_or_not_of_one_time_are_refused() -> Non
     other = spans_of_rows(made_rows(1, 100), made_rows(2, 100))[1]
     for spans in ([spot], [spot, other], [spot, perp, perp]):
         with pytest.raises(ConfigError, match="each leg, all of one span"):
-            LegsBacktest(config_of({}), spans)
+            Backtest(config_of({}), spans)
 
 
 def test_there_may_be_more_than_two_legs() -> None:
@@ -278,7 +270,7 @@ def test_there_may_be_more_than_two_legs() -> None:
     config = replace(pair, legs=(*pair.legs, Leg("third", "paper:c", "acc", "SYN-PERP")))
     names = tuple(leg.leg for leg in config.legs)
     result, slow = (
-        LegsBacktest(config, [*spans, third], strategy=_Alone(names), engine=engine).run()
+        Backtest(config, [*spans, third], strategy=_Alone(names), engine=engine).run()
         for engine in ("compiled", "python")
     )
     assert all(len(leg.record.fills) > 3 for leg in result.legs)

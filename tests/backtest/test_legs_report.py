@@ -10,22 +10,24 @@ import numpy as np
 import pytest
 
 from cli.backtest_table import table_of
-from core.backtest.legs import LegsResult
 from core.backtest.legs_report import legs_report_of
+from core.backtest.result import BacktestResult
 from core.backtest.together import held_open
 from tests.backtest.legs_parts import hedged
 
 
 @pytest.fixture(scope="module")
-def result() -> LegsResult:
+def result() -> BacktestResult:
     return hedged(5, {}, 1500)
 
 
-def facts_of(result: LegsResult) -> dict[str, Any]:
+def facts_of(result: BacktestResult) -> dict[str, Any]:
     return {"bot": "a<b>", "symbol": "SYN-USDT + SYN-PERP", **result.to_plain()}
 
 
-def test_the_page_has_a_section_for_each_leg_and_the_sum_and_needs_nothing_from_elsewhere(result: LegsResult) -> None:
+def test_the_page_has_a_section_for_each_leg_and_the_sum_and_needs_nothing_from_elsewhere(
+    result: BacktestResult,
+) -> None:
     page = legs_report_of(result, facts_of(result))
     assert not re.search(r"https?://|<script|<link|<img|src=|@import|url\(", page)
     charts = [ElementTree.fromstring(chart) for chart in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
@@ -43,7 +45,7 @@ def test_the_page_has_a_section_for_each_leg_and_the_sum_and_needs_nothing_from_
     assert page == legs_report_of(result, facts_of(result))
 
 
-def test_people_are_told_of_each_leg_of_all_together_and_what_the_strategy_counted(result: LegsResult) -> None:
+def test_people_are_told_of_each_leg_of_all_together_and_what_the_strategy_counted(result: BacktestResult) -> None:
     facts = {**facts_of(result), "ended": "why"}
     lines = table_of(facts)
     assert "ended before the data: why" in lines[1]
@@ -61,7 +63,7 @@ def test_what_is_held_for_no_time_is_not_open_and_the_mean_is_by_time() -> None:
     assert held_open(times[:0], np.array([])) == (0.0, 0.0)
 
 
-def test_figures_in_groups_of_groups_have_lines_of_their_own(result: LegsResult) -> None:
+def test_figures_in_groups_of_groups_have_lines_of_their_own(result: BacktestResult) -> None:
     nested = {"net_delta": 1, "legs": {"main": {"sigma": 2, "why": None}, "leg2": {"sigma": 3}}}
     facts = {**facts_of(result), "strategy": nested}
     lines = [" ".join(line.split()) for line in table_of(facts)]

@@ -54,7 +54,7 @@ class Plan:
 @st.composite
 def plans(draw: st.DrawFn) -> list[Plan]:
     found = []
-    for _ in range(draw(st.integers(1, 4))):
+    for _ in range(draw(st.integers(2, 4))):
         events = sorted(draw(st.sets(st.integers(1, UNTIL + 500), max_size=12)))
         fills = frozenset(draw(st.lists(st.sampled_from(events), max_size=4))) if events else frozenset()
         arrival = draw(st.just(NEVER) | st.integers(0, UNTIL + 500))
@@ -94,6 +94,14 @@ def test_with_orders_on_one_leg_that_leg_is_played_to_the_moment_of_its_fill() -
     quiet, busy = Plan([3, 7], frozenset(), rests=False), Plan([5, 1003, 9000], frozenset([1003]))
     assert Lockstep([quiet, busy], WINDOW).run_ahead(0, UNTIL) == 1003
     assert (quiet.calls, busy.calls) == (0, 1)
+
+
+def test_an_only_venue_is_played_to_the_moment_of_its_fill_and_minds_its_messages_itself() -> None:
+    alone = Plan([5, 1003, 9000], frozenset([1003]), arrival=7)
+    assert Lockstep([alone], WINDOW).run_ahead(0, UNTIL) == 1003
+    resting_nowhere = Plan([5], frozenset(), rests=False)
+    assert Lockstep([resting_nowhere], WINDOW).run_ahead(0, UNTIL) == UNTIL
+    assert (alone.calls, resting_nowhere.calls) == (1, 1)
 
 
 def test_windows_in_which_nobody_has_an_event_are_skipped() -> None:

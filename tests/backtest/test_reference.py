@@ -12,8 +12,8 @@ import pytest
 
 from api.event_file import EventSpan, Rows
 from api.paper_client import PaperClient
-from core.backtest.legs import LegsBacktest
-from core.backtest.run import Backtest, fills_text, run_backtest
+from core.backtest.fills_csv import fills_text
+from core.backtest.run import Backtest, run_backtest
 from core.bot_config import BotConfig
 from core.market.client_ids import ClientOrderIds
 from core.market.commands import Command
@@ -81,7 +81,7 @@ class Looker(Strategy):
 def looked(own: Rows, other: Rows, engine: str = "python") -> Looker:
     strategy = Looker()
     mine, theirs = spans(own, other)
-    Backtest(beside(config_of({})), mine, strategy, engine, beside=theirs).run()
+    Backtest(beside(config_of({})), [mine], strategy, engine, beside=theirs).run()
     return strategy
 
 
@@ -107,26 +107,28 @@ def test_a_market_that_falls_silent_is_no_price_once_it_is_too_old_and_comes_bac
 
 def played(config: BotConfig, own: Rows, other: Rows, engine: str = "python") -> Any:
     mine, theirs = spans(own, other)
-    return Backtest(config, mine, engine=engine, beside=theirs).run()
+    return Backtest(config, [mine], engine=engine, beside=theirs).run()
 
 
 def text_of(result: Any) -> str:
-    return fills_text(result.record.fills, result.instrument)
+    return result.fills_text()
 
 
 def test_it_quotes_round_the_other_market_with_both_engines_alike() -> None:
     own, other = made_rows(35, 2500), made_rows(36, 4000)
     results = [played(quoter(), own, other, engine) for engine in ("python", "compiled")]
-    alone = Backtest(config_of(BUSY), spans(own, other)[0], engine="python").run()
+    alone = Backtest(config_of(BUSY), spans(own, other)[:1], engine="python").run()
     assert text_of(results[0]) == text_of(results[1]) != text_of(alone)
-    assert len(results[0].record.fills) > 10
+    assert len(results[0].only.record.fills) > 10
 
 
 def test_a_market_like_its_own_changes_nothing_but_the_moment_at_which_it_is_seen() -> None:
     own = made_rows(37, 2500)
     config = replace(quoter(), exchange_config={**EXCHANGE, **BUSY, "book_interval_ms": 100})
     mine, theirs = spans(own, own)
-    round_its_own = Backtest(replace(config, strategy_config={**STRATEGY, "price_source": "mid"}), mine, beside=theirs)
+    round_its_own = Backtest(
+        replace(config, strategy_config={**STRATEGY, "price_source": "mid"}), [mine], beside=theirs
+    )
     assert text_of(played(config, own, own)) == text_of(round_its_own.run())
 
 
@@ -135,8 +137,8 @@ def test_quotes_are_off_while_the_two_markets_are_apart() -> None:
     levels = other["price_ticks"] > 0
     other["price_ticks"][levels] += 500  # half as much again
     apart = replace(beside(config_of(BUSY)), risk_config={**RISK, "reference_deviation_bps": 100})
-    assert played(apart, own, other).record.fills == []
-    assert len(played(apart, own, own).record.fills) > 10
+    assert played(apart, own, other).only.record.fills == []
+    assert len(played(apart, own, own).only.record.fills) > 10
 
 
 # As it is asked for
@@ -185,9 +187,9 @@ def test_a_bot_with_a_reference_is_not_played_without_its_events(home: Home, fil
 def test_events_that_begin_at_another_moment_are_refused() -> None:
     mine, theirs = spans(made_rows(42, 300), made_rows(43, 300))
     with pytest.raises(ConfigError, match="do not begin when those of the bot do"):
-        Backtest(quoter(), mine, beside=replace(theirs, from_ns=START_NS + 1))
+        Backtest(quoter(), [mine], beside=replace(theirs, from_ns=START_NS + 1))
     with pytest.raises(ConfigError, match="there are no data for the reference"):
-        Backtest(quoter(), mine)
+        Backtest(quoter(), [mine])
 
 
 def test_a_paper_bot_fed_with_the_same_events_books_the_same_fills(home: Home, tmp_path: Path) -> None:
@@ -212,7 +214,7 @@ def test_a_paper_bot_fed_with_the_same_events_books_the_same_fills(home: Home, t
     finally:
         bot.close()
     result = played(config, own, other)
-    assert len(result.record.fills) > 10
+    assert len(result.only.record.fills) > 10
     assert on_paper_fills == text_of(result)
 
 
@@ -220,9 +222,9 @@ def test_of_a_bot_with_two_legs_the_first_one_is_held_against_it() -> None:
     spot, perp = made_spans(44, 2500)
     limit = {"reference_deviation_bps": 100}
     hedged = replace(legs_config(BUSY, risk=limit), reference_config={**ELSEWHERE, "symbol": "SYN-USDT"})
-    near = LegsBacktest(hedged, (spot, perp), engine="python", beside=spot).run()
+    near = Backtest(hedged, (spot, perp), engine="python", beside=spot).run()
     rows = spot.rows.copy()
     rows["price_ticks"][rows["price_ticks"] > 0] += 500
-    far = LegsBacktest(hedged, (spot, perp), engine="python", beside=replace(spot, rows=rows)).run()
+    far = Backtest(hedged, (spot, perp), engine="python", beside=replace(spot, rows=rows)).run()
     assert near.summary["fills"] > 10
     assert far.summary["fills"] == 0

@@ -30,7 +30,7 @@ def test_every_chart_is_well_formed_and_each_fill_has_a_mark() -> None:
     charts = [ElementTree.fromstring(chart) for chart in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
     assert len(charts) == 4
     marks = [path for path in charts[0].iter("path") if path.get("class") in ("buy", "sell")]
-    assert len(marks) == len(result.record.fills) > 5
+    assert len(marks) == len(result.only.record.fills) > 5
     assert "a&lt;b&gt;" in page and "<b>" not in page
 
 
@@ -43,7 +43,7 @@ def test_what_is_told_of_the_profit_is_in_the_page_and_nothing_depends_on_the_ho
 
 def test_a_run_without_a_fill_has_a_page_too() -> None:
     page, result = page_of(4, 3)
-    assert not result.record.fills
+    assert not result.only.record.fills
     assert page.count("<svg") == 4
 
 

@@ -131,7 +131,9 @@ run_sweep(Home(Path(sys.argv[1])), swept(grid), Path(sys.argv[2]), 2, False, lam
 def test_a_killed_sweep_leaves_no_process_and_goes_on_where_it_was(home: Home) -> None:
     path = home.data / "results.jsonl"
     command = [sys.executable, "-c", SWEEP, str(home.root), str(path)]
-    environ = {**os.environ, "TMPDIR": str(home.root)}  # who is killed leaves what it made there
+    scratch = home.root / "scratch"
+    scratch.mkdir()
+    environ = {**os.environ, "TMPDIR": str(scratch)}
     process = subprocess.Popen(command, cwd=CHECKOUT, env=environ, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
@@ -140,7 +142,7 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on_where_it_was(home: Home) -
     process.wait()
     process.stdout.close()
     _, alive = psutil.wait_procs(workers, timeout=30)
-    assert (len(workers), alive) == (2, [])
+    assert (len(workers), alive, list(scratch.iterdir())) == (2, [], [])
     with path.open("ab") as torn:
         torn.write(b'{"set": {"spread_pct"')
     before = len(path.read_bytes().splitlines()) - 2

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.config_parts import ok, refused, versions
 from tests.cli.conftest import Run
-from tests.cli.test_config_commands import ok, refused, versions
 from tests.registry_parts import put_base
 from utils.home import Home
 

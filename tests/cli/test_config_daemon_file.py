@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.config_parts import ok, refused, versions
 from tests.cli.conftest import Run
-from tests.cli.test_config_commands import ok, refused, versions
 from tests.console_parts import Daemon, config, write_config
 from utils.home import Home
 

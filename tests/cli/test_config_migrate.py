@@ -15,8 +15,8 @@ from cli.config import migrate as command
 from core.registry.config_manager import load_folder
 from core.registry.history import History
 from core.registry.store import ConfigStore
+from tests.cli.config_parts import ok, refused, versions
 from tests.cli.conftest import Run
-from tests.cli.test_config_commands import ok, refused, versions
 from tests.console_parts import config, write_config
 from utils.home import Home
 

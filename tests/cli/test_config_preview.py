@@ -11,8 +11,8 @@ import pytest
 import api.paper_client  # noqa: F401
 from core.process.preview import preview as preview_of
 from core.registry.config_manager import load_file
+from tests.cli.config_parts import ok, refused
 from tests.cli.conftest import Run
-from tests.cli.test_config_commands import ok, refused
 from tests.console_parts import config, write_config
 from utils.home import CHECKOUT, Home
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import resource
-import subprocess
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,27 +14,15 @@ from api.paper_store import store_path
 from core.market.events import BookUpdate, LinkDown, OrderUpdate, TradePrint
 from core.market.order import Fill, Order, OrderEvent, Side
 from tests.backtest.made_events import made_rows, save
+from tests.conformance.paper_parts import MS, SECOND, bid
 from tests.conformance.venues import LEG, PaperUnderTest, Session
 from tests.made_recording import PERP_FACTS, calm_market
-from utils.errors import ConfigError, VenueUnreachable
-
-MS, SECOND = 1_000_000, 10**9
+from utils.errors import VenueUnreachable
 
 
 @pytest.fixture
 def venue(tmp_path: Path) -> PaperUnderTest:
     return PaperUnderTest(tmp_path)
-
-
-@pytest.fixture
-def session(venue: PaperUnderTest) -> Iterator[Session]:
-    opened = Session.open(venue)
-    yield opened
-    opened.close()
-
-
-def bid(session: Session, order_id: str, lots: int = 5_000) -> Order:
-    return Order(order_id, LEG, Side.BUY, session.book.best_bid_ticks, lots)
 
 
 def wait_for_a_fill(session: Session) -> None:
@@ -292,217 +276,6 @@ def test_account_that_never_traded_reports_an_explicit_flat_position(tmp_path: P
     (position,) = session.report().positions
     assert (position.size_lots, position.entry_price) == (0, None)
     session.close()
-
-
-# -- a full disk ----------------------------------------------------------------------------------------------------
-@contextlib.contextmanager
-def tiny_disk(folder: Path) -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
-    """Mount a small file system and give a way to fill it for a while."""
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system is not permitted here")
-
-    @contextlib.contextmanager
-    def filled() -> Iterator[None]:
-        ballast = folder / "ballast"
-        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while file.write(b"x" * 4096):
-                pass
-        try:
-            yield
-        finally:
-            ballast.unlink()
-
-    try:
-        yield filled
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@contextlib.contextmanager
-def small_files() -> Iterator[None]:
-    """Let no file of this process grow beyond a few bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.fixture(params=["full disk", "file size limit"])
-def writing_fails(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
-    if request.param == "file size limit":
-        yield small_files
-        return
-    with tiny_disk(tmp_path / "state") as filled:
-        yield filled
-
-
-def fill_up(session: Session) -> None:
-    """Write until a full disk has no room left in files that are already there."""
-    for number in range(400):
-        session.submit(session.far_bid(f"fill-{number}"))
-        if session.events_of(f"fill-{number}") == [OrderEvent.REJECTED]:
-            return
-        session.cancel(f"fill-{number}")
-    raise AssertionError("the disk did not get full")
-
-
-def test_full_disk_refuses_orders_stops_fills_and_lets_cancels_through(
-    venue: PaperUnderTest, writing_fails: Callable[[], contextlib.AbstractContextManager[None]]
-) -> None:
-    session = Session.open(venue)
-    session.submit(bid(session, "mk-1", 50_000), session.far_bid("mk-2"))
-    with writing_fails():
-        fill_up(session)
-        assert "cannot be written" in session.reason_of(next(iter(refused(session))))
-        fills, books = list(session.fills), len(session.books)
-        session.wait(lambda: len(session.books) > books + 50)
-        assert session.fills == fills
-        session.cancel("mk-2")
-        assert session.events_of("mk-2")[-1] is OrderEvent.CANCELED
-        assert session.open_ids() == {"mk-1"}
-    session.wait(lambda: len(session.fills) > len(fills))
-    session.submit(session.far_bid("mk-3"))
-    before = session.report()
-    session.close()
-    again = Session.open(venue)
-    after = again.report()
-    assert {order.client_order_id for order in after.open_orders} == {"mk-1", "mk-3"}
-    assert after.fills == before.fills == tuple(session.fills) and after.balances == before.balances
-    bought = sum(fill.size_lots for fill in after.fills)
-    assert {item.asset: item.total for item in after.balances}["SOL"] == 100 + again.client.instrument.to_size(bought)
-    again.close()
-
-
-def refused(session: Session) -> list[str]:
-    return [name for name in (f"fill-{n}" for n in range(400)) if session.events_of(name)[:1] == [OrderEvent.REJECTED]]
-
-
-def test_cancel_on_a_full_disk_is_written_when_there_is_room_again(
-    venue: PaperUnderTest, writing_fails: Callable[[], contextlib.AbstractContextManager[None]]
-) -> None:
-    session = Session.open(venue)
-    session.submit(session.far_bid("mk-1"))
-    with writing_fails():
-        fill_up(session)
-        session.cancel("mk-1")
-    until = venue.clock.now + 2 * SECOND
-    session.wait(lambda: venue.clock.now > until)
-    session.client._venue._store.close()  # type: ignore[attr-defined]  # as a kill: nothing is written at the end
-    again = Session.open(venue)
-    assert again.open_ids() == set()
-    again.close()
-    session.inbox.close()
-
-
-def test_reopening_on_a_full_disk_can_still_list_and_cancel(
-    venue: PaperUnderTest, writing_fails: Callable[[], contextlib.AbstractContextManager[None]]
-) -> None:
-    session = Session.open(venue)
-    session.submit(session.far_bid("mk-1"))
-    with writing_fails():
-        fill_up(session)
-        session.close()
-        again = Session.open(venue)
-        assert again.open_ids() == {"mk-1"}
-        again.client.cancel_all(lambda order_id: order_id.startswith("mk"))
-        again.wait(lambda: again.events_of("mk-1"))
-        assert again.open_ids() == set()
-    again.close()
-    last = Session.open(venue)
-    assert last.open_ids() == set()
-    last.close()
-
-
-# -- what a config may get wrong ------------------------------------------------------------------------------------
-def complaints(tmp_path: Path, symbol: str = "SOL-USDC", **config: object) -> list[str]:
-    calm_market().save(tmp_path, "calm")
-    return PaperClient.config_complaints({"feed": "replay:calm", **config}, symbol, [str(tmp_path)])
-
-
-def test_good_config_has_no_complaint_and_leaves_the_compiled_recording(tmp_path: Path) -> None:
-    assert complaints(tmp_path) == []
-    assert len(list((tmp_path / "cache").glob("calm-*.npy"))) == 1
-    assert complaints(tmp_path, symbol="SOLUSDC") == [] and complaints(tmp_path, feed="synthetic") == []
-
-
-@pytest.mark.parametrize(
-    ("symbol", "config", "said"),
-    [
-        ("BTC-USDT", {}, "'BTC-USDT' is not listed"),
-        ("DOGE-USDC", {"feed": "synthetic"}, "BTC-USDT"),
-        ("SOL-USDC", {"feed": "live"}, "neither 'synthetic' nor 'replay:FILE'"),
-        ("SOL-USDC", {"feed": "replay:"}, "plain file name"),
-        ("SOL-USDC", {"feed": "replay:none"}, "was not found"),
-        ("SOL-USDC", {"initial_balances": {"USD": 5}}, "'USD' is not used"),
-        ("SOL-USDC", {"initial_balances": {"USDC": "much"}}, "'much' is not a number"),
-        ("SOL-USDC", {"initial_balances": {"USDC": -1}}, "0 or more"),
-    ],
-)
-def test_config_complaint_says_what_is_wrong_in_one_line(
-    tmp_path: Path, symbol: str, config: dict[str, object], said: str
-) -> None:
-    (found,) = complaints(tmp_path, symbol, **config)
-    assert said in found and "\n" not in found
-
-
-def test_broken_recording_is_a_complaint_with_line_column_and_value(tmp_path: Path) -> None:
-    writer = calm_market()
-    writer.rows[30] = writer.rows[30].replace("99.90", "cheap")
-    path = writer.save(tmp_path, "bad")
-    (found,) = PaperClient.config_complaints({"feed": "replay:bad"}, "SOL-USDC", [str(tmp_path)])
-    assert found.startswith(f"{path}, line 32, column price") and "'cheap'" in found
-    path.write_bytes(path.read_bytes()[:-20])
-    (found,) = PaperClient.config_complaints({"feed": "replay:bad"}, "SOL-USDC", [str(tmp_path)])
-    assert found.startswith(str(path)) and not list(
-        (tmp_path / "cache").glob("bad-*") if (tmp_path / "cache").exists() else []
-    )
-
-
-def test_broken_recording_fails_the_opening_as_a_config_error(venue: PaperUnderTest) -> None:
-    path = calm_market().save(venue.folder / "data", "calm")
-    path.write_bytes(path.read_bytes()[:200])
-    inbox = Inbox()
-    with pytest.raises(ConfigError, match="cut short"):
-        venue.client().open(inbox, LEG)
-    inbox.close()
-
-
-@pytest.mark.parametrize("loss", ["recording", "sidecar", "both", "torn"])
-def test_account_whose_recording_is_gone_can_be_listed_and_cancelled_but_not_traded(
-    venue: PaperUnderTest, loss: str
-) -> None:
-    session = Session.open(venue)
-    session.submit(bid(session, "mk-1"), session.far_bid("mk-2"))
-    order = session.far_bid("mk-3")
-    session.wait(lambda: session.fills)
-    before = session.report()
-    session.close()
-    recording, sidecar = venue.folder / "data" / "calm.csv.gz", venue.folder / "data" / "calm.json"
-    if loss == "torn":
-        recording.write_bytes(recording.read_bytes()[:100])
-    if loss in ("recording", "both"):
-        recording.write_bytes(b"")
-    if loss in ("sidecar", "both"):
-        sidecar.unlink()
-    again = Session.open(venue, market_data=False)
-    after = again.report()
-    assert after.complete and after.open_orders == before.open_orders and after.fills == before.fills
-    again.submit(order)
-    assert again.reason_of("mk-3") == "no_market"
-    again.client.cancel_all(lambda order_id: order_id.startswith("mk-"))
-    again.wait(lambda: again.events_of("mk-1") and again.events_of("mk-2"))
-    assert again.open_ids() == set()
-    with pytest.raises(ConfigError, match="calm"):
-        again.client.start_market_data()
-    again.close()
 
 
 def test_book_times_are_utc_at_the_venue_and_the_loops_clock_here(session: Session, venue: PaperUnderTest) -> None:

@@ -152,8 +152,8 @@ def test_the_last_row_and_the_last_of_each_day_stay_whatever_the_gaps(gaps_s: li
     assert all(times[number] == utc_ns for utc_ns, number in kept.items())
 
 
-def test_a_backtest_keeps_no_series(tmp_path: Path) -> None:
-    assert not MemoryLedger(tmp_path).keeps_series
+def test_a_backtest_keeps_no_series() -> None:
+    assert not MemoryLedger().keeps_series
 
 
 def test_a_ledger_of_the_third_format_gets_its_series_and_keeps_its_fills(tmp_path: Path) -> None:

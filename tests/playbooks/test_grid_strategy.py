@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,58 +10,14 @@ import pytest
 
 from core.market.book import OrderBook
 from core.market.commands import Halt, Quotes, Take
-from core.market.events import BookUpdate, FillEvent, TradePrint
-from core.market.instrument import Instrument
+from core.market.events import BookUpdate, TradePrint
 from core.market.order import Order, Side
-from core.market.reports import Balance
 from core.market.risk_limits import RiskLimits
-from strategies.base import View, strategy_class
+from strategies.base import strategy_class
 from strategies.grid_strategy import STRATEGY, GridStrategy
-from tests.market_parts import NOW, SECOND, book, fill, instrument, order
-from tests.scripts import Scripted
+from tests.market_parts import book, instrument, order
+from tests.playbooks.grid_script import AUTO, GRID, Script
 from utils.errors import ConfigError
-
-CENT = instrument(tick_size=Decimal("0.01"))
-GRID: dict[str, Any] = {"symbol": "SOL-USDC", "lower": 90, "upper": 110, "grid_num": 5, "quantity": 1}
-AUTO: dict[str, Any] = {"lower": None, "upper": None, "auto_range": True, "range_pct": 10}
-
-
-class Script(Scripted):
-    """A grid with a view of its own; the mid is in ticks of 0.01."""
-
-    def __init__(self, mid: int = 10_000, traded: Instrument = CENT, base: str = "100", **config: Any) -> None:
-        self.instrument, self.config = traded, GRID | config
-        self.view = View(now_ns=NOW, instruments={"main": traded})
-        self.strategy = GridStrategy(GridStrategy.params_from(self.config))
-        self.hold(base)
-        self.at(mid)
-
-    def at(self, mid: int, seconds: float = 0) -> None:
-        """Move the price, and the time."""
-        self.view.now_ns += int(seconds * SECOND)
-        self.view.books["main"] = replace(book(mid - 1, mid + 1), venue_ns=self.view.now_ns)
-
-    def hold(self, base: str) -> None:
-        """Set the account's base."""
-        amount = Decimal(base)
-        self.view.balances["main"] = {self.instrument.base: Balance(self.instrument.base, amount, amount)}
-
-    def rows(self) -> list[tuple[str, str, int]]:
-        """Return slot, side and price of what is wanted, by price."""
-        found = sorted(self.quotes(), key=lambda quote: quote.price_ticks)
-        return [(quote.slot, quote.side.value, quote.price_ticks) for quote in found]
-
-    def fill(self, side: Side, price: int, lots: int = 1000, slot: str = "", **more: Any) -> None:
-        assert self.hear(FillEvent("main", fill(side, price, lots, **more), slot)) == []
-
-    def reborn(self, **config: Any) -> Script:
-        """Return the next life, with what this one saved; it goes through JSON."""
-        other = Script(1, self.instrument, **(self.config | config))
-        other.view = self.view
-        saved = self.strategy.saved()
-        assert saved is not None
-        other.strategy.restore(json.loads(json.dumps(saved)), self.view)
-        return other
 
 
 def test_it_buys_at_the_lines_below_and_sells_one_line_higher_what_it_has() -> None:
@@ -195,102 +149,6 @@ def test_a_grid_that_is_over_is_forgotten() -> None:
     assert [type(command) for command in script.due()] == [Quotes, Halt]
     script.at(10_000)
     assert len(script.reborn().rows()) == 4
-
-
-def test_orders_stay_when_the_price_leaves_the_range() -> None:
-    script = Script()
-    script.rows()
-    script.at(12_000, 60)
-    assert [row[1] for row in script.rows()] == ["buy", "buy", "sell", "sell"]
-    assert script.rows()[-2:] == [("cell.2", "sell", 12_000), ("cell.3", "sell", 12_001)]  # beside the touch
-
-
-def test_outside_for_long_enough_it_stops() -> None:
-    script = Script(on_range_exit="stop")
-    script.rows()
-    script.at(11_100)
-    assert len(script.rows()) == 4
-    script.at(11_100, 9)
-    assert len(script.rows()) == 4
-    script.at(11_100, 1)
-    assert script.due() == [Quotes(()), Halt("the price left the range of the grid")]
-
-
-@pytest.mark.parametrize(
-    ("config", "price", "reason"),
-    [
-        ({"on_range_exit": "stop_and_sell", "range_exit_confirm_s": 0}, 8_900, "the price left the range of the grid"),
-        ({"stop_lower": 85}, 8_500, "stop_lower is reached"),
-        ({"stop_upper": 115}, 11_500, "stop_upper is reached"),
-    ],
-)
-def test_it_sells_what_it_holds_and_ends(config: dict[str, Any], price: int, reason: str) -> None:
-    script = Script(**config)
-    live = [order(quote.side, quote.price_ticks, quote.size_lots, quote.slot) for quote in script.quotes()]
-    script.view.open_orders["main"] = live
-    script.at(price, 1)
-    script.due()
-    assert script.due() == [Quotes(())]  # what rests could still fill
-    script.view.open_orders["main"] = []
-    bid = int((price - 1) * (1 - Decimal("0.003"))) + 1
-    assert script.reborn().due() == [Quotes(()), Take(Side.SELL, bid, 2000)]
-    script.fill(Side.SELL, price - 1, 1500, "take")
-    assert script.due() == [Quotes(()), Take(Side.SELL, bid, 500)]
-    script.fill(Side.SELL, price - 1, 500, "take")
-    assert script.due() == [Quotes(()), Halt(f"{reason}; what the grid held is sold")]
-    assert Decimal(script.strategy.stats()["exit_profit"]) == 2 * (Decimal(price - 1) / 100 - 100)
-
-
-def test_it_trails_up_cell_by_cell_up_to_its_limit() -> None:
-    script = Script(on_range_exit="trail_up", range_exit_confirm_s=0, trail_limit=2)
-    script.rows()
-    for slot, price in (("cell.2", 10_500), ("cell.3", 11_000)):
-        script.fill(Side.SELL, price, slot=slot)
-    script.at(11_499, 1)
-    assert [row[2] for row in script.rows()] == [9_000, 9_500, 10_000, 10_500]
-    script.at(11_500, 1)
-    assert script.rows()[-1] == ("cell.4", "buy", 11_000)
-    script.at(12_600, 1)
-    assert [row[2] for row in script.rows()] == [10_000, 10_500, 11_000, 11_500]
-    script.at(13_100, 1)
-    assert [row[2] for row in script.rows()] == [10_000, 10_500, 11_000, 11_500]
-    assert script.reborn().rows() == script.rows()
-
-
-def test_it_trails_down_with_what_the_highest_cell_holds() -> None:
-    script = Script(on_range_exit="trail_down", range_exit_confirm_s=0, trail_floor=85)
-    script.rows()
-    for slot, price in (("cell.1", 9_500), ("cell.0", 9_000)):
-        script.fill(Side.BUY, price, slot=slot)
-    script.at(8_500, 1)
-    assert script.rows() == [
-        ("cell.-1", "sell", 9_000),
-        ("cell.0", "sell", 9_500),
-        ("cell.1", "sell", 10_000),
-        ("cell.2", "sell", 10_500),
-    ]
-    script.at(8_000, 1)
-    assert len(script.rows()) == 4  # the floor
-    assert script.strategy.stats()["held_base"] == "4.000"
-
-
-def test_it_makes_a_new_range_around_the_price_three_times_a_day() -> None:
-    script = Script(**AUTO, on_range_exit="recenter", range_exit_confirm_s=0)
-    script.rows()
-    prices = [11_200, 12_500, 14_000]
-    for number, price in enumerate(prices, 1):
-        script.at(price, 1)
-        rows = script.rows()
-        assert rows[0][2] == pytest.approx(price * 0.9, abs=1)
-        assert {row[0] for row in rows} <= {f"cell.{number * 1000 + k}" for k in range(4)}
-    assert script.strategy.stats()["held_base"] == "2.000"
-    script.at(16_000, 1)
-    assert script.rows()[0][2] == 12_600
-    script.fill(Side.BUY, 10_080, slot="cell.1000")  # of an order of a range before
-    assert script.strategy.stats()["held_base"] == "3.000"
-    script.at(16_000, 86_400)
-    assert script.rows()[0][2] == 14_400
-    assert script.reborn(**AUTO).rows() == script.rows()
 
 
 def test_only_the_nearest_orders_rest() -> None:

@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 
 from core import logger
+from core.bot_config import BotConfig
+from core.process.worker import Task
 from tests.process.fleet_parts import Fleet
 from tests.process.live_fleet import Crew, LiveFleet, add_crew
+from tests.process.live_parts import LiveWorker
+from tests.process.worker_parts import Start
 from tests.sim_process import Simulators
+from utils.home import Home
 
 
 @pytest.fixture
@@ -64,3 +69,26 @@ def logging_restored() -> Iterator[None]:
     root.setLevel(level)
     logging.captureWarnings(False)
     logger._current[0] = before
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home with claims of its own."""
+    monkeypatch.setenv("MAKERD_CLAIMS_DIR", str(tmp_path / "claims"))
+    home = Home(tmp_path / "home")
+    home.make_folders()
+    return home
+
+
+@pytest.fixture
+def start(home: Home) -> Iterator[Start]:
+    """What starts a worker in that home; all are closed at the end."""
+    workers: list[LiveWorker] = []
+
+    def begin(config: BotConfig, **task: bool) -> LiveWorker:
+        workers.append(LiveWorker(home, config, Task(**task)))
+        return workers[-1]
+
+    yield begin
+    for worker in workers:
+        worker.close()

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 
 from api.base_client import KeyReport, RateScope
 from api.synthetic_markets import MARKETS
-from core.bot_config import BotConfig, Leg
+from core.bot_config import Leg
 from core.market.order import Order, Side
 from core.process import channel
 from core.process.child_setup import SignalFlags
@@ -24,33 +23,11 @@ from core.process.worker import Task, Worker
 from core.process_logs import ProcessLogs
 from core.trading.ledger import Ledger
 from core.trading.trading_loop import LoopExit
-from tests.process.live_parts import LiveVenue, LiveWorker, bot_config, use_live_venue
+from tests.process.live_parts import LiveVenue, bot_config, use_live_venue
+from tests.process.worker_parts import Start
 from utils.errors import MakerdError, VenueAuthError, VenueRefused, VenueUnreachable
 from utils.exit_statuses import AUTH, CONFIG, DONE, VENUE_UNREACHABLE
 from utils.home import Home
-
-Start = Callable[[BotConfig], LiveWorker]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setenv("MAKERD_CLAIMS_DIR", str(tmp_path / "claims"))
-    home = Home(tmp_path / "home")
-    home.make_folders()
-    return home
-
-
-@pytest.fixture
-def start(home: Home) -> Iterator[Start]:
-    workers: list[LiveWorker] = []
-
-    def begin(config: BotConfig) -> LiveWorker:
-        workers.append(LiveWorker(home, config))
-        return workers[-1]
-
-    yield begin
-    for worker in workers:
-        worker.close()
 
 
 def record_of(home: Home, name: str) -> dict[str, Any] | None:

@@ -7,8 +7,11 @@ import select
 import selectors
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -157,6 +160,31 @@ def test_a_zygote_without_a_trial_ends_over_a_kind_that_raises_exits_or_hangs(
 
     monkeypatch.setattr(zygote, "UNTRIED_S", 0.3)
     monkeypatch.setattr(zygote.build, "warm_up", lambda _bot: exec(code))
+    alone(work)
+
+
+def test_what_a_killed_trial_had_on_disk_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warm_up(bot: dict[str, Any]) -> None:
+        (Path(tempfile.mkdtemp()) / "file").write_text("x")
+        os.write(bot["told"], b"x")
+        time.sleep(bot["sleep_s"])
+
+    def work() -> None:
+        reader, writer = os.pipe()
+        hangs, ends = (zygote.Trial({"told": writer, "sleep_s": sleep_s}) for sleep_s in (60, 0))
+        assert not hangs.ended()
+        assert os.read(reader, 1) == b"x"
+        os.kill(hangs._pid, signal.SIGKILL)
+        for trial in (hangs, ends):
+            while not trial.ended():
+                time.sleep(0.01)
+            assert len(list(tmp_path.iterdir())) == (trial is hangs)
+        assert ends.failure is None
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(zygote.build, "warm_up", warm_up)
     alone(work)
 
 

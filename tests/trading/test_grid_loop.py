@@ -15,17 +15,19 @@ from core.market.order import OrderEvent, Side
 from core.trading.trading_loop import SpotRule
 from strategies.base import Idle
 from strategies.grid_strategy import GridStrategy
+from tests.trading.grid_bench import AnyGridBench
 from tests.trading.scripted_venue import SPOT
 from tests.trading.test_paper_loop import PaperBot, venue_report
-from tests.trading.workbench import Bench
 from utils.errors import ConfigError
 
 GRID: dict[str, Any] = {"lower": 99, "upper": 101, "grid_num": 9, "quantity": 1}
 LOTS = 10
 
 
-class GridBench(Bench):
+class GridBench(AnyGridBench):
     """A grid of eight cells around 100.00 on a scripted venue where the price goes where a test says."""
+
+    kind = GridStrategy
 
     def __init__(self, folder: Path, **keys: Any) -> None:
         self.config = GRID | keys
@@ -33,26 +35,11 @@ class GridBench(Bench):
         self.die()
         self.again()
 
-    def again(self, run_s: float = 2.0) -> None:
-        """Begin another life."""
-        self.strategy = GridStrategy(GridStrategy.params_from(self.config))  # type: ignore[assignment]
-        self.begin()
-        self.run(run_s)
-
     @property
     def grid(self) -> GridStrategy:
         """Return the strategy of this life."""
         assert isinstance(self.strategy, GridStrategy)
         return self.strategy
-
-    def go(self, price: int, stream: bool = True, run_s: float = 1.5) -> None:
-        """Take the price somewhere; what rests and is reached fills whole, at its own price."""
-        self.feed = (price - 1, price + 1)
-        for key, order in list(self.venue.open_orders.items()):
-            if (order.price_ticks - price) * order.side.sign >= 0:
-                self.venue.fill(key, order.remaining_lots, stream)
-        self.run(run_s)
-        self.check()
 
     def check(self) -> None:
         """Assert that no line has two orders, nor a cell."""

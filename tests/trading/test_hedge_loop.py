@@ -8,23 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from core.market.order import Order, OrderEvent, Side
+from core.market.order import Order, Side
 from core.trading.clock import seconds
 from core.trading.ledger import LedgerBatch
-from core.trading.trading_loop import SpotRule
 from tests.trading.hedge_bench import HANG, HEDGE_MARKET, NOTHING, HedgeBench
+from tests.trading.hedge_parts import REJECT, quoting
 from tests.trading.scripted_venue import LOSE
 from utils.errors import LedgerError
-
-REJECT = "reject: insufficient margin"
-
-
-def quoting(folder: Path, **keys: object) -> HedgeBench:
-    """Return a bench whose bot quotes both sides."""
-    bench = HedgeBench(folder, **keys)  # type: ignore[arg-type]
-    bench.run(1)
-    assert set(bench.maker.resting) == {"buy.0", "sell.0"}
-    return bench
 
 
 def test_a_maker_fill_is_hedged_on_the_other_leg_at_once(tmp_path: Path) -> None:
@@ -150,16 +140,6 @@ def test_after_the_pause_it_quotes_again(tmp_path: Path) -> None:
     assert set(bench.maker.resting) == {"buy.0", "sell.0"}
 
 
-def test_a_pause_outlives_a_restart(tmp_path: Path) -> None:
-    bench = quoting(tmp_path, failure_pause_s=60)
-    bench.hedge.take = REJECT
-    bench.maker.hit(Side.BUY, 50)
-    bench.run(5)
-    bench.restart()
-    bench.run(5)
-    assert ("hedge_failed" in bench.gates, bench.maker.resting) == (True, {})
-
-
 def test_on_hedge_failure_stop_halts_the_bot_for_good(tmp_path: Path) -> None:
     bench = quoting(tmp_path, on_hedge_failure="stop")
     bench.hedge.take = REJECT
@@ -277,64 +257,6 @@ def test_a_position_that_the_venue_does_not_confirm_is_hedged_as_the_venue_has_i
     assert [order.size_lots for order in bench.hedge.sent] == [5, 2]
 
 
-def test_a_restart_with_an_open_exposure_hedges_before_it_quotes(tmp_path: Path) -> None:
-    bench = quoting(tmp_path)
-    bench.hedge.take = HANG
-    bench.maker.hit(Side.BUY, 50)
-    bench.run(0.2)
-    bench.hedge.take = "fill"
-    del bench.journal[:]
-    bench.restart()
-    bench.run(15)
-    taken = bench.journal.index(("hedge", "take sell"))
-    quoted = [at for at, (leg, what) in enumerate(bench.journal) if leg == "maker" and what.startswith("quote")]
-    assert quoted
-    assert taken < min(quoted)
-    assert bench.exposure() == 0
-
-
-def test_a_stop_takes_the_quotes_off_then_hedges_then_ends(tmp_path: Path) -> None:
-    bench = quoting(tmp_path, hedge_timeout_s=30)
-    bench.hedge.takes.append(HANG)
-    bench.maker.hit(Side.BUY, 50)
-    bench.run(0.2)
-    (first,) = bench.hedge.sent
-    del bench.journal[:]
-    bench.loop.begin_stop("test")
-    bench.run(0.5)
-    assert bench.loop.snapshot()["phase"] == "STOPPING"
-    bench.hedge.fill(first.client_order_id, 3)
-    bench.hedge.open_orders.clear()
-    bench.hedge.tell(first.client_order_id, OrderEvent.CANCELED)
-    ended = bench.stopped()
-    assert ended.clean
-    assert bench.exposure() == 0
-    whats = [(leg, what) for leg, what in bench.journal if what != "cancel" or leg == "maker"]
-    assert whats[:2] == [("maker", "cancel")] * 2
-    assert ("hedge", "take sell") in whats[2:]
-
-
-def test_a_stop_does_not_wait_for_ever_for_a_hedge(tmp_path: Path) -> None:
-    bench = quoting(tmp_path)
-    bench.hedge.take = HANG
-    bench.maker.hit(Side.BUY, 50)
-    bench.run(0.2)
-    began_ns = bench.clock.now_ns()
-    ended = bench.stopped()
-    assert (bench.clock.now_ns() - began_ns) / 1e9 < 9
-    assert ended.reason == "test (not in balance: the time to settle was over)"
-
-
-def test_a_close_leaves_nothing_on_either_leg(tmp_path: Path) -> None:
-    bench = quoting(tmp_path)
-    bench.maker.hit(Side.BUY, 50)
-    bench.run(0.5)
-    bench.loop.begin_close("test", SpotRule.CLOSE)
-    bench.run(10, lambda: bench.loop.finished is not None)
-    assert bench.loop.finished is not None
-    assert (bench.maker.held(), bench.hedge.held()) == (0, 0)
-
-
 @pytest.mark.parametrize("side", list(Side))
 def test_on_one_venue_a_fill_is_flattened_where_it_was_made(tmp_path: Path, side: Side) -> None:
     bench = quoting(tmp_path, hedge=None)
@@ -387,41 +309,6 @@ def test_an_open_breaker_does_not_hold_a_hedge_back(tmp_path: Path) -> None:
     assert bench.hedge.held() == Decimal("-0.05")
 
 
-def test_what_was_held_at_the_first_start_is_the_level_that_flat_means(tmp_path: Path) -> None:
-    bench = HedgeBench(tmp_path, reference_position="startup")
-    bench.hedge.position_lots = 40
-    bench.run(30, lambda: bool(bench.maker.resting))
-    assert bench.hedge.sent == []
-    assert bench.stats["reference_position"] == "0.4"
-    bench.hedge.position_lots = None
-
-
-def test_what_a_close_has_closed_is_not_bought_back_by_the_next_life(tmp_path: Path) -> None:
-    bench = HedgeBench(tmp_path, reference_position="startup")
-    bench.hedge.position_lots = 40
-    bench.run(30, lambda: bool(bench.maker.resting))
-    bench.loop.begin_close("test", SpotRule.CLOSE)
-    bench.run(0.3)
-    bench.hedge.position_lots = 0
-    bench.run(20, lambda: bench.loop.finished is not None)
-    assert [(order.side, order.size_lots) for order in bench.hedge.sent] == [(Side.SELL, 40)]
-    bench.restart()
-    bench.run(10)
-    assert bench.maker.resting
-    assert len(bench.hedge.sent) == 1
-    assert bench.stats["reference_position"] == "0"
-
-
-def test_a_fill_of_a_flat_pair_while_no_worker_lived_is_hedged_by_the_next_life(tmp_path: Path) -> None:
-    bench = quoting(tmp_path, reference_position="startup")
-    bench.maker.hit(Side.BUY, 50, stream=False)
-    bench.restart()
-    bench.run(15)
-    assert bench.stats["reference_position"] == "0"
-    assert bench.exposure() == 0
-    assert [order.size_lots for order in bench.hedge.sent] == [5]
-
-
 def test_attempts_that_each_fill_a_little_are_no_failure(tmp_path: Path) -> None:
     bench = quoting(tmp_path)
     bench.hedge.takes.extend([1] * 8)
@@ -440,19 +327,6 @@ def test_a_hedge_never_goes_beyond_the_limit_of_its_leg(tmp_path: Path) -> None:
     bench.run(2)
     assert sum(order.size_lots for order in bench.hedge.sent) == 10
     assert bench.maker.resting == {}
-
-
-def test_a_tripped_gate_lets_what_is_open_be_hedged_before_the_end(tmp_path: Path) -> None:
-    bench = quoting(tmp_path, risk={"max_loss": 0.05})
-    bench.hedge.takes.extend([NOTHING, NOTHING])
-    bench.maker.hit(Side.BUY, 90)
-    bench.run(0.1)
-    bench.silent.add("maker")
-    bench.maker.book(9_800, 9_802, lots=1_000_000)  # what was bought lost 2 %
-    bench.run(10, lambda: bench.loop.finished is not None)
-    assert bench.loop.finished is not None
-    assert bench.loop.finished.status == 77
-    assert bench.exposure() == 0
 
 
 def test_a_single_attempt_in_vain_unwinds_only_once_the_quotes_are_gone(tmp_path: Path) -> None:
@@ -477,34 +351,6 @@ def test_on_one_venue_a_taker_that_finds_nothing_tries_on_with_the_widest_reach(
     bench.maker.take = "fill"
     bench.run(5)
     assert bench.maker.held() == 0
-
-
-def test_a_close_takes_the_place_of_a_stop_that_waits_for_a_hedge(tmp_path: Path) -> None:
-    bench = quoting(tmp_path)
-    bench.hedge.takes.append(HANG)
-    bench.maker.hit(Side.BUY, 50)
-    bench.run(0.2)
-    bench.loop.begin_stop("test")
-    bench.loop.begin_handover("later", 1, lambda _orders: None)  # too late for one
-    bench.loop.begin_close("close", SpotRule.CLOSE)
-    bench.run(0.5)
-    assert bench.loop.snapshot()["phase"] == "CLOSING"
-    hanging = bench.hedge.sent[0]
-    bench.hedge.open_orders.clear()
-    bench.hedge.tell(hanging.client_order_id, OrderEvent.CANCELED)
-    bench.run(15, lambda: bench.loop.finished is not None)
-    assert bench.loop.finished is not None
-    assert (bench.loop.finished.closed, bench.maker.held(), bench.hedge.held()) == (True, 0, 0)
-
-
-def test_a_run_that_is_over_in_the_middle_of_a_hedge_settles_and_ends(tmp_path: Path) -> None:
-    bench = quoting(tmp_path, duration_s=3)
-    bench.run(1.5)
-    bench.hedge.takes.append(HANG)
-    bench.maker.hit(Side.BUY, 50)
-    bench.run(20, lambda: bench.loop.finished is not None)
-    assert bench.loop.finished is not None
-    assert bench.loop.finished.reason == "the duration is over (not in balance: the time to settle was over)"
 
 
 def test_fills_that_are_heard_in_one_step_make_one_hedge_however_short_the_pause(tmp_path: Path) -> None:

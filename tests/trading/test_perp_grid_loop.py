@@ -11,35 +11,22 @@ import pytest
 
 from core.market.order import OrderEvent, Side
 from strategies.perp_grid_strategy import PerpGridStrategy
+from tests.trading.grid_bench import AnyGridBench
 from tests.trading.scripted_venue import PERP, ScriptedVenue
-from tests.trading.workbench import Bench
 
 GRID: dict[str, Any] = {"lower": 99, "upper": 101, "grid_num": 9, "quantity": 1, "position_sync_s": 2}
 
 
-class PerpBench(Bench):
+class PerpBench(AnyGridBench):
     """A neutral grid of eight cells around 100.00 on a scripted venue where the price goes where a test says."""
+
+    kind = PerpGridStrategy
 
     def __init__(self, folder: Path, **keys: Any) -> None:
         self.config = GRID | keys
         super().__init__(folder, ScriptedVenue(PERP), max_order_age_s=0, risk={"max_position": 8})
         self.die()
         self.again()
-
-    def again(self, run_s: float = 2.0) -> None:
-        """Begin another life."""
-        self.strategy = PerpGridStrategy(PerpGridStrategy.params_from(self.config))  # type: ignore[assignment]
-        self.begin()
-        self.run(run_s)
-
-    def go(self, price: int, stream: bool = True, run_s: float = 1.5) -> None:
-        """Take the price somewhere; what rests and is reached fills whole, at its own price."""
-        self.feed = (price - 1, price + 1)
-        for key, order in list(self.venue.open_orders.items()):
-            if (order.price_ticks - price) * order.side.sign >= 0:
-                self.venue.fill(key, order.remaining_lots, stream)
-        self.run(run_s)
-        self.check()
 
     @property
     def position(self) -> int:

@@ -10,47 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from api.ws_transport import WsClosed, WsItem, WsMessage, WsOpened, WsOverflow, WsTransport
-from tests.transport.raw_server import Peer, RawServer, frame, until
+from api.ws_transport import WsClosed, WsMessage, WsOpened, WsOverflow, WsTransport
+from tests.transport.raw_server import Peer, frame, until
+from tests.transport.ws_parts import Listener, MakeServer, MakeWs, stay
 from utils.errors import VenueAuthError, VenueRefused, VenueUnreachable
-
-MakeServer = Callable[..., RawServer]
-MakeWs = Callable[..., WsTransport]
-
-
-class Listener:
-    """What a transport has said so far."""
-
-    def __init__(self, transport: WsTransport) -> None:
-        self.transport = transport
-        self.items: list[WsItem] = []
-
-    def wait_for(self, kind: type, count: int = 1) -> list[WsItem]:
-        def look() -> list[WsItem]:
-            self.items += self.transport.drain()
-            found = [item for item in self.items if isinstance(item, kind)]
-            return found if len(found) >= count else []
-
-        return list(until(look, f"{count} {kind.__name__}"))
-
-    def texts(self, count: int) -> list[str | bytes]:
-        return [item.text for item in self.wait_for(WsMessage, count) if isinstance(item, WsMessage)]
-
-    def reason(self) -> str:
-        (closed, *_) = self.wait_for(WsClosed)
-        assert isinstance(closed, WsClosed)
-        return closed.reason
-
-
-def stay(peer: Peer) -> None:
-    """Answer what a client may expect until it goes."""
-    while True:
-        opcode, payload = peer.read_frame()
-        if opcode == 9:
-            peer.frame(10, payload)
-        if opcode == 8:
-            peer.frame(8, payload)
-            return
 
 
 def says(*frames: bytes) -> Callable[[Peer], None]:
@@ -302,74 +265,6 @@ def test_too_much_waiting_drops_market_data_only(server: MakeServer, ws: MakeWs)
     dropped = sum(item.dropped for item in listener.items if isinstance(item, WsOverflow))
     assert dropped + len(texts) == 200
     assert len(texts) <= 70
-
-
-def test_reconnect_makes_a_new_connection_and_closes_the_old_one_cleanly(server: MakeServer, ws: MakeWs) -> None:
-    codes: list[bytes] = []
-
-    def serve(peer: Peer) -> None:
-        peer.shake_hands()
-        opcode, payload = peer.read_frame()
-        while opcode != 8:
-            opcode, payload = peer.read_frame()
-        codes.append(payload)
-        peer.frame(8, payload)
-
-    transport = ws(server(serve).ws_url)
-    listener = Listener(transport)
-    listener.wait_for(WsOpened)
-    transport.reconnect("a gap in the book")
-    listener.wait_for(WsOpened, 2)
-    assert listener.wait_for(WsClosed) == [WsClosed("a gap in the book", None)]
-    assert codes[0][:2] == (1000).to_bytes(2)
-
-
-@pytest.mark.parametrize("is_polite", [True, False])
-def test_close_is_bounded_and_ends_the_thread(is_polite: bool, server: MakeServer, ws: MakeWs) -> None:
-    over = threading.Event()
-
-    def serve(peer: Peer) -> None:
-        peer.shake_hands()
-        if is_polite:
-            stay(peer)
-        else:
-            over.wait(5)
-
-    transport = ws(server(serve).ws_url)
-    Listener(transport).wait_for(WsOpened)
-    began = time.monotonic()
-    transport.close()
-    took = time.monotonic() - began
-    over.set()
-    assert took < (1.5 if is_polite else 3)
-    assert transport._thread is not None
-    assert not transport._thread.is_alive()
-    with pytest.raises(VenueUnreachable):
-        transport.send("too late")
-
-
-def test_close_is_bounded_while_nobody_answers(ws: MakeWs) -> None:
-    transport = ws("ws://127.0.0.1:1/", first_backoff_s=30, draw=lambda: 1.0)
-    Listener(transport).wait_for(WsClosed)
-    began = time.monotonic()
-    transport.close()
-    assert time.monotonic() - began < 1
-
-
-def test_a_venue_that_takes_nothing_does_not_fill_our_memory(server: MakeServer, ws: MakeWs) -> None:
-    over = threading.Event()
-
-    def serve(peer: Peer) -> None:
-        peer.shake_hands()
-        over.wait(5)
-
-    transport = ws(server(serve).ws_url)
-    Listener(transport).wait_for(WsOpened)
-    with pytest.raises(VenueUnreachable, match="stopped"):
-        for _ in range(100):
-            transport.send("x" * 500_000)
-            time.sleep(0.005)
-    over.set()
 
 
 def test_nothing_is_started_before_start() -> None:

@@ -21,6 +21,8 @@ from core.market.order import Order, OrderEvent, Side
 from utils.env import Secret
 from utils.errors import VenueError, VenueUnreachable
 
+POST, BATCH, DELETE = "POST /api/v1/order", "POST /api/v1/orders", "DELETE /api/v1/order"
+LOOK = "GET /api/v1/order"
 SEED, PUBLIC = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
 UTC_NS = 1_763_650_000_000_000_000
 SECOND = 1_000_000_000

@@ -1,3 +1,5 @@
+"""None"""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -12,31 +14,17 @@ from hypothesis import strategies as st
 from core.market.book import Level
 from core.market.fill_rules import MatchingRules, Standing, standing
 from core.market.instrument import Instrument
-from core.market.matching import Arrival, MatchingEngine
-from core.market.order import Fill, Order, OrderState, Side
+from core.market.matching import MatchingEngine
+from core.market.order import Order, OrderState, Side
 from core.market.sim_account import SimAccount
 from tests.golden_parts import golden
+from tests.unit.matching_parts import ASKS, BIDS, NOW, PERP, Draws, actions, play, rest, sizes, take
 
 VECTORS = golden("fills")["touch"]
 SPOT = Instrument(
     "SOL-USDC", "SOLUSDC", "spot", "SOL", "USDC", Decimal("0.01"), Decimal("0.001"),
     min_notional=Decimal(5), maker_fee_bps=Decimal(-1), taker_fee_bps=Decimal(5),
 )  # fmt: skip
-BIDS = (Level(9999, 1000), Level(9998, 2000))
-ASKS = (Level(10001, 1000), Level(10002, 2000), Level(10003, 4000))
-NOW = 1_800_000_000_000_000_000
-
-
-class Draws:
-    """A generator that says what it was told to and counts."""
-
-    def __init__(self, *numbers: float) -> None:
-        self.numbers = list(numbers)
-        self.count = 0
-
-    def __call__(self) -> float:
-        self.count += 1
-        return self.numbers.pop(0) if self.numbers else 0.999
 
 
 def engine(
@@ -47,20 +35,6 @@ def engine(
     if book:
         built.on_book(BIDS, ASKS, NOW)
     return built
-
-
-def rest(venue: MatchingEngine, side: Side, price: int, lots: int, name: str = "a", **changes: Any) -> Arrival:
-    arrival = venue.submit(Order(name, "main", side, price, lots, **changes), NOW)
-    assert arrival.accepted, arrival.reason
-    return arrival
-
-
-def take(venue: MatchingEngine, side: Side, price: int, lots: int, name: str = "t", tif: str = "GTC") -> Arrival:
-    return venue.submit(Order(name, "main", side, price, lots, post_only=False, time_in_force=tif), NOW)
-
-
-def sizes(fills: tuple[Fill, ...]) -> list[tuple[str, int, int]]:
-    return [(fill.client_order_id, fill.price_ticks, fill.size_lots) for fill in fills]
 
 
 @pytest.mark.parametrize("case", VECTORS)
@@ -273,104 +247,6 @@ def test_restored_engine_is_as_it_was() -> None:
     assert len(take(venue, Side.BUY, 10001, 1000).fills) == 1  # what was taken is there again
 
 
-PERP = Instrument(
-    "SOL-PERP", "SOL-PERP", "perp", "SOL", "USDC", Decimal("0.01"), Decimal("0.001"), min_notional=Decimal(5)
-)
-
-
-def perp_engine(position_lots: int = 0, collateral: int = 100_000) -> MatchingEngine:
-    venue = MatchingEngine(SimAccount(PERP, {"USDC": Decimal(collateral)}), MatchingRules(), Draws())
-    venue.on_book(BIDS, ASKS, NOW)
-    if position_lots:
-        side = Side.BUY if position_lots > 0 else Side.SELL
-        price = ASKS[-1].price_ticks if position_lots > 0 else BIDS[-1].price_ticks
-        assert take(venue, side, price, abs(position_lots), "seed").order.state is OrderState.FILLED
-    return venue
-
-
-def test_reduce_only_order_without_a_position_is_refused() -> None:
-    venue = perp_engine()
-    assert venue.submit(Order("a", "main", Side.SELL, 10005, 100, reduce_only=True), NOW).reason.startswith("reduce")
-
-
-def test_reduce_only_order_in_the_direction_of_the_position_is_refused() -> None:
-    venue = perp_engine(500)
-    assert not venue.submit(Order("a", "main", Side.BUY, 9990, 100, reduce_only=True), NOW).accepted
-
-
-def test_reduce_only_orders_close_the_position_and_never_turn_it() -> None:
-    venue = perp_engine(500)
-    rest(venue, Side.SELL, 10005, 400, "a", reduce_only=True)
-    rest(venue, Side.SELL, 10006, 400, "b", reduce_only=True)
-    matched = venue.on_print(10010, 10_000, Side.BUY, NOW)
-    assert sizes(matched.fills) == [("a", 10005, 400), ("b", 10006, 100)]
-    assert venue.account.position.size_lots == 0
-    assert [(order.client_order_id, order.state) for order in matched.ended] == [("b", OrderState.CANCELED)]
-    assert venue.orders == {}
-
-
-def test_reduce_only_taker_takes_no_more_than_the_position() -> None:
-    venue = perp_engine(-300)
-    arrival = venue.submit(Order("a", "main", Side.BUY, 10003, 900, post_only=False, reduce_only=True), NOW)
-    assert sum(fill.size_lots for fill in arrival.fills) == 300
-    assert arrival.order.state is OrderState.EXPIRED and venue.orders == {}
-
-
-def test_taker_that_closes_the_position_ends_idle_reduce_only_orders() -> None:
-    venue = perp_engine(300)
-    rest(venue, Side.SELL, 10009, 300, "a", reduce_only=True)
-    assert [order.client_order_id for order in take(venue, Side.SELL, 9999, 300).ended] == ["a"]
-
-
-def test_small_rest_of_a_position_can_be_closed_below_the_minimum_value() -> None:
-    venue = perp_engine(1_000)
-    rest(venue, Side.SELL, 10005, 999, "a", reduce_only=True)
-    venue.on_print(10010, 999, Side.BUY, NOW)
-    rest(venue, Side.SELL, 10005, 1, "b", reduce_only=True)
-
-
-def test_order_beyond_the_margin_is_refused_and_one_that_reduces_is_not() -> None:
-    venue = perp_engine(2_000, collateral=25)  # 200 quote at 10 x need 20 of 25
-    order = Order("a", "main", Side.BUY, 9998, 1_000)
-    assert venue.submit(order, NOW).reason == "insufficient_margin"
-    rest(venue, Side.SELL, 10005, 4_000, "b")
-
-
-actions = st.lists(
-    st.one_of(
-        st.tuples(st.just("rest"), st.sampled_from(list(Side)), st.integers(9980, 10020), st.integers(1, 3000)),
-        st.tuples(st.just("take"), st.sampled_from(list(Side)), st.integers(9980, 10020), st.integers(1, 3000)),
-        st.tuples(st.just("print"), st.sampled_from(list(Side)), st.integers(9950, 10050), st.integers(1, 3000)),
-        st.tuples(st.just("book"), st.sampled_from(list(Side)), st.integers(9990, 10010), st.integers(1, 3000)),
-        st.tuples(st.just("cancel"), st.sampled_from(list(Side)), st.integers(0, 40), st.just(1)),
-    ),
-    max_size=40,
-)
-
-
-def play(
-    steps: list[tuple[str, Side, int, int]], instrument: Instrument, seed: int
-) -> tuple[MatchingEngine, list[Fill]]:
-    balances = {"USDC": Decimal(1000)} | ({"SOL": Decimal(10)} if instrument.kind == "spot" else {})
-    venue = MatchingEngine(SimAccount(instrument, balances), MatchingRules(touch_prob=0.5), Random(seed).random)
-    venue.on_book(BIDS, ASKS, NOW)
-    fills: list[Fill] = []
-    for number, (what, side, price, lots) in enumerate(steps):
-        if what == "print":
-            found = venue.on_print(price, lots, side, NOW).fills
-            assert sum(fill.size_lots for fill in found) <= lots
-        elif what == "book":
-            found = venue.on_book((Level(price - 1, lots),), (Level(price + 1, lots),), NOW).fills
-        elif what == "cancel":
-            venue.cancel(f"n{price}")
-            found = ()
-        else:
-            order = Order(f"n{number}", "main", side, price, lots, post_only=what == "rest")
-            found = venue.submit(order, NOW).fills
-        fills += found
-    return venue, fills
-
-
 @given(steps=actions, seed=st.integers(0, 3))
 def test_spot_balances_are_conserved_and_never_negative(steps: list[tuple[str, Side, int, int]], seed: int) -> None:
     venue, fills = play(steps, SPOT, seed)
@@ -399,11 +275,3 @@ def test_fills_never_exceed_an_order_and_never_get_a_worse_price(
 @given(steps=actions, seed=st.integers(0, 3))
 def test_same_events_and_seed_give_the_same_fills(steps: list[tuple[str, Side, int, int]], seed: int) -> None:
     assert play(steps, PERP, seed)[1] == play(steps, PERP, seed)[1]
-
-
-@given(steps=actions)
-def test_perp_wallet_holds_realised_profit_less_fees(steps: list[tuple[str, Side, int, int]]) -> None:
-    venue, fills = play(steps, PERP, 1)
-    position = venue.account.position
-    assert position.size_lots == sum(fill.side.sign * fill.size_lots for fill in fills)
-    assert venue.account.balances["USDC"] == 1000 + position.realised_pnl - position.fees_paid

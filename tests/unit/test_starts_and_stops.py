@@ -23,7 +23,7 @@ from core.process.worker_record import (
     WorkerRecord,
 )
 from core.process.worker_states import decide
-from tests.unit.test_worker_states import History
+from tests.unit.worker_history import History
 
 CLOSING = Stop(close=True)
 
