@@ -3,18 +3,14 @@
     python benchmarks/peers/run.py [--quick]
 
 hftbacktest and nautilus_trader are installed into an environment that is thrown away: this needs the network and about
-1 GB of disk. Speeds compare; fills do not, because every engine has its own model of them.
+1 GB of disk. Here speeds are compared; `fills.py` compares fills.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import subprocess
 import sys
-import venv
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,9 +20,7 @@ if not __package__:  # run by path
 from benchmarks.backtest_feed import generate
 from benchmarks.bench_backtest import EVENTS, QUICK_EVENTS, make_span, time_product
 from benchmarks.parts import Result, run_bench, say, spread, temp_folder
-
-PEERS = {"hftbacktest": "hftbacktest==2.4.4", "nautilus_trader": "nautilus_trader==1.221.0"}
-_HERE = Path(__file__).resolve().parent
+from benchmarks.peers.environment import PEERS, run_peer
 
 
 def measure(quick: bool) -> Result:
@@ -39,7 +33,7 @@ def measure(quick: bool) -> Result:
         np.save(folder / "feed.npy", np.array(generate(count), dtype=np.int64))
         for name, pin in PEERS.items():
             say(name)
-            found = _run_peer(name, pin, folder, repeat)
+            found = run_peer(name, f"rule_{name}.py", folder, str(folder / "feed.npy"), str(repeat))
             result.details[name] = found
             for key, what in (("elapsed_s", ""), ("cpu_s", ", by CPU time")):
                 speeds = [count / run[key] / 1e6 for run in found["runs"]]
@@ -47,17 +41,6 @@ def measure(quick: bool) -> Result:
         say("makerd")
         time_product(span, repeat, result)
     return result
-
-
-def _run_peer(name: str, pin: str, folder: Path, repeat: int) -> dict[str, Any]:
-    """Install a peer and run the rule on it; return its versions and runs, the warm-up left out."""
-    python = folder / name / "bin" / "python"
-    venv.create(python.parent.parent, with_pip=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-cache-dir", pin], check=True, stdout=sys.stderr)
-    command = [python, str(_HERE / f"rule_{name}.py"), str(folder / "feed.npy"), str(repeat)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 if __name__ == "__main__":

@@ -1,0 +1,176 @@
+"""Why an order of ours fills otherwise here than on hftbacktest: its life once more, with one rule changed at a time.
+
+The rules of both engines for one resting order are written down here a second time. That is for the explanation only:
+with all rules as ours the result has to be what our engine did, with none of them what the peer did, and the cause is
+the smallest set of rules that turns the one into the other. An order for which that does not hold is `UNEXPLAINED`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import chain, combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from api.event_file import LEVEL, TRADE, Rows
+from core.market import queue_position
+
+REACHED = "a level comes to the order: all of it, or what the level shows"
+CREDIT = "the front below zero: it counts as traded, or it is nothing"
+PART_LOT = "part of a lot: rounded, or not yet there"
+RULES = (REACHED, CREDIT, PART_LOT)
+UNEXPLAINED = "not explained"
+Sizes = tuple[tuple[int, int], ...]  # when in ns, how many lots
+
+
+class Life(NamedTuple):
+    """A resting order at the venue: from its arrival to the arrival of its cancel."""
+
+    arrives_ns: int
+    ends_ns: int
+    sign: int
+    price_ticks: int
+    size_lots: int
+
+
+class Market:
+    """The rows of an event file, ready to be asked what an order of ours can feel."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.ns, self.kind, self.side = rows["local_ns"], rows["kind"], rows["side"]
+        self.price, self.size = rows["price_ticks"], rows["size_lots"]
+        self._places: dict[tuple[int, int], Any] = {}
+
+    def begin(self, life: Life) -> int:
+        """Return the first row behind an order's arrival."""
+        return int(np.searchsorted(self.ns, life.arrives_ns, "right"))
+
+    def shown_before(self, row: int, sign: int, price: int) -> int:
+        """Return what a side of the book shows at a price before a row."""
+        key = (sign, price)
+        if key not in self._places:
+            is_level = (self.price == price) & (self.side == sign) & (self.kind == LEVEL)
+            self._places[key] = np.flatnonzero(is_level)
+        before = int(np.searchsorted(self._places[key], row))
+        return int(self.size[self._places[key][before - 1]]) if before else 0
+
+    def felt(self, life: Life) -> Iterator[tuple[int, int, int, int, int]]:
+        """Return time, kind, side, price and size of each row that an order can feel."""
+        part = slice(self.begin(life), int(np.searchsorted(self.ns, life.ends_ns, "right")))
+        side, beyond = self.side[part], life.sign * (life.price_ticks - self.price[part].astype(np.int64))
+        is_level = self.kind[part] == LEVEL
+        own = is_level & (side == life.sign) & (beyond == 0)
+        other = (side == -life.sign) & (beyond >= 0) & (is_level | (self.kind[part] == TRADE))
+        for row in (np.flatnonzero(own | other) + part.start).tolist():
+            yield tuple(int(column[row]) for column in (self.ns, self.kind, self.side, self.price, self.size))  # type: ignore[misc]
+
+
+def cause_of(market: Market, life: Life, model: str, exponent: float, ours: Sizes, theirs: Sizes) -> str:
+    """Return which rules make the difference between what an order got here and there."""
+    if lived(market, life, model, exponent, frozenset(RULES)) != ours:
+        return UNEXPLAINED
+    if lived(market, life, model, exponent, frozenset()) != theirs:
+        return UNEXPLAINED
+    for rules in chain.from_iterable(combinations(RULES, count) for count in range(len(RULES) + 1)):
+        if lived(market, life, model, exponent, frozenset(rules)) == ours:
+            return " + ".join(rules)
+    return UNEXPLAINED
+
+
+def lived(market: Market, life: Life, model: str, exponent: float, as_ours: frozenset[str]) -> Sizes:
+    """Return what a resting order gets when the named rules are ours and the others hftbacktest's."""
+    queue = _Queue(model, exponent, as_ours, market.shown_before(market.begin(life), life.sign, life.price_ticks))
+    offers, left, found = _Offers(life.sign), life.size_lots, []
+    for at_ns, kind, side, price, size in market.felt(life):
+        if kind == TRADE:
+            lots = left if price != life.price_ticks else queue.traded_lots(size)
+        elif side == life.sign:
+            queue.level_is(size)
+            continue
+        elif REACHED in as_ours:
+            lots = offers.taken_of(price, size, left)
+        else:
+            lots = left if size else 0
+        lots = min(lots, left)
+        if lots:
+            found.append((at_ns, lots))
+            left -= lots
+        if not left:
+            break
+    return tuple(found)
+
+
+class _Offers:
+    """What levels of the other side within an order's price still offer it."""
+
+    def __init__(self, sign: int) -> None:
+        self._sign, self._shown, self._taken = sign, dict[int, int](), dict[int, int]()
+
+    def taken_of(self, price: int, size: int, wanted: int) -> int:
+        """Set a level and take up to `wanted` lots of all of them, the best first; return how many there were."""
+        self._taken[price] = min(self._taken.get(price, 0), size)
+        self._shown[price] = size
+        found = 0
+        for level in sorted(self._shown, key=lambda level: self._sign * level) if size else ():
+            lots = min(wanted - found, self._shown[level] - self._taken[level])
+            self._taken[level] += lots
+            found += lots
+        return found
+
+
+class _Queue:
+    """What stands before an order."""
+
+    def __init__(self, model: str, exponent: float, as_ours: frozenset[str], shown: int) -> None:
+        self._model, self._exponent, self._as_ours = queue_position.QUEUE_MODELS.index(model), exponent, as_ours
+        self._front, self._shown, self._traded = float(shown), float(shown), 0.0
+
+    def traded_lots(self, size: int) -> int:
+        """Take a print at the order's price; return how many lots of it are for the order."""
+        past = size - self._front
+        self._traded += size
+        self._front -= size
+        if PART_LOT in self._as_ours:
+            lots = math.floor(max(0.0, past))
+            if past > 0:
+                self._front = 0.0
+        else:
+            lots = math.floor(max(0.0, past) + 0.5)
+            if lots:
+                self._front = 0.0
+        if CREDIT in self._as_ours:
+            self._front = max(0.0, self._front)
+        return lots
+
+    def level_is(self, size: int) -> None:
+        """Take a new size of the order's level."""
+        change = self._front, self._traded, self._shown, float(size), self._model, self._exponent
+        self._front = queue_position.after_level(*change) if CREDIT in self._as_ours else _peer_after_level(*change)
+        self._shown, self._traded = float(size), 0.0
+
+
+def _peer_after_level(front: float, traded: float, before: float, after: float, model: int, exponent: float) -> float:
+    """Return hftbacktest's front after a change of the level: below zero at times, and anew where 0 is divided by 0."""
+    change = before - after - traded
+    if change < 0 or model == queue_position.RISK_AVERSE:
+        return min(front, after)
+    back = before - front
+    try:
+        behind = _peer_behind_share(model, exponent, front, back)
+    except (ZeroDivisionError, ValueError):
+        return after
+    return min(front - (1.0 - behind) * change + min(back - behind * change, 0.0), after)
+
+
+def _peer_behind_share(model: int, exponent: float, front: float, back: float) -> float:
+    if model == queue_position.POWER:
+        return float(back**exponent / (back**exponent + front**exponent))
+    if model == queue_position.POWER2:
+        return float(back**exponent / (back + front) ** exponent)
+    if model == queue_position.POWER3:
+        return float(1.0 - (front / (front + back)) ** exponent)
+    if model == queue_position.LOG:
+        return math.log(1.0 + back) / (math.log(1.0 + back) + math.log(1.0 + front))
+    return math.log(1.0 + back) / math.log(1.0 + back + front)

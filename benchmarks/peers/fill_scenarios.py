@@ -1,0 +1,270 @@
+"""Small markets made by hand, what we send into them, and what has to fill and why; times are in ms.
+
+Every market opens with the book of `BOOK` and ends at `END_MS`. A message arrives 5 ms after it is sent. `fills` is
+what ours does, worked out by hand from the rules in docs/backtest.md; `theirs` is what hftbacktest does where that is
+something else, and `differs` says in which way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from api.event_file import CLEAR, LEVEL, ROW, TRADE, EventSpan, Rows
+from benchmarks.backtest_feed import MARKET
+from benchmarks.peers.fill_causes import CREDIT, PART_LOT, REACHED
+from benchmarks.peers.fill_parts import CANCEL, GTC, IOC, POST_ONLY, Act, OwnFill
+
+START_NS = 1_700_000_000_000_000_000
+LATENCY_MS, END_MS = 5, 100
+_NS_PER_MS = 1_000_000
+
+SHARED = "two orders of ours at a price: one volume for each, or for both"
+TAKEN = "what we took from a level: there again, or gone"
+TOLD_ONCE = "an order that takes several levels: told as one fill, or as one for each"
+REST_CROSSES = "the rest of an order that crosses: filled at its price, or it rests"
+
+Event = tuple[int, int, int, int, int]  # ms, kind, side, price, lots
+
+
+class Filled(NamedTuple):
+    """A fill of order `key`."""
+
+    ms: int
+    key: int
+    price: int
+    lots: int
+    is_maker: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One market, the messages (ms, what, key, price, lots, how) and what comes of them."""
+
+    name: str
+    why: str
+    sent: Sequence[tuple[int, int, int, int, int, int]]
+    events: Sequence[Event]
+    fills: Sequence[Filled] = ()
+    theirs: Sequence[Filled] | None = None
+    differs: str = ""
+    model: str = "risk_averse"
+
+    def acts(self) -> tuple[Act, ...]:
+        """Return the messages."""
+        return tuple(Act(ns_of(ms), *rest) for ms, *rest in self.sent)
+
+    def span(self) -> EventSpan:
+        """Return the market as a backtest takes it."""
+        return EventSpan(MARKET, self.rows(), 0)
+
+    def rows(self) -> Rows:
+        """Return the market's events, behind one that says that a book begins."""
+        events = [*BOOK, *self.events, bid(END_MS, 900, 1)]
+        rows = np.zeros(len(events) + 1, dtype=ROW)
+        rows[0] = (START_NS, START_NS, 0, 0, CLEAR, 0)
+        for at, (ms, kind, side, price, lots) in enumerate(events, 1):
+            rows[at] = (ns_of(ms), ns_of(ms), lots, price, kind, side)
+        return rows
+
+    def expected(self, of_peer: bool = False) -> tuple[OwnFill, ...]:
+        """Return what is expected of us, or of hftbacktest."""
+        signs = {key: what for _, what, key, *_ in self.sent if what != CANCEL}
+        fills = self.theirs if of_peer and self.theirs is not None else self.fills
+        return tuple(OwnFill(ns_of(one.ms), one.key, signs[one.key], *one[2:]) for one in fills)
+
+
+def ns_of(ms: int) -> int:
+    """Return the UTC of a time of a scenario."""
+    return START_NS + ms * _NS_PER_MS
+
+
+def bid(ms: int, price: int, lots: int) -> Event:
+    """A bid level has a new size."""
+    return (ms, LEVEL, 1, price, lots)
+
+
+def ask(ms: int, price: int, lots: int) -> Event:
+    """An ask level has a new size."""
+    return (ms, LEVEL, -1, price, lots)
+
+
+def sold(ms: int, price: int, lots: int) -> Event:
+    """Somebody sells into the bids."""
+    return (ms, TRADE, -1, price, lots)
+
+
+def bought(ms: int, price: int, lots: int) -> Event:
+    """Somebody buys from the asks."""
+    return (ms, TRADE, 1, price, lots)
+
+
+def buy(ms: int, key: int, price: int, lots: int, force: int = POST_ONLY) -> tuple[int, int, int, int, int, int]:
+    """We send a buy order."""
+    return (ms, 1, key, price, lots, force)
+
+
+def sell(ms: int, key: int, price: int, lots: int, force: int = POST_ONLY) -> tuple[int, int, int, int, int, int]:
+    """We send a sell order."""
+    return (ms, -1, key, price, lots, force)
+
+
+def cancel(ms: int, key: int) -> tuple[int, int, int, int, int, int]:
+    """We send a cancel."""
+    return (ms, CANCEL, key, 0, 0, POST_ONLY)
+
+
+BOOK = (
+    bid(0, 1000, 10), bid(0, 999, 20), bid(0, 998, 20), ask(0, 1001, 10), ask(0, 1002, 20), ask(0, 1003, 20),
+)  # fmt: skip
+JOINS = (buy(10, 1, 1000, 5),)  # arrives at 15, behind ten lots
+GROWN = (bid(20, 1000, 30), bid(25, 1000, 20))  # twenty lots join behind us, then ten of thirty leave
+
+SCENARIOS = (
+    Scenario(
+        "the print is just the queue", "ten lots stood before us and ten were traded", JOINS,
+        [sold(20, 1000, 10), bid(20, 1000, 0)],
+    ),
+    Scenario(
+        "one lot short of the queue", "nine of ten, then two: one for the last before us, one for us", JOINS,
+        [sold(20, 1000, 9), bid(20, 1000, 1), sold(30, 1000, 2), bid(30, 1000, 0)], [Filled(30, 1, 1000, 1)],
+    ),
+    Scenario(
+        "one lot more than the queue", "eleven lots: the eleventh is ours", JOINS,
+        [sold(20, 1000, 11), bid(20, 1000, 0)], [Filled(20, 1, 1000, 1)],
+    ),
+    Scenario(
+        "three parts, the last exactly the rest", "1 + 2 + 2 of 5, and the level follows each print", JOINS,
+        [sold(20, 1000, 11), bid(20, 1000, 0), sold(30, 1000, 2), sold(40, 1000, 2), sold(50, 1000, 1)],
+        [Filled(20, 1, 1000, 1), Filled(30, 1, 1000, 2), Filled(40, 1, 1000, 2)],
+    ),
+    Scenario(
+        "the print is larger than queue and order", "no more than the order has", JOINS,
+        [sold(20, 1000, 40), bid(20, 1000, 0)], [Filled(20, 1, 1000, 5)],
+    ),
+    Scenario(
+        "the same for a sell order", "the mirror image: 11 - 10, then all of the rest",
+        [sell(10, 1, 1001, 5)], [bought(20, 1001, 11), ask(20, 1001, 0), bought(30, 1001, 9)],
+        [Filled(20, 1, 1001, 1), Filled(30, 1, 1001, 4)],
+    ),
+    Scenario(
+        "cancels ahead", "risk-averse: the level shows four, so no more than four are before us", JOINS,
+        [bid(20, 1000, 4), sold(30, 1000, 5)], [Filled(30, 1, 1000, 1)],
+    ),
+    Scenario(
+        "the level grows behind us and shrinks again", "risk-averse: whoever left stood behind us", JOINS,
+        [bid(20, 1000, 30), bid(25, 1000, 15), sold(30, 1000, 12)], [Filled(30, 1, 1000, 2)],
+    ),
+    Scenario(
+        "cancels by chance, power3", "front 10, back 20: share behind 1 - (1/3)^3, so 9.63 are left; 12 reach 2", JOINS,
+        [*GROWN, sold(30, 1000, 12)], [Filled(30, 1, 1000, 2)], model="power3",
+    ),
+    Scenario(
+        "cancels by chance, power", "share behind 20^3 / (20^3 + 10^3), so 8.89 are left; 12 reach 3", JOINS,
+        [*GROWN, sold(30, 1000, 12)], [Filled(30, 1, 1000, 3)], model="power",
+    ),
+    Scenario(
+        "cancels by chance, power2", "share behind 20^3 / 30^3, so 2.96 are left; 6 reach 3", JOINS,
+        [*GROWN, sold(30, 1000, 6)], [Filled(30, 1, 1000, 3)], model="power2",
+    ),
+    Scenario(
+        "cancels by chance, log", "share behind ln 21 / (ln 21 + ln 11), so 5.59 are left; 8 reach 2", JOINS,
+        [*GROWN, sold(30, 1000, 8)], [Filled(30, 1, 1000, 2)], model="log",
+    ),
+    Scenario(
+        "cancels by chance, log2", "share behind ln 21 / ln 31, so 8.87 are left; 11 reach 2", JOINS,
+        [*GROWN, sold(30, 1000, 11)], [Filled(30, 1, 1000, 2)], model="log2",
+    ),
+    Scenario(
+        "a level that shrinks by what was traded lost no cancels", "front 10 - 4 = 6; 8 reach 2", JOINS,
+        [sold(20, 1000, 4), bid(20, 1000, 6), sold(30, 1000, 8)], [Filled(30, 1, 1000, 2)], model="power3",
+    ),
+    Scenario(
+        "part of a lot", "9.44 are left before us, 12 reach 2.56: two whole lots", JOINS,
+        [bid(20, 1000, 30), bid(25, 1000, 15), sold(30, 1000, 12)],
+        [Filled(30, 1, 1000, 2)], [Filled(30, 1, 1000, 3)], PART_LOT, "power3",
+    ),
+    Scenario(
+        "the guess is more cancels than stood before us", "front 0, not -7.59: of two lots traded we get two", JOINS,
+        [bid(20, 1000, 30), bid(25, 1000, 5), sold(30, 1000, 2)],
+        [Filled(30, 1, 1000, 2)], [Filled(30, 1, 1000, 5)], CREDIT, "power2",
+    ),
+    Scenario(
+        "a print beyond our price", "who sells at 999 has passed 1000: all of the order", JOINS,
+        [sold(20, 999, 3)], [Filled(20, 1, 1000, 5)],
+    ),
+    Scenario(
+        "a print by our own side", "a buyer does not meet a bid", JOINS, [bought(20, 1000, 40), bought(25, 1001, 2)],
+    ),
+    Scenario(
+        "the price crosses while a post-only order is under way", "at 15 the ask is at our price: refused",
+        JOINS, [bid(12, 1000, 0), ask(12, 1000, 7), ask(25, 1000, 0), bid(26, 1000, 4), sold(30, 1000, 20)],
+    ),
+    Scenario(
+        "the queue shrinks while the order is under way", "at 15 two lots are displayed; 4 reach 2", JOINS,
+        [sold(12, 1000, 8), bid(12, 1000, 2), sold(20, 1000, 4), bid(20, 1000, 0)], [Filled(20, 1, 1000, 2)],
+    ),
+    Scenario(
+        "a print while the order is under way", "it is not there yet", JOINS,
+        [sold(14, 1000, 10), bid(14, 1000, 0), sold(20, 1000, 3)], [Filled(20, 1, 1000, 3)],
+    ),
+    Scenario(
+        "the cancel is late", "a print at 34, the cancel at 35: two lots, and nothing at 40", [*JOINS, cancel(30, 1)],
+        [sold(34, 1000, 12), bid(34, 1000, 0), sold(40, 1000, 20)], [Filled(34, 1, 1000, 2)],
+    ),
+    Scenario(
+        "cancel and print in one moment", "the market is first", [*JOINS, cancel(30, 1)],
+        [sold(35, 1000, 12), bid(35, 1000, 0), sold(40, 1000, 20)], [Filled(35, 1, 1000, 2)],
+    ),
+    Scenario(
+        "the cancel is in time", "gone at 35, before the print", [*JOINS, cancel(30, 1)], [sold(36, 1000, 40)],
+    ),
+    Scenario(
+        "two orders of ours at one price", "17 - 10 = 7 lots: five for the first, two for the second",
+        [*JOINS, buy(11, 2, 1000, 5)], [sold(20, 1000, 17), bid(20, 1000, 0)],
+        [Filled(20, 1, 1000, 5), Filled(20, 2, 1000, 2)], [Filled(20, 1, 1000, 5), Filled(20, 2, 1000, 5)], SHARED,
+    ),
+    Scenario(
+        "the level vanishes and comes back", "whoever comes back stands behind us", JOINS,
+        [bid(20, 1000, 0), bid(25, 1000, 8), sold(30, 1000, 3)], [Filled(30, 1, 1000, 3)],
+    ),
+    Scenario(
+        "alone inside the spread", "nobody is before us", [buy(10, 1, 1001, 5)],
+        [ask(5, 1001, 0), sold(20, 1001, 2)], [Filled(20, 1, 1001, 2)],
+    ),
+    Scenario(
+        "a deeper level", "nothing while 1000 trades; then 22 - 20 of ours", [buy(10, 1, 999, 5)],
+        [sold(20, 1000, 10), bid(20, 1000, 0), sold(25, 999, 22), bid(25, 999, 0)], [Filled(25, 1, 999, 2)],
+    ),
+    Scenario(
+        "a level comes to the order", "it shows three, then two more", [buy(10, 1, 1001, 5)],
+        [ask(5, 1001, 0), ask(20, 1001, 3), ask(25, 1001, 5)],
+        [Filled(20, 1, 1001, 3), Filled(25, 1, 1001, 2)], [Filled(20, 1, 1001, 5)], REACHED,
+    ),
+    Scenario(
+        "an immediate order and its rest", "ten are displayed at 1001; five are cancelled",
+        [buy(10, 1, 1001, 15, IOC)], [], [Filled(15, 1, 1001, 10, False)],
+    ),
+    Scenario(
+        "an immediate order meets nobody", "the ask is beyond its price", [buy(10, 1, 1000, 5, IOC)],
+        [sold(20, 1000, 40)],
+    ),
+    Scenario(
+        "an immediate order takes two levels", "ten at 1001, fifteen at 1002", [buy(10, 1, 1002, 25, IOC)], [],
+        [Filled(15, 1, 1001, 10, False), Filled(15, 1, 1002, 15, False)], [Filled(15, 1, 1002, 25, False)], TOLD_ONCE,
+    ),
+    Scenario(
+        "taking the same level again", "it shows ten, and we had them", [buy(10, 1, 1001, 10, IOC),
+        buy(20, 2, 1001, 10, IOC)], [], [Filled(15, 1, 1001, 10, False)],
+        [Filled(15, 1, 1001, 10, False), Filled(25, 2, 1001, 10, False)], TAKEN,
+    ),
+    Scenario(
+        "an order that crosses and is not used up", "ten at 1001, twenty at 1002, ten rest at 1002",
+        [buy(10, 1, 1002, 40, GTC)], [],
+        [Filled(15, 1, 1001, 10, False), Filled(15, 1, 1002, 20, False)], [Filled(15, 1, 1002, 40, False)],
+        REST_CROSSES,
+    ),
+)  # fmt: skip

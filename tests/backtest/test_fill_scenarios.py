@@ -1,0 +1,146 @@
+"""Small markets made by hand: what fills and why, on both engines; and how fills are held against hftbacktest's.
+
+`fills` of each scenario are worked out by hand, `theirs` is what hftbacktest did. `benchmarks/peers/fills.py` plays the
+same scenarios on hftbacktest itself.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from api.event_file import EventSpan
+from benchmarks.backtest_feed import MARKET, as_events, generate
+from benchmarks.peers.fill_causes import CREDIT, PART_LOT, REACHED, RULES, UNEXPLAINED, Life, cause_of, lived
+from benchmarks.peers.fill_causes import Market as Felt
+from benchmarks.peers.fill_parts import OwnFill, by_order, position_of, profit_of
+from benchmarks.peers.fill_scenarios import LATENCY_MS, SCENARIOS, START_NS, Scenario
+from benchmarks.peers.fills import (
+    EQUAL,
+    EXPONENT,
+    NOT_AS_WRITTEN,
+    compare,
+    lives_of,
+    peer_fills,
+    plain_rows,
+    sizes_of,
+    verdict_of,
+)
+from benchmarks.peers.fills_ours import Played, play_product, play_script
+from core.market.queue_position import QUEUE_MODELS
+
+LATENCY_NS = LATENCY_MS * 1_000_000
+RESTING = [one for one in SCENARIOS if one.fills and len(one.sent) == 1 and all(fill.is_maker for fill in one.fills)]
+
+
+def named(scenario: Scenario) -> str:
+    return scenario.name.replace(" ", "-")
+
+
+@pytest.mark.parametrize("engine", ["python", "compiled"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=named)
+def test_what_was_worked_out_by_hand_fills(scenario: Scenario, engine: str) -> None:
+    played = play_script(scenario.span(), scenario.acts(), scenario.model, LATENCY_MS, engine)
+    assert played.fills == scenario.expected(), scenario.why
+
+
+def test_no_scenario_has_the_name_of_another_and_each_says_how_hftbacktest_differs_where_it_does() -> None:
+    assert len({one.name for one in SCENARIOS}) == len(SCENARIOS)
+    for one in SCENARIOS:
+        assert bool(one.differs) == (by_order(one.expected()) != by_order(one.expected(of_peer=True)))
+
+
+@pytest.mark.parametrize("scenario", RESTING, ids=named)
+def test_a_resting_order_is_explained_by_the_rules_that_the_scenario_is_about(scenario: Scenario) -> None:
+    market, (life,) = Felt(scenario.rows()), lives_of(scenario.acts(), LATENCY_NS, scenario.span().last_ns).values()
+    ours, theirs = sizes_of(scenario.expected()), sizes_of(scenario.expected(of_peer=True))
+    assert lived(market, life, scenario.model, EXPONENT, frozenset(RULES)) == ours
+    assert lived(market, life, scenario.model, EXPONENT, frozenset()) == theirs
+    assert cause_of(market, life, scenario.model, EXPONENT, ours, theirs) == scenario.differs
+
+
+def test_a_difference_that_no_rule_makes_is_not_explained() -> None:
+    scenario = RESTING[0]
+    market, (life,) = Felt(scenario.rows()), lives_of(scenario.acts(), LATENCY_NS, scenario.span().last_ns).values()
+    ours = sizes_of(scenario.expected())
+    assert cause_of(market, life, scenario.model, EXPONENT, ours, ((START_NS, 1),)) == UNEXPLAINED
+    assert cause_of(market, life, scenario.model, EXPONENT, ((START_NS, 1),), ours) == UNEXPLAINED
+
+
+def test_a_scenario_that_comes_out_otherwise_than_written_down_is_told() -> None:
+    for scenario in SCENARIOS:
+        ours, theirs = scenario.expected(), scenario.expected(of_peer=True)
+        assert verdict_of(scenario, ours, theirs) == (scenario.differs or EQUAL)
+        more = OwnFill(START_NS, 1, 1, 1000, 1, True)
+        assert verdict_of(scenario, (*ours, more), theirs) == NOT_AS_WRITTEN
+        assert verdict_of(scenario, ours, (*theirs, more)) == NOT_AS_WRITTEN
+        if scenario.differs:
+            assert verdict_of(scenario, ours, ours) == NOT_AS_WRITTEN
+
+
+@cache
+def feed() -> EventSpan:
+    return EventSpan(MARKET, as_events(generate(20_000)), 0)
+
+
+@cache
+def traded(model: str) -> Played:
+    return play_product(feed(), model, LATENCY_MS)
+
+
+@pytest.mark.parametrize("model", QUEUE_MODELS)
+def test_the_rules_written_down_for_the_explanation_are_those_of_the_engine(model: str) -> None:
+    played, market = traded(model), Felt(feed().rows)
+    filled = by_order(played.fills)
+    assert len(filled) > 5
+    for key, life in lives_of(played.acts, LATENCY_NS, feed().last_ns).items():
+        assert lived(market, life, model, EXPONENT, frozenset(RULES)) == sizes_of(filled.get(key, ())), life
+
+
+def test_orders_are_compared_one_by_one_and_fills_that_only_one_side_has_are_found() -> None:
+    played, model = traded("power3"), "power3"
+    market, lives = Felt(feed().rows), lives_of(played.acts, LATENCY_NS, feed().last_ns)
+    theirs = [fill for key, life in lives.items() for fill in _as_peer(market, key, life, model)]
+    compared = compare(feed(), model, played, theirs, LATENCY_NS)
+    causes = {one.cause for one in compared}
+    assert causes <= {"", REACHED, CREDIT, PART_LOT, f"{REACHED} + {PART_LOT}", f"{CREDIT} + {PART_LOT}"}
+    assert "" in causes and len(causes) > 1
+    for one in compared:
+        assert (one.ours == one.theirs) == (one.cause == "")
+    assert {one.key for one in compared} == by_order(played.fills).keys() | by_order(theirs).keys()
+
+
+def _as_peer(market: Felt, key: int, life: Life, model: str) -> list[OwnFill]:
+    sizes = lived(market, life, model, EXPONENT, frozenset())
+    return [OwnFill(at_ns, key, life.sign, life.price_ticks, lots, True) for at_ns, lots in sizes]
+
+
+def test_fills_of_one_moment_at_one_price_count_as_one() -> None:
+    one, other = OwnFill(START_NS, 1, 1, 1000, 2, True), OwnFill(START_NS, 1, 1, 1001, 3, True)
+    assert by_order([one, other, one]) == {1: (one._replace(size_lots=4), other)}
+
+
+def test_profit_is_money_and_position_at_the_last_mid_less_fees() -> None:
+    fills = [OwnFill(START_NS, 1, 1, 1000, 5, True), OwnFill(START_NS, 2, -1, 1002, 3, False)]
+    assert position_of(fills) == 2
+    gained = -5 * 1000 + 3 * 1002 + 2 * 1001.5
+    fees = -0.00005 * 5 * 1000 + 0.0005 * 3 * 1002
+    assert float(profit_of(fills, 1001.5)) == pytest.approx((gained - fees) * 0.0001)
+
+
+def test_a_fill_of_the_peer_takes_when_it_is_at_the_arrival_of_its_order_and_refused_cancels_are_none() -> None:
+    scenario = next(one for one in SCENARIOS if one.name == "the cancel is late")
+    (sent, _), arrives_ns = scenario.acts(), START_NS + 15_000_000
+    told = [[arrives_ns, 1, 1000, 2], [arrives_ns + 1, 1, 1000, 1], [arrives_ns + 2, 1, 0, -1]]
+    made, taken = OwnFill(arrives_ns + 1, 1, 1, 1000, 1, True), OwnFill(arrives_ns, 1, 1, 1000, 2, False)
+    assert peer_fills(told, scenario.acts(), LATENCY_NS) == (taken, made)
+    assert sent.what == 1
+
+
+def test_the_peer_gets_all_events_but_the_beginning_of_the_book_and_one_behind_the_end() -> None:
+    scenario = SCENARIOS[0]
+    given, own = plain_rows(scenario.rows()), scenario.rows()[1:]
+    assert given[:-1].tolist() == [[int(row[name]) for name in ("local_ns", "kind", "side", "price_ticks", "size_lots")]
+                                   for row in own]  # fmt: skip
+    assert given[-1, 0] > own["local_ns"][-1]
