@@ -17,11 +17,12 @@ import numpy as np
 from api.event_file import LEVEL, TRADE, Rows
 from core.market import queue_position
 
-REACHED = "a level comes to the order: all of it, or what the level shows"
-CREDIT = "the front below zero: it counts as traded, or it is nothing"
-PART_LOT = "part of a lot: rounded, or not yet there"
+REACHED = "a level comes to the order"
+CREDIT = "a front below zero"
+PART_LOT = "part of a lot"
 RULES = (REACHED, CREDIT, PART_LOT)
 UNEXPLAINED = "not explained"
+_NEAR_TICKS = 10  # that the price can move while an order is under way
 Sizes = tuple[tuple[int, int], ...]  # when in ns, how many lots
 
 
@@ -38,8 +39,9 @@ class Life(NamedTuple):
 class Market:
     """The rows of an event file, ready to be asked what an order of ours can feel."""
 
-    def __init__(self, rows: Rows) -> None:
-        self.ns, self.kind, self.side = rows["local_ns"], rows["kind"], rows["side"]
+    def __init__(self, rows: Rows, clock: str = "local_ns") -> None:
+        """Take the rows; `clock` names the time that the venue goes by."""
+        self.ns, self.kind, self.side = rows[clock], rows["kind"], rows["side"]
         self.price, self.size = rows["price_ticks"], rows["size_lots"]
         self._places: dict[tuple[int, int], Any] = {}
 
@@ -55,6 +57,11 @@ class Market:
             self._places[key] = np.flatnonzero(is_level)
         before = int(np.searchsorted(self._places[key], row))
         return int(self.size[self._places[key][before - 1]]) if before else 0
+
+    def refuses(self, life: Life) -> bool:
+        """Tell whether the other side is at or within an order's price when it arrives: it is post-only."""
+        row, within = self.begin(life), range(_NEAR_TICKS)
+        return any(self.shown_before(row, -life.sign, life.price_ticks - life.sign * ticks) for ticks in within)
 
     def felt(self, life: Life) -> Iterator[tuple[int, int, int, int, int]]:
         """Return time, kind, side, price and size of each row that an order can feel."""
@@ -81,6 +88,8 @@ def cause_of(market: Market, life: Life, model: str, exponent: float, ours: Size
 
 def lived(market: Market, life: Life, model: str, exponent: float, as_ours: frozenset[str]) -> Sizes:
     """Return what a resting order gets when the named rules are ours and the others hftbacktest's."""
+    if market.refuses(life):
+        return ()
     queue = _Queue(model, exponent, as_ours, market.shown_before(market.begin(life), life.sign, life.price_ticks))
     offers, left, found = _Offers(life.sign), life.size_lots, []
     for at_ns, kind, side, price, size in market.felt(life):

@@ -22,10 +22,11 @@ START_NS = 1_700_000_000_000_000_000
 LATENCY_MS, END_MS = 5, 100
 _NS_PER_MS = 1_000_000
 
-SHARED = "two orders of ours at a price: one volume for each, or for both"
-TAKEN = "what we took from a level: there again, or gone"
-TOLD_ONCE = "an order that takes several levels: told as one fill, or as one for each"
-REST_CROSSES = "the rest of an order that crosses: filled at its price, or it rests"
+EXACT = "three parts, the last exactly the rest"
+SHARED = "two orders of ours at a price"
+TAKEN = "a level taken twice"
+TOLD_ONCE = "several levels told as one"
+REST_CROSSES = "rest of an order that crosses"
 
 Event = tuple[int, int, int, int, int]  # ms, kind, side, price, lots
 
@@ -137,7 +138,7 @@ SCENARIOS = (
         [sold(20, 1000, 11), bid(20, 1000, 0)], [Filled(20, 1, 1000, 1)],
     ),
     Scenario(
-        "three parts, the last exactly the rest", "1 + 2 + 2 of 5, and the level follows each print", JOINS,
+        EXACT, "1 + 2 + 2 of 5, and the level follows each print", JOINS,
         [sold(20, 1000, 11), bid(20, 1000, 0), sold(30, 1000, 2), sold(40, 1000, 2), sold(50, 1000, 1)],
         [Filled(20, 1, 1000, 1), Filled(30, 1, 1000, 2), Filled(40, 1, 1000, 2)],
     ),

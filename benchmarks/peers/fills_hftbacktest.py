@@ -35,14 +35,13 @@ NOT_CANCELLED = -1  # in place of a fill's size: a cancel that this engine would
 
 
 def data_of(rows: Any) -> Any:
-    """Return rows (time, kind, side, price, size) as the engine's events, its exchange on the recorder's clock."""
-    at_ns, kind, side, price, size = rows.T
+    """Return rows (time at the exchange, local time, kind, side, price, size) as the engine's events."""
+    venue_ns, local_ns, kind, side, price, size = rows.T
     made = np.zeros(len(rows), dtype=event_dtype)
     kinds = np.where(kind == TRADE, TRADE_EVENT, DEPTH_EVENT).astype(np.uint64)
     sides = np.where(side > 0, BUY_EVENT, SELL_EVENT).astype(np.uint64)
     made["ev"] = kinds | sides | np.uint64(EXCH_EVENT | LOCAL_EVENT)
-    made["exch_ts"] = made["local_ts"] = at_ns
-    made["px"], made["qty"] = price, size
+    made["exch_ts"], made["local_ts"], made["px"], made["qty"] = venue_ns, local_ns, price, size
     return made
 
 
@@ -111,9 +110,10 @@ def play(bot: Any, acts: Any, until_ns: int, shaved: float, into: Any) -> tuple[
 def run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Play one job and return its fills, and what the engine itself says of position and money."""
     rows, acts = (np.load(folder / job[name]) for name in ("rows", "acts"))
+    data = data_of(rows)  # the engine reads it where it is
     asset = (
         BacktestAsset()
-        .data(data_of(rows))
+        .data(data)
         .linear_asset(1.0)
         .constant_order_latency(job["latency_ns"], job["latency_ns"])
         .partial_fill_exchange()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from api.base_client import Inbox
@@ -12,6 +13,7 @@ from benchmarks.peers.fill_parts import CANCEL, IOC, POST_ONLY, Act, OwnFill
 from core.backtest.recorder import Recorder
 from core.backtest.run import Backtest
 from core.backtest.setup import client_of
+from core.bot_config import BotConfig
 from core.market.order import Fill, Order, Side
 from core.trading.clock import SimulatedClock, seconds
 
@@ -26,7 +28,7 @@ class Played(NamedTuple):
 
 def play_script(span: EventSpan, acts: Sequence[Act], model: str, latency_ms: float, engine: str) -> Played:
     """Send messages at their times to a venue that plays `span`, to its end."""
-    clock, record, config = SimulatedClock(seconds(1), span.first_ns), Recorder(), config_of(model, latency_ms)
+    clock, record, config = SimulatedClock(seconds(1), span.first_ns), Recorder(), _config(span, model, latency_ms)
     client = client_of(config, config.legs[0], span, record, clock, TouchMaker(None), engine)
     inbox = Inbox()
     try:
@@ -45,11 +47,16 @@ def play_script(span: EventSpan, acts: Sequence[Act], model: str, latency_ms: fl
 
 def play_product(span: EventSpan, model: str, latency_ms: float) -> Played:
     """Let the benchmark's strategy trade `span` through the whole loop; note what it sends."""
-    bot = Backtest(config_of(model, latency_ms), span, strategy=TouchMaker(None))
+    bot = Backtest(_config(span, model, latency_ms), span, strategy=TouchMaker(None))
     keys: dict[str, int] = {}
     acts = _noted(bot._client, keys)
     fills = bot.run().record.fills
     return Played(_own_fills(fills, keys.__getitem__), bot._record.mids[-1] / 2, tuple(acts))
+
+
+def _config(span: EventSpan, model: str, latency_ms: float) -> BotConfig:
+    config = config_of(model, latency_ms)
+    return replace(config, legs=tuple(replace(leg, symbol=span.market.symbol) for leg in config.legs))
 
 
 def _go_to(client: Any, clock: SimulatedClock, at_ns: int) -> None:

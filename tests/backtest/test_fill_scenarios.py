@@ -14,24 +14,25 @@ from api.event_file import EventSpan
 from benchmarks.backtest_feed import MARKET, as_events, generate
 from benchmarks.peers.fill_causes import CREDIT, PART_LOT, REACHED, RULES, UNEXPLAINED, Life, cause_of, lived
 from benchmarks.peers.fill_causes import Market as Felt
-from benchmarks.peers.fill_parts import OwnFill, by_order, position_of, profit_of
-from benchmarks.peers.fill_scenarios import LATENCY_MS, SCENARIOS, START_NS, Scenario
-from benchmarks.peers.fills import (
+from benchmarks.peers.fill_judges import (
     EQUAL,
     EXPONENT,
     NOT_AS_WRITTEN,
+    Traded,
     compare,
     lives_of,
     peer_fills,
-    plain_rows,
     sizes_of,
     verdict_of,
 )
+from benchmarks.peers.fill_parts import POST_ONLY, OwnFill, by_order, position_of, profit_of
+from benchmarks.peers.fill_scenarios import LATENCY_MS, SCENARIOS, START_NS, Scenario
+from benchmarks.peers.fills import plain_rows
 from benchmarks.peers.fills_ours import Played, play_product, play_script
 from core.market.queue_position import QUEUE_MODELS
 
 LATENCY_NS = LATENCY_MS * 1_000_000
-RESTING = [one for one in SCENARIOS if one.fills and len(one.sent) == 1 and all(fill.is_maker for fill in one.fills)]
+RESTING = [one for one in SCENARIOS if len(one.acts()) == 1 and one.acts()[0].force == POST_ONLY]
 
 
 def named(scenario: Scenario) -> str:
@@ -102,7 +103,7 @@ def test_orders_are_compared_one_by_one_and_fills_that_only_one_side_has_are_fou
     played, model = traded("power3"), "power3"
     market, lives = Felt(feed().rows), lives_of(played.acts, LATENCY_NS, feed().last_ns)
     theirs = [fill for key, life in lives.items() for fill in _as_peer(market, key, life, model)]
-    compared = compare(feed(), model, played, theirs, LATENCY_NS)
+    compared = compare(Traded(feed(), model, played), theirs, LATENCY_NS)
     causes = {one.cause for one in compared}
     assert causes <= {"", REACHED, CREDIT, PART_LOT, f"{REACHED} + {PART_LOT}", f"{CREDIT} + {PART_LOT}"}
     assert "" in causes and len(causes) > 1
@@ -140,7 +141,7 @@ def test_a_fill_of_the_peer_takes_when_it_is_at_the_arrival_of_its_order_and_ref
 
 def test_the_peer_gets_all_events_but_the_beginning_of_the_book_and_one_behind_the_end() -> None:
     scenario = SCENARIOS[0]
-    given, own = plain_rows(scenario.rows()), scenario.rows()[1:]
-    assert given[:-1].tolist() == [[int(row[name]) for name in ("local_ns", "kind", "side", "price_ticks", "size_lots")]
-                                   for row in own]  # fmt: skip
-    assert given[-1, 0] > own["local_ns"][-1]
+    given, own = plain_rows(scenario.rows(), "venue_ns"), scenario.rows()[1:]
+    for column, name in enumerate(("venue_ns", "local_ns", "kind", "side", "price_ticks", "size_lots")):
+        assert given[:-1, column].tolist() == own[name].tolist()
+    assert (given[-1, :2] > own["local_ns"][-1]).all()

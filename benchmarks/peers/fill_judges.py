@@ -1,0 +1,183 @@
+"""Fills here held against fills there: what a scenario came to, and order by order on a feed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from api.event_file import EventSpan
+from benchmarks.parts import NS_PER_MS, Figure, Result
+from benchmarks.peers.fill_causes import UNEXPLAINED, Life, Market, Sizes, cause_of, lived
+from benchmarks.peers.fill_parts import CANCEL, Act, OwnFill, by_order, position_of, profit_of
+from benchmarks.peers.fill_scenarios import EXACT, LATENCY_MS, SCENARIOS, Scenario, ns_of
+from benchmarks.peers.fills_ours import Played
+
+EXPONENT = 3.0  # of the queue models that have one
+EQUAL, NOT_AS_WRITTEN = "equal", "NOT AS WRITTEN DOWN"
+CLOCK = "clock of the exchange"
+_EXAMPLES = 3  # of each cause
+
+
+class Traded(NamedTuple):
+    """What the product did by itself in a market, with a queue model."""
+
+    span: EventSpan
+    model: str
+    played: Played
+
+
+class Compared(NamedTuple):
+    """The fills of one order here and there; `cause` is empty where they are equal."""
+
+    key: int
+    ours: tuple[OwnFill, ...]
+    theirs: tuple[OwnFill, ...]
+    cause: str
+
+
+def peer_fills(told: Iterable[Sequence[int]], acts: Sequence[Act], latency_ns: int) -> tuple[OwnFill, ...]:
+    """Return the peer's fills; one at the moment of the order's arrival took."""
+    sent = {act.key: act for act in acts if act.what != CANCEL}
+    return tuple(
+        OwnFill(at_ns, key, sent[key].what, price, lots, at_ns != sent[key].at_ns + latency_ns)
+        for at_ns, key, price, lots in told
+        if lots > 0
+    )
+
+
+# -- scenarios ------------------------------------------------------------------------------------------------------
+def judge_scenarios(played: dict[str, Played], told: dict[str, Any], result: Result) -> None:
+    """Put down how each scenario came out here and there."""
+    counts, rows = Counter[str](), []
+    for scenario in SCENARIOS:
+        ours, mid = played[scenario.name].fills, played[scenario.name].last_mid_ticks
+        theirs = peer_fills(told[scenario.name]["fills"], scenario.acts(), LATENCY_MS * NS_PER_MS)
+        verdict = verdict_of(scenario, ours, theirs)
+        counts[verdict] += 1
+        both = [_told(fills, mid) for fills in (ours, theirs)]
+        rows.append({"name": scenario.name, "verdict": verdict, "ours": both[0], "theirs": both[1]})
+        lots = [position_of(fills) for fills in (ours, theirs)]
+        note = "" if verdict == EQUAL else f"position {lots[0]} here, {lots[1]} there; {verdict}"
+        result.figures.append(Figure(scenario.name, "equal" if verdict == EQUAL else "other", "", note=note))
+    result.figures.append(Figure("scenarios: all fills equal", counts.pop(EQUAL, 0), f"of {len(SCENARIOS)}"))
+    result.figures += [Figure(f"scenarios: {cause}", count, "") for cause, count in counts.most_common()]
+    note = "its error at the next print when an order is filled to exactly nothing; above, orders are a trace smaller"
+    ended = told[f"{EXACT}, exact"]["ended"]
+    result.figures.append(Figure("scenarios: hftbacktest ends with", ended, "", note=note))
+    result.details["scenarios"] = rows
+
+
+def verdict_of(scenario: Scenario, ours: Sequence[OwnFill], theirs: Sequence[OwnFill]) -> str:
+    """Return how the fills of a scenario compare: equal, its difference, or not as they were written down."""
+    if by_order(ours) != by_order(scenario.expected()):
+        return NOT_AS_WRITTEN
+    if by_order(ours) == by_order(theirs):
+        return NOT_AS_WRITTEN if scenario.differs else EQUAL
+    return scenario.differs if by_order(theirs) == by_order(scenario.expected(of_peer=True)) else NOT_AS_WRITTEN
+
+
+def _told(fills: Sequence[OwnFill], last_mid_ticks: float) -> dict[str, Any]:
+    lines = [f"{(one.at_ns - ns_of(0)) / NS_PER_MS:g} ms, order {one.key}: {one.size_lots} at {one.price_ticks}"
+             for one in fills]  # fmt: skip
+    return {"fills": lines, "position": position_of(fills), "profit": str(profit_of(fills, last_mid_ticks))}
+
+
+# -- the feed -------------------------------------------------------------------------------------------------------
+def judge_orders(name: str, traded: Traded, told: dict[str, Any], latency_ns: int, result: Result) -> None:
+    """Put down how the orders of the product fared here and there."""
+    theirs = _within(traded.span, peer_fills(told["fills"], traded.played.acts, latency_ns))
+    _put_down(name, compare(traded, theirs, latency_ns), traded.played, told, result)
+
+
+def judge_clock(name: str, traded: Traded, told: dict[str, Any], latency_ns: int, result: Result) -> None:
+    """Put down how they fared where the peer's exchange goes by the venue's clock; fills are not compared by time."""
+    span, played = traded.span, traded.played
+    theirs = _within(span, peer_fills(told["fills"], played.acts, latency_ns))
+    market, lives = Market(span.rows, "venue_ns"), lives_of(played.acts, latency_ns, span.last_ns)
+    found = []
+    for key, ours, others in _pairs(played.fills, theirs):
+        cause = ""
+        if [fill[1:] for fill in ours] != [fill[1:] for fill in others]:
+            is_clock = lived(market, lives[key], traded.model, EXPONENT, frozenset()) == sizes_of(others)
+            cause = CLOCK if is_clock else UNEXPLAINED
+        found.append(Compared(key, ours, others, cause))
+    _put_down(name, found, played, told, result)
+
+
+def compare(traded: Traded, theirs: Sequence[OwnFill], latency_ns: int) -> tuple[Compared, ...]:
+    """Return the orders that filled here or there, each with the cause of what differs."""
+    span, played = traded.span, traded.played
+    market, lives = Market(span.rows), lives_of(played.acts, latency_ns, span.last_ns)
+    found = []
+    for key, ours, others in _pairs(played.fills, theirs):
+        sizes = sizes_of(ours), sizes_of(others)
+        cause = "" if ours == others else cause_of(market, lives[key], traded.model, EXPONENT, *sizes)
+        found.append(Compared(key, ours, others, cause))
+    return tuple(found)
+
+
+def _pairs(
+    ours: Sequence[OwnFill], theirs: Sequence[OwnFill]
+) -> list[tuple[int, tuple[OwnFill, ...], tuple[OwnFill, ...]]]:
+    """Return each order that filled here or there: its number, its fills here, and there."""
+    here, there = by_order(ours), by_order(theirs)
+    return [(key, here.get(key, ()), there.get(key, ())) for key in sorted(here.keys() | there.keys())]
+
+
+def lives_of(acts: Sequence[Act], latency_ns: int, last_ns: int) -> dict[int, Life]:
+    """Return from when to when each order rested at the venue, unless it filled before."""
+    lives: dict[int, Life] = {}
+    for act in acts:
+        arrives_ns = act.at_ns + latency_ns
+        if act.what == CANCEL:
+            lives[act.key] = lives[act.key]._replace(ends_ns=min(lives[act.key].ends_ns, arrives_ns))
+        else:
+            lives[act.key] = Life(arrives_ns, last_ns, act.what, act.price_ticks, act.size_lots)
+    return lives
+
+
+def sizes_of(fills: Sequence[OwnFill]) -> Sizes:
+    """Return when how much of an order filled."""
+    return tuple((fill.at_ns, fill.size_lots) for fill in fills)
+
+
+def _within(span: EventSpan, fills: Sequence[OwnFill]) -> tuple[OwnFill, ...]:
+    return tuple(fill for fill in fills if fill.at_ns <= span.last_ns)
+
+
+def _put_down(what: str, compared: Sequence[Compared], played: Played, told: dict[str, Any], result: Result) -> None:
+    sent = sum(act.what != CANCEL for act in played.acts)
+    equal = [one for one in compared if not one.cause]
+    figures = [Figure(f"{what}: orders with fills", len(compared), "", note=f"of {sent} orders sent")]
+    figures.append(Figure(f"{what}: orders with equal fills", len(equal), "", note=_both(equal)))
+    for cause, count in Counter(one.cause for one in compared if one.cause).most_common():
+        note = _both([one for one in compared if one.cause == cause])
+        figures.append(Figure(f"{what}: {cause}", count, "", note=note))
+    for where, at in (("here", 1), ("there", 2)):
+        fills = [fill for one in compared for fill in one[at]]
+        profit, note = profit_of(fills, played.last_mid_ticks), f"position {position_of(fills)}"
+        figures.append(Figure(f"{what}: profit {where}", float(round(profit, 6)), "quote", note=note))
+    result.figures += figures
+    refused = sum(fill[3] < 0 for fill in told["fills"])
+    result.details[what] = {
+        "ended": told["ended"], "cancels_not_sent": refused, "position_it_tells": told["told_position"],
+        "examples": _examples(compared),
+    }  # fmt: skip
+
+
+def _both(compared: Sequence[Compared]) -> str:
+    parts = []
+    for at in (1, 2):
+        fills = [fill for one in compared for fill in one[at]]
+        parts.append(f"{len(fills)} fills of {sum(fill.size_lots for fill in fills)} lots")
+    return f"{parts[0]} here, {parts[1]} there"
+
+
+def _examples(compared: Sequence[Compared]) -> list[str]:
+    """Return a few orders of each cause: number, when how much of it filled here, and there."""
+    found: list[str] = []
+    for cause in sorted({one.cause for one in compared if one.cause}):
+        some = [one for one in compared if one.cause == cause][:_EXAMPLES]
+        found += [f"{cause}: order {one.key}, {sizes_of(one.ours)} here, {sizes_of(one.theirs)} there" for one in some]
+    return found
