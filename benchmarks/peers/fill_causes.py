@@ -36,14 +36,21 @@ class Life(NamedTuple):
     size_lots: int
 
 
+def _level_key(price: Any, side: Any) -> Any:
+    return 3 * price + side
+
+
 class Market:
     """The rows of an event file, ready to be asked what an order of ours can feel."""
 
     def __init__(self, rows: Rows, clock: str = "local_ns") -> None:
         """Take the rows; `clock` names the time that the venue goes by."""
-        self.ns, self.kind, self.side = rows[clock], rows["kind"], rows["side"]
-        self.price, self.size = rows["price_ticks"], rows["size_lots"]
-        self._places: dict[tuple[int, int], Any] = {}
+        names = (clock, "kind", "side", "price_ticks", "size_lots")
+        self.ns, self.kind, self.side, self.price, self.size = (rows[name].astype(np.int64) for name in names)
+        levels = np.flatnonzero(self.kind == LEVEL)
+        keys = _level_key(self.price[levels], self.side[levels])
+        by_level = np.argsort(keys, kind="stable")
+        self._keys, self._levels = keys[by_level], levels[by_level]  # the rows of each level, in their order
 
     def begin(self, life: Life) -> int:
         """Return the first row behind an order's arrival."""
@@ -51,12 +58,9 @@ class Market:
 
     def shown_before(self, row: int, sign: int, price: int) -> int:
         """Return what a side of the book shows at a price before a row."""
-        key = (sign, price)
-        if key not in self._places:
-            is_level = (self.price == price) & (self.side == sign) & (self.kind == LEVEL)
-            self._places[key] = np.flatnonzero(is_level)
-        before = int(np.searchsorted(self._places[key], row))
-        return int(self.size[self._places[key][before - 1]]) if before else 0
+        begin, end = np.searchsorted(self._keys, (_level_key(price, sign), _level_key(price, sign) + 1))
+        before = begin + int(np.searchsorted(self._levels[begin:end], row))
+        return int(self.size[self._levels[before - 1]]) if before > begin else 0
 
     def refuses(self, life: Life) -> bool:
         """Tell whether the other side is at or within an order's price when it arrives: it is post-only."""
@@ -66,7 +70,7 @@ class Market:
     def felt(self, life: Life) -> Iterator[tuple[int, int, int, int, int]]:
         """Return time, kind, side, price and size of each row that an order can feel."""
         part = slice(self.begin(life), int(np.searchsorted(self.ns, life.ends_ns, "right")))
-        side, beyond = self.side[part], life.sign * (life.price_ticks - self.price[part].astype(np.int64))
+        side, beyond = self.side[part], life.sign * (life.price_ticks - self.price[part])
         is_level = self.kind[part] == LEVEL
         own = is_level & (side == life.sign) & (beyond == 0)
         other = (side == -life.sign) & (beyond >= 0) & (is_level | (self.kind[part] == TRADE))
