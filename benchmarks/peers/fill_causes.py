@@ -19,8 +19,7 @@ from core.market import queue_position
 
 REACHED = "a level comes to the order"
 CREDIT = "a front below zero"
-PART_LOT = "part of a lot"
-RULES = (REACHED, CREDIT, PART_LOT)
+RULES = (REACHED, CREDIT)
 UNEXPLAINED = "not explained"
 _NEAR_TICKS = 10  # that the price can move while an order is under way
 Sizes = tuple[tuple[int, int], ...]  # when in ns, how many lots
@@ -108,7 +107,8 @@ def lived(market: Market, life: Life, model: str, exponent: float, as_ours: froz
             lots = left if size else 0
         lots = min(lots, left)
         if lots:
-            found.append((at_ns, lots))
+            same = found and found[-1][0] == at_ns
+            found[-1 if same else len(found) :] = [(at_ns, lots + (found[-1][1] if same else 0))]
             left -= lots
         if not left:
             break
@@ -142,17 +142,9 @@ class _Queue:
 
     def traded_lots(self, size: int) -> int:
         """Take a print at the order's price; return how many lots of it are for the order."""
-        past = size - self._front
+        lots = math.floor(max(0.0, size - self._front) + 0.5)
         self._traded += size
-        self._front -= size
-        if PART_LOT in self._as_ours:
-            lots = math.floor(max(0.0, past))
-            if past > 0:
-                self._front = 0.0
-        else:
-            lots = math.floor(max(0.0, past) + 0.5)
-            if lots:
-                self._front = 0.0
+        self._front = 0.0 if lots else self._front - size
         if CREDIT in self._as_ours:
             self._front = max(0.0, self._front)
         return lots

@@ -15,7 +15,7 @@ import numpy as np
 
 from api.event_file import CLEAR, LEVEL, ROW, TRADE, EventSpan, Rows
 from benchmarks.backtest_feed import MARKET
-from benchmarks.peers.fill_causes import CREDIT, PART_LOT, REACHED
+from benchmarks.peers.fill_causes import CREDIT, REACHED
 from benchmarks.peers.fill_parts import CANCEL, GTC, IOC, POST_ONLY, Act, OwnFill
 
 START_NS = 1_700_000_000_000_000_000
@@ -184,9 +184,17 @@ SCENARIOS = (
         [sold(20, 1000, 4), bid(20, 1000, 6), sold(30, 1000, 8)], [Filled(30, 1, 1000, 2)], model="power3",
     ),
     Scenario(
-        "part of a lot", "9.44 are left before us, 12 reach 2.56: two whole lots", JOINS,
-        [bid(20, 1000, 30), bid(25, 1000, 15), sold(30, 1000, 12)],
-        [Filled(30, 1, 1000, 2)], [Filled(30, 1, 1000, 3)], PART_LOT, "power3",
+        "most of a lot", "9.44 are left before us, 12 reach 2.56: rounded to three", JOINS,
+        [bid(20, 1000, 30), bid(25, 1000, 15), sold(30, 1000, 12)], [Filled(30, 1, 1000, 3)], model="power3",
+    ),
+    Scenario(
+        "the smaller part of a lot", "9.63 are left: ten reach 0.37, nothing; then nobody is before us", JOINS,
+        [*GROWN, sold(30, 1000, 10), sold(40, 1000, 1)], [Filled(40, 1, 1000, 1)], model="power3",
+    ),
+    Scenario(
+        "a whole number that is none in floats", "14 - (14/42)^3 x 27 = 13, in floats a trace more; 14 reach one",
+        JOINS, [bid(5, 1000, 14), bid(20, 1000, 42), bid(25, 1000, 15), sold(30, 1000, 14)],
+        [Filled(30, 1, 1000, 1)], model="power3",
     ),
     Scenario(
         "the guess is more cancels than stood before us", "front 0, not -7.59: of two lots traded we get two", JOINS,

@@ -12,7 +12,7 @@ import pytest
 
 from api.event_file import EventSpan
 from benchmarks.backtest_feed import MARKET, as_events, generate
-from benchmarks.peers.fill_causes import CREDIT, PART_LOT, REACHED, RULES, UNEXPLAINED, Life, cause_of, lived
+from benchmarks.peers.fill_causes import CREDIT, REACHED, RULES, UNEXPLAINED, Life, cause_of, lived
 from benchmarks.peers.fill_causes import Market as Felt
 from benchmarks.peers.fill_judges import (
     EQUAL,
@@ -100,12 +100,12 @@ def test_the_rules_written_down_for_the_explanation_are_those_of_the_engine(mode
 
 
 def test_orders_are_compared_one_by_one_and_fills_that_only_one_side_has_are_found() -> None:
-    played, model = traded("power3"), "power3"
+    played, model = traded("power2"), "power2"
     market, lives = Felt(feed().rows), lives_of(played.acts, LATENCY_NS, feed().last_ns)
     theirs = [fill for key, life in lives.items() for fill in _as_peer(market, key, life, model)]
     compared = compare(Traded(feed(), model, played), theirs, LATENCY_NS)
     causes = {one.cause for one in compared}
-    assert causes <= {"", REACHED, CREDIT, PART_LOT, f"{REACHED} + {PART_LOT}", f"{CREDIT} + {PART_LOT}"}
+    assert causes <= {"", REACHED, CREDIT, f"{REACHED} + {CREDIT}"}
     assert "" in causes and len(causes) > 1
     for one in compared:
         assert (one.ours == one.theirs) == (one.cause == "")
