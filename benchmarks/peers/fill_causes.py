@@ -8,8 +8,8 @@ the smallest set of rules that turns the one into the other. An order for which 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import chain, combinations
+from collections.abc import Collection, Iterator
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,9 @@ from core.market import queue_position
 
 REACHED = "a level comes to the order"
 CREDIT = "a front below zero"
+WHOLE = "whole orders"
 RULES = (REACHED, CREDIT)
+WHOLE_RULES = (WHOLE, *RULES)  # of the exchange that fills an order whole or not at all
 UNEXPLAINED = "not explained"
 _NEAR_TICKS = 10  # that the price can move while an order is under way
 Sizes = tuple[tuple[int, int], ...]  # when in ns, how many lots
@@ -77,42 +79,47 @@ class Market:
             yield tuple(int(column[row]) for column in (self.ns, self.kind, self.side, self.price, self.size))  # type: ignore[misc]
 
 
-def cause_of(market: Market, life: Life, model: str, exponent: float, ours: Sizes, theirs: Sizes) -> str:
-    """Return which rules make the difference between what an order got here and there."""
-    if lived(market, life, model, exponent, frozenset(RULES)) != ours:
-        return UNEXPLAINED
-    if lived(market, life, model, exponent, frozenset()) != theirs:
-        return UNEXPLAINED
-    for rules in chain.from_iterable(combinations(RULES, count) for count in range(len(RULES) + 1)):
-        if lived(market, life, model, exponent, frozenset(rules)) == ours:
-            return " + ".join(rules)
-    return UNEXPLAINED
+class Peer(NamedTuple):
+    """A market as hftbacktest matches it; `rules` are those that are not ours."""
 
+    market: Market
+    model: str
+    exponent: float
+    rules: tuple[str, ...] = RULES
 
-def lived(market: Market, life: Life, model: str, exponent: float, as_ours: frozenset[str]) -> Sizes:
-    """Return what a resting order gets when the named rules are ours and the others hftbacktest's."""
-    if market.refuses(life):
-        return ()
-    queue = _Queue(model, exponent, as_ours, market.shown_before(market.begin(life), life.sign, life.price_ticks))
-    offers, left, found = _Offers(life.sign), life.size_lots, []
-    for at_ns, kind, side, price, size in market.felt(life):
-        if kind == TRADE:
-            lots = left if price != life.price_ticks else queue.traded_lots(size)
-        elif side == life.sign:
-            queue.level_is(size)
-            continue
-        elif REACHED in as_ours:
-            lots = offers.taken_of(price, size, left)
-        else:
-            lots = left if size else 0
-        lots = min(lots, left)
-        if lots:
-            same = found and found[-1][0] == at_ns
-            found[-1 if same else len(found) :] = [(at_ns, lots + (found[-1][1] if same else 0))]
-            left -= lots
-        if not left:
-            break
-    return tuple(found)
+    def cause_of(self, life: Life, ours: Sizes, theirs: Sizes) -> str:
+        """Return which rules make the difference between what an order got here and there."""
+        if self.lived(life, self.rules) != ours or self.lived(life) != theirs:
+            return UNEXPLAINED
+        for count in range(len(self.rules)):
+            for changed in combinations(self.rules, count):
+                if self.lived(life, changed) == ours:
+                    return " + ".join(changed)
+        return " + ".join(self.rules)
+
+    def lived(self, life: Life, changed: Collection[str] = ()) -> Sizes:
+        """Return what a resting order gets when the rules `changed` are ours and the others hftbacktest's."""
+        if self.market.refuses(life):
+            return ()
+        shown = self.market.shown_before(self.market.begin(life), life.sign, life.price_ticks)
+        theirs = set(self.rules) - set(changed)
+        queue = _Queue(self.model, self.exponent, CREDIT in theirs, shown)
+        offers, left, found = _Offers(life.sign), life.size_lots, dict[int, int]()
+        for at_ns, kind, side, price, size in self.market.felt(life):
+            if kind == TRADE:
+                lots = left if price != life.price_ticks else queue.traded_lots(size)
+            elif side == life.sign:
+                queue.level_is(size)
+                continue
+            else:
+                lots = (left if size else 0) if REACHED in theirs else offers.taken_of(price, size, left)
+            lots = left if lots and WHOLE in theirs else min(lots, left)
+            if lots:
+                found[at_ns] = found.get(at_ns, 0) + lots
+                left -= lots
+            if not left:
+                break
+        return tuple(found.items())
 
 
 class _Offers:
@@ -136,8 +143,8 @@ class _Offers:
 class _Queue:
     """What stands before an order."""
 
-    def __init__(self, model: str, exponent: float, as_ours: frozenset[str], shown: int) -> None:
-        self._model, self._exponent, self._as_ours = queue_position.QUEUE_MODELS.index(model), exponent, as_ours
+    def __init__(self, model: str, exponent: float, has_credit: bool, shown: int) -> None:
+        self._model, self._exponent, self._has_credit = queue_position.QUEUE_MODELS.index(model), exponent, has_credit
         self._front, self._shown, self._traded = float(shown), float(shown), 0.0
 
     def traded_lots(self, size: int) -> int:
@@ -145,14 +152,14 @@ class _Queue:
         lots = math.floor(max(0.0, size - self._front) + 0.5)
         self._traded += size
         self._front = 0.0 if lots else self._front - size
-        if CREDIT in self._as_ours:
+        if not self._has_credit:
             self._front = max(0.0, self._front)
         return lots
 
     def level_is(self, size: int) -> None:
         """Take a new size of the order's level."""
         change = self._front, self._traded, self._shown, float(size), self._model, self._exponent
-        self._front = queue_position.after_level(*change) if CREDIT in self._as_ours else _peer_after_level(*change)
+        self._front = (_peer_after_level if self._has_credit else queue_position.after_level)(*change)
         self._shown, self._traded = float(size), 0.0
 
 

@@ -8,23 +8,34 @@ from typing import Any, NamedTuple
 
 from api.event_file import EventSpan
 from benchmarks.parts import NS_PER_MS, Figure, Result
-from benchmarks.peers.fill_causes import UNEXPLAINED, Life, Market, Sizes, cause_of, lived
+from benchmarks.peers.fill_causes import RULES, UNEXPLAINED, WHOLE_RULES, Life, Market, Peer, Sizes
 from benchmarks.peers.fill_parts import CANCEL, Act, OwnFill, by_order, position_of, profit_of
-from benchmarks.peers.fill_scenarios import EXACT, LATENCY_MS, SCENARIOS, Scenario, ns_of
+from benchmarks.peers.fill_scenarios import EXACT, SCENARIOS, Scenario, ns_of
 from benchmarks.peers.fills_ours import Played
 
 EXPONENT = 3.0  # of the queue models that have one
 EQUAL, NOT_AS_WRITTEN = "equal", "NOT AS WRITTEN DOWN"
+EXACT_JOB = f"{EXACT}, to the last bit"
 CLOCK = "clock of the exchange"
 _EXAMPLES = 3  # of each cause
 
 
+class Setup(NamedTuple):
+    """How hftbacktest is set up: `partial` or `whole` fills, the time its exchange goes by, sizes to the last bit."""
+
+    exchange: str = "partial"
+    clock: str = "local_ns"
+    is_exact: bool = False
+
+
 class Traded(NamedTuple):
-    """What the product did by itself in a market, with a queue model."""
+    """What was sent into a market and what filled of it here, and what the peer is to do with the same."""
 
     span: EventSpan
     model: str
+    latency_ns: int
     played: Played
+    setup: Setup = Setup()
 
 
 class Compared(NamedTuple):
@@ -47,12 +58,12 @@ def peer_fills(told: Iterable[Sequence[int]], acts: Sequence[Act], latency_ns: i
 
 
 # -- scenarios ------------------------------------------------------------------------------------------------------
-def judge_scenarios(played: dict[str, Played], told: dict[str, Any], result: Result) -> None:
+def judge_scenarios(traded: dict[str, Traded], told: dict[str, Any], result: Result) -> None:
     """Put down how each scenario came out here and there."""
     counts, rows = Counter[str](), []
     for scenario in SCENARIOS:
-        ours, mid = played[scenario.name].fills, played[scenario.name].last_mid_ticks
-        theirs = peer_fills(told[scenario.name]["fills"], scenario.acts(), LATENCY_MS * NS_PER_MS)
+        ours, mid, acts = traded[scenario.name].played
+        theirs = peer_fills(told[scenario.name]["fills"], acts, traded[scenario.name].latency_ns)
         verdict = verdict_of(scenario, ours, theirs)
         counts[verdict] += 1
         both = [_told(fills, mid) for fills in (ours, theirs)]
@@ -63,7 +74,7 @@ def judge_scenarios(played: dict[str, Played], told: dict[str, Any], result: Res
     result.figures.append(Figure("scenarios: all fills equal", counts.pop(EQUAL, 0), f"of {len(SCENARIOS)}"))
     result.figures += [Figure(f"scenarios: {cause}", count, "") for cause, count in counts.most_common()]
     note = "its error at the next print when an order is filled to exactly nothing; above, orders are a trace smaller"
-    ended = told[f"{EXACT}, exact"]["ended"]
+    ended = told[EXACT_JOB]["ended"]
     result.figures.append(Figure("scenarios: hftbacktest ends with", ended, "", note=note))
     result.details["scenarios"] = rows
 
@@ -84,35 +95,28 @@ def _told(fills: Sequence[OwnFill], last_mid_ticks: float) -> dict[str, Any]:
 
 
 # -- the feed -------------------------------------------------------------------------------------------------------
-def judge_orders(name: str, traded: Traded, told: dict[str, Any], latency_ns: int, result: Result) -> None:
+def judge_orders(name: str, traded: Traded, told: dict[str, Any], result: Result) -> None:
     """Put down how the orders of the product fared here and there."""
-    theirs = _within(traded.span, peer_fills(told["fills"], traded.played.acts, latency_ns))
-    _put_down(name, compare(traded, theirs, latency_ns), traded.played, told, result)
+    theirs = peer_fills(told["fills"], traded.played.acts, traded.latency_ns)
+    theirs = tuple(fill for fill in theirs if fill.at_ns <= traded.span.last_ns)
+    _put_down(name, compare(traded, theirs), traded.played, told, result)
 
 
-def judge_clock(name: str, traded: Traded, told: dict[str, Any], latency_ns: int, result: Result) -> None:
-    """Put down how they fared where the peer's exchange goes by the venue's clock; fills are not compared by time."""
-    span, played = traded.span, traded.played
-    theirs = _within(span, peer_fills(told["fills"], played.acts, latency_ns))
-    market, lives = Market(span.rows, "venue_ns"), lives_of(played.acts, latency_ns, span.last_ns)
-    found = []
-    for key, ours, others in _pairs(played.fills, theirs):
-        cause = ""
-        if [fill[1:] for fill in ours] != [fill[1:] for fill in others]:
-            is_clock = lived(market, lives[key], traded.model, EXPONENT, frozenset()) == sizes_of(others)
-            cause = CLOCK if is_clock else UNEXPLAINED
-        found.append(Compared(key, ours, others, cause))
-    _put_down(name, found, played, told, result)
+def compare(traded: Traded, theirs: Sequence[OwnFill]) -> tuple[Compared, ...]:
+    """Return the orders that filled here or there, each with the cause of what differs.
 
-
-def compare(traded: Traded, theirs: Sequence[OwnFill], latency_ns: int) -> tuple[Compared, ...]:
-    """Return the orders that filled here or there, each with the cause of what differs."""
-    span, played = traded.span, traded.played
-    market, lives = Market(span.rows), lives_of(played.acts, latency_ns, span.last_ns)
-    found = []
-    for key, ours, others in _pairs(played.fills, theirs):
-        sizes = sizes_of(ours), sizes_of(others)
-        cause = "" if ours == others else cause_of(market, lives[key], traded.model, EXPONENT, *sizes)
+    Where the exchange of the peer goes by another clock, fills are not compared by time.
+    """
+    span, setup = traded.span, traded.setup
+    market, lives = Market(span.rows, setup.clock), lives_of(traded.played.acts, traded.latency_ns, span.last_ns)
+    peer = Peer(market, traded.model, EXPONENT, WHOLE_RULES if setup.exchange == "whole" else RULES)
+    by_clock, found = setup.clock != "local_ns", []
+    for key, ours, others in _pairs(traded.played.fills, theirs):
+        cause, sizes = "", sizes_of(others)
+        if by_clock and [fill[1:] for fill in ours] != [fill[1:] for fill in others]:
+            cause = CLOCK if peer.lived(lives[key]) == sizes else UNEXPLAINED
+        elif not by_clock and ours != others:
+            cause = peer.cause_of(lives[key], sizes_of(ours), sizes)
         found.append(Compared(key, ours, others, cause))
     return tuple(found)
 
@@ -140,10 +144,6 @@ def lives_of(acts: Sequence[Act], latency_ns: int, last_ns: int) -> dict[int, Li
 def sizes_of(fills: Sequence[OwnFill]) -> Sizes:
     """Return when how much of an order filled."""
     return tuple((fill.at_ns, fill.size_lots) for fill in fills)
-
-
-def _within(span: EventSpan, fills: Sequence[OwnFill]) -> tuple[OwnFill, ...]:
-    return tuple(fill for fill in fills if fill.at_ns <= span.last_ns)
 
 
 def _put_down(what: str, compared: Sequence[Compared], played: Played, told: dict[str, Any], result: Result) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +27,15 @@ from api.event_file import CLEAR, EventSpan, Rows
 from benchmarks.bench_backtest import EVENTS, LATENCY_MS, QUICK_EVENTS, make_span
 from benchmarks.parts import CHECKOUT, NS_PER_MS, Result, run_bench, say, temp_folder
 from benchmarks.peers.environment import PEERS, run_peer
-from benchmarks.peers.fill_judges import CLOCK, EXPONENT, Traded, judge_clock, judge_orders, judge_scenarios
-from benchmarks.peers.fill_parts import Act
+from benchmarks.peers.fill_judges import EXACT_JOB, EXPONENT, Setup, Traded, judge_orders, judge_scenarios
 from benchmarks.peers.fill_scenarios import EXACT, SCENARIOS, Scenario
 from benchmarks.peers.fill_scenarios import LATENCY_MS as SCENARIO_LATENCY_MS
 from benchmarks.peers.fills_ours import play_product, play_script
 from core.market.queue_position import QUEUE_MODELS
 
 RECORDING, RECORDING_MODELS = "slice20s_binance_usdm_btcusdt_20240808", ("risk_averse", "power3")
-CLOCK_MODEL = "risk_averse"  # that the feed is also played with where the peer's exchange goes by the venue's clock
+VARIED_MODEL = "risk_averse"  # that the feed is also played with where the peer is set up in other ways
+VARIED = {"venue's clock": Setup(clock="venue_ns"), "whole fills": Setup(exchange="whole")}
 _AFTER_NS = 10**9  # that the peer plays on behind the end, so that all answers are heard
 
 
@@ -46,61 +45,45 @@ def measure(quick: bool) -> Result:
     result = Result()
     with temp_folder() as folder:
         say("our fills")
-        scenarios = {
-            one.name: play_script(one.span(), one.acts(), one.model, SCENARIO_LATENCY_MS, "python") for one in SCENARIOS
-        }
-        feed = make_span(folder / "feed.events", QUICK_EVENTS if quick else EVENTS, result)
-        traded = {f"feed, {model}": _traded(feed, model) for model in QUEUE_MODELS}
-        traded |= {f"recording, {model}": _traded(_recorded(folder), model) for model in RECORDING_MODELS}
-        jobs = [_scenario_job(folder, one) for one in SCENARIOS]
-        jobs += [_scenario_job(folder, one, exact=True) for one in SCENARIOS if one.name == EXACT]
-        jobs += [_job(folder, name, one.span, one.played.acts, one.model, LATENCY_MS) for name, one in traded.items()]
-        by_clock = traded[f"feed, {CLOCK_MODEL}"]
-        jobs.append(_job(folder, CLOCK, feed, by_clock.played.acts, CLOCK_MODEL, LATENCY_MS, clock="venue_ns"))
+        scenarios = {one.name: _played(one) for one in SCENARIOS}
+        traded = _traded(folder, QUICK_EVENTS if quick else EVENTS, result)
+        exact = scenarios[EXACT]._replace(setup=Setup(is_exact=True))
+        jobs = [_job(folder, name, one) for name, one in (scenarios | traded | {EXACT_JOB: exact}).items()]
         (folder / "jobs.json").write_text(json.dumps(jobs))
         say(PEERS["hftbacktest"])
         told = run_peer("hftbacktest", "fills_hftbacktest.py", folder, str(folder))
     result.details["version"] = told["version"]
     judge_scenarios(scenarios, told["jobs"], result)
-    latency_ns = round(LATENCY_MS * NS_PER_MS)
     for name, one in traded.items():
-        judge_orders(name, one, told["jobs"][name], latency_ns, result)
-    judge_clock(f"feed, {CLOCK_MODEL}, venue's clock", by_clock, told["jobs"][CLOCK], latency_ns, result)
+        judge_orders(name, one, told["jobs"][name], result)
     return result
 
 
-def _traded(span: EventSpan, model: str) -> Traded:
-    played = play_product(span, model, LATENCY_MS)
-    return Traded(span, model, played)
+def _played(scenario: Scenario) -> Traded:
+    span, latency_ms = scenario.span(), SCENARIO_LATENCY_MS
+    played = play_script(span, scenario.acts(), scenario.model, latency_ms, "python")
+    return Traded(span, scenario.model, latency_ms * NS_PER_MS, played)
 
 
-def _recorded(folder: Path) -> EventSpan:
+def _traded(folder: Path, count: int, result: Result) -> dict[str, Traded]:
+    """Let the product trade the feed and the recording, with each queue model."""
+    feed, latency_ns = make_span(folder / "feed.events", count, result), round(LATENCY_MS * NS_PER_MS)
     file = load_events(find_recording(RECORDING, [str(CHECKOUT / "data" / "recordings")]), folder)
-    return EventSpan(file.market, file.rows, 0)
+    recording, found = EventSpan(file.market, file.rows, 0), {}
+    for name, span, models in (("feed", feed, QUEUE_MODELS), ("recording", recording, RECORDING_MODELS)):
+        for model in models:
+            found[f"{name}, {model}"] = Traded(span, model, latency_ns, play_product(span, model, LATENCY_MS))
+    varied = found[f"feed, {VARIED_MODEL}"]
+    return found | {f"feed, {VARIED_MODEL}, {how}": varied._replace(setup=setup) for how, setup in VARIED.items()}
 
 
-def _scenario_job(folder: Path, scenario: Scenario, exact: bool = False) -> dict[str, Any]:
-    name = scenario.name + (", exact" if exact else "")
-    return _job(folder, name, scenario.span(), scenario.acts(), scenario.model, SCENARIO_LATENCY_MS, exact)
-
-
-def _job(
-    folder: Path,
-    name: str,
-    span: EventSpan,
-    acts: Sequence[Act],
-    model: str,
-    latency_ms: float,
-    exact: bool = False,
-    clock: str = "local_ns",
-) -> dict[str, Any]:
-    """Write what the peer plays and return what it is told of it; its exchange goes by `clock` of the events."""
+def _job(folder: Path, name: str, traded: Traded) -> dict[str, Any]:
+    """Write what the peer plays and return what it is told of it."""
     files = {what: f"{name}-{what}.npy" for what in ("rows", "acts")}
-    np.save(folder / files["rows"], plain_rows(span.rows, clock))
-    np.save(folder / files["acts"], np.array(acts, dtype=np.int64))
-    latency_ns = round(latency_ms * NS_PER_MS)
-    told = {"name": name, "model": model, "exponent": EXPONENT, "latency_ns": latency_ns, "exact": exact}
-    return {**told, **files, "until_ns": span.last_ns + _AFTER_NS // 2}
+    np.save(folder / files["rows"], plain_rows(traded.span.rows, traded.setup.clock))
+    np.save(folder / files["acts"], np.array(traded.played.acts, dtype=np.int64))
+    told = {"name": name, "model": traded.model, "exponent": EXPONENT, "latency_ns": traded.latency_ns}
+    return {**told, **files, **traded.setup._asdict(), "until_ns": traded.span.last_ns + _AFTER_NS // 2}
 
 
 def plain_rows(rows: Rows, clock: str) -> Any:

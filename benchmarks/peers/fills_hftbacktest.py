@@ -1,9 +1,9 @@
 """Scripts of messages on hftbacktest; run by `fills.py` in an environment that has it.
 
-Prices are ticks and sizes lots, so that all numbers are whole. The exchange is the one with partial fills. Its own
-position knows only the last part of an order that filled in parts, so fills are read from what is left of each order.
-An order that is filled to exactly nothing stays in that exchange and ends the run at the next print: unless a job says
-`exact`, orders are a millionth of a lot smaller than ours.
+Prices are ticks and sizes lots, so that all numbers are whole. The position that the engine tells knows only the last
+part of an order that filled in parts, so fills are read from what is left of each order. An order that is filled to
+exactly nothing stays in the exchange with partial fills and ends the run at the next print: unless a job says
+`is_exact`, orders are a millionth of a lot smaller than ours.
 """
 
 from __future__ import annotations
@@ -116,15 +116,15 @@ def run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         .data(data)
         .linear_asset(1.0)
         .constant_order_latency(job["latency_ns"], job["latency_ns"])
-        .partial_fill_exchange()
         .trading_value_fee_model(-0.00005, 0.0005)
         .tick_size(1.0)
         .lot_size(1.0)
         .last_trades_capacity(0)
     )
+    asset = asset.partial_fill_exchange() if job["exchange"] == "partial" else asset.no_partial_fill_exchange()
     bot = HashMapMarketDepthBacktest([with_queue(asset, job["model"], job["exponent"])])
     into = np.zeros((8 * len(acts) + 8, 4), np.int64)
-    count, ended = play(bot, acts, job["until_ns"], 0.0 if job["exact"] else SHAVED_LOTS, into)
+    count, ended = play(bot, acts, job["until_ns"], 0.0 if job["is_exact"] else SHAVED_LOTS, into)
     state = bot.state_values(0)
     found = {"fills": into[:count].tolist(), "ended": int(ended), "told_position": float(state.position)}
     bot.close()

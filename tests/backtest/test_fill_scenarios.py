@@ -7,17 +7,20 @@ same scenarios on hftbacktest itself.
 from __future__ import annotations
 
 from functools import cache
+from itertools import combinations
 
 import pytest
 
 from api.event_file import EventSpan
-from benchmarks.backtest_feed import MARKET, as_events, generate
-from benchmarks.peers.fill_causes import CREDIT, REACHED, RULES, UNEXPLAINED, Life, cause_of, lived
-from benchmarks.peers.fill_causes import Market as Felt
+from benchmarks.backtest_feed import MARKET as FACTS
+from benchmarks.backtest_feed import as_events, generate
+from benchmarks.peers.fill_causes import RULES, UNEXPLAINED, WHOLE, WHOLE_RULES, Life, Market, Peer
 from benchmarks.peers.fill_judges import (
+    CLOCK,
     EQUAL,
     EXPONENT,
     NOT_AS_WRITTEN,
+    Setup,
     Traded,
     compare,
     lives_of,
@@ -26,7 +29,7 @@ from benchmarks.peers.fill_judges import (
     verdict_of,
 )
 from benchmarks.peers.fill_parts import POST_ONLY, OwnFill, by_order, position_of, profit_of
-from benchmarks.peers.fill_scenarios import LATENCY_MS, SCENARIOS, START_NS, Scenario
+from benchmarks.peers.fill_scenarios import LATENCY_MS, SCENARIOS, START_NS, Scenario, ns_of
 from benchmarks.peers.fills import plain_rows
 from benchmarks.peers.fills_ours import Played, play_product, play_script
 from core.market.queue_position import QUEUE_MODELS
@@ -52,21 +55,33 @@ def test_no_scenario_has_the_name_of_another_and_each_says_how_hftbacktest_diffe
         assert bool(one.differs) == (by_order(one.expected()) != by_order(one.expected(of_peer=True)))
 
 
+def life_in(scenario: Scenario, rules: tuple[str, ...] = RULES) -> tuple[Peer, Life]:
+    (life,) = lives_of(scenario.acts(), LATENCY_NS, scenario.span().last_ns).values()
+    return Peer(Market(scenario.rows()), scenario.model, EXPONENT, rules), life
+
+
 @pytest.mark.parametrize("scenario", RESTING, ids=named)
 def test_a_resting_order_is_explained_by_the_rules_that_the_scenario_is_about(scenario: Scenario) -> None:
-    market, (life,) = Felt(scenario.rows()), lives_of(scenario.acts(), LATENCY_NS, scenario.span().last_ns).values()
+    peer, life = life_in(scenario)
     ours, theirs = sizes_of(scenario.expected()), sizes_of(scenario.expected(of_peer=True))
-    assert lived(market, life, scenario.model, EXPONENT, frozenset(RULES)) == ours
-    assert lived(market, life, scenario.model, EXPONENT, frozenset()) == theirs
-    assert cause_of(market, life, scenario.model, EXPONENT, ours, theirs) == scenario.differs
+    assert peer.lived(life, RULES) == ours
+    assert peer.lived(life) == theirs
+    assert peer.cause_of(life, ours, theirs) == scenario.differs
+
+
+def test_an_exchange_that_fills_orders_whole_does_so_at_the_first_lot_that_reaches_them() -> None:
+    scenario = next(one for one in RESTING if one.name == "one lot more than the queue")
+    peer, life = life_in(scenario, WHOLE_RULES)
+    ours, theirs = sizes_of(scenario.expected()), ((ns_of(20), 5),)
+    assert peer.lived(life) == theirs
+    assert peer.cause_of(life, ours, theirs) == WHOLE
 
 
 def test_a_difference_that_no_rule_makes_is_not_explained() -> None:
-    scenario = RESTING[0]
-    market, (life,) = Felt(scenario.rows()), lives_of(scenario.acts(), LATENCY_NS, scenario.span().last_ns).values()
-    ours = sizes_of(scenario.expected())
-    assert cause_of(market, life, scenario.model, EXPONENT, ours, ((START_NS, 1),)) == UNEXPLAINED
-    assert cause_of(market, life, scenario.model, EXPONENT, ((START_NS, 1),), ours) == UNEXPLAINED
+    peer, life = life_in(RESTING[0])
+    ours = sizes_of(RESTING[0].expected())
+    assert peer.cause_of(life, ours, ((START_NS, 1),)) == UNEXPLAINED
+    assert peer.cause_of(life, ((START_NS, 1),), ours) == UNEXPLAINED
 
 
 def test_a_scenario_that_comes_out_otherwise_than_written_down_is_told() -> None:
@@ -82,7 +97,7 @@ def test_a_scenario_that_comes_out_otherwise_than_written_down_is_told() -> None
 
 @cache
 def feed() -> EventSpan:
-    return EventSpan(MARKET, as_events(generate(20_000)), 0)
+    return EventSpan(FACTS, as_events(generate(20_000)), 0)
 
 
 @cache
@@ -92,29 +107,42 @@ def traded(model: str) -> Played:
 
 @pytest.mark.parametrize("model", QUEUE_MODELS)
 def test_the_rules_written_down_for_the_explanation_are_those_of_the_engine(model: str) -> None:
-    played, market = traded(model), Felt(feed().rows)
+    played, peer = traded(model), Peer(Market(feed().rows), model, EXPONENT)
     filled = by_order(played.fills)
     assert len(filled) > 5
     for key, life in lives_of(played.acts, LATENCY_NS, feed().last_ns).items():
-        assert lived(market, life, model, EXPONENT, frozenset(RULES)) == sizes_of(filled.get(key, ())), life
+        assert peer.lived(life, RULES) == sizes_of(filled.get(key, ())), life
 
 
-def test_orders_are_compared_one_by_one_and_fills_that_only_one_side_has_are_found() -> None:
-    played, model = traded("power2"), "power2"
-    market, lives = Felt(feed().rows), lives_of(played.acts, LATENCY_NS, feed().last_ns)
-    theirs = [fill for key, life in lives.items() for fill in _as_peer(market, key, life, model)]
-    compared = compare(Traded(feed(), model, played), theirs, LATENCY_NS)
-    causes = {one.cause for one in compared}
-    assert causes <= {"", REACHED, CREDIT, f"{REACHED} + {CREDIT}"}
+@pytest.mark.parametrize(
+    ("clock", "exchange"), [("local_ns", "partial"), ("local_ns", "whole"), ("venue_ns", "partial")]
+)
+def test_orders_are_compared_one_by_one_and_every_difference_has_its_cause(clock: str, exchange: str) -> None:
+    one = Traded(feed(), "power2", LATENCY_NS, traded("power2"), Setup(exchange, clock))
+    theirs = _as_peer(one)
+    compared = compare(one, theirs)
+    allowed = {CLOCK} if setup.clock == "venue_ns" else _joined(WHOLE_RULES if setup.exchange == "whole" else RULES)
+    causes = {order.cause for order in compared}
+    assert causes - {""} <= allowed
     assert "" in causes and len(causes) > 1
-    for one in compared:
-        assert (one.ours == one.theirs) == (one.cause == "")
-    assert {one.key for one in compared} == by_order(played.fills).keys() | by_order(theirs).keys()
+    assert {order.key for order in compared} == by_order(one.played.fills).keys() | by_order(theirs).keys()
+    if setup.clock == "local_ns":
+        assert all((order.ours == order.theirs) == (order.cause == "") for order in compared)
 
 
-def _as_peer(market: Felt, key: int, life: Life, model: str) -> list[OwnFill]:
-    sizes = lived(market, life, model, EXPONENT, frozenset())
-    return [OwnFill(at_ns, key, life.sign, life.price_ticks, lots, True) for at_ns, lots in sizes]
+def _joined(rules: tuple[str, ...]) -> set[str]:
+    return {" + ".join(some) for count in range(1, len(rules) + 1) for some in combinations(rules, count)}
+
+
+def _as_peer(one: Traded) -> list[OwnFill]:
+    rules = WHOLE_RULES if one.setup.exchange == "whole" else RULES
+    peer = Peer(Market(one.span.rows, one.setup.clock), one.model, EXPONENT, rules)
+    lives = lives_of(one.played.acts, LATENCY_NS, one.span.last_ns)
+    return [
+        OwnFill(at_ns, key, life.sign, life.price_ticks, lots, True)
+        for key, life in lives.items()
+        for at_ns, lots in peer.lived(life)
+    ]
 
 
 def test_fills_of_one_moment_at_one_price_count_as_one() -> None:
