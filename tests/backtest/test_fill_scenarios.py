@@ -115,18 +115,18 @@ def test_the_rules_written_down_for_the_explanation_are_those_of_the_engine(mode
 
 
 @pytest.mark.parametrize(
-    ("clock", "exchange"), [("local_ns", "partial"), ("local_ns", "whole"), ("venue_ns", "partial")]
+    "how", [Setup(), Setup(exchange="whole"), Setup(clock="venue_ns")], ids=["parts", "whole", "clock"]
 )
-def test_orders_are_compared_one_by_one_and_every_difference_has_its_cause(clock: str, exchange: str) -> None:
-    one = Traded(feed(), "power2", LATENCY_NS, traded("power2"), Setup(exchange, clock))
+def test_orders_are_compared_one_by_one_and_every_difference_has_its_cause(how: Setup) -> None:
+    one = Traded(feed(), "power2", LATENCY_NS, traded("power2"), how)
     theirs = _as_peer(one)
     compared = compare(one, theirs)
-    allowed = {CLOCK} if setup.clock == "venue_ns" else _joined(WHOLE_RULES if setup.exchange == "whole" else RULES)
+    allowed = {CLOCK} if how.clock == "venue_ns" else _joined(WHOLE_RULES if how.exchange == "whole" else RULES)
     causes = {order.cause for order in compared}
     assert causes - {""} <= allowed
     assert "" in causes and len(causes) > 1
     assert {order.key for order in compared} == by_order(one.played.fills).keys() | by_order(theirs).keys()
-    if setup.clock == "local_ns":
+    if how.clock == "local_ns":
         assert all((order.ours == order.theirs) == (order.cause == "") for order in compared)
 
 
