@@ -6,6 +6,7 @@ same scenarios on hftbacktest itself.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import cache
 from itertools import combinations
 
@@ -14,6 +15,7 @@ import pytest
 from api.event_file import EventSpan
 from benchmarks.backtest_feed import MARKET as FACTS
 from benchmarks.backtest_feed import as_events, generate
+from benchmarks.backtest_rule import TouchMaker, config_of
 from benchmarks.peers.fill_causes import RULES, UNEXPLAINED, WHOLE, WHOLE_RULES, Life, Market, Peer
 from benchmarks.peers.fill_judges import (
     CLOCK,
@@ -32,6 +34,7 @@ from benchmarks.peers.fill_parts import POST_ONLY, OwnFill, by_order, position_o
 from benchmarks.peers.fill_scenarios import LATENCY_MS, SCENARIOS, START_NS, Scenario, ns_of
 from benchmarks.peers.fills import plain_rows
 from benchmarks.peers.fills_ours import Played, play_product, play_script
+from core.backtest.run import Backtest
 from core.market.queue_position import QUEUE_MODELS
 
 LATENCY_NS = LATENCY_MS * 1_000_000
@@ -173,3 +176,8 @@ def test_the_peer_gets_all_events_but_the_beginning_of_the_book_and_one_behind_t
     for column, name in enumerate(("venue_ns", "local_ns", "kind", "side", "price_ticks", "size_lots")):
         assert given[:-1, column].tolist() == own[name].tolist()
     assert (given[-1, :2] > own["local_ns"][-1]).all()
+
+
+def test_the_profit_that_is_compared_is_the_one_that_a_backtest_tells() -> None:
+    played, bot = traded("power3"), Backtest(config_of("power3", LATENCY_MS), feed(), strategy=TouchMaker(None))
+    assert profit_of(played.fills, played.last_mid_ticks) == Decimal(bot.run().summary["net_pnl"])
