@@ -10,8 +10,9 @@ from api.event_file import EventSpan
 from benchmarks.parts import NS_PER_MS, Figure, Result
 from benchmarks.peers.fill_causes import RULES, UNEXPLAINED, WHOLE_RULES, Life, Market, Peer, Sizes
 from benchmarks.peers.fill_parts import CANCEL, Act, OwnFill, by_order, position_of, profit_of
-from benchmarks.peers.fill_scenarios import EXACT, SCENARIOS, Scenario, ns_of
+from benchmarks.peers.fill_scenarios import EXACT, SCENARIOS
 from benchmarks.peers.fills_ours import Played
+from benchmarks.peers.hand_made import Scenario, ns_of
 
 EXPONENT = 3.0  # of the queue models that have one
 EQUAL, NOT_AS_WRITTEN = "equal", "NOT AS WRITTEN DOWN"
@@ -112,13 +113,24 @@ def compare(traded: Traded, theirs: Sequence[OwnFill]) -> tuple[Compared, ...]:
     peer = Peer(market, traded.model, EXPONENT, WHOLE_RULES if setup.exchange == "whole" else RULES)
     by_clock, found = setup.clock != "local_ns", []
     for key, ours, others in _pairs(traded.played.fills, theirs):
-        cause, sizes = "", sizes_of(others)
+        cause, sizes = "", (sizes_of(ours), sizes_of(others))
         if by_clock and [fill[1:] for fill in ours] != [fill[1:] for fill in others]:
-            cause = CLOCK if peer.lived(lives[key]) == sizes else UNEXPLAINED
+            cause = _cause_by_clock(peer, lives[key], *sizes)
         elif not by_clock and ours != others:
-            cause = peer.cause_of(lives[key], sizes_of(ours), sizes)
+            cause = peer.cause_of(lives[key], *sizes)
         found.append(Compared(key, ours, others, cause))
     return tuple(found)
+
+
+def _cause_by_clock(peer: Peer, life: Life, ours: Sizes, theirs: Sizes) -> str:
+    """Return whether the clock alone makes a difference, or rules as well, or rules alone."""
+    if peer.lived(life) != theirs:
+        return UNEXPLAINED
+    ours_there = peer.lived(life, peer.rules)
+    causes = [] if [lots for _, lots in ours_there] == [lots for _, lots in ours] else [CLOCK]
+    if ours_there != theirs:
+        causes.append(peer.cause_of(life, ours_there, theirs))
+    return " + ".join(causes)
 
 
 def _pairs(

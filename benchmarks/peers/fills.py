@@ -28,9 +28,10 @@ from benchmarks.bench_backtest import EVENTS, LATENCY_MS, QUICK_EVENTS, make_spa
 from benchmarks.parts import CHECKOUT, NS_PER_MS, Result, run_bench, say, temp_folder
 from benchmarks.peers.environment import PEERS, run_peer
 from benchmarks.peers.fill_judges import EXACT_JOB, EXPONENT, Setup, Traded, judge_orders, judge_scenarios
-from benchmarks.peers.fill_scenarios import EXACT, SCENARIOS, Scenario
-from benchmarks.peers.fill_scenarios import LATENCY_MS as SCENARIO_LATENCY_MS
+from benchmarks.peers.fill_scenarios import EXACT, SCENARIOS
 from benchmarks.peers.fills_ours import play_product, play_script
+from benchmarks.peers.hand_made import LATENCY_MS as SCENARIO_LATENCY_MS
+from benchmarks.peers.hand_made import Scenario
 from core.market.queue_position import QUEUE_MODELS
 
 RECORDING, RECORDING_MODELS = "slice20s_binance_usdm_btcusdt_20240808", ("risk_averse", "power3")

@@ -31,9 +31,10 @@ from benchmarks.peers.fill_judges import (
     verdict_of,
 )
 from benchmarks.peers.fill_parts import POST_ONLY, OwnFill, by_order, position_of, profit_of
-from benchmarks.peers.fill_scenarios import LATENCY_MS, SCENARIOS, START_NS, Scenario, ns_of
+from benchmarks.peers.fill_scenarios import SCENARIOS
 from benchmarks.peers.fills import plain_rows
 from benchmarks.peers.fills_ours import Played, play_product, play_script
+from benchmarks.peers.hand_made import LATENCY_MS, START_NS, Scenario, ns_of
 from core.backtest.run import Backtest
 from core.market.queue_position import QUEUE_MODELS
 
@@ -124,11 +125,14 @@ def test_orders_are_compared_one_by_one_and_every_difference_has_its_cause(how: 
     one = Traded(feed(), "power2", LATENCY_NS, traded("power2"), how)
     theirs = _as_peer(one)
     compared = compare(one, theirs)
-    allowed = {CLOCK} if how.clock == "venue_ns" else _joined(WHOLE_RULES if how.exchange == "whole" else RULES)
+    allowed = _joined(WHOLE_RULES if how.exchange == "whole" else RULES)
+    if how.clock == "venue_ns":
+        allowed |= {CLOCK, *(f"{CLOCK} + {cause}" for cause in allowed)}
     causes = {order.cause for order in compared}
     assert causes - {""} <= allowed
     assert "" in causes and len(causes) > 1
     assert {order.key for order in compared} == by_order(one.played.fills).keys() | by_order(theirs).keys()
+    assert (CLOCK in causes) == (how.clock == "venue_ns")
     if how.clock == "local_ns":
         assert all((order.ours == order.theirs) == (order.cause == "") for order in compared)
 
