@@ -3,8 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 PY := .venv/bin/python
 DEMO_HOME := $(CURDIR)/.demo
 
-.PHONY: help demo stop venv test simulate chaos fuzz witness lint format bench bench-supervisors paper-tables clean \
-	prerequisites
+.PHONY: help demo stop venv test simulate chaos fuzz witness lint format bench bench-supervisors bench-peers \
+	paper-tables clean prerequisites
 
 help:
 	@echo "make demo    start four paper bots and the monitor in a home of their own (.demo) and show them"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure; figures go to benchmarks/results/"
 	@echo "make bench-supervisors  measure side by side with other process managers, about 45 minutes"
+	@echo "make bench-peers  our backtests beside other engines: speed, fills and profit, about 5 minutes"
 	@echo "make paper-tables  simulate the tables of Avellaneda and Stoikov and show ours beside theirs"
 	@echo "make venv    only make the environment (.venv)"
 
@@ -89,6 +90,10 @@ bench: .venv/.run-time
 
 bench-supervisors: .venv/.run-time
 	@$(PY) benchmarks/supervisors/run.py
+
+bench-peers: .venv/.test
+	@$(PY) benchmarks/peers/run.py
+	@$(PY) benchmarks/peers/fills.py
 
 paper-tables: .venv/.run-time
 	@$(PY) benchmarks/paper_tables.py --page

@@ -49,5 +49,8 @@ def after_trade(front: float, size_lots: float) -> float:
 
 
 def reaching_lots(front: float, size_lots: int) -> int:
-    """Return how many of `size_lots` that trade at our price get past those before us."""
-    return int(max(0.0, size_lots - front))
+    """Return how many of `size_lots` that trade at our price get past those before us, in whole lots.
+
+    Rounded, as the front is a guess: cut off it would be too little, and 13.000000000000002 before us would be 14.
+    """
+    return int(max(0.0, size_lots - front) + 0.5)

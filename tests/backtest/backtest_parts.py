@@ -57,15 +57,22 @@ def backtested(
     engine: str = "python",
     strategy: Strategy | None = None,
     risk: Mapping[str, Any] | None = None,
+    keys: Mapping[str, Any] | None = None,
 ) -> BacktestResult:
-    """Return a backtest of that bot."""
-    return Backtest(config_of(exchange, risk=risk), [span], strategy=strategy, engine=engine).run()
+    """Return a backtest of that bot; `keys` are of its strategy."""
+    return Backtest(config_of(exchange, keys, risk), [span], strategy=strategy, engine=engine).run()
 
 
-def paper_fills(folder: Path, file: Path, exchange: Mapping[str, Any], risk: Mapping[str, Any] | None = None) -> str:
+def paper_fills(
+    folder: Path,
+    file: Path,
+    exchange: Mapping[str, Any],
+    risk: Mapping[str, Any] | None = None,
+    keys: Mapping[str, Any] | None = None,
+) -> str:
     """Return the fills of the same bot on the paper venue, fed with an event file: all that its ledger has."""
     (folder / file.name).write_bytes(file.read_bytes())
-    config = config_of({**exchange, "feed": f"replay:{file.name}"}, risk=risk)
+    config = config_of({**exchange, "feed": f"replay:{file.name}"}, keys, risk)
     span = _span(folder / file.name)
     clock = SimulatedClock(seconds(1), span[0])
     ids = {"main": ClientOrderIds("backtest", "tester", 1)}

@@ -51,6 +51,25 @@ def test_a_bot_whose_gate_shuts_now_and_then_books_the_same_fills_on_paper(tmp_p
     assert paper_fills(tmp_path, save(rows, tmp_path / "made.events"), exchange, risk) == text_of(result)
 
 
+@pytest.mark.parametrize(
+    ("exchange", "keys"),
+    [
+        ({"fill_model": "touch", "touch_prob": 0.4}, {"filled_order_delay_s": 1}),
+        ({"fill_model": "queue"}, {"filled_order_delay_s": 0.7}),
+        ({"fill_model": "cross"}, {"warmup_s": 1}),
+    ],
+    ids=["delay-touch", "delay-queue", "warmup-cross"],
+)
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_rules_that_read_the_clock_decide_the_same_on_paper(
+    tmp_path: Path, exchange: dict[str, Any], keys: dict[str, Any], seed: int
+) -> None:
+    rows = made_rows(seed, 2500)
+    result = backtested(span_of(rows), exchange, keys=keys)
+    assert text_of(result) != text_of(backtested(span_of(rows), exchange))
+    assert paper_fills(tmp_path, save(rows, tmp_path / "made.events"), exchange, keys=keys) == text_of(result)
+
+
 def test_the_speed_of_a_paper_bot_changes_nothing() -> None:
     span = span_of(made_rows(5, 1500))
     assert text_of(backtested(span, {"speed": 20})) == text_of(backtested(span, {}))

@@ -60,3 +60,19 @@ def test_no_model_has_more_before_us_than_the_risk_averse_one(
 ) -> None:
     averse = fronts(events, level, 0, exponent)
     assert all(front <= most + 1e-9 for front, most in zip(fronts(events, level, model, exponent), averse, strict=True))
+
+
+def test_what_a_print_reaches_us_with_is_rounded_to_whole_lots() -> None:
+    assert [reaching_lots(front, 12) for front in (8.4, 8.5, 8.6, 11.5, 11.6, 12.0, 13.0)] == [4, 4, 3, 1, 0, 0, 0]
+    assert reaching_lots(math.inf, 12) == 0
+
+
+def test_a_front_that_is_a_whole_number_but_for_the_noise_of_floats_costs_no_lot() -> None:
+    front = after_level(14.0, 0.0, 42.0, 15.0, QUEUE_MODELS.index("power3"), 3.0)  # exactly 13
+    assert front > 13 and reaching_lots(front, 14) == 1
+
+
+@given(st.floats(0, 60), SIZES)
+def test_no_more_reaches_us_than_was_traded(front: float, size: int) -> None:
+    assert 0 <= reaching_lots(front, size) <= size
+    assert abs(reaching_lots(front, size) - max(0.0, size - front)) <= 0.5 + 1e-9
