@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from core.market.book import Level
 from core.market.fill_rules import MatchingRules, Standing, standing
 from core.market.instrument import Instrument
-from core.market.matching import Arrival, MatchingEngine
+from core.market.matched import Arrival
+from core.market.matching import MatchingEngine
 from core.market.order import Fill, Order, OrderState, Side
 from core.market.sim_account import SimAccount
 from tests.golden_parts import golden
