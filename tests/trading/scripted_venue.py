@@ -36,6 +36,7 @@ class Script:
     submit: str = ANSWER  # LOSE_ANSWER: the order rests, nobody is told; LOSE: it never arrives
     cancel: str = ANSWER
     amend: str = ANSWER  # LOSE_ANSWER: carried out, nobody is told; LOSE: on its way, a test may still deliver it
+    tells_filled: bool = False  # with the end of an order that we cancel: how much of it has filled
     refuse_amends: str = ""  # a reason: every amendment is refused
     refuse: str = ""  # a reason: every new order is refused
     reports: deque[str] = field(default_factory=deque)  # "incomplete" or "none", one for each coming report
@@ -191,8 +192,9 @@ class ScriptedVenue(ExchangeClient):
             self.script.before_cancel(order)
         rested = self.open_orders.pop(key, None) is not None
         event = OrderEvent.CANCELED if rested else OrderEvent.CANCEL_REJECTED
+        filled = self.filled.get(key, 0) if rested and self.script.tells_filled else None
         if self.script.cancel == ANSWER:
-            self.tell(key, event)
+            self.tell(key, event, filled_lots=filled)
 
     def fill(self, key: str, lots: int, stream: bool = True, price_ticks: int | None = None) -> Fill:
         """Execute a part of an order, resting or not any more; `stream`: and tell it."""

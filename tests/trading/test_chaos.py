@@ -54,10 +54,11 @@ class Chaos:
         self, folder: Path, instrument: Instrument = SPOT, stop_timeout_s: float = 5.0, amends: bool = False
     ) -> None:
         venue = ScriptedVenue(instrument, late_arrival_s=3)
+        venue.script.tells_filled = amends  # else a silent fill of an order that is cancelled is not known so soon
         self.keys = {"amend_orders": amends}
         self.bench = Bench(folder, venue, risk=RISK, stop_timeout_s=stop_timeout_s, **self.keys)
         self.bench.strategy.wanted = BOTH_SIX
-        self.shift = self.lots = 0
+        self.shift = self.sizes = 0
         self.amend_sent_ns: dict[int, int] = {}
         self.broken = False
 
@@ -132,7 +133,7 @@ class Chaos:
             self.shift += number % 41 - 20
             self.wish()
         elif action == "resize":
-            self.lots = number % 25 - 8
+            self.sizes = number
             self.wish()
         elif action == "kill":
             self.bench.die()
@@ -152,9 +153,10 @@ class Chaos:
             self.bench.ledger._connection.execute(f"PRAGMA query_only = {int(action == 'ledger fails')}")
 
     def wish(self) -> None:
-        """Want what was wanted at first, moved and resized."""
+        """Want what was wanted at first, moved; and with other sizes, some larger and some smaller, up to the limit."""
+        lots = [1 + self.sizes * factor % 30 for factor in (7, 11, 13)] if self.sizes else [10] * 3
         self.bench.strategy.wanted = tuple(
-            replace(quote, price_ticks=quote.price_ticks + self.shift, size_lots=quote.size_lots + self.lots)
+            replace(quote, price_ticks=quote.price_ticks + self.shift, size_lots=lots[quote.level])
             for quote in BOTH_SIX
         )
 
