@@ -153,7 +153,9 @@ class PaperClient(ExchangeClient):
             self._send(lambda venue, at_ns: venue.submit(sent, at_ns))
 
     def amend(self, amends: Sequence[Amend]) -> None:
-        """Send amendments; each is answered when it has arrived."""
+        """Send amendments; each is answered when it has arrived. Raises VenueRefused where the venue amends nothing."""
+        if not self.capabilities.amend:
+            super().amend(amends)
         sent = tuple(amends)
         if sent:
             self._send(lambda venue, at_ns: venue.amend(sent, at_ns))
