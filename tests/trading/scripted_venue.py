@@ -192,9 +192,9 @@ class ScriptedVenue(ExchangeClient):
             self.script.before_cancel(order)
         rested = self.open_orders.pop(key, None) is not None
         event = OrderEvent.CANCELED if rested else OrderEvent.CANCEL_REJECTED
-        filled = self.filled.get(key, 0) if rested and self.script.tells_filled else None
+        told = {"filled_lots": self.filled.get(key, 0)} if rested and self.script.tells_filled else {}
         if self.script.cancel == ANSWER:
-            self.tell(key, event, filled_lots=filled)
+            self.tell(key, event, **told)
 
     def fill(self, key: str, lots: int, stream: bool = True, price_ticks: int | None = None) -> Fill:
         """Execute a part of an order, resting or not any more; `stream`: and tell it."""
