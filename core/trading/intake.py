@@ -101,7 +101,7 @@ class Intake:
         """Apply an order update, from the stream or of our own making; `inferred`: concluded from a report."""
         bot, event = self._bot, update.event
         before = leg.tracker.get(update.client_order_id)
-        asked = leg.tracker.asked_terms(update.client_order_id)
+        asked = leg.tracker.asked_terms(update.client_order_id) if event in _AMEND_ANSWERS else None
         order = leg.tracker.apply_update(update, now_ns, bot.clock.utc_ns(), inferred)
         if order is None or before is None:
             if leg.ids.owns(update.client_order_id):
@@ -122,7 +122,7 @@ class Intake:
         bot.journal.note_order(order)
         if event is OrderEvent.ACCEPTED:
             bot.breaker.accepted()
-        elif asked is not None and event in _AMEND_ANSWERS:
+        elif asked is not None:
             self._amend_answered(leg, order, update, asked)
         asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL
         if not was_closed and order.is_closed:

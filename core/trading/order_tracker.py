@@ -105,8 +105,10 @@ class OrderTracker:
         if update.event in _RESTING_WORDS:
             self._reopen(tracked)
         tracked.heard_ns = now_ns
-        changed, tracked.amending = after_answer(after_update(tracked.order, update, utc_ns), update, tracked.amending)
-        tracked.is_fixed = tracked.is_fixed or update.event is OrderEvent.AMEND_REJECTED
+        changed = after_update(tracked.order, update, utc_ns)
+        if tracked.amending is not None or update.event is OrderEvent.AMENDED:
+            changed, tracked.amending = after_answer(changed, update, tracked.amending)
+            tracked.is_fixed = tracked.is_fixed or update.event is OrderEvent.AMEND_REJECTED
         order = self._put(tracked, changed)
         if update.event in _ENDS:
             tracked.inferred = inferred
