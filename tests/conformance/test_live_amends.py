@@ -83,14 +83,3 @@ def test_an_amendment_whose_answer_is_lost_with_its_connection_leaves_one_order_
     resting = [(order["side"], order["price"]) for order in stage.bot.open_at_venue()]
     assert len(resting) == len(set(resting)) == 4
     assert_terms_agree(stage)
-
-
-def test_a_bot_that_is_killed_amid_amendments_is_succeeded_by_one_with_the_same_books(stage: Stage) -> None:
-    stage.fault("delay", AMEND, seconds=1, count=2)
-    move(stage, "0.9998")
-    stage.bot.run(lambda: stage.is_used_up("delay"))
-    stage.bot.kill()
-    stage.bot = stage.bot.again().start()
-    stage.recovers()
-    assert_terms_agree(stage)
-    assert stage.bot.stop().clean and stage.bot.open_at_venue() == []
