@@ -115,12 +115,13 @@ def test_without_an_answer_it_is_in_doubt_and_a_late_one_settles_it(bench: Bench
     assert told(bench) == [UNKNOWN, AMENDED]
 
 
-def test_a_late_answer_of_an_amendment_says_nothing_of_the_next_one(bench: Bench) -> None:
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_a_late_answer_of_an_amendment_says_nothing_of_the_next_one(bench: Bench, is_refused: bool) -> None:
     amend(bench, SILENCE)
     first = bench.venue.last_id(AMEND)
     bench.poll(10.5)
     amend(bench, SILENCE, Amend(KEY, 95, 300))
-    bench.venue.answer(first, shown(bench))
+    bench.venue.answer(first, Refused(24) if is_refused else shown(bench))
     bench.poll()
     assert told(bench) == [UNKNOWN]
     bench.venue.answer(bench.venue.last_id(AMEND), shown(bench, price=95, amount=0.3))
