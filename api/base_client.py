@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.market.account_needs import MarginTerms
     from core.market.client_ids import OrderIds
     from core.market.instrument import Instrument
-    from core.market.order import Order
+    from core.market.order import Amend, Order
 
 __all__ = [
     "Balance",
@@ -60,7 +60,8 @@ class Capabilities:
 
     post_only: bool = True
     reduce_only: bool = False
-    amend: bool = False
+    amend: bool = False  # `amend` may be called
+    amend_keeps_post_only: bool = False  # no amendment of a post-only order trades at once: it is refused, or ends it
     batch_cancel: bool = False
     cancel_all_at_once: bool = False  # `cancel_all` reaches the venue as fast as a single cancel
     dead_man_scope: DeadManScope = DeadManScope.NONE
@@ -195,9 +196,9 @@ class ClientContext:
 class ExchangeClient(ABC):
     """One venue account, for one leg of one bot.
 
-    Nothing here waits for the venue but `open` and `close`: an answer to `submit`, `cancel` and `request_report`
-    arrives in the inbox as OrderUpdate, FillEvent and VenueReport. An order is accepted, rejected or of unknown
-    outcome (OrderUpdate ACCEPTED, REJECTED, OUTCOME_UNKNOWN); unknown is never "rejected".
+    Nothing here waits for the venue but `open` and `close`: an answer to `submit`, `amend`, `cancel` and
+    `request_report` arrives in the inbox as OrderUpdate, FillEvent and VenueReport. An order is accepted, rejected or
+    of unknown outcome (OrderUpdate ACCEPTED, REJECTED, OUTCOME_UNKNOWN); unknown is never "rejected".
     """
 
     per_home: ClassVar[bool] = False  # an embedded venue: it exists once per home, not once for everybody
@@ -301,6 +302,15 @@ class ExchangeClient(ABC):
     @abstractmethod
     def submit(self, orders: Sequence[Order]) -> None:
         """Send new orders; each is answered by an OrderUpdate."""
+
+    def amend(self, amends: Sequence[Amend]) -> None:
+        """Send amendments of orders that rest, where the capabilities say `amend`.
+
+        Each is answered by AMENDED with the terms as the venue has them, or by AMEND_REJECTED: the order is as it was,
+        and when it is not known to rest any more an OUTCOME_UNKNOWN follows. One that ends the order is answered by its
+        end. Raises VenueRefused.
+        """
+        raise VenueRefused("this venue does not amend orders")
 
     @abstractmethod
     def cancel(self, client_order_ids: Sequence[str]) -> None:

@@ -20,8 +20,8 @@ from api.paper_venue import PaperVenue
 from core.market.book import Level
 from core.market.displayed import Displayed
 from core.market.events import TradePrint
-from core.market.matching import Matched
-from core.market.order import Order, Side
+from core.market.matched import Matched
+from core.market.order import Amend, Order, Side
 from utils.errors import ConfigError
 
 _MAX_RANGE = 100_000_000  # ticks between the lowest and the highest price; 16 bytes each, where there is a level
@@ -149,14 +149,20 @@ class CompiledVenue(PaperVenue):
         """Match all events up to `until_ns`, or to the first one that fills an order of ours; return `budget`."""
         if until_ns <= self._drained_ns:
             return budget
-        while until_ns > self._drained_ns and self.time.utc(until_ns) >= self._funding_utc_ns:
-            before_ns = self.time.at_utc(self._funding_utc_ns) - 1
+        while until_ns > self._drained_ns and self.time.utc(until_ns) >= self._line.funding_utc_ns:
+            before_ns = self.time.at_utc(self._line.funding_utc_ns) - 1
             self._play(before_ns, stop_at_fill)
             if self.played_ns < before_ns:
                 return budget
             self._pay_funding([], self._engine.state())
         self._play(until_ns, stop_at_fill)
         return budget
+
+    def amend(self, amends: Sequence[Amend], at_ns: int) -> None:
+        """Give orders other terms; the kernel hears of their new places."""
+        self._store_places()  # before an order gets another one
+        super().amend(amends, at_ns)
+        self._stale = True
 
     def _play(self, until_ns: int, stop_at_fill: bool) -> None:
         if until_ns <= self._drained_ns:

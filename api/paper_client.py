@@ -25,7 +25,7 @@ from api.paper_store import PaperStore, VenueStore, store_path
 from api.paper_venue import PaperVenue
 from core.market.account_needs import MarginTerms
 from core.market.events import BookUpdate, LinkDown, LinkUp
-from core.market.order import Order
+from core.market.order import Amend, Order
 from utils.errors import ConfigError, MakerdError, NotListed, VenueUnreachable
 
 _MAX_EVENTS_PER_POLL = 5_000  # the loop gets its turn back even when there is much to catch up with
@@ -47,6 +47,8 @@ class PaperClient(ExchangeClient):
         self._settings = PaperSettings.from_config(config)
         self.capabilities = Capabilities(
             reduce_only=True,
+            amend=True,
+            amend_keeps_post_only=True,
             batch_cancel=True,
             cancel_all_at_once=True,
             late_arrival_s=self._settings.latency_ms / 1000 + _ARRIVAL_MARGIN_S,
@@ -149,6 +151,14 @@ class PaperClient(ExchangeClient):
         sent = tuple(orders)
         if sent:
             self._send(lambda venue, at_ns: venue.submit(sent, at_ns))
+
+    def amend(self, amends: Sequence[Amend]) -> None:
+        """Send amendments; each is answered when it has arrived. Raises VenueRefused where the venue amends nothing."""
+        if not self.capabilities.amend:
+            super().amend(amends)
+        sent = tuple(amends)
+        if sent:
+            self._send(lambda venue, at_ns: venue.amend(sent, at_ns))
 
     def cancel(self, client_order_ids: Sequence[str]) -> None:
         """Send cancels; each is answered by CANCELED or CANCEL_REJECTED."""

@@ -85,6 +85,10 @@ class PaperOnFeed(PaperClient):
         super().__init__(config, context)
         public = replace(context, public_only=True, ids=None)
         self._reader: ExchangeClient = client_class(context.exchange)(config, public)
+        told = self._reader.capabilities  # an order is amended where it will be once the bot is live
+        self.capabilities = replace(
+            self.capabilities, amend=told.amend, amend_keeps_post_only=told.amend_keeps_post_only
+        )
         self._feed = HeardFeed()
         self._heard: Inbox | None = None
 

@@ -15,23 +15,25 @@ from random import Random
 from api.base_client import InboxItem
 from api.feed import BookChange, Feed, Picture, Print
 from api.market_facts import Market
+from api.paper_answers import PaperAnswers
+from api.paper_line import PaperLine
+from api.paper_memory import PaperMemory
 from api.paper_settings import PaperSettings
 from api.paper_store import Change, StoredVenue, StoreFailed, VenueStore, orders_and_closed
 from api.paper_time import VenueTime
 from core.market.book import OrderBook
 from core.market.displayed import Displayed
-from core.market.events import FillEvent, OrderUpdate, PerpFacts, TradePrint
-from core.market.funding import FundingPayment, funding_amount, next_funding_ns
+from core.market.events import PerpFacts, TradePrint
+from core.market.funding import FundingPayment, funding_amount
 from core.market.margin_watch import MarginWatch
-from core.market.matching import NOTHING, Arrival, EngineState, Matched, MatchingEngine
-from core.market.order import Fill, Order, OrderEvent, OrderState, Side
+from core.market.matched import NOTHING, Arrival, EngineState, Matched
+from core.market.matching import NO_SUCH_ORDER, MatchingEngine
+from core.market.order import Amend, Fill, Order, OrderEvent, Side
 from core.market.reports import VenueReport
 from core.market.sim_account import SimAccount
 from utils.errors import VenueRefused
 
 _log = logging.getLogger("makerd.orders")
-FUNDING_INTERVAL_NS = 8 * 3_600 * 10**9
-_RETRY_NS = 10**9  # between attempts to write down cancels that a full disk refused
 
 
 class PaperVenue:
@@ -49,7 +51,8 @@ class PaperVenue:
         now_ns: int,
     ) -> None:
         """Open the venue as of now (`now_ns` is the loop's clock). Raises VenueUnreachable."""
-        self._store, self._feed, self._leg, self._tell = store, feed, leg, tell
+        self._memory, self._feed, self._leg, self._tell = PaperMemory(store), feed, leg, tell
+        self._answers = PaperAnswers(leg, tell)
         self.instrument = market.instrument(settings.maker_fee_bps, settings.taker_fee_bps)
         balances = settings.starting_balances(market)
         stored = store.load(self.instrument, utc_ns, balances, market.to_text())
@@ -58,16 +61,11 @@ class PaperVenue:
         self._id_prefix = f"{stored.birth_utc_ns // 1_000_000:x}-"
         self._max_leverage = market.max_leverage
         self._engine = self._engine_of(stored, settings, market)
-        self._unsaved: set[str] = set()  # orders that were cancelled while the file could not be written
-        self._retry_ns = 0
-        self._store_works = True
         self.prints_wanted = False
         self._depth = settings.book_depth
-        self._funding_rate = settings.funding_rate_bps / 10_000
-        self._mark_price: Decimal | None = None  # None: the mid is the mark
-        self._index_price: Decimal | None = None
+        opened_utc_ns = self.time.utc(self.time.elapsed(now_ns))
+        self._line = PaperLine(leg, settings.funding_rate_bps / 10_000, opened_utc_ns)
         self._margin = MarginWatch()
-        self._funding_utc_ns = next_funding_ns(self.time.utc(self.time.elapsed(now_ns)), FUNDING_INTERVAL_NS)
         self.go_to(self.time.elapsed(now_ns))
 
     def _engine_of(self, stored: StoredVenue, settings: PaperSettings, market: Market) -> MatchingEngine:
@@ -112,12 +110,12 @@ class PaperVenue:
             event = self._feed.next(until)
             if event is None:
                 self.played_ns = max(self.played_ns, until_ns)
-                if self.time.utc(self.played_ns) >= self._funding_utc_ns:
+                if self.time.utc(self.played_ns) >= self._line.funding_utc_ns:
                     matched, before = self._pay_funding(matched, before)
                 break
             budget -= 1
             at_ns = self.time.elapsed_at(event.at_ns)
-            if self.time.utc(at_ns) >= self._funding_utc_ns:
+            if self.time.utc(at_ns) >= self._line.funding_utc_ns:
                 matched, before = self._pay_funding(matched, before)
             self.played_ns = max(self.played_ns, at_ns)
             result = self._match(event, at_ns)
@@ -134,17 +132,16 @@ class PaperVenue:
         """Settle what was matched before a payment, then pay; return what `play` goes on with."""
         if matched:
             self._settle(matched, before)
-        due_ns = self._funding_utc_ns
-        self._funding_utc_ns = next_funding_ns(due_ns, FUNDING_INTERVAL_NS)
+        due_ns, rate = self._line.pass_payment(), self._line.funding_rate
         before, account, mark = self._engine.state(), self._engine.account, self._mark()
         lots = account.position.size_lots
-        if not account.is_spot and lots and self._funding_rate and mark:
+        if not account.is_spot and lots and rate and mark:
             size = self.instrument.to_size(lots) * self.instrument.contract_size
-            amount = funding_amount(size, mark, self._funding_rate)
+            amount = funding_amount(size, mark, rate)
             key = f"{self._id_prefix}f{due_ns // 10**9}"
-            payment = FundingPayment(key, self._leg, amount, self._funding_rate, mark, lots, due_ns)
+            payment = FundingPayment(key, self._leg, amount, rate, mark, lots, due_ns)
             self._engine.account = account.after_funding(amount)
-            if self._commit(replace(self._change(), funding=[payment])) is None:
+            if self._memory.commit(replace(self._change(), funding=[payment])) is None:
                 self._tell(payment)
             else:
                 self._engine.restore(before)
@@ -155,7 +152,7 @@ class PaperVenue:
 
         Called as often as the loop looks at the market. What the book does not take is closed at the next look.
         """
-        mark, account = self._mark_price, self._engine.account
+        mark, account = self._line.mark_price, self._engine.account
         if not account.position.size_lots or self._margin.liquidation_ticks(account) is None:
             return
         mark_ticks = self._engine.mid_ticks() if mark is None else float(mark / self.instrument.tick_size)
@@ -178,8 +175,8 @@ class PaperVenue:
 
     def _mark(self) -> Decimal:
         """Return the mark price, 0 when there is none."""
-        if self._mark_price is not None:
-            return self._mark_price
+        if self._line.mark_price is not None:
+            return self._line.mark_price
         return self.instrument.tick_size * Decimal(str(self._engine.mid_ticks()))
 
     @property
@@ -197,16 +194,13 @@ class PaperVenue:
         self, mark_price: Decimal | None, funding_rate: Decimal | None, index_price: Decimal | None = None
     ) -> None:
         """Go by a live venue's mark price and rate from now on; None is the mid, and the rate of before."""
-        self._mark_price, self._index_price = mark_price, index_price
-        if funding_rate is not None:
-            self._funding_rate = funding_rate
+        self._line.hear(mark_price, funding_rate, index_price)
 
     def facts(self, local_ns: int) -> PerpFacts | None:
         """Return mark price and funding as of now, None on spot; `local_ns` is the loop's clock."""
         if self._engine.account.is_spot:
             return None
-        told = (self._mark() or None, self._funding_rate, self._funding_utc_ns)
-        return PerpFacts(self._leg, *told, local_ns, self._index_price)
+        return self._line.facts(self._mark(), local_ns)
 
     def _match(self, event: Picture | Print | BookChange, at_ns: int) -> Matched:
         utc_ns = self.time.utc(at_ns)
@@ -260,26 +254,42 @@ class PaperVenue:
         ours = [order if order.leg == self._leg else replace(order, leg=self._leg) for order in orders]
         arrivals = [self._engine.submit(order, utc_ns) for order in ours]
         if any(arrival.accepted for arrival in arrivals):
-            problem = self._commit(self._change_of(arrivals))
+            problem = self._memory.commit(self._change_of(arrivals))
             if problem is not None:
                 self._engine.restore(before)
                 for order in orders:
-                    self._answer(order.client_order_id, OrderEvent.REJECTED, None, problem)
+                    self._answers.update(order.client_order_id, OrderEvent.REJECTED, None, problem)
                 return
         for arrival in arrivals:
-            self._answer_arrival(arrival)
+            self._answers.arrival(arrival)
+
+    def amend(self, amends: Sequence[Amend], at_ns: int) -> None:
+        """Give orders other terms; when that cannot be written down all of them stay as they are."""
+        before, utc_ns = self._engine.state(), self.time.utc(at_ns)
+        results = [self._engine.amend(amend, utc_ns) for amend in amends]
+        arrivals = [result for result in results if isinstance(result, Arrival)]
+        problem = self._memory.commit(self._change_of(arrivals)) if arrivals else None
+        if problem is not None:
+            self._engine.restore(before)
+        for amend, result in zip(amends, results, strict=True):
+            if isinstance(result, str):
+                self._answers.not_amended(amend.client_order_id, result, result == NO_SUCH_ORDER)
+            elif problem is not None:
+                self._answers.not_amended(amend.client_order_id, problem, False)
+            else:
+                self._answers.amended(result)
 
     def cancel(self, order_ids: Sequence[str]) -> None:
         """Cancel orders, whether that can be written down or not."""
         cancelled = {order_id: self._engine.cancel(order_id) for order_id in order_ids}
         closed = [order_id for order_id, order in cancelled.items() if order is not None]
-        if closed and self._commit(self._change(closed)) is not None:
-            self._unsaved.update(closed)
+        if closed and self._memory.commit(self._change(closed)) is not None:
+            self._memory.owe(closed)
         for order_id, order in cancelled.items():
             if order is None:
-                self._answer(order_id, OrderEvent.CANCEL_REJECTED, None, "no_such_open_order")
+                self._answers.update(order_id, OrderEvent.CANCEL_REJECTED, None, NO_SUCH_ORDER)
             else:
-                self._answer(order_id, OrderEvent.CANCELED, order.venue_order_id, filled_lots=order.filled_lots)
+                self._answers.end(order, OrderEvent.CANCELED)
 
     def cancel_all(self, owns: Callable[[str], bool]) -> None:
         """Cancel the open orders whose client order id `owns` says yes to."""
@@ -289,8 +299,8 @@ class PaperVenue:
         """Return everything there is to know, with the fills behind the mark `since`."""
         engine, account, as_of_ns = self._engine, self._engine.account, self.time.utc(self.played_ns)
         try:
-            fills = self._store.fills_after(self._fill_number(since), self.instrument, self._leg)
-            funding = () if account.is_spot else self._store.newest_funding(self.instrument, self._leg)
+            fills = self._memory.store.fills_after(self._fill_number(since), self.instrument, self._leg)
+            funding = () if account.is_spot else self._memory.store.newest_funding(self.instrument, self._leg)
         except StoreFailed as exc:
             return VenueReport(self._leg, request_id, False, as_of_ns=as_of_ns, reason=str(exc))
         return VenueReport(
@@ -311,49 +321,17 @@ class PaperVenue:
         head, _, number = (since or "").rpartition("t")
         return int(number) if head == self._id_prefix and number.isdecimal() else 0
 
-    # -- answers ----------------------------------------------------------------------------------------------------
-    def _answer(
-        self,
-        order_id: str,
-        event: OrderEvent,
-        venue_order_id: str | None,
-        reason: str = "",
-        filled_lots: int | None = None,
-    ) -> None:
-        self._tell(OrderUpdate(self._leg, order_id, event, venue_order_id, reason, filled_lots))
-
-    def _answer_arrival(self, arrival: Arrival) -> None:
-        order = arrival.order
-        if not arrival.accepted:
-            self._answer(order.client_order_id, OrderEvent.REJECTED, None, arrival.reason)
-            return
-        self._answer(order.client_order_id, OrderEvent.ACCEPTED, order.venue_order_id)
-        for fill in arrival.fills:
-            self._tell(FillEvent(self._leg, fill))
-        if order.state is OrderState.EXPIRED:
-            self._answer_end(order, OrderEvent.EXPIRED)
-        self._answer_ended(arrival.ended)
-
-    def _answer_ended(self, orders: Sequence[Order]) -> None:
-        for order in orders:
-            self._answer_end(order, OrderEvent.CANCELED)
-
-    def _answer_end(self, order: Order, event: OrderEvent) -> None:
-        """Tell how an order ended, and how much of it has filled: all its fills were told before."""
-        self._answer(order.client_order_id, event, order.venue_order_id, order.reason, order.filled_lots)
-
     # -- the file ---------------------------------------------------------------------------------------------------
     def _settle(self, matched: Sequence[Matched], before: EngineState) -> None:
         """Write down what was matched, then tell it; when it cannot be written, it did not happen."""
         fills = [fill for result in matched for fill in result.fills]
         ended = [order for result in matched for order in result.ended]
         touched = [*(fill.client_order_id for fill in fills), *(order.client_order_id for order in ended)]
-        if self._commit(self._change(touched, fills)) is not None:
+        if self._memory.commit(self._change(touched, fills)) is not None:
             self._engine.restore(before)
             return
-        for fill in fills:
-            self._tell(FillEvent(self._leg, fill))
-        self._answer_ended(ended)
+        self._answers.fills(fills)
+        self._answers.ended(ended)
 
     def _change_of(self, arrivals: Sequence[Arrival]) -> Change:
         fills = [fill for arrival in arrivals for fill in arrival.fills]
@@ -367,29 +345,14 @@ class PaperVenue:
         saved, closed = orders_and_closed(touched, engine.orders)
         return Change(engine.account, engine.last_order, engine.last_trade, self.played_ns, saved, closed, list(fills))
 
-    def _commit(self, change: Change) -> str | None:
-        """Write a change and the cancels that are still owed; return why they could not be written."""
-        change.closed |= self._unsaved
-        try:
-            self._store.commit(change)
-        except StoreFailed as exc:
-            if self._store_works:
-                _log.error("paper_store_failed", extra={"fields": {"reason": str(exc)}})
-            self._store_works = False
-            return str(exc)
-        self._unsaved.clear()
-        self._store_works = True
-        return None
-
     def retry_unsaved(self) -> None:
         """Write down cancels that are still owed, about once a second."""
-        if self._unsaved and self.played_ns >= self._retry_ns:
-            self._retry_ns = self.played_ns + _RETRY_NS
-            self._commit(self._change())
+        if self._memory.is_retry_due(self.played_ns):
+            self._memory.commit(self._change())
 
     def close(self) -> None:
         """Write down what is owed and how late it is, and close the file."""
         try:
-            self._commit(self._change())
+            self._memory.commit(self._change())
         finally:
-            self._store.close()
+            self._memory.store.close()

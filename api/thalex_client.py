@@ -22,6 +22,7 @@ from api.base_client import (
     KeyReport,
 )
 from api.rate_budget import Lane
+from api.thalex_amends import AmendDesk
 from api.thalex_calls import Reply
 from api.thalex_candles import candles_request, read_mark_candles
 from api.thalex_errors import Verdict, meaning_of, reason_of
@@ -33,7 +34,7 @@ from api.thalex_session import Stage
 from api.thalex_settings import ThalexSettings, plain
 from api.thalex_wire import Request, WireFault, is_market_data
 from api.ws_transport import WsTransport
-from core.market.order import Order
+from core.market.order import Amend, Order
 from utils.errors import OutcomeUnknown, VenueAuthError, VenueRefused, VenueUnreachable
 
 OPEN_S, QUESTION_S = 15.0, 10.0
@@ -52,6 +53,7 @@ class ThalexClient(ExchangeClient):
         dead_man_s = self._settings.cancel_on_disconnect_s
         self.capabilities = Capabilities(
             reduce_only=True,
+            amend=True,
             cancel_all_at_once=True,
             dead_man_scope=DeadManScope.CONNECTION,
             dead_man_min_s=MIN_DEAD_MAN_S,
@@ -202,6 +204,12 @@ class ThalexClient(ExchangeClient):
         """Send new orders; what cannot be sent is rejected at once."""
         link = self._opened()
         link.orders.submit(orders)
+        link.calls.pump(link.now_ns())
+
+    def amend(self, amends: Sequence[Amend]) -> None:
+        """Send amendments; what cannot be sent is refused at once."""
+        link = self._opened()
+        AmendDesk(link.orders, link.calls, self.instrument, link.now_ns).amend(amends)
         link.calls.pump(link.now_ns())
 
     def cancel(self, client_order_ids: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from api.thalex_order_view import OrderView, ended_event, has_ended, read_order
 from api.thalex_wire import WireFault
 from core.market.events import FillEvent, OrderUpdate
 from core.market.instrument import Instrument
-from core.market.order import POST_ONLY_WOULD_CROSS, Order, OrderEvent
+from core.market.order import POST_ONLY_WOULD_CROSS, Amend, Order, OrderEvent
 
 INSERT_QUEUE_NS = 2 * SECOND  # a quote that waited longer is not worth sending
 _FEE_NS = SECOND  # how long a fill waits for its fee
@@ -41,6 +41,7 @@ class Tracked:
     order_id: str | None = None
     state: str = "sent"
     sent_ns: int = 0
+    amend: Amend | None = None  # asked for and not told yet
     feeless: set[str] = field(default_factory=set)  # fills heard of whose fees are awaited
     feeless_ns: int = 0  # since when
     ending: OrderUpdate | None = None  # told after its fills
@@ -171,8 +172,23 @@ class OrderDesk:
             if tracked.state in ("sent", "unknown"):
                 tracked.state = "open"
                 self.say(tracked.key, OrderEvent.ACCEPTED, "", tracked, self._instrument.to_lots(view.filled))
+            if tracked.amend is not None and self._terms(view) == (tracked.amend.price_ticks, tracked.amend.size_lots):
+                self.tell_amended(tracked, view)
         else:
             self._doubt(tracked, f"the venue calls it {view.status[:40]!r}")
+
+    def _terms(self, view: OrderView) -> tuple[int, int] | None:
+        if view.price is None:
+            return None
+        return self._instrument.to_ticks(view.price), self._instrument.to_lots(view.amount)
+
+    def tell_amended(self, tracked: Tracked, view: OrderView) -> None:
+        """Tell that the amendment under way has made of an order what the venue shows; once."""
+        tracked.amend, terms = None, self._terms(view) or (None, None)
+        filled = self._instrument.to_lots(view.filled)
+        self._put(
+            OrderUpdate(self._leg, tracked.key, OrderEvent.AMENDED, tracked.order_id, "", filled, "", False, *terms)
+        )
 
     def _await_fees(self, tracked: Tracked, view: OrderView) -> None:
         new = {fill.trade_id for fill in view.fills if fill.trade_id not in self.told}

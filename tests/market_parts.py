@@ -22,6 +22,7 @@ LIVE_STATES = (
     OrderState.NEW,
     OrderState.PARTIALLY_FILLED,
     OrderState.PENDING_CANCEL,
+    OrderState.PENDING_REPLACE,
     OrderState.UNKNOWN,
 )
 SLOTS = ("", "buy.0", "buy.1", "buy.2", "sell.0", "sell.1", "sell.2")

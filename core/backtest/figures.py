@@ -141,7 +141,7 @@ def summary_of(record: Recorder, instrument: Instrument, course: Course, snapsho
 
 def order_counts(stats: Mapping[str, Any]) -> dict[str, int]:
     """Return how many orders there were, from the loop's counters."""
-    return {key: stats.get(f"orders_{key}", 0) for key in ("created", "cancelled", "rejected")}
+    return {key: stats.get(f"orders_{key}", 0) for key in ("created", "amended", "cancelled", "rejected")}
 
 
 def traded(record: Recorder, instrument: Instrument, course: Course) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from itertools import takewhile
 from pathlib import Path
 
 from core.market.instrument import Instrument
-from core.market.order import Fill, Order
+from core.market.order import Fill, Order, OrderState
 from core.market.position import Position
 from core.trading import ledger_rows as rows
 from core.trading.latches import Latch, Latches
 from core.trading.ledger import Ledger, LedgerBatch
 
 _NOWHERE = Path(os.devnull)
+_REPLACING = OrderState.PENDING_REPLACE
 
 
 class _Latches(Latches):
@@ -47,6 +48,9 @@ class MemoryLedger(Ledger):
 
     def write(self, batch: LedgerBatch) -> int:
         """Keep a batch and return how many of its fills were new."""
+        for order in batch.orders.values():
+            if order.state is _REPLACING:
+                self._orders.pop(order.client_order_id, None)  # from now on it is one that was sent now
         self._orders.update(batch.orders)
         new = sum([self._book(fill, position) for fill, position in batch.fills]) if batch.fills else 0
         if batch.funding or batch.marks or batch.counters or batch.session or batch.memory:

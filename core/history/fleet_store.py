@@ -74,9 +74,10 @@ _ORDER_COLUMNS = (
     "time_in_force, venue_order_id, sent_utc_ns, acked_utc_ns, reason"
 )
 _PUT_ORDER = f"""INSERT INTO orders ({_ORDER_COLUMNS}) VALUES ({",".join("?" * 17)})
-    ON CONFLICT (ledger, client_order_id) DO UPDATE SET filled = excluded.filled, state = excluded.state,
-    closed = excluded.closed, venue_order_id = excluded.venue_order_id, acked_utc_ns = excluded.acked_utc_ns,
-    reason = excluded.reason"""
+    ON CONFLICT (ledger, client_order_id) DO UPDATE SET price = excluded.price, size = excluded.size,
+    filled = excluded.filled, state = excluded.state, closed = excluded.closed,
+    venue_order_id = excluded.venue_order_id, sent_utc_ns = excluded.sent_utc_ns,
+    acked_utc_ns = excluded.acked_utc_ns, reason = excluded.reason"""
 _PUT_FILL = f"INSERT OR IGNORE INTO fills VALUES ({','.join('?' * 13)})"
 _PUT_FUNDING = f"INSERT OR IGNORE INTO funding VALUES ({','.join('?' * 9)})"
 GONE = "GONE"  # the state of an order whose ledger forgot it before its end was copied

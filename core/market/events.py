@@ -48,6 +48,8 @@ class OrderUpdate:
     filled_lots: int | None = None  # all that has filled so far, where the venue tells; its fills may come later
     slot: str = ""  # for the strategy: of the order, as it named it
     asked_for: bool = False  # for the strategy: the end of an order that we were cancelling
+    price_ticks: int | None = None  # of AMENDED: the terms as the venue has them, None is "as asked for"
+    size_lots: int | None = None
 
 
 @quickly_made

@@ -15,6 +15,8 @@ Rules (all fills of resting orders are at the order's own price and pay the make
 * A feed shows pictures (`on_book`), or a whole book level by level (`on_clear`, `on_level`).
 * A marketable order walks the book and pays the taker fee; the rest is cancelled (IOC) or rests (GTC). Post-only orders
   that would cross on arrival are rejected. Reduce-only orders never fill beyond the position, and go when it is closed.
+* An order that is amended to a smaller size at its price keeps its place; any other amendment is judged like a new
+  order, and puts it at the end.
 
 Latency is the caller's: it calls when an order or cancel arrives. Our own orders never meet each other.
 """
@@ -22,56 +24,17 @@ Latency is the caller's: it calls when an order or cancel arrives. Our own order
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from core.market.book import Level
-from core.market.displayed import Displayed, Taken
-from core.market.fill_rules import TIMES_IN_FORCE, MatchingRules, Standing, is_hit, standing, standing_in
-from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderState, Side
-from core.market.queue_desk import Place, QueueDesk, picture_of, rests_at
+from core.market.displayed import Displayed
+from core.market.fill_rules import TIMES_IN_FORCE, MatchingRules, Standing, is_hit, standing_in
+from core.market.matched import NOTHING, Arrival, EngineState, Matched
+from core.market.order import POST_ONLY_WOULD_CROSS, Amend, Fill, Order, OrderState, Side
+from core.market.queue_desk import QueueDesk, picture_of, rests_at
 from core.market.sim_account import SimAccount
-from utils.quick_values import quickly_made
 
-
-@quickly_made
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """What became of an order on arrival. `order` is its new state; `reason` says why it was rejected or ended."""
-
-    order: Order
-    fills: tuple[Fill, ...] = ()
-    reason: str = ""
-    ended: tuple[Order, ...] = ()  # reduce-only orders that its fills left nothing to reduce
-
-    @property
-    def accepted(self) -> bool:
-        """Tell whether the venue took the order at all."""
-        return self.order.state is not OrderState.REJECTED
-
-
-@quickly_made
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """What a picture or a print did: fills, and reduce-only orders that had nothing left to reduce."""
-
-    fills: tuple[Fill, ...] = ()
-    ended: tuple[Order, ...] = ()
-
-
-NOTHING = Matched()
-
-
-@quickly_made
-@dataclass(frozen=True, slots=True)
-class EngineState:
-    """All that changes in an engine but the book: taken before an uncertain step, given back when the step failed."""
-
-    orders: dict[str, Order]
-    account: SimAccount
-    last_order: int
-    last_trade: int
-    taken: Taken
-    places: dict[str, Place]
+NO_SUCH_ORDER = "no_such_open_order"
 
 
 class MatchingEngine:
@@ -200,24 +163,48 @@ class MatchingEngine:
     # -- orders -----------------------------------------------------------------------------------------------------
     def submit(self, order: Order, venue_ns: int) -> Arrival:
         """Take an arriving order: reject it, fill what it can take, and rest or end what is left."""
-        bid, ask = self.shown.best_ticks(Side.BUY), self.shown.best_ticks(Side.SELL)
-        crosses = standing(order.side, order.price_ticks, bid, ask) is Standing.CROSS
-        refusal = self._refusal(order, bid is not None and ask is not None, crosses)
+        crosses = self._standing(order) is Standing.CROSS
+        refusal = self._refusal(order, crosses)
         if refusal is not None:
             return Arrival(replace(order, state=OrderState.REJECTED, reason=refusal), reason=refusal)
         self.last_order += 1
         accepted = order.moved(OrderState.NEW, f"{self._id_prefix}o{self.last_order}", 0, venue_ns, order.reason)
-        self.orders[order.client_order_id] = accepted
-        fills = self._walk_book(accepted, venue_ns) if crosses else ()
+        return self._arrive(accepted, crosses, venue_ns)
+
+    def _arrive(self, order: Order, crosses: bool, venue_ns: int) -> Arrival:
+        """Let an order that is taken trade, then rest at the end of its queue or end."""
+        self.orders[order.client_order_id] = order
+        fills = self._walk_book(order, venue_ns) if crosses else ()
         left = self.orders.get(order.client_order_id)
         if left is None:
-            left = replace(accepted, filled_lots=order.size_lots, state=OrderState.FILLED)
+            left = replace(order, filled_lots=order.size_lots, state=OrderState.FILLED)
         elif reason := self._end_reason(left):
             del self.orders[order.client_order_id]
             left = replace(left, state=OrderState.EXPIRED, reason=reason)
         elif self.queue is not None:
             self.queue.join(left, self.shown)
         return Arrival(left, fills, left.reason, self._end_idle_reducers() if fills else ())
+
+    def amend(self, amend: Amend, venue_ns: int) -> Arrival | str:
+        """Give a resting order other terms; return what became of it, or why it stays as it is."""
+        key, before = amend.client_order_id, self.orders
+        order = before.get(key)
+        if order is None:
+            return NO_SUCH_ORDER
+        if amend.size_lots <= order.filled_lots:
+            self.cancel(key)
+            return Arrival(replace(order, state=OrderState.CANCELED, reason="nothing_left"))
+        amended = order.on_terms(amend.price_ticks, amend.size_lots)
+        if amended.price_ticks == order.price_ticks and amended.size_lots <= order.size_lots:
+            self.orders[key] = amended
+            return Arrival(amended)
+        self.orders = {each: other for each, other in before.items() if each != key}
+        crosses = self._standing(amended) is Standing.CROSS
+        refusal = self._refusal(amended, crosses)
+        if refusal is not None:
+            self.orders = before
+            return refusal
+        return self._arrive(amended, crosses, venue_ns)
 
     def cancel(self, client_order_id: str) -> Order | None:
         """Take an order out and return it, None when there is no such open order."""
@@ -228,7 +215,7 @@ class MatchingEngine:
             return None
         return order.moved(OrderState.CANCELED, order.venue_order_id, order.filled_lots, order.acked_ns, order.reason)
 
-    def _refusal(self, order: Order, has_market: bool, crosses: bool) -> str | None:
+    def _refusal(self, order: Order, crosses: bool) -> str | None:
         if order.client_order_id in self.orders:
             return "duplicate_client_order_id"
         if order.time_in_force not in TIMES_IN_FORCE:
@@ -239,7 +226,7 @@ class MatchingEngine:
             return unplaceable
         if len(self.orders) >= self.rules.max_open_orders:
             return "too_many_open_orders"
-        if not has_market:
+        if self.shown.best_ticks(Side.BUY) is None or self.shown.best_ticks(Side.SELL) is None:
             return "no_market"
         if order.post_only and order.time_in_force == "IOC":
             return "post_only_cannot_be_ioc"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 
@@ -36,6 +36,7 @@ class OrderState(str, Enum):
     NEW = "NEW"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     PENDING_CANCEL = "PENDING_CANCEL"
+    PENDING_REPLACE = "PENDING_REPLACE"
     FILLED = "FILLED"
     CANCELED = "CANCELED"
     REJECTED = "REJECTED"
@@ -55,6 +56,9 @@ class OrderEvent(str, Enum):
     CANCEL_SENT = "cancel_sent"
     CANCELED = "canceled"
     CANCEL_REJECTED = "cancel_rejected"
+    AMEND_SENT = "amend_sent"
+    AMENDED = "amended"
+    AMEND_REJECTED = "amend_rejected"
     EXPIRED = "expired"
     OUTCOME_UNKNOWN = "outcome_unknown"
 
@@ -69,7 +73,7 @@ CLOSED = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED,
 _S, _E = OrderState, OrderEvent
 # A late event never reopens a closed order: a fill after a cancel acknowledgement is booked as a fill, the order
 # stays closed. CANCEL_REJECTED means "the venue says there is nothing to cancel or not now": the order's true
-# state is unknown until it is looked up.
+# state is unknown until it is looked up. AMEND_REJECTED means "the order is as it was": a doubt about it stays.
 _ENDINGS = {
     _E.REJECTED: _S.REJECTED,
     _E.FULL_FILL: _S.FILLED,
@@ -87,6 +91,9 @@ TRANSITIONS: dict[OrderState, dict[OrderEvent, OrderState]] = {
     _S.NEW: {
         **_ENDINGS,
         _E.ACCEPTED: _S.NEW,
+        _E.AMEND_SENT: _S.PENDING_REPLACE,
+        _E.AMENDED: _S.NEW,
+        _E.AMEND_REJECTED: _S.NEW,
         _E.PARTIAL_FILL: _S.PARTIALLY_FILLED,
         _E.CANCEL_SENT: _S.PENDING_CANCEL,
         _E.OUTCOME_UNKNOWN: _S.UNKNOWN,
@@ -94,6 +101,9 @@ TRANSITIONS: dict[OrderState, dict[OrderEvent, OrderState]] = {
     _S.PARTIALLY_FILLED: {
         **_ENDINGS,
         _E.ACCEPTED: _S.PARTIALLY_FILLED,
+        _E.AMEND_SENT: _S.PENDING_REPLACE,
+        _E.AMENDED: _S.PARTIALLY_FILLED,
+        _E.AMEND_REJECTED: _S.PARTIALLY_FILLED,
         _E.PARTIAL_FILL: _S.PARTIALLY_FILLED,
         _E.CANCEL_SENT: _S.PENDING_CANCEL,
         _E.OUTCOME_UNKNOWN: _S.UNKNOWN,
@@ -101,14 +111,27 @@ TRANSITIONS: dict[OrderState, dict[OrderEvent, OrderState]] = {
     _S.PENDING_CANCEL: {
         **_ENDINGS,
         _E.ACCEPTED: _S.PENDING_CANCEL,
+        _E.AMENDED: _S.PENDING_CANCEL,
+        _E.AMEND_REJECTED: _S.PENDING_CANCEL,
         _E.PARTIAL_FILL: _S.PENDING_CANCEL,
         _E.CANCEL_SENT: _S.PENDING_CANCEL,
         _E.CANCEL_REJECTED: _S.UNKNOWN,
         _E.OUTCOME_UNKNOWN: _S.UNKNOWN,
     },
+    _S.PENDING_REPLACE: {
+        **_ENDINGS,
+        _E.ACCEPTED: _S.PENDING_REPLACE,
+        _E.PARTIAL_FILL: _S.PENDING_REPLACE,
+        _E.CANCEL_SENT: _S.PENDING_CANCEL,
+        _E.AMENDED: _S.NEW,
+        _E.AMEND_REJECTED: _S.NEW,
+        _E.OUTCOME_UNKNOWN: _S.UNKNOWN,
+    },
     _S.UNKNOWN: {
         **_ENDINGS,
         _E.ACCEPTED: _S.NEW,
+        _E.AMENDED: _S.NEW,
+        _E.AMEND_REJECTED: _S.UNKNOWN,
         _E.PARTIAL_FILL: _S.PARTIALLY_FILLED,
         _E.CANCEL_SENT: _S.PENDING_CANCEL,
         _E.CANCEL_REJECTED: _S.UNKNOWN,
@@ -154,6 +177,21 @@ class Order:
             filled_lots, state, self.post_only, self.reduce_only, self.time_in_force, self.sent_ns, acked_ns, reason,
         )  # fmt: skip
 
+    def while_amending(self, amend: Amend) -> Order:
+        """Return the order at the worse price and with the larger size of its own and of other terms.
+
+        What limits and balances make of it holds whichever terms the venue has.
+        """
+        worse = max if self.side is Side.BUY else min
+        price_ticks, size_lots = worse(self.price_ticks, amend.price_ticks), max(self.size_lots, amend.size_lots)
+        return replace(self, price_ticks=price_ticks, size_lots=size_lots)
+
+    def on_terms(self, price_ticks: int, size_lots: int) -> Order:
+        """Return the order at another price and total size; one that has filled as much is filled."""
+        is_filled = self.filled_lots >= size_lots and self.state not in CLOSED
+        state = OrderState.FILLED if is_filled else self.state
+        return replace(self, price_ticks=price_ticks, size_lots=size_lots, state=state)
+
     @property
     def remaining_lots(self) -> int:
         """Return what is not filled yet."""
@@ -168,6 +206,18 @@ class Order:
     def was_answered(self) -> bool:
         """Tell whether the venue has ever said anything of it: it cannot arrive late any more."""
         return self.acked_ns is not None or self.venue_order_id is not None or self.filled_lots > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Amend:
+    """Other terms for an order that rests. `size_lots` is the new total, what has filled included.
+
+    So nothing that fills on the way is doubled.
+    """
+
+    client_order_id: str
+    price_ticks: int
+    size_lots: int
 
 
 @dataclass(frozen=True, slots=True)

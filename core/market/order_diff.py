@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from core.market.commands import Quote
-from core.market.order import CLOSED, Order, OrderState
+from core.market.order import CLOSED, Amend, Order, OrderState
 from utils.errors import StrategyBug
 from utils.quick_values import quickly_made
 
@@ -19,6 +19,8 @@ _BILLION = 1_000_000_000
 _NEVER_NS = 1 << 63
 _WIDEST_PCT = Decimal(100)
 _NEW, _PARTIAL, _PENDING = OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_NEW
+_IN_FLIGHT = (_PENDING, OrderState.PENDING_REPLACE)  # judged when they are answered
+_WITHDRAWABLE = (_NEW, _PARTIAL, *_IN_FLIGHT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +73,29 @@ class DiffTolerance:
         most_ns = self.max_order_age_ns
         return not (most_ns and order.sent_ns and now_utc_ns - order.sent_ns >= most_ns)
 
+    def renews(self, order: Order, now_utc_ns: int) -> bool:
+        """Tell whether an order is to be replaced by a new one whatever its price and size are."""
+        is_old = self.max_order_age_ns and order.sent_ns and now_utc_ns - order.sent_ns >= self.max_order_age_ns
+        return bool(is_old) or self.price_billionths < 0 or self.size_billionths < 0
+
+    def price_fits(self, order: Order, quote: Quote) -> bool:
+        """Tell whether an order's price is near enough to the wanted one."""
+        return abs(order.price_ticks - quote.price_ticks) * _BILLION <= self.price_billionths * quote.price_ticks
+
 
 @quickly_made
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What to do: every live order is in exactly one of `cancel`, `keep` and `waiting` (client order ids)."""
+    """What to do: every live order is in exactly one of `cancel`, `amend`, `keep` and `waiting`, by its id.
+
+    `amend` is empty before `amend_instead` has looked at the cancels.
+    """
 
     cancel: tuple[str, ...]
     place: tuple[Quote, ...]
     keep: tuple[str, ...]
     waiting: tuple[str, ...] = ()  # in flight, being cancelled, or of unknown outcome: nothing to do before the answer
+    amend: tuple[Amend, ...] = ()
 
 
 def diff_orders(wanted: Sequence[Quote], live: Sequence[Order], tolerance: DiffTolerance, now_utc_ns: int) -> Diff:
@@ -163,15 +178,15 @@ def _settle(
 ) -> None:
     """Decide a slot that holds anything but one plain matching order; it is never placed into."""
     cancel, keep, waiting = lists
-    rivals = [order for order in seated if order.state in (_NEW, _PARTIAL, _PENDING)]
+    rivals = [order for order in seated if order.state in _WITHDRAWABLE]
     waiting.extend(order.client_order_id for order in seated if order not in rivals)
     if not rivals:
         return
     if len(rivals) > 1:
         rivals.sort(key=lambda order: _mismatch(order, quote, tolerance, now_utc_ns))
     best, *others = rivals
-    if best.state is _PENDING:
-        waiting.append(best.client_order_id)  # judged when it is acknowledged
+    if best.state in _IN_FLIGHT:
+        waiting.append(best.client_order_id)
     elif tolerance.accepts(best, quote, now_utc_ns):
         keep.append(best.client_order_id)
     else:
@@ -183,7 +198,7 @@ def _mismatch(order: Order, quote: Quote, tolerance: DiffTolerance, now_utc_ns: 
     """Return a sort key: the better stand-in first, an acknowledged order before one in flight."""
     return (
         not tolerance.accepts(order, quote, now_utc_ns),
-        order.state is _PENDING,
+        order.state in _IN_FLIGHT,
         abs(order.price_ticks - quote.price_ticks),
         abs(order.remaining_lots - quote.size_lots),
     )
@@ -192,5 +207,5 @@ def _mismatch(order: Order, quote: Quote, tolerance: DiffTolerance, now_utc_ns: 
 def _dismiss(orders: Iterable[Order], cancel: list[str], waiting: list[str]) -> None:
     """Cancel orders that nobody wants, in flight ones too; leave those alone that are on their way out or unknown."""
     for order in orders:
-        leaving = order.state not in (_NEW, _PARTIAL, _PENDING)
+        leaving = order.state not in _WITHDRAWABLE
         (waiting if leaving else cancel).append(order.client_order_id)

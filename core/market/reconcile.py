@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.market.events import OrderUpdate
-from core.market.order import Fill, Order, OrderEvent, OrderState
+from core.market.order import Amend, Fill, Order, OrderEvent, OrderState
 from core.market.reports import VenueReport
 
 NOT_LISTED = "not listed by the venue"  # the reason of an end that only an absence tells
@@ -37,12 +37,14 @@ def reconcile(
     owns: Callable[[str], bool],
     may_arrive: Callable[[str], bool],
     id_of: Callable[[str], str | None] = lambda venue_order_id: None,
+    asked_terms: Callable[[str], Amend | None] = lambda client_order_id: None,
 ) -> Reconciliation:
     """Return what a report adds to the ledger.
 
     `known` are the orders that our ledger does not call closed, `has_fill` knows the booked trade ids, `owns` the
     client order ids of this bot, `id_of` tells which of our other orders has a venue's order id. `may_arrive` tells
-    of which orders a submit that was never answered may have been accepted after the report was made.
+    of which orders a request that was never answered may have been carried out after the report was made,
+    `asked_terms` which amendment of an order is not answered.
     """
     ours = {order.client_order_id: order for order in known}
     by_venue_id: dict[str | None, Order] = {order.venue_order_id: order for order in known if order.venue_order_id}
@@ -62,7 +64,7 @@ def reconcile(
     for order in known:
         key = order.client_order_id
         if key in listed:
-            updates += _news_of_listed(order, listed[key], filled[key])
+            updates += _news_of_listed(order, listed[key], filled[key], asked_terms(key), may_arrive(key))
         elif filled[key] >= order.size_lots:
             updates.append(_update(order, OrderEvent.FULL_FILL, ""))
         elif not report.complete:
@@ -120,13 +122,37 @@ def _filled_after(known: Sequence[Order], new_fills: Iterable[Fill]) -> dict[str
     return filled
 
 
-def _news_of_listed(order: Order, listed: Order, filled_lots: int) -> list[OrderUpdate]:
-    """Return the update that a listed order needs; one that we are cancelling stays so, the answer is on its way."""
+def _news_of_listed(
+    order: Order, listed: Order, filled_lots: int, asked: Amend | None, may_arrive: bool
+) -> list[OrderUpdate]:
+    """Return the update that a listed order needs; one that we are cancelling stays so, the answer is on its way.
+
+    One whose amendment is not answered is on the terms that are listed, unless those are the old ones and the
+    amendment may have been carried out since.
+    """
+    amending = asked is not None or order.state is OrderState.PENDING_REPLACE
+    if amending and order.state is not OrderState.PENDING_CANCEL:
+        is_done = asked is not None and _terms(asked) == _terms(listed)
+        return [_amended(order, listed)] if is_done or not may_arrive else []
+    if order.state is OrderState.UNKNOWN and _terms(order) != _terms(listed):
+        return [_amended(order, listed)]
     in_doubt = order.state in (OrderState.PENDING_NEW, OrderState.UNKNOWN)
     if not in_doubt and (order.venue_order_id or not listed.venue_order_id):
         return []
     event = OrderEvent.PARTIAL_FILL if filled_lots else OrderEvent.ACCEPTED
     return [_update(order, event, "", listed.venue_order_id)]
+
+
+def _terms(of: Order | Amend) -> tuple[int, int]:
+    return of.price_ticks, of.size_lots
+
+
+def _amended(order: Order, listed: Order) -> OrderUpdate:
+    venue_order_id = listed.venue_order_id or order.venue_order_id
+    return OrderUpdate(
+        order.leg, order.client_order_id, OrderEvent.AMENDED, venue_order_id,
+        price_ticks=listed.price_ticks, size_lots=listed.size_lots,
+    )  # fmt: skip
 
 
 def _absence(order: Order, filled_lots: int) -> OrderUpdate:

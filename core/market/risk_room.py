@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.market.book import OrderBook
     from core.market.group_room import GroupRoom
     from core.market.instrument import Instrument
+    from core.market.order import Amend, Order
     from core.market.risk_limits import RiskLimits
     from core.market.risk_state import RiskState
 
@@ -61,6 +62,33 @@ def allow_places(places: Sequence[Quote], limits: RiskLimits, state: RiskState) 
     for order in live:
         room.take(order.side, order.price_ticks, order.remaining_lots)
     return _admit(places, limits, state, room, limits.max_open_orders - len(live))
+
+
+def allow_amends(amends: Sequence[Amend], limits: RiskLimits, state: RiskState) -> tuple[Amend, ...]:
+    """Return the amendments that may be sent now: their orders fit on the old terms and on the new, all others filled.
+
+    The first ones go first; an order that fits only on one of its terms is for its caller to cancel.
+    """
+    room = _Room(limits, state, Decimal(0))
+    live = [order for order in state.live_orders if order.state not in CLOSED]
+    for order in live:
+        room.take(order.side, order.price_ticks, order.remaining_lots)
+    by_id = {order.client_order_id: order for order in live}
+    return tuple(amend for amend in amends if _holds_amended(by_id[amend.client_order_id], amend, limits, state, room))
+
+
+def _holds_amended(order: Order, amend: Amend, limits: RiskLimits, state: RiskState, room: _Room) -> bool:
+    """Tell whether there is room for an order whichever terms it gets; if so it is used up."""
+    worst = order.while_amending(amend)
+    quote = Quote(order.side, worst.price_ticks, worst.remaining_lots)
+    reason = state.instrument.unplaceable_reason(amend.price_ticks, amend.size_lots) or _price_rule(quote, limits)
+    if reason or (limits.max_order_lots is not None and quote.size_lots > limits.max_order_lots):
+        return False
+    room.take(order.side, order.price_ticks, -order.remaining_lots)
+    is_held = room.fit(quote)[0] == quote.size_lots
+    kept = worst if is_held else order
+    room.take(kept.side, kept.price_ticks, kept.remaining_lots)
+    return is_held
 
 
 class _Room:

@@ -84,7 +84,7 @@ class SimAccount:
             return None if self.reducible_lots(order.side) else "reduce_only_would_not_reduce"
         if self.is_spot:
             return self._spot_refusal(order, open_orders)
-        lots = self._worst_lots(order.side, open_orders) + order.size_lots
+        lots = self._worst_lots(order.side, open_orders) + order.remaining_lots
         margin = self._margin(lots, order.price_ticks)
         return None if margin <= self._equity(mid_ticks) else "insufficient_margin"
 

@@ -34,6 +34,7 @@ STATS = (  # of the worker's own figures, in the status
     "cycles",
     "orders_created",
     "orders_cancelled",
+    "orders_amended",
     "orders_rejected",
     "fills_buy",
     "fills_sell",

@@ -28,15 +28,16 @@ _MOST_IDS = 200  # kept between two decisions; the newest
 
 @dataclass(slots=True)
 class SentIds:
-    """The ids of what went to the venues, of orders placed and of orders cancelled."""
+    """The ids of what went to the venues, of orders placed, cancelled and amended."""
 
     placed: deque[str]
     cancelled: deque[str]
+    amended: deque[str]
 
     @classmethod
     def none_yet(cls) -> SentIds:
         """Return empty notes."""
-        return cls(deque(maxlen=_MOST_IDS), deque(maxlen=_MOST_IDS))
+        return cls(*(deque[str](maxlen=_MOST_IDS) for _ in range(3)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ class DecisionLog:
             **seen.reference,
             "placed": list(sent.placed),
             "cancelled": list(sent.cancelled),
+            "amended": list(sent.amended),
             "placed_before": list(seen.before.placed),
             "cancelled_before": list(seen.before.cancelled),
         }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from core.market.book import in_band
 from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate, PerpFacts, TradePrint
 from core.market.funding import FundingPayment
-from core.market.order import POST_ONLY_WOULD_CROSS, Fill, Order, OrderEvent, OrderState, Side
+from core.market.order import POST_ONLY_WOULD_CROSS, Amend, Fill, Order, OrderEvent, OrderState, Side
 from core.market.reports import VenueReport
 from core.trading.cycle_timer import FREED, MOVE, OWN
 from core.trading.log_fields import fields
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("makerd.orders")
 _DOUBT = frozenset({OrderEvent.OUTCOME_UNKNOWN, OrderEvent.CANCEL_REJECTED})
+_RESTS = frozenset({OrderEvent.ACCEPTED, OrderEvent.AMENDED})
+_AMEND_ANSWERS = frozenset({OrderEvent.AMENDED, OrderEvent.AMEND_REJECTED})
 _OWN = frozenset({OrderEvent.CANCELED, OrderEvent.REJECTED, OrderEvent.EXPIRED})
 _COUNTERS = {
     OrderEvent.CANCELED: "orders_cancelled",
@@ -112,6 +114,7 @@ class Intake:
         """Apply an order update, from the stream or of our own making; `inferred`: concluded from a report."""
         bot, event = self._bot, update.event
         before = leg.tracker.get(update.client_order_id)
+        asked = leg.tracker.asked_terms(update.client_order_id) if event in _AMEND_ANSWERS else None
         order = leg.tracker.apply_update(update, now_ns, bot.clock.utc_ns(), inferred)
         if order is None or before is None:
             if leg.ids.owns(update.client_order_id):
@@ -124,7 +127,7 @@ class Intake:
             bot.last_ack_ns = now_ns
         was_closed = before.is_closed
         if was_closed:
-            if event is OrderEvent.ACCEPTED:
+            if event in _RESTS:
                 leg.want_report(now_ns)  # we had called it closed, and it rests
             self._note_reopened(leg, order)
         if order is before:  # as it is when the update changes nothing
@@ -132,6 +135,8 @@ class Intake:
         bot.journal.note_order(order)
         if event is OrderEvent.ACCEPTED:
             bot.breaker.accepted()
+        elif asked is not None:
+            self._amend_answered(leg, order, update, asked)
         asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL
         if not was_closed and order.is_closed:
             self._closed(leg, order, event, None if inferred else now_ns, asked_for and not inferred)
@@ -142,6 +147,17 @@ class Intake:
             order.slot, asked_for,
         )  # fmt: skip
         bot.events.append(told)
+
+    def _amend_answered(self, leg: LegState, order: Order, update: OrderUpdate, asked: Amend) -> None:
+        """Count an amendment that is in force; decide soon about an order that stayed as it was."""
+        if (order.price_ticks, order.size_lots) == (asked.price_ticks, asked.size_lots):
+            self._bot.counters["orders_amended"] += 1
+            if leg.denied:  # while it was not answered it took the room of both terms
+                self._bot.timer.hurry(FREED)
+            return
+        self._bot.timer.hurry(OWN)
+        told = fields(id=order.client_order_id, leg=leg.name, reason=update.reason)
+        _log.warning("order_not_amended", extra=told)
 
     def _note_reopened(self, leg: LegState, order: Order) -> None:
         """Decide soon about an order that was closed and rests although a report had not listed it."""

@@ -133,6 +133,18 @@ class Journal:
             self.note_order(replace(order, state=OrderState.REJECTED, reason="never sent: the ledger failed"))
         return False
 
+    def record_amending(self, before: Sequence[Order], worst: Sequence[Order], now_ns: int) -> bool:
+        """Write orders as they are while amended, with all that is pending, before it is sent; False: not possible."""
+        if not self.healthy:
+            return False
+        for order in worst:
+            self.note_order(order)
+        if self.flush(now_ns):
+            return True
+        for order in before:
+            self.note_order(order)
+        return False
+
     def fail(self, now_ns: int, error: LedgerError) -> None:
         """Note that the ledger does not work."""
         self.is_settled = False

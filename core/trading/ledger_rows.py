@@ -57,9 +57,9 @@ ORDER_COLUMNS = (
     "time_in_force, venue_order_id, sent_ns, acked_ns, reason"
 )
 UPSERT_ORDER = f"""INSERT INTO orders ({ORDER_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
-    ON CONFLICT (client_order_id) DO UPDATE SET filled = excluded.filled, state = excluded.state,
-    closed = excluded.closed, venue_order_id = excluded.venue_order_id, acked_ns = excluded.acked_ns,
-    reason = excluded.reason"""
+    ON CONFLICT (client_order_id) DO UPDATE SET price = excluded.price, size = excluded.size, filled = excluded.filled,
+    state = excluded.state, closed = excluded.closed, venue_order_id = excluded.venue_order_id,
+    sent_ns = excluded.sent_ns, acked_ns = excluded.acked_ns, reason = excluded.reason"""
 FILL_COLUMNS = "leg, trade_id, client_order_id, venue_order_id, side, price, size, liquidity, fee, fee_asset, venue_ns"
 INSERT_FILL = f"INSERT OR IGNORE INTO fills ({FILL_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 

@@ -29,6 +29,7 @@ class LoopSettings:
     min_cycle_ns: int = seconds(0.1)
     ack_timeout_ns: int = seconds(10)
     tolerance: DiffTolerance = field(default_factory=DiffTolerance)
+    amend_orders: bool = False  # where the venue amends
     decision_log: str = "off"  # off | sampled | all
     startup_position: str = "keep"  # keep | close_long | close_short | close_all | refuse
     startup_orders: str = "reconcile"  # reconcile | cancel_all
@@ -77,6 +78,7 @@ class LoopSettings:
                 max_order_age_ns=shared.duration("max_order_age_s", defaults.tolerance.max_order_age_ns),
                 min_order_age_ns=shared.duration("order_refresh_s", 0),
             ),
+            amend_orders=bool(shared.get("amend_orders", defaults.amend_orders)),
             decision_log=str(shared.get("decision_log", defaults.decision_log)),
             startup_position=str(shared.get("startup_position", defaults.startup_position)),
             startup_orders=str(shared.get("startup_orders", defaults.startup_orders)),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.market.order import Fill, Order, OrderEvent, OrderState, next_state
+from core.market.order import Amend, Fill, Order, OrderEvent, OrderState, next_state
 
 if TYPE_CHECKING:
     from core.market.events import OrderUpdate
@@ -46,3 +47,9 @@ def after_cancel_sent(order: Order) -> Order:
     """Return the order once a cancel of it goes out."""
     state = next_state(order.state, OrderEvent.CANCEL_SENT)
     return order.moved(state, order.venue_order_id, order.filled_lots, order.acked_ns, order.reason)
+
+
+def after_amend_sent(order: Order, amend: Amend, utc_ns: int) -> Order:
+    """Return the order once an amendment of it goes out: on the worse terms of both, until it is answered."""
+    state = next_state(order.state, OrderEvent.AMEND_SENT)
+    return replace(order.while_amending(amend), state=state, sent_ns=utc_ns)

@@ -30,7 +30,8 @@ _TIMING = ReportTiming(
     timeout_ns=seconds(3), gap_ns=seconds(0.02), first_backoff_ns=seconds(0.1), max_backoff_ns=seconds(1)
 )
 # Words that can only be about an order that reached the venue, or that the venue has refused for good.
-_SETTLING = frozenset(OrderEvent) - {OrderEvent.CANCEL_REJECTED, OrderEvent.OUTCOME_UNKNOWN, OrderEvent.CANCEL_SENT}
+_UNSETTLING = {OrderEvent.CANCEL_SENT, OrderEvent.CANCEL_REJECTED, OrderEvent.AMEND_SENT, OrderEvent.AMEND_REJECTED}
+_SETTLING = frozenset(OrderEvent) - _UNSETTLING - {OrderEvent.OUTCOME_UNKNOWN}
 _GONE = frozenset({OrderEvent.CANCELED, OrderEvent.EXPIRED, OrderEvent.REJECTED, OrderEvent.FULL_FILL})
 
 

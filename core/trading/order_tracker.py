@@ -11,7 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from core.market.order import CLOSED, Fill, MissingFills, Order, OrderEvent, OrderState, Side
+from core.market.order import CLOSED, Amend, Fill, MissingFills, Order, OrderEvent, OrderState, Side
+from core.trading.amending import Amending, after_answer, held_back
 from core.trading.order_changes import after_cancel_sent, after_fill, after_update
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from core.market.events import OrderUpdate
 
 _REMEMBERED = 2_000  # closed orders; the oldest are forgotten, the ledger has them
-_AWAITED = frozenset({OrderState.PENDING_NEW, OrderState.PENDING_CANCEL})
-_RESTING = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL})
-_CANCELLABLE = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED})
-_RESTING_WORDS = frozenset({OrderEvent.ACCEPTED, OrderEvent.PARTIAL_FILL})
+_AWAITED = frozenset({OrderState.PENDING_NEW, OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE})
+_CANCELLABLE = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_REPLACE})
+_RESTING = _CANCELLABLE | {OrderState.PENDING_CANCEL}
+_RESTING_WORDS = frozenset({OrderEvent.ACCEPTED, OrderEvent.PARTIAL_FILL, OrderEvent.AMENDED})
 _ENDS = frozenset({OrderEvent.REJECTED, OrderEvent.CANCELED, OrderEvent.EXPIRED, OrderEvent.FULL_FILL})
 IMMEDIATE = "IOC"
 
@@ -36,6 +37,8 @@ class Tracked:
     heard_ns: int
     told_lots: int = 0  # the most that the venue said has filled; our fills may not be there yet
     inferred: bool = False  # closed because a report did not list it, not by the venue's word
+    amending: Amending | None = None  # an amendment that is not answered
+    is_fixed: bool = False  # the venue refused to amend it: it is replaced instead
 
 
 class OrderTracker:
@@ -82,6 +85,13 @@ class OrderTracker:
         tracked.asked_ns = now_ns
         return self._put(tracked, after_cancel_sent(tracked.order))
 
+    def mark_amend_sent(self, amend: Amend, worst: Order, now_ns: int) -> None:
+        """Note that an amendment of a live order goes out; `worst` is the order until it is answered."""
+        tracked = self._live[amend.client_order_id]
+        tracked.asked_ns = now_ns
+        tracked.amending = Amending(amend, tracked.order)
+        self._put(tracked, worst)
+
     # What comes in
 
     def apply_update(self, update: OrderUpdate, now_ns: int, utc_ns: int, inferred: bool = False) -> Order | None:
@@ -95,11 +105,15 @@ class OrderTracker:
         if update.event in _RESTING_WORDS:
             self._reopen(tracked)
         tracked.heard_ns = now_ns
-        order = self._put(tracked, after_update(tracked.order, update, utc_ns))
+        changed = after_update(tracked.order, update, utc_ns)
+        if tracked.amending is not None or update.event is OrderEvent.AMENDED:
+            changed, tracked.amending = after_answer(changed, update, tracked.amending)
+            tracked.is_fixed = tracked.is_fixed or update.event is OrderEvent.AMEND_REJECTED
+        order = self._put(tracked, changed)
         if update.event in _ENDS:
             tracked.inferred = inferred
         told_lots = update.filled_lots
-        if told_lots is None and update.event is OrderEvent.FULL_FILL:
+        if told_lots is None and update.event is OrderEvent.FULL_FILL and tracked.amending is None:
             told_lots = order.size_lots
         tracked.told_lots = max(tracked.told_lots, told_lots or 0)
         self._weigh(tracked)
@@ -112,7 +126,7 @@ class OrderTracker:
             return None
         self._reopen(tracked)
         tracked.heard_ns = now_ns
-        order = self._put(tracked, after_fill(tracked.order, fill))
+        order = self._put(tracked, held_back(after_fill(tracked.order, fill), tracked.amending))
         self._weigh(tracked)
         return order
 
@@ -178,6 +192,16 @@ class OrderTracker:
         """Return the ids of orders that rest and have no cancel on its way."""
         return [order.client_order_id for order in self.live() if order.state in _CANCELLABLE]
 
+    def is_amendable(self, client_order_id: str) -> bool:
+        """Tell whether a live order may be amended now: no amendment is on its way, and none was refused."""
+        tracked = self._live[client_order_id]
+        return not tracked.is_fixed and tracked.amending is None
+
+    def asked_terms(self, client_order_id: str) -> Amend | None:
+        """Return the amendment of an order that is not answered, None when there is none."""
+        tracked = self._find(client_order_id)
+        return None if tracked is None or tracked.amending is None else tracked.amending.amend
+
     def immediate(self) -> list[Order]:
         """Return the immediate orders that are not settled."""
         return [order for order in self.live() if order.time_in_force == IMMEDIATE]
@@ -185,7 +209,7 @@ class OrderTracker:
     def standing(self) -> tuple[bool, int | None, bool]:
         """Return what follows from all live orders, in one pass.
 
-        Whether the outcome of a request is not known for one; when the oldest unanswered submit or cancel was sent,
+        Whether the outcome of a request is not known for one; when the oldest unanswered request about one was sent,
         None when nothing is awaited; whether at least one quote rests on each side.
         """
         has_unknown, bids, asks, oldest_ns = False, False, False, None
@@ -204,7 +228,7 @@ class OrderTracker:
         return has_unknown, oldest_ns, bids and asks
 
     def overdue(self, before_ns: int) -> list[Order]:
-        """Return orders whose submit or cancel was sent before `before_ns` and never answered."""
+        """Return orders about which something was sent before `before_ns` and never answered."""
         return [
             tracked.order
             for tracked in self._live.values()

@@ -15,6 +15,7 @@ from core.market.order_diff import diff_orders
 from core.market.risk_reduction import allow_reduction, limits_of_hedges, orders_over_limits
 from core.market.risk_room import Denial, Verdict, allow_places, trim_quotes
 from core.trading.log_fields import fields
+from core.trading.outgoing_amends import OutgoingAmends
 from utils.errors import LedgerError, VenueAuthError, VenueError, VenueRefused
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Outgoing:
     def __init__(self, bot: BotState, intake: Intake) -> None:
         self._bot = bot
         self._intake = intake
+        self._amends = OutgoingAmends(bot, self._outcome)
         self._wide = (bot.settings.tolerance, 1, bot.settings.tolerance)  # what was widened, how much, and the outcome
 
     def follow_wish(self, leg: LegState, now_ns: int) -> None:
@@ -52,11 +54,15 @@ class Outgoing:
             self._count_denials(leg, verdict.denied)
         diff = diff_orders(verdict.allowed, leg.tracker.live(), tolerance, utc_ns)
         if diff.cancel:
+            diff = self._amends.instead(leg, diff, verdict.allowed, tolerance, now_ns)
+        if diff.cancel:
             self.cancel(leg, diff.cancel, now_ns)
+        if diff.amend:
+            self._amends.send(leg, diff.amend, now_ns)
         if diff.place:
             self.place(leg, diff.place, now_ns)
         self._note_withheld(leg)
-        if not (verdict.denied or diff.cancel or diff.place):
+        if not (verdict.denied or diff.cancel or diff.amend or diff.place):
             leg.wish_moved(bot.settings, tolerance)
             leg.met_until_utc_ns = tolerance.oldest_until_ns(leg.tracker.live())
 
@@ -138,7 +144,7 @@ class Outgoing:
         for order in orders:
             leg.tracker.add(order, now_ns)
         if bot.sent_ids is not None:
-            bot.sent_ids.placed.extend(order.client_order_id for order in orders)
+            bot.sent_ids.placed.extend(_ids(orders))
         bot.counters["orders_created"] += len(orders)
         bot.churn.placed(len(orders), now_ns)
         self._submit(leg, orders, now_ns)
@@ -192,13 +198,13 @@ class Outgoing:
         except VenueAuthError:
             raise
         except VenueRefused as exc:
-            self._outcome(leg, orders, OrderEvent.REJECTED, str(exc), now_ns)
+            self._outcome(leg, _ids(orders), OrderEvent.REJECTED, str(exc), now_ns)
         except VenueError as exc:  # some of it may have arrived
-            self._outcome(leg, orders, OrderEvent.OUTCOME_UNKNOWN, str(exc), now_ns)
+            self._outcome(leg, _ids(orders), OrderEvent.OUTCOME_UNKNOWN, str(exc), now_ns)
 
-    def _outcome(self, leg: LegState, orders: Sequence[Order], event: OrderEvent, reason: str, now_ns: int) -> None:
-        for order in orders:
-            update = OrderUpdate(leg.name, order.client_order_id, event, None, reason)
+    def _outcome(self, leg: LegState, ids: Sequence[str], event: OrderEvent, reason: str, now_ns: int) -> None:
+        for key in ids:
+            update = OrderUpdate(leg.name, key, event, None, reason)
             self._intake.on_update(leg, update, now_ns)
 
     def doubt_overdue(self, leg: LegState, now_ns: int) -> None:
@@ -206,8 +212,8 @@ class Outgoing:
         overdue = leg.tracker.overdue(now_ns - self._bot.settings.ack_timeout_ns)
         if not overdue:
             return
-        self._outcome(leg, overdue, OrderEvent.OUTCOME_UNKNOWN, "no answer in time", now_ns)
-        ids = [order.client_order_id for order in overdue]
+        ids = _ids(overdue)
+        self._outcome(leg, ids, OrderEvent.OUTCOME_UNKNOWN, "no answer in time", now_ns)
         _log.warning("no_answer", extra=fields(leg=leg.name, ids=ids))
 
     # Cancels
@@ -246,7 +252,7 @@ class Outgoing:
             if leg.client.capabilities.cancel_all_at_once:
                 leg.client.cancel_all(leg.ids.owns)
             else:
-                leg.client.cancel([order.client_order_id for order in leg.tracker.live()])
+                leg.client.cancel(_ids(leg.tracker.live()))
             leg.client.poll(now_ns)
         except Exception:  # the first error is the one that must come out
             _log.warning("cancel_failed", extra=fields(leg=leg.name), exc_info=True)
@@ -263,6 +269,10 @@ class Outgoing:
         leg.denied.update(denial.reason for denial in denied)
         reasons = Counter(f"skipped.{denial.reason}" for denial in denied)
         self._bot.counters.update(reasons)
+
+
+def _ids(orders: Sequence[Order]) -> list[str]:
+    return [order.client_order_id for order in orders]
 
 
 def _immediate(leg: LegState, take: Take) -> Quote:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LOOK_NS = seconds(0.05)
 _MOST_NS = seconds(5)
 _SHARE = 4  # of the stop's time: the sweep has the rest
-_RESTING = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED})
+_RESTING = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_REPLACE})
 
 
 class Settling:

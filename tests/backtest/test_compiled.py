@@ -53,6 +53,17 @@ def test_compiled_and_python_fill_alike_to_the_byte(seed: int, exchange: dict[st
     assert (fast.only.record.bids, fast.only.record.asks) == (slow.only.record.bids, slow.only.record.asks)
 
 
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10_000), EXCHANGES)
+def test_both_know_the_places_of_orders_that_are_amended(seed: int, exchange: dict[str, Any]) -> None:
+    config = config_of(exchange, {"amend_orders": True, "price_tolerance_pct": 0.02, "size_tolerance_pct": 0})
+    span = span_of(made_rows(seed, 700))
+    slow, fast = (Backtest(config, [span], engine=engine).run() for engine in ("python", "compiled"))
+    assert fast.fills_text() == slow.fills_text()
+    assert fast.summary == slow.summary
+    assert slow.summary["orders"]["amended"] > 0
+
+
 @pytest.mark.parametrize("model", ["cross", "queue"])
 def test_compiled_and_python_fill_alike_over_a_shipped_recording(tmp_path: Path, model: str) -> None:
     recording = find_recording("slice20s_binance_usdm_btcusdt_20240808", [str(ROOT / "data" / "recordings")])

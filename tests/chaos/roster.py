@@ -122,6 +122,7 @@ def _strategy(bot: BotSpec, order_file: Path) -> dict[str, Any]:
         "ack_timeout_s": 5,
         "price_tolerance_pct": 0.01,
         "size_tolerance_pct": 10,
+        "amend_orders": True,  # Thalex and paper can
         "spread_pct": 0.06,
         "layers": 2,
         "layer_mode": "linear",

@@ -121,7 +121,7 @@ def test_cancel_on_a_full_disk_is_written_when_there_is_room_again(
         session.cancel("mk-1")
     until = venue.clock.now + 2 * SECOND
     session.wait(lambda: venue.clock.now > until)
-    session.client._venue._store.close()  # type: ignore[attr-defined]  # as a kill: nothing is written at the end
+    session.client._venue._memory.store.close()  # type: ignore[attr-defined]  # as a kill: nothing is written at the end
     again = Session.open(venue)
     assert again.open_ids() == set()
     again.close()

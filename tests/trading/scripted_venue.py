@@ -13,7 +13,7 @@ from api.base_client import Capabilities, ClientContext, ExchangeClient, Inbox
 from core.market.book import Level, OrderBook
 from core.market.events import BookUpdate, FillEvent, LinkDown, LinkUp, OrderUpdate
 from core.market.instrument import Instrument
-from core.market.order import Fill, Order, OrderEvent, OrderState
+from core.market.order import Amend, Fill, Order, OrderEvent, OrderState
 from core.market.reports import Balance, VenuePosition, VenueReport
 
 SPOT = Instrument(
@@ -35,10 +35,14 @@ class Script:
 
     submit: str = ANSWER  # LOSE_ANSWER: the order rests, nobody is told; LOSE: it never arrives
     cancel: str = ANSWER
+    amend: str = ANSWER  # LOSE_ANSWER: carried out, nobody is told; LOSE: on its way, a test may still deliver it
+    tells_filled: bool = False  # with the end of an order that we cancel: how much of it has filled
+    refuse_amends: str = ""  # a reason: every amendment is refused
     refuse: str = ""  # a reason: every new order is refused
     reports: deque[str] = field(default_factory=deque)  # "incomplete" or "none", one for each coming report
     before_cancel: Callable[[Order], None] | None = None
     submit_error: Exception | None = None
+    amend_error: Exception | None = None
     cancel_error: Exception | None = None
     report_error: Exception | None = None
 
@@ -46,12 +50,22 @@ class Script:
 class ScriptedVenue(ExchangeClient):
     """One account on one symbol."""
 
-    def __init__(self, instrument: Instrument = SPOT, late_arrival_s: float = 0.0, cancel_at_once: bool = True) -> None:
+    def __init__(
+        self,
+        instrument: Instrument = SPOT,
+        late_arrival_s: float = 0.0,
+        cancel_at_once: bool = True,
+        keeps_post_only: bool = True,
+    ) -> None:
         context = ClientContext("scripted", instrument.symbol, "acc", "bot", "", ())
         super().__init__({}, context)
         self.listed_instrument = instrument
         self.capabilities = Capabilities(
-            reduce_only=True, cancel_all_at_once=cancel_at_once, late_arrival_s=late_arrival_s
+            reduce_only=True,
+            amend=True,
+            amend_keeps_post_only=keeps_post_only,
+            cancel_all_at_once=cancel_at_once,
+            late_arrival_s=late_arrival_s,
         )
         self.script = Script()
         self.open_orders: dict[str, Order] = {}
@@ -59,6 +73,8 @@ class ScriptedVenue(ExchangeClient):
         self.fills: list[Fill] = []
         self.submitted: list[Order] = []
         self.cancels: list[str] = []
+        self.amends: list[Amend] = []
+        self.late_amends: list[Amend] = []  # lost on the way in
         self.reports_asked: list[str | None] = []
         self.unsent: list[Order] = []  # lost on the way in, a test may still deliver them
         self.position_lots: int | None = None  # margin venues: overrides the sum of fills
@@ -93,6 +109,18 @@ class ScriptedVenue(ExchangeClient):
             self.cancels.append(key)
             if self.script.cancel != LOSE:
                 self._cancel(key)
+
+    def amend(self, amends: Sequence[Amend]) -> None:
+        if self.script.amend_error:
+            raise self.script.amend_error
+        for amend in amends:
+            self.amends.append(amend)
+            if self.script.refuse_amends:
+                self.tell(amend.client_order_id, OrderEvent.AMEND_REJECTED, reason=self.script.refuse_amends)
+            elif self.script.amend == LOSE:
+                self.late_amends.append(amend)
+            else:
+                self.change(amend, tell=self.script.amend == ANSWER)
 
     def cancel_all(self, owns: Callable[[str], bool]) -> None:
         self.cancel([key for key in self.open_orders if owns(key)])
@@ -139,6 +167,21 @@ class ScriptedVenue(ExchangeClient):
         if tell:
             self.tell(order.client_order_id, OrderEvent.ACCEPTED, venue_order_id=venue_id)
 
+    def change(self, amend: Amend, tell: bool = True) -> None:
+        """Let an amendment arrive: at or below what has filled it ends the order."""
+        key = amend.client_order_id
+        order = self.open_orders.get(key)
+        if order is None:
+            answers = [(OrderEvent.AMEND_REJECTED, {}), (OrderEvent.OUTCOME_UNKNOWN, {})]
+        elif amend.size_lots <= order.filled_lots:
+            del self.open_orders[key]
+            answers = [(OrderEvent.CANCELED, {"filled_lots": order.filled_lots})]
+        else:
+            self.open_orders[key] = order.on_terms(amend.price_ticks, amend.size_lots)
+            answers = [(OrderEvent.AMENDED, {"price_ticks": amend.price_ticks, "size_lots": amend.size_lots})]
+        for event, more in answers if tell else ():
+            self.tell(key, event, **more)
+
     def tell(self, key: str, event: OrderEvent, **more: Any) -> None:
         """Send an order update."""
         self.inbox.put(OrderUpdate(self.leg, key, event, **more))
@@ -149,8 +192,9 @@ class ScriptedVenue(ExchangeClient):
             self.script.before_cancel(order)
         rested = self.open_orders.pop(key, None) is not None
         event = OrderEvent.CANCELED if rested else OrderEvent.CANCEL_REJECTED
+        told = {"filled_lots": self.filled.get(key, 0)} if rested and self.script.tells_filled else {}
         if self.script.cancel == ANSWER:
-            self.tell(key, event)
+            self.tell(key, event, **told)
 
     def fill(self, key: str, lots: int, stream: bool = True, price_ticks: int | None = None) -> Fill:
         """Execute a part of an order, resting or not any more; `stream`: and tell it."""
@@ -175,7 +219,7 @@ class ScriptedVenue(ExchangeClient):
         self.filled[key] = self.filled.get(key, 0) + lots
         if key in self.open_orders:
             self.open_orders[key] = replace(self.open_orders[key], filled_lots=self.filled[key])
-            if self.filled[key] >= order.size_lots:
+            if self.filled[key] >= self.open_orders[key].size_lots:
                 del self.open_orders[key]
         if stream:
             self.inbox.put(FillEvent(self.leg, made))

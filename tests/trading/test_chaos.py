@@ -42,17 +42,24 @@ ACTIONS = (
     "change",
     "handover",
 )
+AMENDING = (*ACTIONS, "amend answers are lost", "amends are lost", "amends work", "late amend", "move", "resize")
 RISK = {"max_position": LIMIT_LOTS / 10}
+LATE_NS = 3 * 10**9  # the venue takes nothing that was sent longer ago
 
 
 class Chaos:
     """One bot and everything that goes wrong for it."""
 
-    def __init__(self, folder: Path, instrument: Instrument = SPOT, stop_timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, folder: Path, instrument: Instrument = SPOT, stop_timeout_s: float = 5.0, amends: bool = False
+    ) -> None:
         venue = ScriptedVenue(instrument, late_arrival_s=3)
-        self.bench = Bench(folder, venue, risk=RISK, stop_timeout_s=stop_timeout_s)
+        venue.script.tells_filled = amends  # else a silent fill of an order that is cancelled is not known so soon
+        self.keys = {"amend_orders": amends}
+        self.bench = Bench(folder, venue, risk=RISK, stop_timeout_s=stop_timeout_s, **self.keys)
         self.bench.strategy.wanted = BOTH_SIX
-        self.shift = 0
+        self.shift = self.sizes = 0
+        self.amend_sent_ns: dict[int, int] = {}
         self.broken = False
 
     def check_limit(self) -> None:
@@ -62,6 +69,11 @@ class Chaos:
         for side in Side:
             resting = sum(order.remaining_lots for order in venue.open_orders.values() if order.side is side)
             late = sum(order.size_lots for order in venue.unsent if order.side is side)
+            late += sum(
+                max(0, amend.size_lots - venue.open_orders[key].size_lots)
+                for key, amend in {amend.client_order_id: amend for amend in venue.late_amends}.items()
+                if key in venue.open_orders and venue.open_orders[key].side is side
+            )
             assert held * side.sign + resting + late <= LIMIT_LOTS
 
     def run(self, duration_s: float) -> None:
@@ -84,7 +96,11 @@ class Chaos:
     def expire_late(self) -> None:
         """After the acceptance window the venue takes no late order any more."""
         utc_ns = self.bench.clock.utc_ns()
-        self.bench.venue.unsent = [order for order in self.bench.venue.unsent if utc_ns - order.sent_ns < 3 * 10**9]
+        venue = self.bench.venue
+        venue.unsent = [order for order in venue.unsent if utc_ns - order.sent_ns < LATE_NS]
+        seen = {id(amend): self.amend_sent_ns.get(id(amend), utc_ns - 10**8) for amend in venue.late_amends}
+        self.amend_sent_ns = seen
+        venue.late_amends = [amend for amend in venue.late_amends if utc_ns - seen[id(amend)] < LATE_NS]
 
     def do(self, action: str, number: int) -> None:
         venue, script = self.bench.venue, self.bench.venue.script
@@ -94,6 +110,8 @@ class Chaos:
                 script.submit = mode
             elif action in (f"cancel {words}", f"cancels {words}"):
                 script.cancel = mode
+            elif action in (f"amend {words}", f"amends {words}"):
+                script.amend = mode
         if action in ("fill", "silent fill") and venue.open_orders:
             key = sorted(venue.open_orders)[number % len(venue.open_orders)]
             venue.fill(key, min(1 + number % 7, venue.open_orders[key].remaining_lots), stream=action == "fill")
@@ -101,6 +119,8 @@ class Chaos:
             venue.inbox.put(FillEvent("main", venue.fills[number % len(venue.fills)]))
         elif action == "late arrival" and venue.unsent:
             venue.rest(venue.unsent.pop(number % len(venue.unsent)), tell=bool(number % 2))
+        elif action == "late amend" and venue.late_amends:
+            venue.change(venue.late_amends.pop(number % len(venue.late_amends)), tell=bool(number % 2))
         elif action == "incomplete reports":
             script.reports.extend(["incomplete"] * (1 + number % 3))
         elif action == "unanswered reports":
@@ -111,8 +131,10 @@ class Chaos:
             venue.link_up()
         elif action == "move":
             self.shift += number % 41 - 20
-            moved = (replace(quote, price_ticks=quote.price_ticks + self.shift) for quote in BOTH_SIX)
-            self.bench.strategy.wanted = tuple(moved)
+            self.wish()
+        elif action == "resize":
+            self.sizes = number
+            self.wish()
         elif action == "kill":
             self.bench.die()
             self.bench.begin()
@@ -123,14 +145,23 @@ class Chaos:
             self.bench.loop.resume()
         elif action == "change":
             keys = {"interval_s": 0.5 + number % 3, "ack_timeout_s": 2.0, "price_tolerance_pct": 0.1 * (number % 4)}
+            keys |= self.keys
             self.bench.loop.apply_change(self.bench.loop.prepare_change(keys, RISK, 5.0))
         elif action == "handover":
             self.bench.loop.begin_handover("upgrade", number % 5, lambda orders: None)
         elif action in ("ledger fails", "ledger works"):
             self.bench.ledger._connection.execute(f"PRAGMA query_only = {int(action == 'ledger fails')}")
 
+    def wish(self) -> None:
+        """Want what was wanted at first, moved; and with other sizes, some larger and some smaller, up to the limit."""
+        lots = [1 + self.sizes * factor % 30 for factor in (7, 11, 13)] if self.sizes else [10] * 3
+        self.bench.strategy.wanted = tuple(
+            replace(quote, price_ticks=quote.price_ticks + self.shift, size_lots=lots[quote.level])
+            for quote in BOTH_SIX
+        )
+
     def heal(self) -> None:
-        for action in ("submits work", "cancels work", "ledger works", "link up"):
+        for action in ("submits work", "cancels work", "amends work", "ledger works", "link up"):
             self.do(action, 0)
         self.bench.venue.script.reports.clear()
         self.run(10)  # an end that is under way may be followed by another life
@@ -143,7 +174,8 @@ class Chaos:
         booked = [fill.trade_id for fill in bench.ledger.fills("main")]
         assert sorted(booked) == sorted(fill.trade_id for fill in bench.venue.fills)
         assert bench.ledger.replay("main") == bench.ledger.position("main")
-        assert {o.client_order_id for o in bench.ledger.open_orders()} == set(bench.venue.open_orders)
+        ours = {o.client_order_id: (o.price_ticks, o.size_lots) for o in bench.ledger.open_orders()}
+        assert ours == {key: (o.price_ticks, o.size_lots) for key, o in bench.venue.open_orders.items()}
         slots = [order.slot for order in bench.venue.open_orders.values()]
         assert len(slots) == len(set(slots))
         bench.stop()
@@ -161,6 +193,25 @@ class Chaos:
 def test_limits_hold_throughout_and_the_books_agree_in_the_end(actions: list[tuple[str, int, float]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         chaos = Chaos(Path(folder))
+        chaos.run(1)
+        for action, number, pause_s in actions:
+            chaos.do(action, number)
+            chaos.run(pause_s)
+        chaos.heal()
+        chaos.check_end()
+        chaos.bench.die()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(AMENDING), st.integers(0, 1000), st.sampled_from([0.0, 0.1, 0.7, 2.5, 11.0])),
+        max_size=25,
+    )
+)
+def test_limits_hold_throughout_whatever_becomes_of_amendments(actions: list[tuple[str, int, float]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        chaos = Chaos(Path(folder), amends=True)
         chaos.run(1)
         for action, number, pause_s in actions:
             chaos.do(action, number)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from core.market.book import Level
 from core.market.fill_rules import MatchingRules
 from core.market.instrument import Instrument
-from core.market.matching import Arrival, MatchingEngine
+from core.market.matched import Arrival
+from core.market.matching import MatchingEngine
 from core.market.order import Fill, Order, Side
 from core.market.sim_account import SimAccount
 

@@ -44,6 +44,17 @@ def test_every_live_order_can_end_in_every_way(state: OrderState, event: OrderEv
         (S.PENDING_CANCEL, E.PARTIAL_FILL, S.PENDING_CANCEL),
         (S.PENDING_CANCEL, E.ACCEPTED, S.PENDING_CANCEL),
         (S.PENDING_CANCEL, E.CANCEL_REJECTED, S.UNKNOWN),
+        (S.NEW, E.AMEND_SENT, S.PENDING_REPLACE),
+        (S.PENDING_REPLACE, E.ACCEPTED, S.PENDING_REPLACE),
+        (S.PENDING_REPLACE, E.PARTIAL_FILL, S.PENDING_REPLACE),
+        (S.PENDING_REPLACE, E.AMENDED, S.NEW),
+        (S.PENDING_REPLACE, E.AMEND_REJECTED, S.NEW),
+        (S.PENDING_REPLACE, E.OUTCOME_UNKNOWN, S.UNKNOWN),
+        (S.PENDING_REPLACE, E.CANCEL_SENT, S.PENDING_CANCEL),
+        (S.PENDING_CANCEL, E.AMENDED, S.PENDING_CANCEL),
+        (S.PENDING_CANCEL, E.AMEND_REJECTED, S.PENDING_CANCEL),
+        (S.UNKNOWN, E.AMENDED, S.NEW),
+        (S.UNKNOWN, E.AMEND_REJECTED, S.UNKNOWN),
         (S.UNKNOWN, E.ACCEPTED, S.NEW),
         (S.UNKNOWN, E.CANCEL_REJECTED, S.UNKNOWN),
     ],
@@ -58,7 +69,10 @@ def test_refused_cancel_that_was_never_sent_is_an_error(state: OrderState) -> No
         next_state(state, E.CANCEL_REJECTED)
 
 
-@given(st.lists(st.sampled_from([event for event in OrderEvent if event is not E.CANCEL_REJECTED])))
+NEVER_THEN = (E.CANCEL_REJECTED, E.AMEND_SENT)
+
+
+@given(st.lists(st.sampled_from([event for event in OrderEvent if event not in NEVER_THEN])))
 def test_cancel_on_its_way_is_never_forgotten(events: list[OrderEvent]) -> None:
     state = S.PENDING_CANCEL
     for event in events:
@@ -86,3 +100,15 @@ def test_sides_are_opposite_and_signed() -> None:
     assert Side.BUY.opposite is Side.SELL
     assert Side.SELL.opposite is Side.BUY
     assert (Side.BUY.sign, Side.SELL.sign) == (1, -1)
+
+
+@pytest.mark.parametrize("state", [S.PENDING_NEW, S.PENDING_CANCEL, S.PENDING_REPLACE, S.UNKNOWN])
+def test_only_an_order_that_is_known_to_rest_is_amended(state: OrderState) -> None:
+    with pytest.raises(KeyError):
+        next_state(state, E.AMEND_SENT)
+
+
+@pytest.mark.parametrize(("lots", "state"), [(5, S.NEW), (4, S.FILLED), (3, S.FILLED)])
+def test_an_order_given_no_more_than_has_filled_is_filled(lots: int, state: OrderState) -> None:
+    own = order(Side.BUY, 1500, 10, filled_lots=4).on_terms(1490, lots)
+    assert (own.price_ticks, own.size_lots, own.state) == (1490, lots, state)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import api.paper_on_feed
-from api.base_client import ClientContext, ExchangeClient, Inbox, InboxItem, VenueReport
+from api.base_client import Capabilities, ClientContext, ExchangeClient, Inbox, InboxItem, VenueReport
 from api.paper_on_feed import PaperOnFeed
 from core.market.account_needs import MarginTerms
 from core.market.book import Level, OrderBook
@@ -40,6 +40,7 @@ class Reader(ExchangeClient):
     made: list[Reader] = []  # noqa: RUF012  # the newest is the one under test
     listed: Instrument = SOL
     trouble: VenueError | None = None  # what is raised at the opening
+    capabilities = Capabilities()
 
     def __init__(self, config: Mapping[str, Any], context: ClientContext) -> None:
         super().__init__(config, context)
@@ -124,6 +125,16 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 def test_the_venue_is_read_without_a_key(bench: Bench) -> None:
     assert bench.reader.context.public_only
     assert bench.client.per_home and not bench.client.embedded
+
+
+@pytest.mark.parametrize("told", [(False, False), (True, False), (True, True)])
+def test_an_order_is_amended_on_paper_where_the_venue_amends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: tuple[bool, bool]
+) -> None:
+    monkeypatch.setattr(api.paper_on_feed, "client_class", lambda _exchange: Reader)
+    monkeypatch.setattr(Reader, "capabilities", Capabilities(amend=told[0], amend_keeps_post_only=told[1]))
+    found = Bench(tmp_path).client.capabilities
+    assert (found.amend, found.amend_keeps_post_only) == told
 
 
 def test_the_instrument_is_the_venues_with_the_configs_fees(bench: Bench) -> None:

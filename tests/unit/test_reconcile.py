@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.market.order import Fill, Order, OrderEvent, OrderState, Side, next_state
+from core.market.order import Amend, Fill, Order, OrderEvent, OrderState, Side, next_state
 from core.market.reconcile import Reconciliation, reconcile
 from core.market.reports import VenueReport
 from tests.market_parts import LIVE_STATES, NOW, SECOND, fill, order
@@ -34,6 +34,7 @@ class Books:
     orders: dict[str, Order] = field(default_factory=dict)
     trades: set[str] = field(default_factory=set)
     closed: dict[str, str] = field(default_factory=dict)  # venue order id -> ours
+    amends: dict[str, Amend] = field(default_factory=dict)  # not answered
 
     @classmethod
     def of(cls, orders: Iterable[Order], trades: Iterable[str] = ()) -> Books:
@@ -43,7 +44,9 @@ class Books:
         return [one for one in self.orders.values() if not one.is_closed]
 
     def ask(self, answer: VenueReport) -> Reconciliation:
-        return reconcile(self.known(), self.trades.__contains__, answer, owns, self.may_arrive, self.closed.get)
+        return reconcile(
+            self.known(), self.trades.__contains__, answer, owns, self.may_arrive, self.closed.get, self.amends.get
+        )
 
     def may_arrive(self, client_order_id: str) -> bool:
         return NOW - self.orders[client_order_id].sent_ns < WINDOW
@@ -119,7 +122,7 @@ def test_incomplete_report_never_ends_an_order_that_was_not_filled(situation: tu
     result = books.ask(replace(answer, complete=False))
     assert not result.complete
     assert all(
-        update.event in (OrderEvent.ACCEPTED, OrderEvent.PARTIAL_FILL, OrderEvent.FULL_FILL)
+        update.event in (OrderEvent.ACCEPTED, OrderEvent.PARTIAL_FILL, OrderEvent.FULL_FILL, OrderEvent.AMENDED)
         for update in result.updates
     )
     for update in result.updates:
@@ -200,6 +203,39 @@ def test_doubtful_order_with_fills_is_partly_filled() -> None:
 def test_listed_order_that_we_are_cancelling_is_left_to_its_answer() -> None:
     books = Books.of([ours(1, state=OrderState.PENDING_CANCEL)])
     assert books.ask(report(open_orders=(ours(1),))).updates == ()
+
+
+NEW_TERMS, OLD_TERMS = (1490, 8), (1500, 12)
+RECENT, LONG_AGO = NOW, NOW - 60 * SECOND
+
+
+def listed_amended(listed: tuple[int, int], state: OrderState, sent_ns: int) -> list[tuple[OrderEvent, int | None]]:
+    """Return what is told of an order whose amendment to 1490 and 8 is not answered, where terms are listed."""
+    books = Books.of([ours(1, state=state, sent_ns=sent_ns).on_terms(1500, 12)])
+    books.amends["mk1"] = Amend("mk1", *NEW_TERMS)
+    found = books.ask(report(open_orders=(ours(1).on_terms(*listed),)))
+    return [(update.event, update.price_ticks) for update in found.updates]
+
+
+@pytest.mark.parametrize("state", [OrderState.PENDING_REPLACE, OrderState.UNKNOWN])
+def test_amended_order_that_is_listed_on_its_new_terms_is_amended(state: OrderState) -> None:
+    assert listed_amended(NEW_TERMS, state, RECENT) == [(OrderEvent.AMENDED, 1490)]
+
+
+@pytest.mark.parametrize("state", [OrderState.PENDING_REPLACE, OrderState.UNKNOWN])
+def test_old_terms_prove_nothing_while_the_amendment_may_still_arrive(state: OrderState) -> None:
+    assert listed_amended(OLD_TERMS, state, RECENT) == []
+    assert listed_amended(OLD_TERMS, state, LONG_AGO) == [(OrderEvent.AMENDED, 1500)]
+
+
+def test_amended_order_that_we_are_cancelling_is_left_to_its_answer() -> None:
+    assert listed_amended(NEW_TERMS, OrderState.PENDING_CANCEL, LONG_AGO) == []
+
+
+def test_order_of_an_earlier_life_that_was_being_amended_is_on_the_terms_that_are_listed() -> None:
+    books = Books.of([ours(1, state=OrderState.PENDING_REPLACE).on_terms(1500, 12)])
+    (update,) = books.ask(report(open_orders=(ours(1).on_terms(1490, 8),))).updates
+    assert (update.event, update.price_ticks, update.size_lots) == (OrderEvent.AMENDED, 1490, 8)
 
 
 def test_order_that_vanished_was_cancelled() -> None:

@@ -165,7 +165,8 @@ def test_link_is_up_once_channels_are_confirmed_and_the_whole_book_is_here() -> 
 def test_capabilities_tell_of_the_dead_man_switch_and_of_late_arrivals() -> None:
     told = Bench(config={"cancel_on_disconnect_s": 10}).client.capabilities
     assert told.dead_man_scope is DeadManScope.CONNECTION and told.dead_man_min_s == 6
-    assert told.late_arrival_s >= 12 and not told.amend and told.post_only and told.reduce_only
+    assert told.late_arrival_s >= 12 and told.post_only and told.reduce_only
+    assert told.amend and not told.amend_keeps_post_only
 
 
 # Losses
