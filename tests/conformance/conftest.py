@@ -8,7 +8,7 @@ import pytest
 
 import tests.keys_read_once  # noqa: F401
 from tests.conformance.live_bot import LiveBot
-from tests.conformance.live_stage import LIVE, SIZES, Stage
+from tests.conformance.live_stage import LIVE, SIZES, Stage, wrong_times
 from tests.conformance.live_venues import SIMULATORS, VENUES, LiveUnderTest
 from tests.conformance.venues import Session, Venue
 
@@ -40,11 +40,29 @@ def risk() -> dict[str, Any]:
     return {}
 
 
+@pytest.fixture
+def exchange() -> dict[str, Any]:
+    """Return keys of `exchange_config` of a test's own."""
+    return {}
+
+
+@pytest.fixture
+def ahead_s() -> int:
+    """Return how far the venue's clock is ahead of ours when the bot starts."""
+    return 0
+
+
 @pytest.fixture(params=LIVE)
-def stage(request: pytest.FixtureRequest, tmp_path: Path, risk: dict[str, Any]) -> Iterator[Stage]:
+def stage(
+    request: pytest.FixtureRequest, tmp_path: Path, risk: dict[str, Any], exchange: dict[str, Any], ahead_s: int
+) -> Iterator[Stage]:
     venue = VENUES[request.param](tmp_path)
     assert isinstance(venue, LiveUnderTest)
-    made = Stage(venue, LiveBot(venue, tmp_path / "state", SIZES[request.param], risk=risk).start())
+    venue.config |= exchange
+    if ahead_s:
+        venue.sim.fault("clock_skew", seconds=ahead_s)
+    before = wrong_times(venue)
+    made = Stage(venue, LiveBot(venue, tmp_path / "state", SIZES[request.param], risk=risk).start(), before)
     made.bot.run(made.is_whole)
     yield made
     made.bot.kill()

@@ -29,12 +29,19 @@ LOGIN = "WS public/login"
 STILL = pytest.mark.parametrize("risk", [{"max_book_age_s": 600.0}])
 
 
+def wrong_times(venue: LiveUnderTest) -> int:
+    """Return how many requests the simulator has refused for the time in them, of anybody."""
+    counters = venue.sim.state(venue.account, fills=0)["counters"]
+    return int(counters["violations"].get("bad_timestamp", 0))
+
+
 @dataclass(slots=True)
 class Stage:
     """A bot that quotes, and the simulator's levers."""
 
     venue: LiveUnderTest
     bot: LiveBot
+    wrong_times_before: int = 0
 
     def fault(self, kind: str, match: dict[str, str] | None = None, **params: Any) -> dict[str, Any]:
         """Let something go wrong for our account, where `match` says so for the venue."""
@@ -79,6 +86,10 @@ class Stage:
     def asked(self, what: str) -> int:
         """Return how often the simulator was asked for something, by anybody."""
         return int(self.venue.sim.state(self.venue.account, fills=0)["counters"]["requests"].get(what, 0))
+
+    def wrongly_stamped(self) -> int:
+        """Return how many requests were refused for the time in them, since before the bot was started."""
+        return wrong_times(self.venue) - self.wrong_times_before
 
     @property
     def gates(self) -> set[str]:

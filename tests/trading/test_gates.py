@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,6 +107,15 @@ def test_with_both_sides_over_the_limit_no_order_of_ours_is_left(tmp_path: Path)
     assert (bench.phase, bench.gates) == ("PAUSED", ["withheld"])  # it must not look like one that quotes
 
 
+def test_with_each_side_blocked_by_another_limit_no_order_of_ours_is_left(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_order_age_s=0, risk={"price_ceiling": 95})  # nothing is bought above
+    bench.run(1)
+    assert set(bench.resting) == {"sell.0"}
+    bench.venue.balances.update(SOL=bench.venue.balances["SOL"] * 0)
+    bench.run(12)
+    assert (bench.resting, bench.phase, bench.gates) == ({}, "PAUSED", ["withheld"])
+
+
 def test_a_bot_that_may_place_again_quotes_again_by_itself(tmp_path: Path) -> None:
     bench = Bench(tmp_path, max_order_age_s=0)
     bench.run(1)
@@ -162,10 +173,37 @@ def test_the_latch_is_on_disk_before_anything_is_done_about_it(tmp_path: Path) -
     assert all(latched_at_take)
 
 
-def test_a_latch_found_at_the_start_ends_the_loop_before_any_venue_is_opened(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, risk={"max_loss": 3})
-    lose_money(bench)
+def win_and_lose_it_again(bench: Bench) -> None:
+    """Buy 1 SOL at 99.90, let the market rise to 105 and fall to 100."""
+    bench.run(1)
+    bench.venue.fill(bench.order_id("buy.0"), 10)
+    bench.run(0.6)
+    bench.feed = (10_499, 10_501)
+    bench.run(2)
+    bench.feed = (9_999, 10_001)
+
+
+@pytest.mark.parametrize(
+    ("risk", "gate", "happens"),
+    [
+        ({"max_loss": 3}, "max_loss", lose_money),
+        ({"max_drawdown_pct": 0.001, "max_drawdown_action": "cancel"}, "max_drawdown", lose_money),
+        ({"max_unrealised_loss": 3, "max_unrealised_loss_action": "cancel"}, "max_unrealised_loss", lose_money),
+        ({"max_profit": 3, "max_profit_action": "cancel"}, "max_profit", win_and_lose_it_again),
+        (
+            {"profit_lock_start": 3, "trailing_profit_lock_pct": 50, "trailing_profit_lock_action": "cancel"},
+            "profit_lock",
+            win_and_lose_it_again,
+        ),
+    ],
+)
+def test_a_latch_found_at_the_start_ends_the_loop_before_any_venue_is_opened(
+    tmp_path: Path, risk: dict[str, Any], gate: str, happens: Callable[[Bench], None]
+) -> None:
+    bench = Bench(tmp_path, risk=risk)
+    happens(bench)
     bench.run(5)
+    assert bench.loop.finished is not None
     bench.die()
     bench.venue.submitted.clear()
     bench.venue.reports_asked.clear()
@@ -174,7 +212,7 @@ def test_a_latch_found_at_the_start_ends_the_loop_before_any_venue_is_opened(tmp
         ended = bench.loop.finished
         assert ended is not None
         assert (ended.status, bench.venue.is_open) == (77, False)
-        assert bench.gates == ["max_loss"]
+        assert bench.gates == [gate]
         bench.run(1)
         bench.die()
     assert (bench.venue.submitted, bench.venue.reports_asked) == ([], [])

@@ -129,11 +129,19 @@ def test_a_killed_grid_goes_on_and_doubles_nothing(tmp_path: Path) -> None:
 def test_a_failed_position_query_resets_no_cell(tmp_path: Path) -> None:
     bench = PerpBench(tmp_path)
     bench.go(9_960)
-    closing = bench.closing
-    bench.venue.script.reports.extend(["incomplete", "none"] * 10)
+    closing, cells, asked = bench.closing, bench.strategy.saved(), len(bench.venue.reports_asked)
+    bench.venue.script.reports.extend(["incomplete", "none"] * 60)
     bench.run(8)
     assert bench.closing == closing
+    bench.run(100)
+    assert len(bench.venue.reports_asked) >= asked + 10
+    assert (bench.gates, bench.resting) == (["stale"], {})
+    assert not [order for order in bench.venue.submitted if order.time_in_force == "IOC"]
+    assert bench.strategy.saved() == cells
     bench.check_books()
+    bench.venue.script.reports.clear()
+    bench.run(30)
+    assert bench.closing == closing
 
 
 def test_a_position_that_somebody_else_made_is_closed_by_the_grid(tmp_path: Path) -> None:

@@ -194,6 +194,9 @@ def test_a_signal_is_kept_while_the_present_one_is_neutral() -> None:
         (SELL, {"flat": True}, True),
         (BUY, {"at_s": 3601}, True),
         (BUY, {"at_s": 3600}, False),
+        (SELL, {"rsi": 10.0, "bar_finished": False}, False),
+        (SELL, {"at_s": 3601}, True),
+        (SELL, {"at_s": 3600}, False),
     ],
 )
 def test_a_signal_is_released(kept: Reading, given: dict[str, Any], released: bool) -> None:

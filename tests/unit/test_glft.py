@@ -40,6 +40,15 @@ def stationary_distances(row: dict[str, float], most: int = 30) -> dict[int, tup
     }
 
 
+def test_the_terms_of_the_specification_are_met() -> None:
+    """Scenario 19."""
+    terms = glft_terms(0.05, 0.2, 1.0, 2.0, 1.0, 0.05)
+    assert terms.c1 == pytest.approx(math.log(1.25) / 0.05, rel=1e-12)
+    assert terms.c2 == pytest.approx(math.sqrt(0.125 * 1.25**5), rel=1e-12)
+    figures = (terms.c1, terms.c2, terms.half_spread, terms.skew)
+    assert figures == pytest.approx((4.46287, 0.61763, 5.08050, 1.23526), abs=1e-5)
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_golden_terms_are_met(row: dict[str, float]) -> None:
     terms = terms_of(row)
