@@ -129,12 +129,13 @@ def _cancels_per_fill(bot: BotState) -> float:
 
 
 def _equity(bot: BotState) -> dict[str, Any]:
-    """Return the session's highest equity and how far below it the equity is."""
+    """Return the equity, the session's highest, and how far below that the equity is."""
     start, net, best = bot.session.start_equity, bot.session.net, bot.session.peak
     if start is None or net is None or best is None:
-        return {"peak_equity": None, "drawdown_pct": None}
+        return {"equity": None, "peak_equity": None, "drawdown_pct": None}
     fallen = drawdown(start + net, start + best)
     return {
+        "equity": f"{start + net:f}",
         "peak_equity": f"{start + best:f}",
         "drawdown_pct": None if fallen is None else round(float(fallen) * 100, 4),
     }
