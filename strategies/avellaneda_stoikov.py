@@ -302,6 +302,11 @@ class AvellanedaStoikov(CaredPosition):
         """Return why nothing is quoted: parameters from a file are required, and there are none to go by."""
         return {"params": self._given.missing} if self.params.require_params and not self._given.is_usable else {}
 
+    def file_errors(self) -> dict[str, str]:
+        """Return what is wrong with the parameter file and with that of the regimes' model."""
+        errors = {"params_file": self._given.error, "regime_model_file": self._regimes.error}
+        return {key: error for key, error in errors.items() if error is not None}
+
     def stats(self) -> dict[str, Any]:
         """Return what the model goes by and says, what held it back, and what became of the position."""
         quote, mid = self._quote_now, self._mid

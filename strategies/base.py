@@ -96,6 +96,10 @@ class Strategy(ABC):
         """Return why the strategy itself wants no quotes for now, as gate and reason; empty while it does."""
         return {}
 
+    def file_errors(self) -> Mapping[str, str]:
+        """Return why files of `file_keys` that are named are not used as they are now, by their keys."""
+        return {}
+
     def is_settled(self, view: View) -> bool:
         """Tell whether a stop may go on: nothing is left that only this strategy can bring into balance."""
         return True

@@ -279,6 +279,10 @@ class TradingLoop:
         """Return what the strategy looks at; for looking only."""
         return self._bot.view
 
+    def file_errors(self) -> Mapping[str, str]:
+        """Return why files that the strategy goes by are not used as they are now, by the keys that name them."""
+        return self._strategy.file_errors()
+
     def snapshot(self) -> dict[str, Any]:
         """Return the trading part of the bot's status."""
         now_ns = self._clock.now_ns()

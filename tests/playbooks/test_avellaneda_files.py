@@ -48,6 +48,16 @@ def test_a_good_file_takes_the_place_of_the_configs_keys() -> None:
     assert script.stats()["tau_s"] == 100
 
 
+def test_a_bad_file_is_an_error_of_its_key_until_a_good_one_follows() -> None:
+    script = with_file("{")
+    script.due()
+    assert list(script.strategy.file_errors()) == ["params_file"]
+    give(script, changed(), 2).due()
+    assert script.strategy.file_errors() == {}
+    give(script, None, 2).due()
+    assert script.strategy.file_errors() == {"params_file": "there is no such file"}
+
+
 def test_a_file_can_bring_the_volatility_that_is_else_measured() -> None:
     script = give(Script(**BOTH, params_file="params.json"), changed(kappa=1000, sigma=1e-3, horizon_s=100), 1)
     script.hold(LIMIT).due()
