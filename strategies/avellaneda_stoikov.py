@@ -101,7 +101,9 @@ class AvellanedaStoikov(CaredPosition):
             self._regimes.reconfigure(params)
         if params.tape_keys() != before.tape_keys():
             self._tape = None
+        error = self._given.error if params.params_file == before.params_file else None
         self._given = GivenParams(params)
+        self._given.error = error  # until the file is looked at again: it is bad, or good, still
         self._horizon = params.horizon_rule()
         self._plan = None
         if self._estimates is not None:

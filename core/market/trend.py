@@ -6,7 +6,8 @@ Candles are aligned to UTC and times are UTC, so that a kept signal means the sa
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.market.bars import BarBuilder
@@ -43,6 +44,7 @@ class TrendParams:
     ma_fast: int = 10
     ma_slow: int = 20
     ma_distance_bps: float = 5.0
+    combo_weights: Mapping[str, float] = field(default_factory=dict)  # empty: all of them, equally
     latch_buy_release: float = 40.0
     latch_sell_release: float = 60.0
     latch_max_s: float = 3600.0
@@ -50,7 +52,8 @@ class TrendParams:
     def filter_settings(self, name: str) -> dict[str, Any]:
         """Return the settings of a filter that have keys; those of a vote are the settings of all that vote."""
         if name == "combo":
-            return {"settings": {one: self.filter_settings(one) for one in FILTERS if one != "combo"}}
+            settings = {one: self.filter_settings(one) for one in FILTERS if one != "combo"}
+            return {"settings": settings, "weights": self.combo_weights or None}
         keys = {key: f"{name}_{key}" for key in inspect.signature(FILTERS[name]).parameters}
         return {key: getattr(self, ours) for key, ours in keys.items() if hasattr(self, ours)}
 

@@ -58,6 +58,13 @@ def test_a_bad_file_is_an_error_of_its_key_until_a_good_one_follows() -> None:
     assert script.strategy.file_errors() == {"params_file": "there is no such file"}
 
 
+def test_a_live_change_makes_no_bad_file_good() -> None:
+    script = with_file("{")
+    script.due()
+    script.strategy.reconfigure(script.strategy.params)
+    assert list(script.strategy.file_errors()) == ["params_file"]
+
+
 def test_a_file_can_bring_the_volatility_that_is_else_measured() -> None:
     script = give(Script(**BOTH, params_file="params.json"), changed(kappa=1000, sigma=1e-3, horizon_s=100), 1)
     script.hold(LIMIT).due()
