@@ -19,6 +19,7 @@ from core.market.live_intensity import LiveIntensitySettings
 from core.market.model_params import AUTO, ModelParams
 from core.market.model_units import base_spread_complaint
 from core.market.position_params import PositionParams, position_values
+from core.market.quote_habits import HabitParams
 from core.market.regime_params import RegimeParams
 from core.market.sigma_sampler import SigmaSettings
 from core.market.tape_params import TapeParams
@@ -27,11 +28,13 @@ from utils.errors import ConfigError
 
 FIXED = "fixed"
 _FAR_TICKS = 1e12  # a mid at which a spread is no large share of it, and a share of it no small spread
-_SIZES = ("order_size", "order_size_quote", "volume_candle_size")
+_SIZES = ("order_size", "order_size_quote", "volume_candle_size", "optimization_depth")
 
 
 @dataclass(frozen=True, slots=True)
-class AvellanedaStoikovParams(ModelParams, TrendParams, RegimeParams, TapeParams, CareParams, PositionParams):
+class AvellanedaStoikovParams(
+    ModelParams, TrendParams, RegimeParams, TapeParams, CareParams, HabitParams, PositionParams
+):
     """Model, estimators, bounds of the spread, layers; the position's keys are those of every perpetual's strategy."""
 
     horizon: str = "infinite"
@@ -52,6 +55,7 @@ class AvellanedaStoikovParams(ModelParams, TrendParams, RegimeParams, TapeParams
     volatile_sigma_mult: float = 1.5
     boost_orders: int = 2
     boost_step_pct: float = 0.05
+    minimum_spread_pct: float = 0.0
     params_file: str | None = None
     params_refresh_s: float = 900.0
     params_max_age_s: float = 14400.0
@@ -173,6 +177,7 @@ def _check(params: AvellanedaStoikovParams) -> None:
     if params.sizing != CAPITAL and given != 1:
         raise ConfigError("exactly one of order_size and order_size_quote is needed")
     params.check_care()
+    params.check_habits()
     if isinstance(params.gamma, str) and params.gamma != AUTO:
         raise ConfigError(f'gamma was {params.gamma!r}; it is a number or "auto"')
     if not params.min_spread_bps < params.max_spread_bps:
