@@ -29,16 +29,17 @@ from core.market.as_quotes import (
 )
 from core.market.avellaneda import ModelInputs, ModelQuote
 from core.market.book import OrderBook
-from core.market.capital_sizing import CAPITAL
 from core.market.commands import Command, Flatten, Quote
 from core.market.events import BookUpdate, Event, FillEvent, Timer, TradePrint
 from core.market.filter import Signal
+from core.market.grid_entry import mid_price
 from core.market.instrument import Instrument
 from core.market.ladder import build_side
 from core.market.lasting import Moment
 from core.market.layers import LayerPlan, far_enough, keep_apart, only_reducing
 from core.market.model_units import ticks_per_unit
 from core.market.order import Order, Side
+from core.market.order_value import equity_quote, order_value
 from core.market.quote_habits import QuoteHabits
 from core.market.regimes import Regimes
 from core.market.rescue import UNWIND_GAMMA, UNWIND_SKEW
@@ -183,7 +184,7 @@ class AvellanedaStoikov(CaredPosition):
         mid = self._mid = self._fair(view, book)
         self._take_files(view, mid)
         held = position_of(view).size_lots
-        self._order_times = self._order_value(view) if self.params.sizing == CAPITAL else 1.0
+        self._order_times = self._worth_of_order(view, book) if self.params.sizes_by_worth else 1.0
         regime = self._regime(view, held)
         quote = self._quote_now = self._model(view, plan, mid, regime)
         if not self._habits.is_warm(view.now_ns):
@@ -202,6 +203,15 @@ class AvellanedaStoikov(CaredPosition):
         quotes = self._habits.shape(quotes, book, view.unbooked.get(LEG, frozenset()), view.now_ns, LEG)
         quotes = far_enough(quotes, self.params.minimum_spread_pct, book, live)
         return self._cared(quotes, view, plan.lots(self._times, mid)[0], regime in _SIGNALS.values())
+
+    def _worth_of_order(self, view: View, book: OrderBook) -> float:
+        """Return the value of the innermost order in quote, 0 while that of the account is not known."""
+        share_pct = self.params.order_size_pct
+        if share_pct is None:
+            return self._order_value(view)
+        balances, instrument = view.balances.get(LEG, {}), view.instruments[LEG]
+        equity = equity_quote(balances, position_of(view), instrument, mark_of(view) or mid_price(book, instrument))
+        return order_value(equity, share_pct)
 
     @property
     def _times(self) -> float:

@@ -46,6 +46,7 @@ class AvellanedaStoikovParams(
     min_spread_ticks: float | None = None
     max_spread_ticks: float | None = None
     min_profit_check: bool = False
+    order_size_pct: float | None = None
     sizing: str = FIXED_SIZE
     capital_usage_pct: float = 99.0
     safety_margin_pct: float = 1.0
@@ -75,6 +76,11 @@ class AvellanedaStoikovParams(
     def watches_tape(self) -> bool:
         """Tell whether kappa or A come from the trades."""
         return self.kappa is None or (self.model == "glft" and self.order_intensity is None)
+
+    @property
+    def sizes_by_worth(self) -> bool:
+        """Tell whether the sizes follow from what the account is worth."""
+        return self.sizing == CAPITAL or self.order_size_pct is not None
 
     def horizon_rule(self) -> Horizon:
         """Return how much time is left. Raises ValueError."""
@@ -109,12 +115,12 @@ class AvellanedaStoikovParams(
     def layer_params(self) -> LayerParams:
         """Return what the sizes of the layers follow from; their prices follow from the model.
 
-        With sizes by capital they are those of an order of one quote.
+        With sizes by what the account is worth they are those of an order of one quote.
         """
         return LayerParams(
             layers=self.layers,
             order_size=self.order_size,
-            order_size_quote=Decimal(1) if self.sizing == CAPITAL else self.order_size_quote,
+            order_size_quote=Decimal(1) if self.sizes_by_worth else self.order_size_quote,
             size_ratio=self.size_ratio,
             price_source=self.price_source,
         )
@@ -171,11 +177,11 @@ def with_file(params: AvellanedaStoikovParams, values: Mapping[str, float]) -> A
 
 
 def _check(params: AvellanedaStoikovParams) -> None:
-    given = sum(size is not None for size in (params.order_size, params.order_size_quote))
+    given = sum(size is not None for size in (params.order_size, params.order_size_quote, params.order_size_pct))
     if params.sizing == CAPITAL and given:
-        raise ConfigError("with sizing 'capital' neither order_size nor order_size_quote is given")
+        raise ConfigError("with sizing 'capital' neither order_size nor order_size_quote nor order_size_pct is given")
     if params.sizing != CAPITAL and given != 1:
-        raise ConfigError("exactly one of order_size and order_size_quote is needed")
+        raise ConfigError("exactly one of order_size, order_size_quote and order_size_pct is needed")
     params.check_care()
     params.check_habits()
     if isinstance(params.gamma, str) and params.gamma != AUTO:
