@@ -28,6 +28,7 @@ from core.market.as_quotes import (
     widened,
 )
 from core.market.avellaneda import ModelInputs, ModelQuote
+from core.market.bars import Bar
 from core.market.book import OrderBook
 from core.market.commands import Command, Flatten, Quote
 from core.market.events import BookUpdate, Event, FillEvent, Timer, TradePrint
@@ -47,11 +48,12 @@ from core.market.risk_limits import RiskLimits
 from core.market.signal_latch import SignalLatch
 from core.market.skew import inventory_ratio
 from core.market.tape_signals import TapeSignals
-from core.market.trend import Trend
+from core.market.trend import OFF, Trend
 from strategies.base import View
 from strategies.cared_position import CaredPosition
 from strategies.perp_position import LEG, NOTHING, TOLD_PRICES, mark_of, position_of, told_ticks
 
+HISTORY = 200  # candles that a life begins with, as far as the venue has them
 _SIGNALS = {Side.BUY: Signal.BUY, Side.SELL: Signal.SELL}
 
 
@@ -129,6 +131,17 @@ class AvellanedaStoikov(CaredPosition):
         return super().on_event(event, view)
 
     # The market
+
+    def history_wanted(self) -> tuple[float, int] | None:
+        """Return the candles of the trend filter and of the regimes' model, where there is one of them."""
+        params = self.params
+        is_watched = params.trend_filter != OFF or params.regime_model_file is not None
+        return (params.candle_s, HISTORY) if is_watched else None
+
+    def take_history(self, bars: Sequence[Bar]) -> None:
+        """Begin with candles of before this life."""
+        self._trend.preload(bars)
+        self._regimes.preload(bars)
 
     def _see_book(self, view: View) -> None:
         book = view.books.get(LEG)

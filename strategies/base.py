@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.market.account_needs import AccountNeeds
+from core.market.bars import Bar
 from core.market.book import OrderBook
 from core.market.commands import Command
 from core.market.events import Event, PerpFacts
@@ -71,6 +72,14 @@ class Strategy(ABC):
     @classmethod  # noqa: B027  # most strategies have nothing to refuse
     def check(cls, params: Any, instruments: Mapping[str, Instrument], limits: Mapping[str, RiskLimits]) -> None:
         """Refuse parameters that cannot work with these instruments and limits, by leg. Raises ConfigError."""
+
+    def history_wanted(self) -> tuple[float, int] | None:
+        """Return the length (s) and the number of candles of the first leg to begin with, None for none."""
+        return None
+
+    def take_history(self, bars: Sequence[Bar]) -> None:
+        """Take up finished candles of before this life, oldest first, in ticks; before anything else is heard."""
+        raise NotImplementedError(f"{type(self).__name__} wants candles that it does not take up")
 
     def saved(self) -> dict[str, Any] | None:
         """Return what must outlive this life, as JSON can hold it; None when there is nothing.

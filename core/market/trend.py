@@ -6,11 +6,11 @@ Candles are aligned to UTC and times are UTC, so that a kept signal means the sa
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.market.bars import BarBuilder
+from core.market.bars import Bar, BarBuilder
 from core.market.filter import NEUTRAL, Filter, Reading
 from core.market.filters import FILTERS, make_filter
 from core.market.indicators import Rsi
@@ -91,6 +91,13 @@ class Trend:
             self._filter.update(bar)
             self._rsi.update(bar)
             self._has_new_bar = True
+
+    def preload(self, bars: Iterable[Bar]) -> None:
+        """Take finished bars of before; a kept signal waits for the next one, as it does after a start without any."""
+        for bar in bars:
+            if self._filter is not None:
+                self._filter.update(bar)
+                self._rsi.update(bar)
 
     def step(self, utc_ns: int, is_flat: bool) -> Reading:
         """Return what counts now: the filter's reading, or the kept signal while that is neutral; once a decision."""
