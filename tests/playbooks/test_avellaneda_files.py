@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.market.bars import Bar
 from core.market.model_file import FileText
 from strategies.avellaneda_stoikov import AvellanedaStoikov
 from tests.avellaneda_script import BOTH, LIMIT, MID, Script, relative
@@ -173,6 +174,13 @@ def test_a_regimes_parameters_apply_once_its_features_are_whole() -> None:
     without = relative(sigma=0, candle_s=1).swing(102)
     assert without.prices() == CONFIGURED
     assert (without.stats()["regime_probabilities"], without.stats()["regime_error"]) == (None, None)
+
+
+def test_candles_of_before_this_life_make_the_features_whole_at_once() -> None:
+    script = with_model()
+    closes = [MID + 300 * (-1) ** number for number in range(120)]
+    script.strategy.take_history([Bar(close, close, close, close) for close in closes])
+    assert script.prices() == BLENDED
 
 
 def test_gamma_and_kappa_are_blended_in_logs_by_the_probabilities() -> None:

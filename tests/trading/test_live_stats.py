@@ -160,6 +160,12 @@ def test_the_position_is_told_as_a_share_of_its_limit(tmp_path: Path) -> None:
     assert stats(Bench(tmp_path / "free", ScriptedVenue(PERP), **STILL))["inventory_ratio"] is None
 
 
+def test_a_strategy_with_a_ratio_of_its_own_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path, ScriptedVenue(PERP), **STILL, risk={"max_position": 4.0})
+    monkeypatch.setattr(bench.strategy, "stats", lambda: {"inventory_ratio": 0.75})
+    assert stats(bench)["inventory_ratio"] == 0.75
+
+
 def test_what_was_sent_last_is_told_with_its_age(tmp_path: Path) -> None:
     bench = Bench(tmp_path, **STILL)
     assert (stats(bench)["last_action"], stats(bench)["last_action_age_s"]) == (None, None)
