@@ -383,24 +383,10 @@ def test_a_worth_that_is_not_known_is_no_size() -> None:
     assert script.quotes() == ()
 
 
-def test_an_order_may_be_a_plain_share_of_what_the_account_is_worth() -> None:
-    script = capital(sizing="fixed", order_size_pct=5)
-    assert {one.size_lots for one in script.quotes()} == {500}  # 50 of 1000, at 100.00
-    script.trade(Side.BUY, 1000)  # 1 at 100.00, so that a price of 110 earns 10
-    script.move(11_000)
-    assert script.quotes()[0].size_lots == 459  # 50.5 of 1010, at 110.00
-    script.view.balances["main"] = {"USDC": Balance("USDC", Decimal(900), Decimal(900))}
-    assert script.quotes()[0].size_lots == 413  # 45.5 of 910
-    script.view.balances.clear()
-    assert script.quotes() == ()
-
-
 @pytest.mark.parametrize(
     ("config", "told"),
     [
         ({"sizing": "capital"}, "neither order_size nor"),
-        ({"order_size": None, "order_size_pct": 5, "sizing": "capital"}, "neither order_size nor"),
-        ({"order_size_pct": 5}, "exactly one of"),
         ({"order_size": None}, "exactly one of"),
         ({"tp_min_pct": 1}, "need each other"),
         ({"tp_min_pct": 1, "tp_max_pct": 2}, "need upnl_take_profit_pct and sigma_ref"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any, Self
 
 import pytest
 
 from core.market.order import Side
 from core.market.quote_habits import HabitParams
+from core.market.reports import Balance
 from strategies.avellaneda_stoikov import AvellanedaStoikov
 from tests.avellaneda_script import BOTH, MID, ROUND_10_000, relative
 from tests.avellaneda_script import Script as Avellaneda
@@ -127,6 +129,18 @@ def test_a_quote_is_one_tick_before_what_is_in_front_of_it_at_the_best() -> None
     script.view.books["main"] = plain.view.books["main"] = book(MID - 5000, MID + 5000)
     assert plain.prices(Side.BUY)[0] > MID - 1100
     assert script.prices() == [MID - 4999, MID + 4999]
+
+
+def test_an_order_may_be_a_plain_share_of_what_the_account_is_worth() -> None:
+    script = Script(order_size=None, order_size_pct=5)
+    script.view.balances["main"] = {"USDC": Balance("USDC", Decimal(100_000), Decimal(100_000))}
+    assert {one.size_lots for one in script.quotes()} == {500}  # 5,000 of 100,000, at 10,000.00
+    script.hold(100).move(MID + 100_000)  # 0.1 at 10,000.00, so that a price of 11,000 earns 100
+    assert script.quotes()[0].size_lots == 455  # 5,005 of 100,100, at 11,000.00
+    script.view.balances["main"] = {"USDC": Balance("USDC", Decimal(90_000), Decimal(90_000))}
+    assert script.quotes()[0].size_lots == 409  # 4,505 of 90,100
+    script.view.balances.clear()
+    assert script.quotes() == ()
 
 
 def test_both_answers_to_a_fill_at_once_are_refused() -> None:
