@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from api.event_file import EventSpan
 from api.feed import Feed
 from api.market_facts import Market
 from api.paper_client import PaperClient
+from api.paper_settings import PaperSettings
 from api.paper_store import NEWEST_PAYMENTS, Change, StoredVenue, VenueStore
 from api.paper_venue import PaperVenue
 from core.market.funding import FundingPayment
@@ -20,9 +22,19 @@ from core.market.order import Fill, Side
 from core.market.position import Position
 from utils.errors import ConfigError
 
+_HINT = "; the account of a backtest trades what the events do: --set '{}.initial_balances={}'"
 NEVER = 1 << 62  # later than anything
 NoteFill = Callable[[Fill], None]
 NoteFunding = Callable[[FundingPayment], None]
+
+
+def hold_balances(config: Mapping[str, Any], market: Market, section: str) -> None:
+    """Refuse balances that events cannot use, with what to say in place of them. Raises ConfigError."""
+    try:
+        PaperSettings.from_config(config).starting_balances(market)
+    except ConfigError as exc:
+        usable = json.dumps({asset: f"{amount:f}" for asset, amount in market.initial_balances.items()})
+        raise ConfigError(f"{exc}{_HINT.format(section, usable)}") from exc
 
 
 class MemoryStore:

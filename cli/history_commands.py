@@ -95,7 +95,7 @@ def report(
     last = reader.fills(chosen[name], limit=fills) if fills and name is not None else []
     earned = profits_of(chosen[name], last) if last and name is not None else {}
     if html is not None:
-        write_atomic(html, app.services.history_page(bots, since, until).encode())
+        write_atomic(html, app.services.history_page(bots, since, until, last, earned).encode())
     if json_wanted:
         days = {quote: [asdict(day) for day in found] for quote, found in days_of_all(bots).items()}
         answer = {"from_utc_ns": since, "to_utc_ns": until, "bots": [bot.to_plain() for bot in bots], "days": days}

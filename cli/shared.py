@@ -20,6 +20,7 @@ from utils.system import missing_module
 
 if TYPE_CHECKING:
     from core.history.bot_history import BotHistory
+    from core.history.records import FillRow
 
 MAX_LINE = 4000  # characters of one complaint
 Keep = Callable[[str], bool]
@@ -113,7 +114,14 @@ class Services(Protocol):
     def train_regime(self, home: Home, request: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
         """Return what came out of training a regime model, its file written. Raises MakerdError."""
 
-    def history_page(self, bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -> str:
+    def history_page(
+        self,
+        bots: Sequence[BotHistory],
+        from_utc_ns: int,
+        to_utc_ns: int,
+        fills: Sequence[FillRow],
+        profits: Mapping[int, str],
+    ) -> str:
         """Return the report of bots as one HTML page."""
 
     def convert(self, recording: Path, out: Path) -> int:

@@ -90,7 +90,11 @@ def sweep(
         click.echo(json.dumps({"results": found["results"], "rows": found["rows"]}, indent=1))
     else:
         _show(found, by)
-    return REFUSED if all("error" in row for row in found["rows"]) else DONE
+    failed = sum("error" in row for row in found["rows"])
+    if failed:
+        told = f"{failed} OF {len(found['rows'])} SETS FAILED and have no figures; the same command tries them again"
+        click.secho(f"makerd: {told}", fg="red", bold=True, err=True)
+    return REFUSED if failed == len(found["rows"]) else DONE
 
 
 def axis_of(text: str) -> tuple[str, str, list[Any]]:

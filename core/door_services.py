@@ -23,6 +23,7 @@ from utils.terminal import forget_stdout, wants_colour
 if TYPE_CHECKING:
     from core.bot_config import BotConfig
     from core.history.bot_history import BotHistory
+    from core.history.records import FillRow
     from core.process.launcher import SupervisorHandle
 
 VALIDATE_S = 120.0
@@ -190,11 +191,18 @@ class DoorServices:
             raise ConfigError("training needs scikit-learn: pip install -r requirements-train.txt") from exc
         return train_regime(home, request, progress)
 
-    def history_page(self, bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -> str:
-        """Return the report of bots as one HTML page."""
+    def history_page(
+        self,
+        bots: Sequence[BotHistory],
+        from_utc_ns: int,
+        to_utc_ns: int,
+        fills: Sequence[FillRow],
+        profits: Mapping[int, str],
+    ) -> str:
+        """Return the report of bots as one HTML page, with the fills that are given."""
         from core.backtest.history_page import history_page
 
-        return history_page(bots, from_utc_ns, to_utc_ns)
+        return history_page(bots, from_utc_ns, to_utc_ns, fills, profits)
 
     def convert(self, recording: Path, out: Path) -> int:
         """Write the event file of a recording; return its rows. Raises MakerdError."""

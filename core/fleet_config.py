@@ -17,6 +17,7 @@ ALERT_KINDS = (
     "stuck",
     "dead_man",
     "position_left",
+    "bad_file",
 )
 
 

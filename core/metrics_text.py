@@ -80,6 +80,12 @@ BOT = (
     Figure("cycle_p99_ms", "makerd_bot_cycle_p99_seconds", "The 99th percentile of the same.", False, 0.001),
     Figure("peak_equity", "makerd_bot_peak_equity", "Highest equity of the session, in quote units."),
     Figure("drawdown_pct", "makerd_bot_drawdown_ratio", "Fall from the highest equity of the session.", False, 0.01),
+    Figure("spread_quoted_bps", "makerd_bot_spread_quoted_bps", "Distance of the best own bid from the best own ask."),
+    Figure("inventory_ratio", "makerd_bot_inventory_ratio", "Position over its limit, from -1 to 1."),
+    Figure("volume_base", "makerd_bot_volume_base", "Size of all fills of the bot's ledger, in base units.", True),
+    Figure("volume_quote", "makerd_bot_volume_quote", "Value of all fills of the bot's ledger.", True),
+    Figure("maker_volume", "makerd_bot_maker_volume", "Value of the fills that were a maker's.", True),
+    Figure("taker_volume", "makerd_bot_taker_volume", "Value of the fills that were a taker's.", True),
     Figure("clock_offset_ms", "makerd_bot_clock_offset_seconds", "How far its venue's clock is ahead.", False, 0.001),
     Figure("reference_age_s", "makerd_bot_reference_age_seconds", "Age of the price of its reference."),
 )

@@ -7,7 +7,7 @@ with what was measured until then, the bounds of its spread, and the layers. The
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.market.as_check import check_market
@@ -28,27 +28,32 @@ from core.market.as_quotes import (
     widened,
 )
 from core.market.avellaneda import ModelInputs, ModelQuote
+from core.market.bars import Bar
 from core.market.book import OrderBook
-from core.market.capital_sizing import CAPITAL
 from core.market.commands import Command, Flatten, Quote
-from core.market.events import BookUpdate, Event, Timer, TradePrint
+from core.market.events import BookUpdate, Event, FillEvent, Timer, TradePrint
 from core.market.filter import Signal
+from core.market.grid_entry import mid_price
 from core.market.instrument import Instrument
 from core.market.ladder import build_side
-from core.market.layers import LayerPlan, keep_apart, only_reducing
+from core.market.lasting import Moment
+from core.market.layers import LayerPlan, far_enough, keep_apart, only_reducing
 from core.market.model_units import ticks_per_unit
-from core.market.order import Side
+from core.market.order import Order, Side
+from core.market.order_value import equity_quote, order_value
+from core.market.quote_habits import QuoteHabits
 from core.market.regimes import Regimes
 from core.market.rescue import UNWIND_GAMMA, UNWIND_SKEW
 from core.market.risk_limits import RiskLimits
 from core.market.signal_latch import SignalLatch
 from core.market.skew import inventory_ratio
 from core.market.tape_signals import TapeSignals
-from core.market.trend import Trend
+from core.market.trend import OFF, Trend
 from strategies.base import View
 from strategies.cared_position import CaredPosition
 from strategies.perp_position import LEG, NOTHING, TOLD_PRICES, mark_of, position_of, told_ticks
 
+HISTORY = 200  # candles that a life begins with, as far as the venue has them
 _SIGNALS = {Side.BUY: Signal.BUY, Side.SELL: Signal.SELL}
 
 
@@ -67,6 +72,7 @@ class AvellanedaStoikov(CaredPosition):
         self._tape: TapeSignals | None = None
         self._began_utc_ns: int | None = None  # of a finite run: the first decision of this life
         self._refusal: str | None = None
+        self._habits = QuoteHabits(params)
         self._trend = Trend(params)
         self._regimes = Regimes(params, params.candle_s)
         self._latch = self._trend.latch.to_plain()
@@ -93,6 +99,7 @@ class AvellanedaStoikov(CaredPosition):
         """Go by other parameters from the next decision on; what was measured stays where it is still meant."""
         before: AvellanedaStoikovParams = self.params
         super().reconfigure(params)
+        self._habits.use(params)
         if params.trend_keys() != before.trend_keys():
             self._trend = Trend(params, self._trend.latch)
         if (params.regime_model_file, params.candle_s) != (before.regime_model_file, before.candle_s):
@@ -101,7 +108,9 @@ class AvellanedaStoikov(CaredPosition):
             self._regimes.reconfigure(params)
         if params.tape_keys() != before.tape_keys():
             self._tape = None
+        error = self._given.error if params.params_file == before.params_file else None
         self._given = GivenParams(params)
+        self._given.error = error  # until the file is looked at again: it is bad, or good, still
         self._horizon = params.horizon_rule()
         self._plan = None
         if self._estimates is not None:
@@ -113,6 +122,8 @@ class AvellanedaStoikov(CaredPosition):
             self._see_book(view)
         elif isinstance(event, TradePrint):
             self._see_trade(event, view)
+        elif isinstance(event, FillEvent):
+            self._habits.on_fill(event, view.open_orders.get(LEG, ()), view.instruments[LEG], _now(view))
         elif isinstance(event, Timer):
             self._see_book(view)
             if self._tau_s(view) is None:
@@ -121,9 +132,21 @@ class AvellanedaStoikov(CaredPosition):
 
     # The market
 
+    def history_wanted(self) -> tuple[float, int] | None:
+        """Return the candles of the trend filter and of the regimes' model, where there is one of them."""
+        params = self.params
+        is_watched = params.trend_filter != OFF or params.regime_model_file is not None
+        return (params.candle_s, HISTORY) if is_watched else None
+
+    def take_history(self, bars: Sequence[Bar]) -> None:
+        """Begin with candles of before this life."""
+        self._trend.preload(bars)
+        self._regimes.preload(bars)
+
     def _see_book(self, view: View) -> None:
         book = view.books.get(LEG)
         if book is not None and book.is_quotable:
+            self._habits.see(book, view.now_ns)
             self._estimates_of(view).see_mid(view.now_ns, book.mid_ticks())
             self._trend.see(view.utc_ns, book.mid_ticks())
             self._regimes.see(view.utc_ns, book.mid_ticks())
@@ -174,19 +197,34 @@ class AvellanedaStoikov(CaredPosition):
         mid = self._mid = self._fair(view, book)
         self._take_files(view, mid)
         held = position_of(view).size_lots
-        self._order_times = self._order_value(view) if self.params.sizing == CAPITAL else 1.0
+        self._order_times = self._worth_of_order(view, book) if self.params.sizes_by_worth else 1.0
         regime = self._regime(view, held)
         quote = self._quote_now = self._model(view, plan, mid, regime)
+        if not self._habits.is_warm(view.now_ns):
+            self._source = "warmup"
+            return []
         if quote is None:
             return []
         self._held += crosses(quote, book)
-        quotes = self._layers(plan, quote, mid, book, regime)
+        live = view.open_orders.get(LEG, ())
+        quotes: Sequence[Quote] = self._layers(plan, quote, mid, book, regime, live)
         toxic = self._tape_of(view).step(view.now_ns)
         self._seen_ns = view.now_ns
         for side in Side:
             if self._trend.blocks(side) or toxic.blocks(side, view.now_ns):
                 quotes = only_reducing(quotes, held, side)
+        quotes = self._habits.shape(quotes, book, view.unbooked.get(LEG, frozenset()), view.now_ns, LEG)
+        quotes = far_enough(quotes, self.params.minimum_spread_pct, book, live)
         return self._cared(quotes, view, plan.lots(self._times, mid)[0], regime in _SIGNALS.values())
+
+    def _worth_of_order(self, view: View, book: OrderBook) -> float:
+        """Return the value of the innermost order in quote, 0 while that of the account is not known."""
+        share_pct = self.params.order_size_pct
+        if share_pct is None:
+            return self._order_value(view)
+        balances, instrument = view.balances.get(LEG, {}), view.instruments[LEG]
+        equity = equity_quote(balances, position_of(view), instrument, mark_of(view) or mid_price(book, instrument))
+        return order_value(equity, share_pct)
 
     @property
     def _times(self) -> float:
@@ -206,14 +244,16 @@ class AvellanedaStoikov(CaredPosition):
         return signal
 
     def remembered(self) -> dict[str, Any]:
-        """Return the kept signal beside the position's clocks."""
-        return super().remembered() | {"latch": self._latch}
+        """Return the kept signal, and what fills have left, beside the position's clocks."""
+        return super().remembered() | {"latch": self._latch, "habits": self._habits.to_plain()}
 
     def restore(self, saved: Mapping[str, Any], view: View) -> None:
         """Take up the clocks and the kept signal. Raises ValueError when it is none."""
         super().restore(saved, view)
         self._trend.latch = SignalLatch.from_plain(saved["latch"])
         self._latch = self._trend.latch.to_plain()
+        if "habits" in saved:
+            self._habits.take_up(saved["habits"], view.instruments[LEG], _now(view))
 
     def _plan_for(self, instrument: Instrument, book: OrderBook) -> LayerPlan:
         """Return the plan, made anew, and the parameters judged again, when the venue changed the instrument."""
@@ -285,14 +325,17 @@ class AvellanedaStoikov(CaredPosition):
         self._q = (held - target) / order_lots
         return max(1.0, limit / order_lots) if limit else 1.0
 
-    def _layers(self, plan: LayerPlan, quote: ModelQuote, mid: float, book: OrderBook, regime: Signal) -> list[Quote]:
+    def _layers(
+        self, plan: LayerPlan, quote: ModelQuote, mid: float, book: OrderBook, regime: Signal, live: Sequence[Order]
+    ) -> list[Quote]:
         rungs = layer_rungs(self.params, quote.spread / mid)
         sides: dict[Side, list[Quote]] = {}
         held = {Side.BUY: min(quote.bid, book.best_ask_ticks - 1), Side.SELL: max(quote.ask, book.best_bid_ticks + 1)}
         for side, price in held.items():
             lots = plan.lots(self._times * size_factor(side, self._q, self.params.order_amount_shape), mid)
             made = build_side(side, price, rungs, lots, plan.slots[side], book, plan.instrument, LEG)
-            sides[side] = [one for one in made if price > 0 and one.price_ticks > 0]
+            first = self._habits.in_front(made, side, book, plan.instrument, live)
+            sides[side] = [one for one in first if price > 0 and one.price_ticks > 0]
             if regime is _SIGNALS[side]:
                 extra = boosts(self.params, side, mid, plan.lots(self._times, mid)[0], book, plan.instrument)
                 sides[side] = sorted([*sides[side], *extra], key=lambda one: -one.side.sign * one.price_ticks)
@@ -302,28 +345,41 @@ class AvellanedaStoikov(CaredPosition):
         """Return why nothing is quoted: parameters from a file are required, and there are none to go by."""
         return {"params": self._given.missing} if self.params.require_params and not self._given.is_usable else {}
 
+    def file_errors(self) -> dict[str, str]:
+        """Return what is wrong with the parameter file and with that of the regimes' model."""
+        errors = {"params_file": self._given.error, "regime_model_file": self._regimes.error}
+        return {key: error for key, error in errors.items() if error is not None}
+
     def stats(self) -> dict[str, Any]:
         """Return what the model goes by and says, what held it back, and what became of the position."""
         quote, mid = self._quote_now, self._mid
         model = self._estimates.stats(mid) if self._estimates is not None else {}
-        return {
-            "source": self._source,
-            "refusal": self._refusal,
-            "reference_stale": self._reference_stale,
-            **model,
-            **({} if self._given.is_usable else {"waiting": "params"}),
-            **self._given.stats(),
-            **self._trend.stats(),
-            **self._regimes.stats(),
-            **(self._tape.stats(self._seen_ns) if self._tape is not None else {}),
-            "q": self._q,
-            "reservation_ticks": quote and quote.reservation,
-            "spread_bps": quote and mid and quote.spread / mid * 10_000,
-            "skew_bps": quote and mid and (quote.reservation / mid - 1) * 10_000,
-            "decisions": self._decisions,
-            "clamped": self._clamped,
-            "held_at_touch": self._held,
-        } | super().stats()
+        return (
+            {
+                "source": self._source,
+                "refusal": self._refusal,
+                "reference_stale": self._reference_stale,
+                **model,
+                **({} if self._given.is_usable else {"waiting": "params"}),
+                **self._given.stats(),
+                **self._trend.stats(),
+                **self._regimes.stats(),
+                **(self._tape.stats(self._seen_ns) if self._tape is not None else {}),
+                "q": self._q,
+                "reservation_ticks": quote and quote.reservation,
+                "spread_bps": quote and mid and quote.spread / mid * 10_000,
+                "skew_bps": quote and mid and (quote.reservation / mid - 1) * 10_000,
+                "decisions": self._decisions,
+                "clamped": self._clamped,
+                "held_at_touch": self._held,
+            }
+            | self._habits.stats()
+            | super().stats()
+        )
+
+
+def _now(view: View) -> Moment:
+    return Moment(view.now_ns, view.utc_ns)
 
 
 STRATEGY = AvellanedaStoikov

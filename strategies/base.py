@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.market.account_needs import AccountNeeds
+from core.market.bars import Bar
 from core.market.book import OrderBook
 from core.market.commands import Command
 from core.market.events import Event, PerpFacts
@@ -72,6 +73,14 @@ class Strategy(ABC):
     def check(cls, params: Any, instruments: Mapping[str, Instrument], limits: Mapping[str, RiskLimits]) -> None:
         """Refuse parameters that cannot work with these instruments and limits, by leg. Raises ConfigError."""
 
+    def history_wanted(self) -> tuple[float, int] | None:
+        """Return the length (s) and the number of candles of the first leg to begin with, None for none."""
+        return None
+
+    def take_history(self, bars: Sequence[Bar]) -> None:
+        """Take up finished candles of before this life, oldest first, in ticks; before anything else is heard."""
+        raise NotImplementedError(f"{type(self).__name__} wants candles that it does not take up")
+
     def saved(self) -> dict[str, Any] | None:
         """Return what must outlive this life, as JSON can hold it; None when there is nothing.
 
@@ -94,6 +103,10 @@ class Strategy(ABC):
 
     def gates(self) -> Mapping[str, str]:
         """Return why the strategy itself wants no quotes for now, as gate and reason; empty while it does."""
+        return {}
+
+    def file_errors(self) -> Mapping[str, str]:
+        """Return why files of `file_keys` that are named are not used as they are now, by their keys."""
         return {}
 
     def is_settled(self, view: View) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -10,14 +10,22 @@ import numpy as np
 from core.backtest.charts import Chart, Line, table
 from core.backtest.report import page
 from core.history.bot_history import BotHistory, days_of_all, total_of
-from core.history.records import Day, Markout
+from core.history.records import Day, FillRow, Markout
 from utils.moments import moment_text
 
+_FILL_HEADS = ("when (UTC)", "side", "price", "size", "fee", "as", "PnL", "leg")
+_NO_PROFITS: Mapping[int, str] = {}
 _HEADS = ("day", "PnL", "realised", "fees", "funding", "fills", "volume")
 
 
-def history_page(bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -> str:
-    """Return the page."""
+def history_page(
+    bots: Sequence[BotHistory],
+    from_utc_ns: int,
+    to_utc_ns: int,
+    fills: Sequence[FillRow] = (),
+    profits: Mapping[int, str] = _NO_PROFITS,
+) -> str:
+    """Return the page; `fills` are the last ones of the first bot, newest first, `profits` by their numbers."""
     title = bots[0].name if len(bots) == 1 else f"{len(bots)} bots"
     parts = [f"<h1>{escape(title)}</h1>\n<p>{moment_text(from_utc_ns)[:19]} to {moment_text(to_utc_ns)[:19]} UTC</p>"]
     if len(bots) > 1:
@@ -25,6 +33,8 @@ def history_page(bots: Sequence[BotHistory], from_utc_ns: int, to_utc_ns: int) -
         for quote, days in days_of_all(bots).items():
             parts.append(f"<h2>All bots in {escape(quote or 'quote')}, by UTC day</h2>\n{_days(days)}")
     parts += [_bot(bot) for bot in bots]
+    if fills:
+        parts.append(_fills(fills, profits))
     return page(f"Report: {title}", "\n".join(parts))
 
 
@@ -87,6 +97,17 @@ def _markouts(markouts: Sequence[Markout]) -> str:
         for one in markouts
     ]
     return f"<h2>Markouts, bps of the price, by time after a fill</h2>\n{table(('after', 'bps', 'fills'), rows)}"
+
+
+def _fills(fills: Sequence[FillRow], profits: Mapping[int, str]) -> str:
+    rows = [
+        (
+            moment_text(one.utc_ns)[:19], one.side, one.price, one.size, f"{one.fee} {one.fee_asset}", one.liquidity,
+            profits.get(one.number, ""), one.leg,
+        )
+        for one in fills
+    ]  # fmt: skip
+    return f"<h2>The last fills, PnL before fees of those that closed something</h2>\n{table(_FILL_HEADS, rows)}"
 
 
 def _shown(money: str | None) -> str:

@@ -40,6 +40,8 @@ def spans_of(home: Home, legs: Sequence[Leg], span: Mapping[str, Any]) -> tuple[
 
     `span`: files, from, to. A file is of the leg that it names, else of the one leg that trades its market.
     """
+    if not legs:
+        raise ConfigError("the config is that of a job: it trades nothing, and no events can be played to it")
     files = [data_file(home, text) for text in span["files"]]
     _check_names(files, legs)
     opened = [load_events(file.path, cache_of(home)) for file in files]

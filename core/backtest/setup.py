@@ -13,7 +13,7 @@ from api.base_client import ClientContext
 from api.event_file import EventSpan
 from api.market_reader import MarketReader
 from core.backtest.recorder import Recorder
-from core.bot_config import BotConfig, Leg
+from core.bot_config import HEDGE, BotConfig, Leg
 from core.market.client_ids import ClientOrderIds
 from core.trading.clock import SimulatedClock
 from core.trading.loop_settings import LoopSettings
@@ -54,10 +54,12 @@ def client_of(
     engine: str,
 ) -> Any:
     """Return the client of a leg over its events, not yet open: an account of its own, as a leg has on paper."""
-    client_class = importlib.import_module("api.replay_venue").CLIENT
+    replay, given = importlib.import_module("api.replay_venue"), {**config.exchange_config_of(leg)}
+    if data.market.lists(leg.symbol):
+        replay.hold_balances(given, data.market, f"{'hedge_' if leg.leg == HEDGE else ''}exchange_config")
     context = ClientContext(leg.exchange, leg.symbol, leg.account, config.name, "", (), clock.now_ns, clock.utc_ns)
-    return client_class(
-        {**config.exchange_config_of(leg), "speed": 1.0},  # the clock is as fast as the events
+    return replay.CLIENT(
+        {**given, "speed": 1.0},  # the clock is as fast as the events
         context,
         data,
         record.note_fill,

@@ -22,6 +22,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from core.backtest.leg_data import data_file, spans_of
+from core.backtest.sweep_axes import hold_axes
 from core.backtest.sweep_page import FIGURES, best_first, sweep_csv, sweep_page
 from core.backtest.sweep_results import SweepResults
 from core.backtest.together import EXPOSURES
@@ -83,6 +84,7 @@ def run_sweep(
     size = prod(len(axis.values) for axis in sweep.axes)
     if not 0 < size <= MAX_SETS:
         raise ConfigError(f"a sweep has 1 to {MAX_SETS} sets, this one {size}")
+    hold_axes(home, sweep)
     sets = list(_distinct(sweep.sets()))
     _open_data(home, sweep, sets[0])
     digest = digest_of(home, sweep)

@@ -19,6 +19,7 @@ from core.market.live_intensity import LiveIntensitySettings
 from core.market.model_params import AUTO, ModelParams
 from core.market.model_units import base_spread_complaint
 from core.market.position_params import PositionParams, position_values
+from core.market.quote_habits import HabitParams
 from core.market.regime_params import RegimeParams
 from core.market.sigma_sampler import SigmaSettings
 from core.market.tape_params import TapeParams
@@ -27,11 +28,13 @@ from utils.errors import ConfigError
 
 FIXED = "fixed"
 _FAR_TICKS = 1e12  # a mid at which a spread is no large share of it, and a share of it no small spread
-_SIZES = ("order_size", "order_size_quote", "volume_candle_size")
+_SIZES = ("order_size", "order_size_quote", "volume_candle_size", "optimization_depth")
 
 
 @dataclass(frozen=True, slots=True)
-class AvellanedaStoikovParams(ModelParams, TrendParams, RegimeParams, TapeParams, CareParams, PositionParams):
+class AvellanedaStoikovParams(
+    ModelParams, TrendParams, RegimeParams, TapeParams, CareParams, HabitParams, PositionParams
+):
     """Model, estimators, bounds of the spread, layers; the position's keys are those of every perpetual's strategy."""
 
     horizon: str = "infinite"
@@ -43,6 +46,7 @@ class AvellanedaStoikovParams(ModelParams, TrendParams, RegimeParams, TapeParams
     min_spread_ticks: float | None = None
     max_spread_ticks: float | None = None
     min_profit_check: bool = False
+    order_size_pct: float | None = None
     sizing: str = FIXED_SIZE
     capital_usage_pct: float = 99.0
     safety_margin_pct: float = 1.0
@@ -52,6 +56,7 @@ class AvellanedaStoikovParams(ModelParams, TrendParams, RegimeParams, TapeParams
     volatile_sigma_mult: float = 1.5
     boost_orders: int = 2
     boost_step_pct: float = 0.05
+    minimum_spread_pct: float = 0.0
     params_file: str | None = None
     params_refresh_s: float = 900.0
     params_max_age_s: float = 14400.0
@@ -71,6 +76,11 @@ class AvellanedaStoikovParams(ModelParams, TrendParams, RegimeParams, TapeParams
     def watches_tape(self) -> bool:
         """Tell whether kappa or A come from the trades."""
         return self.kappa is None or (self.model == "glft" and self.order_intensity is None)
+
+    @property
+    def sizes_by_worth(self) -> bool:
+        """Tell whether the sizes follow from what the account is worth."""
+        return self.sizing == CAPITAL or self.order_size_pct is not None
 
     def horizon_rule(self) -> Horizon:
         """Return how much time is left. Raises ValueError."""
@@ -105,12 +115,12 @@ class AvellanedaStoikovParams(ModelParams, TrendParams, RegimeParams, TapeParams
     def layer_params(self) -> LayerParams:
         """Return what the sizes of the layers follow from; their prices follow from the model.
 
-        With sizes by capital they are those of an order of one quote.
+        With sizes by what the account is worth they are those of an order of one quote.
         """
         return LayerParams(
             layers=self.layers,
             order_size=self.order_size,
-            order_size_quote=Decimal(1) if self.sizing == CAPITAL else self.order_size_quote,
+            order_size_quote=Decimal(1) if self.sizes_by_worth else self.order_size_quote,
             size_ratio=self.size_ratio,
             price_source=self.price_source,
         )
@@ -167,12 +177,13 @@ def with_file(params: AvellanedaStoikovParams, values: Mapping[str, float]) -> A
 
 
 def _check(params: AvellanedaStoikovParams) -> None:
-    given = sum(size is not None for size in (params.order_size, params.order_size_quote))
+    given = sum(size is not None for size in (params.order_size, params.order_size_quote, params.order_size_pct))
     if params.sizing == CAPITAL and given:
-        raise ConfigError("with sizing 'capital' neither order_size nor order_size_quote is given")
+        raise ConfigError("with sizing 'capital' neither order_size nor order_size_quote nor order_size_pct is given")
     if params.sizing != CAPITAL and given != 1:
-        raise ConfigError("exactly one of order_size and order_size_quote is needed")
+        raise ConfigError("exactly one of order_size, order_size_quote and order_size_pct is needed")
     params.check_care()
+    params.check_habits()
     if isinstance(params.gamma, str) and params.gamma != AUTO:
         raise ConfigError(f'gamma was {params.gamma!r}; it is a number or "auto"')
     if not params.min_spread_bps < params.max_spread_bps:

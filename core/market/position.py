@@ -24,6 +24,7 @@ _EXACT = Context(prec=60)  # sums and products of prices, sizes and fee rates ne
 _COST_STEP = Decimal("1e-18")
 _ZERO = Decimal(0)
 _MONEY_FIELDS = ("entry_value", "realised_pnl", "grid_profit", "fees_paid", "funding_paid", "volume_quote")
+VOLUMES = ("volume_base", "maker_volume", "taker_volume")  # records of old have none
 
 
 def _match_lots(lots: tuple[Lot, ...], signed: int, price: Decimal) -> tuple[tuple[Lot, ...], Decimal]:
@@ -61,8 +62,9 @@ class NetLine(NamedTuple):
 class Position:
     """The net of all fills of a leg, in lots (long > 0); money in quote.
 
-    `fees_paid` is a cost (a rebate lowers it), `funding_paid` is what funding added. A spot position is the net base
-    traded since the bot's birth, not its balance.
+    `fees_paid` is a cost (a rebate lowers it), `funding_paid` is what funding added. `maker_volume` and `taker_volume`
+    are parts of `volume_quote`; an adjustment is neither. A spot position is the net base traded since the bot's birth,
+    not its balance.
     """
 
     leg: str
@@ -76,6 +78,9 @@ class Position:
     fills: int = 0
     volume_quote: Decimal = _ZERO
     other_fees: tuple[tuple[str, Decimal], ...] = ()  # fees in an asset that is neither base nor quote: no value known
+    volume_base: Decimal = _ZERO
+    maker_volume: Decimal = _ZERO
+    taker_volume: Decimal = _ZERO
 
     def after_fill(self, fill: Fill, instrument: Instrument) -> Position:
         """Return the position with `fill` booked; crossing zero closes first and opens the rest at the fill price."""
@@ -86,6 +91,8 @@ class Position:
             entry_value, realised = self._average_cost(signed, price * unit)
             lots, matched = _match_lots(self.lots, signed, price)
             fees_paid, other_fees = self._fees_after(fill, price, instrument)
+            base, liquidity = unit * fill.size_lots, fill.liquidity
+            value = price * base
             return Position(
                 leg=self.leg,
                 size_lots=self.size_lots + signed,
@@ -96,8 +103,11 @@ class Position:
                 funding_paid=self.funding_paid,
                 lots=lots,
                 fills=self.fills + 1,
-                volume_quote=self.volume_quote + price * unit * fill.size_lots,
+                volume_quote=self.volume_quote + value,
                 other_fees=other_fees,
+                volume_base=self.volume_base + base,
+                maker_volume=self.maker_volume + value if liquidity == "maker" else self.maker_volume,
+                taker_volume=self.taker_volume + value if liquidity == "taker" else self.taker_volume,
             )
 
     def _average_cost(self, signed: int, lot_value: Decimal) -> tuple[Decimal, Decimal]:
@@ -172,7 +182,7 @@ class Position:
         """Return a JSON-able record; sizes in base units when `lot_size` is given, else in lots."""
         with localcontext(_EXACT):
             plain: dict[str, Any] = {"leg": self.leg, "fills": self.fills, "size": _text(self.size_lots * lot_size)}
-            plain |= {name: _text(getattr(self, name)) for name in _MONEY_FIELDS}
+            plain |= {name: _text(getattr(self, name)) for name in (*_MONEY_FIELDS, *VOLUMES)}
             plain["lots"] = [[_text(lots * lot_size), _text(price)] for lots, price in self.lots]
             plain["other_fees"] = [[asset, _text(fee)] for asset, fee in self.other_fees]
         return plain
@@ -189,6 +199,7 @@ class Position:
                     lots=tuple((_whole_lots(size, lot_size), Decimal(price)) for size, price in plain["lots"]),
                     other_fees=tuple((str(asset), Decimal(fee)) for asset, fee in plain["other_fees"]),
                     **{name: Decimal(plain[name]) for name in _MONEY_FIELDS},
+                    **{name: Decimal(plain.get(name, _ZERO)) for name in VOLUMES},
                 )
         except (KeyError, TypeError, ArithmeticError) as exc:
             raise ValueError(f"not a recorded position: {exc!r}") from exc

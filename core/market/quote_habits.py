@@ -86,6 +86,8 @@ class QuoteHabits:
     def is_warm(self, now_ns: int) -> bool:
         """Tell whether both the time and the number of books have passed before which nothing is quoted."""
         params, began_ns = self.params, self._began_ns
+        if not (params.warmup_s or params.min_samples):
+            return True
         lasted_ns = 0 if began_ns is None else now_ns - began_ns
         return lasted_ns >= params.warmup_s * _SECOND_NS and self._samples >= params.min_samples
 

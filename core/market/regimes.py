@@ -7,11 +7,11 @@ apply. A bad file changes nothing and says why; one that is gone takes its model
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.market.avellaneda import ModelInputs
-from core.market.bars import BarBuilder
+from core.market.bars import Bar, BarBuilder
 from core.market.model_file import FileText
 from core.market.regime_features import FEATURES, LONG, SHORT, RegimeFeatures
 from core.market.regime_model import RegimeModel, SmoothRegime
@@ -62,6 +62,11 @@ class Regimes:
         if bar is not None:
             self._features.update(bar.close)
             self._score()
+
+    def preload(self, bars: Iterable[Bar]) -> None:
+        """Take finished bars of before; a model that is read later judges the last of them."""
+        for bar in bars:
+            self._features.update(bar.close)
 
     def _score(self) -> None:
         if self._smooth is None:

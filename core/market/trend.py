@@ -6,10 +6,11 @@ Candles are aligned to UTC and times are UTC, so that a kept signal means the sa
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from core.market.bars import BarBuilder
+from core.market.bars import Bar, BarBuilder
 from core.market.filter import NEUTRAL, Filter, Reading
 from core.market.filters import FILTERS, make_filter
 from core.market.indicators import Rsi
@@ -43,6 +44,7 @@ class TrendParams:
     ma_fast: int = 10
     ma_slow: int = 20
     ma_distance_bps: float = 5.0
+    combo_weights: Mapping[str, float] = field(default_factory=dict)  # empty: all of them, equally
     latch_buy_release: float = 40.0
     latch_sell_release: float = 60.0
     latch_max_s: float = 3600.0
@@ -50,7 +52,8 @@ class TrendParams:
     def filter_settings(self, name: str) -> dict[str, Any]:
         """Return the settings of a filter that have keys; those of a vote are the settings of all that vote."""
         if name == "combo":
-            return {"settings": {one: self.filter_settings(one) for one in FILTERS if one != "combo"}}
+            settings = {one: self.filter_settings(one) for one in FILTERS if one != "combo"}
+            return {"settings": settings, "weights": self.combo_weights or None}
         keys = {key: f"{name}_{key}" for key in inspect.signature(FILTERS[name]).parameters}
         return {key: getattr(self, ours) for key, ours in keys.items() if hasattr(self, ours)}
 
@@ -88,6 +91,13 @@ class Trend:
             self._filter.update(bar)
             self._rsi.update(bar)
             self._has_new_bar = True
+
+    def preload(self, bars: Iterable[Bar]) -> None:
+        """Take finished bars of before; a kept signal waits for the next one, as it does after a start without any."""
+        for bar in bars:
+            if self._filter is not None:
+                self._filter.update(bar)
+                self._rsi.update(bar)
 
     def step(self, utc_ns: int, is_flat: bool) -> Reading:
         """Return what counts now: the filter's reading, or the kept signal while that is neutral; once a decision."""

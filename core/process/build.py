@@ -20,6 +20,7 @@ from core.registry.secret_values import references_to_secrets
 from core.trading.clock import Clock, SimulatedClock
 from core.trading.ledger import Ledger
 from core.trading.loop_settings import LoopSettings
+from core.trading.published_stats import published_stats
 from core.trading.stopping import LoopExit
 from core.trading.trading_loop import LegRuntime, TradingLoop
 from core.trading.watched_file import watched_files
@@ -61,9 +62,8 @@ class Bot:
         self.loop.begin_stop("asked to stop", close=self.loop.closes_at_stop)
 
     def get_stats(self) -> dict[str, Any]:
-        """Return what it has counted, and how well it quotes."""
-        stats: dict[str, Any] = self.loop.snapshot()["stats"]
-        return stats
+        """Return its position, profit and gates, what it has counted, and how well it quotes."""
+        return published_stats(self.loop.snapshot(), self.loop.uptime_s)
 
     def close(self) -> None:
         """Close clients and ledger; orders stay as they are."""

@@ -55,13 +55,14 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Who is told what a child says; the last three raise what garbage raises."""
+    """Who is told what a child says; the last four raise what garbage raises."""
 
     on_happening: Callable[[str, Happening], None]
     on_beat: Callable[[str, bytes, bool], None]  # (bot, the packet unread, whether it says that it is ready)
     on_lease: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None  # returns the answer
     on_reloaded: Callable[[str, dict[str, Any]], None] = lambda _name, _message: None
     on_dead_man: Callable[[str, dict[str, Any]], None] = lambda _name, _message: None
+    on_file: Callable[[str, dict[str, Any]], None] = lambda _name, _message: None
 
 
 class ChildWords:
@@ -101,6 +102,8 @@ class ChildWords:
             listeners.on_reloaded(child.name, message)
         elif kind == "dead_man" and child.kind in ("worker", "dead_man_guard"):
             listeners.on_dead_man(child.name, message)
+        elif kind == "file" and child.kind == "worker":
+            listeners.on_file(child.name, message)
         elif kind in ("exit", "sweep"):
             child.last_words = message
         elif kind == "beat":

@@ -26,6 +26,7 @@ LOW_SHARE = 0.02
 DIGEST = 12  # characters of a config's digest in a row
 MAX_NAMES = 50  # of bots in one row
 MAX_REASON = 2000  # characters
+MAX_KEY = 64  # characters
 Sink = Callable[[dict[str, Any]], bool]  # writes one row; False: it is lost
 By = Mapping[str, Any]
 log = logging.getLogger("makerd.process")
@@ -115,6 +116,12 @@ class EventDesk:
             "command", verb=verb, args=rest, bots=names[:MAX_NAMES], more=max(0, len(names) - MAX_NAMES),
             digests=shown, version=__version__,
         )  # fmt: skip
+
+    def file_told(self, name: str, message: Mapping[str, Any]) -> None:
+        """Take note of a worker's word that a file which its strategy goes by is bad, or good again."""
+        key, error = str(message["key"])[:MAX_KEY], message["error"]
+        states = {"from": "good" if error else "bad", "to": "bad" if error else "good"}
+        self.note("file", name, "bad_file" if error else None, f"{name}:{key}", reason=error or "", key=key, **states)
 
     def configs_read(self, answer: Mapping[str, Any] | str) -> None:
         """Take note of what the validator says: which configs are new, changed or gone."""

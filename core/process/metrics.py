@@ -18,7 +18,10 @@ from utils.version import __version__
 
 NUMBERS = ("uptime_s", "heartbeat_age_s", "pss_mb", "cpu_pct", "open_orders", "fills", "quote_uptime_pct", "restarts")
 MONEY = ("realised_pnl", "unrealised_pnl", "fees", "funding", "position")
-QUALITY = ("time_at_touch_pct", "spread_captured_bps", "cancel_fill_ratio", "wear_rate", "peak_equity", "drawdown_pct")
+QUALITY = (
+    "time_at_touch_pct", "spread_captured_bps", "cancel_fill_ratio", "wear_rate", "peak_equity", "drawdown_pct",
+    "spread_quoted_bps", "inventory_ratio", "volume_base", "volume_quote", "maker_volume", "taker_volume",
+)  # fmt: skip
 HORIZONS_S = ("1", "5", "30", "60")
 LABELS = ("name", "state", "exchange", "symbol", "strategy", "mode")
 

@@ -72,7 +72,9 @@ class Supervisor:
         self.events = EventDesk(paths.home, output_fd)
         self.fleet = FleetControl(paths.home, self.bots, self.events, output_fd)
         fleet = self.fleet
-        listeners = Listeners(fleet.happened, fleet.beat, fleet.lend, fleet.reloaded, fleet.guards.announced)
+        listeners = Listeners(
+            fleet.happened, fleet.beat, fleet.lend, fleet.reloaded, fleet.guards.announced, self.events.file_told
+        )
         self.children = Children(self.selector, link, listeners)
         data_dirs = paths.home.data_dirs
         self.zygote = ZygoteKeeper(

@@ -31,6 +31,7 @@ from core.process.child_setup import (
 )
 from core.process.claims import Claim, Claims, ClaimTaken, is_left_over
 from core.process.error_statuses import status_of
+from core.process.file_watch import FileWatch
 from core.process.handover import Handover
 from core.process.identity import identity_of
 from core.process.lease_keeper import LeaseKeeper
@@ -99,6 +100,7 @@ class Worker:
         self.record: RunRecord | None = None  # set once orders may be sent
         self.supervised = True
         self.beat_due_ns = 0
+        self.files = FileWatch()
         self.logs: ProcessLogs | None = None  # this process's, where it is one of its own
         self._supervisor = identity_of(os.getppid())
 
@@ -261,6 +263,8 @@ class Worker:
     def _beat(self, bot: Bot) -> None:
         snapshot = {**bot.loop.snapshot(), "config_digest": self.config.digest}
         self.say({"t": "beat", "ready": bot.loop.reconciled, "snapshot": snapshot})
+        for packet in self.files.news(bot.loop.file_errors()):
+            self.say({**packet, "error": packet["error"] and redacted(packet["error"])})
 
     def _hear(self, bot: Bot, commands: WorkerCommands) -> bool:
         """Take one packet; tell whether there was any."""

@@ -11,7 +11,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from core.market.funding import FundingPayment
 from core.market.instrument import Instrument
 from core.market.order import Fill, Order
-from core.market.position import Position
+from core.market.position import VOLUMES, Position
 from core.trading import latches as latch_file
 from core.trading import ledger_rows as rows
 from core.trading.latches import Latches
@@ -284,9 +284,17 @@ class Ledger:
         if not found:
             return Position(leg)
         try:
-            return Position.from_plain(json.loads(found[0][0]), self._instrument(leg).lot_size)
+            position = Position.from_plain(plain := json.loads(found[0][0]), self._instrument(leg).lot_size)
         except ValueError as exc:
             raise LedgerError(f"the position of {leg} in {self.path} cannot be read: {exc}") from exc
+        return position if VOLUMES[0] in plain else self._with_volumes(position)
+
+    def _with_volumes(self, position: Position) -> Position:
+        """Return a position of an older record with the volumes of its fills; the next one that is written has them."""
+        counted = Position(position.leg)
+        for fill in self.fills(position.leg):
+            counted = counted.after_fill(fill, self._instrument(position.leg))
+        return replace(position, **{name: getattr(counted, name) for name in VOLUMES})
 
     def fills(self, leg: str) -> list[Fill]:
         """Return every booked fill of a leg, oldest first."""

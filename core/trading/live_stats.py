@@ -25,7 +25,7 @@ _CYCLES = 512  # decisions that the percentiles are of: the newest
 # An enum's members by a name of this module: to look them up in their class costs more than the comparison.
 _NEW, _PARTIAL, _LEAVING = OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL
 _BUY = Side.BUY
-_NO_BID, _NO_ASK = -1, 1 << 62
+NO_BID, NO_ASK = -1, 1 << 62
 
 
 class LiveStats:
@@ -38,6 +38,7 @@ class LiveStats:
         self.at_touch = QuoteUptime()
         self._cycles_ns: deque[int] = deque(maxlen=_CYCLES)
         self.due_ns = NEVER_NS  # when `look` is wanted
+        self.did: tuple[str, int, str, int] | None = None  # what was sent last: what, how many, of which leg, when
 
     def fill(self, leg: LegState, fill: Fill, now_ns: int) -> None:
         """Count an own fill that is booked."""
@@ -64,7 +65,7 @@ class LiveStats:
     def stand(self, legs: Sequence[LegState], now_ns: int, orders_changed: bool) -> None:
         """Note whether an own quote rests at the best price of its side, or before it; each new book asks for it."""
         if orders_changed:
-            self._tops = [(leg, *_tops(leg)) for leg in legs]
+            self._tops = [(leg, *own_tops(leg)) for leg in legs]
         is_at_touch = False
         for leg, bid, ask in self._tops:
             book = leg.book
@@ -107,9 +108,9 @@ def _fee_quote(leg: LegState, fill: Fill, price: float) -> float:
     return float(fill.fee) * price if fill.fee_asset == leg.instrument.base else 0.0
 
 
-def _tops(leg: LegState) -> tuple[int, int]:
-    """Return the best own bid and ask that rest; each change of an order asks for it."""
-    bid, ask = _NO_BID, _NO_ASK
+def own_tops(leg: LegState) -> tuple[int, int]:
+    """Return the best own bid and ask that rest, NO_BID and NO_ASK for none; each change of an order asks for it."""
+    bid, ask = NO_BID, NO_ASK
     for order in leg.tracker.live():
         state, price = order.state, order.price_ticks
         if not (state is _NEW or state is _PARTIAL or state is _LEAVING) or order.time_in_force == IMMEDIATE:
@@ -128,12 +129,13 @@ def _cancels_per_fill(bot: BotState) -> float:
 
 
 def _equity(bot: BotState) -> dict[str, Any]:
-    """Return the session's highest equity and how far below it the equity is."""
+    """Return the equity, the session's highest, and how far below that the equity is."""
     start, net, best = bot.session.start_equity, bot.session.net, bot.session.peak
     if start is None or net is None or best is None:
-        return {"peak_equity": None, "drawdown_pct": None}
+        return {"equity": None, "peak_equity": None, "drawdown_pct": None}
     fallen = drawdown(start + net, start + best)
     return {
+        "equity": f"{start + net:f}",
         "peak_equity": f"{start + best:f}",
         "drawdown_pct": None if fallen is None else round(float(fallen) * 100, 4),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.trading.account_setup import set_up_account
+from core.trading.candle_history import preload_candles
 from core.trading.clock import seconds
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _recall(parts: LoopParts, now_ns: int) -> None:
     """Let the strategy look at what it trades, take up what it saved, and hear the fills since then."""
     bot, strategy = parts.bot, parts.strategy
     strategy.check(strategy.params, bot.view.instruments, {leg.name: leg.limits for leg in bot.legs})
+    preload_candles(bot.legs[0], strategy, bot.clock.utc_ns())
     parts.upkeep.refresh(now_ns)
     for event in parts.memory.load():
         parts.decider.hear(event, now_ns)

@@ -147,6 +147,7 @@ class Outgoing:
             bot.sent_ids.placed.extend(_ids(orders))
         bot.counters["orders_created"] += len(orders)
         bot.churn.placed(len(orders), now_ns)
+        bot.live.did = ("place", len(orders), leg.name, now_ns)
         self._submit(leg, orders, now_ns)
         return orders
 
@@ -227,6 +228,7 @@ class Outgoing:
         if self._bot.sent_ids is not None:
             self._bot.sent_ids.cancelled.extend(client_order_ids)
         self._bot.churn.cancelled(len(client_order_ids), now_ns)
+        self._bot.live.did = ("cancel", len(client_order_ids), leg.name, now_ns)
         self._bot.sent = True
         self._try(leg, lambda: leg.client.cancel(client_order_ids))
 

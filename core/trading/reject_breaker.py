@@ -46,6 +46,12 @@ class RejectBreaker:
         self._open_until_ns = now_ns + self._cooldown_ns
         self._rejects.clear()
 
+    def state(self, now_ns: int) -> str:
+        """Return `open`, `probing` (the cooldown is over, no answer has told yet), or `closed`; nothing changes."""
+        if self._open_until_ns is not None:
+            return "open" if now_ns < self._open_until_ns else "probing"
+        return "probing" if self._probing else "closed"
+
     def is_open(self, now_ns: int) -> bool:
         """Tell whether nothing may be placed."""
         if self._open_until_ns is not None and now_ns >= self._open_until_ns:

@@ -8,14 +8,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from core.market.order import OrderState
+from core.market.position import VOLUMES
+from core.market.risk_room import position_limit
+from core.market.skew import inventory_ratio
 from core.trading.clock import SECOND_NS
 from core.trading.ledger_rows import text
+from core.trading.live_stats import NO_ASK, NO_BID, own_tops
 
 if TYPE_CHECKING:
     from core.trading.bot_state import BotState
     from core.trading.leg_state import LegState
 
 _ZERO = Decimal(0)
+_VOLUMES = ("volume_quote", *VOLUMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +107,43 @@ def _stats(bot: BotState, strategy_stats: dict[str, Any], now_ns: int) -> dict[s
         "grid_profit": _money(sum((leg.position.grid_profit for leg in bot.legs), _ZERO)),
         **bot.live.told(bot),
         **({} if bot.reference is None else bot.reference.told(now_ns)),
-        "volume_quote": _money(sum((leg.position.volume_quote for leg in bot.legs), _ZERO)),
+        **{name: _money(sum((getattr(leg.position, name) for leg in bot.legs), _ZERO)) for name in _VOLUMES},
+        "inventory_ratio": strategy_stats.get("inventory_ratio", _inventory_ratio(bot.legs[0])),
+        "spread_quoted_bps": _spread_quoted_bps(bot),
+        "avg_entry": _average_entry(bot.legs[0]),
+        **_last_action(bot, now_ns),
+        "breaker_state": bot.breaker.state(now_ns),
         "session_net": None if session.net is None else _money(session.net),
         "session_peak": None if session.peak is None else _money(session.peak),
         "ledger_error": bot.journal.reason or None,
         "strategy": strategy_stats,
     }
+
+
+def _inventory_ratio(leg: LegState) -> float | None:
+    """Return the position over its limit within -1 and 1; None without a limit, or without the price that it needs."""
+    limit = position_limit(leg.limits, leg.book, leg.instrument)[0] if leg.is_open else None
+    return round(inventory_ratio(leg.position.size_lots, 0, limit), 6) if limit else None
+
+
+def _spread_quoted_bps(bot: BotState) -> float | None:
+    """Return how far apart the best own bid and ask rest on the first leg that has both, in bps of their middle."""
+    for leg in bot.legs:
+        bid, ask = own_tops(leg)
+        if bid > NO_BID and ask < NO_ASK and bid + ask:
+            return round(20_000 * (ask - bid) / (ask + bid), 4)
+    return None
+
+
+def _average_entry(leg: LegState) -> str | None:
+    """Return the average price of what the leg holds, None when that is nothing."""
+    average = leg.position.average_price(leg.instrument) if leg.is_open else None
+    return None if average is None else _money(round(average, 12))
+
+
+def _last_action(bot: BotState, now_ns: int) -> dict[str, Any]:
+    """Return what this worker sent to a venue last, and how long ago."""
+    if bot.live.did is None:
+        return {"last_action": None, "last_action_age_s": None}
+    what, orders, leg, at_ns = bot.live.did
+    return {"last_action": f"{what} {orders} {leg}", "last_action_age_s": round((now_ns - at_ns) / SECOND_NS, 3)}

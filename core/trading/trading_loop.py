@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.market.churn import ChurnMeter
 from core.trading.bot_state import BotState
-from core.trading.clock import seconds
+from core.trading.clock import SECOND_NS, seconds
 from core.trading.closing import SpotRule
 from core.trading.closing_stop import ClosingStop
 from core.trading.cycle_timer import CycleTimer
@@ -116,6 +116,7 @@ class TradingLoop:
         self._ending, self._stepping = parts.ending, Stepping(parts)
         self._lag = LoopLag()
         self._started = False
+        self._started_ns: int | None = None
 
     @property
     def reconciled(self) -> bool:
@@ -161,7 +162,7 @@ class TradingLoop:
         open_life(self._parts, new_run, swept)
         if only_close is None:
             self._parts.starting.load(fresh, self._clock.now_ns())
-        self._started = True
+        self._started, self._started_ns = True, self._clock.now_ns()
         for leg in bot.legs:
             leg.client.start_market_data()
         if only_close is not None:
@@ -269,9 +270,18 @@ class TradingLoop:
         return "PAUSED" if self._guard.gates or self._decider.is_blocked else "QUOTING"
 
     @property
+    def uptime_s(self) -> float:
+        """Return how long ago it was started, 0 before."""
+        return 0.0 if self._started_ns is None else (self._clock.now_ns() - self._started_ns) / SECOND_NS
+
+    @property
     def view(self) -> View:
         """Return what the strategy looks at; for looking only."""
         return self._bot.view
+
+    def file_errors(self) -> Mapping[str, str]:
+        """Return why files that the strategy goes by are not used as they are now, by the keys that name them."""
+        return self._strategy.file_errors()
 
     def snapshot(self) -> dict[str, Any]:
         """Return the trading part of the bot's status."""

@@ -101,6 +101,25 @@ def test_a_set_that_is_not_valid_has_an_error_and_is_tried_again_the_next_time(h
         assert len(lines(path)) == 2
 
 
+@pytest.mark.parametrize(
+    ("axes", "told"),
+    [
+        ({"spread_pct": [0.2], "nope": [1, 2]}, "no set can use --grid nope: found an unknown key"),
+        ({"spread_pct": [-1, 30]}, "no set can use --grid spread_pct: found -1, expected a number from 0 to 20"),
+        ({"layer_mode": ["linaer"]}, "no set can use --grid layer_mode"),
+    ],
+)
+def test_an_axis_that_no_set_can_use_is_refused(home: Home, axes: dict[str, list[Any]], told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        run_sweep(home, swept(axes), None, 1, False, None)
+    assert not list(home.data.glob("sweeps/*"))
+
+
+def test_values_that_only_do_not_go_together_are_an_affair_of_their_sets(home: Home) -> None:
+    _, rows = run_sweep(home, swept({"layer_mode": ["list", "power"]}), None, 1, False, None)
+    assert ["error" in one for one in rows] == [True, False]
+
+
 def test_a_process_that_dies_costs_its_set_alone(home: Home) -> None:
     worker = Worker(home)
     try:

@@ -56,6 +56,28 @@ def test_what_cannot_be_played_is_told_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 78 and "'yesterday' is not a time" in done.stderr
 
 
+LIVE = "config/templates/backpack_perp_market_maker.json"
+
+
+def test_balances_that_the_data_do_not_trade_are_told_with_what_to_say_instead(tmp_path: Path) -> None:
+    asked = ("backtest", LIVE, "--data", RECORDING, "--set", "symbol=BTC-PERP", "--engine", "python")
+    done = run(tmp_path, *asked, "--to", "2024-08-08T23:54:20")
+    assert done.returncode == 78
+    (line,) = done.stderr.splitlines()
+    assert "'USDC' is not used by BTC-PERP (USDT)" in line
+    setting = line.partition("--set '")[2].rstrip("'")
+    assert setting.startswith("exchange_config.initial_balances={")
+    done = run(tmp_path, *asked, "--to", "2024-08-08T23:54:20", "--set", setting)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_job_is_called_one(tmp_path: Path) -> None:
+    done = run(tmp_path, "backtest", "config/templates/job_heartbeat.json", "--data", RECORDING)
+    assert done.returncode == 78
+    (line,) = done.stderr.splitlines()
+    assert "that of a job" in line
+
+
 # Bots with several legs
 
 HEDGED = "config/templates/paper_maker_taker_hedge_recorded.json"

@@ -127,6 +127,17 @@ def test_a_fill_is_told_in_full_on_a_terminal_of_eighty_columns() -> None:
     assert all(word in told for word in ("sell", "60154.0", "0.0200", "-0.618039", "USDC", "maker", "-0.206412"))
 
 
+def test_the_last_fills_are_in_the_page_too(past: Past, tmp_path: Path) -> None:
+    past.fill(6)
+    html = tmp_path / "out.html"
+    invoke(report, "one", *SPAN, "--fills", "1", "--html", str(html))
+    page = html.read_text()
+    assert page.count("<td>buy</td>") == 1
+    assert "2024-10-04T00:00:06" in page and "2024-10-04T00:00:05" not in page
+    invoke(report, "one", *SPAN, "--html", str(html))
+    assert "<td>buy</td>" not in html.read_text()
+
+
 def test_fills_are_of_one_bot(past: Past) -> None:
     result = invoke(report, "--fills", "5")
     assert "--fills needs the NAME of one bot" in str(result.exception)

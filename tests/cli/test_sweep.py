@@ -61,6 +61,22 @@ def test_a_sweep_writes_table_and_page_and_says_the_best(tmp_path: Path) -> None
 
 
 def test_a_sweep_of_which_nothing_works_fails_and_says_why(tmp_path: Path) -> None:
-    done = run(tmp_path, "--grid", "spread_pct=-1")
+    done = run(tmp_path, "--grid", "layer_mode=list")  # whose lists are missing
     assert done.returncode == 1
-    assert "spread_pct" in done.stderr and "1 sets, 1 failed" in done.stdout
+    assert "layer_spreads_pct" in done.stderr and "1 sets, 1 failed" in done.stdout
+    assert done.stderr.splitlines()[-1].startswith("makerd: 1 OF 1 SETS FAILED")
+
+
+def test_sets_that_fail_beside_others_are_told_in_the_last_line(tmp_path: Path) -> None:
+    done = run(tmp_path, "--grid", "spread_pct=0.02,-1", "--json")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1].startswith("makerd: 1 OF 2 SETS FAILED")
+    assert len(json.loads(done.stdout)["rows"]) == 2
+
+
+def test_a_key_that_no_set_can_use_is_refused_in_one_line_before_anything_runs(tmp_path: Path) -> None:
+    done = run(tmp_path, "--grid", "sprad_pct=1,2", "--grid", "spread_pct=0.01,0.02")
+    assert (done.returncode, done.stdout) == (78, "")
+    (line,) = done.stderr.splitlines()
+    assert "no set can use --grid sprad_pct: found an unknown key" in line and "nearest known key: spread_pct" in line
+    assert not (tmp_path / "var" / "data" / "sweeps").exists()

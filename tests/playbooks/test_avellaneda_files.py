@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.market.bars import Bar
 from core.market.model_file import FileText
 from strategies.avellaneda_stoikov import AvellanedaStoikov
 from tests.avellaneda_script import BOTH, LIMIT, MID, Script, relative
@@ -46,6 +47,23 @@ def test_a_good_file_takes_the_place_of_the_configs_keys() -> None:
     script.hold(LIMIT).due()
     assert script.stats()["skew_bps"] == pytest.approx(-1.0)
     assert script.stats()["tau_s"] == 100
+
+
+def test_a_bad_file_is_an_error_of_its_key_until_a_good_one_follows() -> None:
+    script = with_file("{")
+    script.due()
+    assert list(script.strategy.file_errors()) == ["params_file"]
+    give(script, changed(), 2).due()
+    assert script.strategy.file_errors() == {}
+    give(script, None, 2).due()
+    assert script.strategy.file_errors() == {"params_file": "there is no such file"}
+
+
+def test_a_live_change_makes_no_bad_file_good() -> None:
+    script = with_file("{")
+    script.due()
+    script.strategy.reconfigure(script.strategy.params)
+    assert list(script.strategy.file_errors()) == ["params_file"]
 
 
 def test_a_file_can_bring_the_volatility_that_is_else_measured() -> None:
@@ -156,6 +174,13 @@ def test_a_regimes_parameters_apply_once_its_features_are_whole() -> None:
     without = relative(sigma=0, candle_s=1).swing(102)
     assert without.prices() == CONFIGURED
     assert (without.stats()["regime_probabilities"], without.stats()["regime_error"]) == (None, None)
+
+
+def test_candles_of_before_this_life_make_the_features_whole_at_once() -> None:
+    script = with_model()
+    closes = [MID + 300 * (-1) ** number for number in range(120)]
+    script.strategy.take_history([Bar(close, close, close, close) for close in closes])
+    assert script.prices() == BLENDED
 
 
 def test_gamma_and_kappa_are_blended_in_logs_by_the_probabilities() -> None:

@@ -20,6 +20,8 @@ from utils.errors import ConfigError
     [
         ({"order_size_quote": 5}, "exactly one"),
         ({"order_size": None}, "exactly one"),
+        ({"order_size_pct": 5}, "exactly one"),
+        ({"order_size": None, "order_size_pct": 5, "sizing": "capital"}, "neither order_size nor"),
         ({"gamma": "automatic"}, "gamma"),
         ({"min_spread_bps": 20, "max_spread_bps": 20}, "min_spread_bps"),
         ({"min_spread_ticks": 3}, "need each other"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.market.bars import Bar
 from core.market.events import TradePrint
 from core.market.filters import FILTERS
 from core.market.order import Side
@@ -114,6 +115,19 @@ def test_a_volatile_market_has_more_gamma_and_sigma() -> None:
     after(script, [*calm, MID + 3000, MID, MID + 3000]).hold(LIMIT).due()
     assert script.stats()["regime"] == "volatile"
     assert script.stats()["skew_bps"] == pytest.approx(-1.0 * 1.5**3)
+
+
+def test_candles_of_before_this_life_count_and_only_who_looks_at_candles_wants_them() -> None:
+    assert relative().strategy.history_wanted() is None
+    model = relative(regime_model_file="m", candle_s=5)
+    assert model.strategy.history_wanted() == (5, 200)
+    waiting, script = trending([MID]), trending([MID])
+    assert script.strategy.history_wanted() == (1, 200)
+    script.strategy.take_history([Bar(price, price, price, price) for price in FALL])
+    for one in (waiting, script):
+        one.due()
+    assert (waiting.stats()["trend_reading"], script.stats()["trend_reading"]) == ("waiting", "buy_signal")
+    assert script.stats()["regime"] == "buy_signal"
 
 
 @pytest.mark.parametrize("name", ["off", *FILTERS])

@@ -24,7 +24,8 @@ BOT_KEYS = {
     "clock_offset_ms", "reference", "reference_age_s",
     "time_at_touch_pct", "spread_captured_bps", "cancel_fill_ratio", "wear_rate", "cycle_p50_ms", "cycle_p99_ms",
     "peak_equity", "drawdown_pct", "adverse_markout_1s_bps", "adverse_markout_5s_bps", "adverse_markout_30s_bps",
-    "adverse_markout_60s_bps",
+    "adverse_markout_60s_bps", "spread_quoted_bps", "inventory_ratio", "volume_base", "volume_quote", "maker_volume",
+    "taker_volume",
 }  # fmt: skip
 
 

@@ -70,3 +70,33 @@ def test_a_run_ends_when_it_is_stopped(bot: Bot, clock: WatchedClock) -> None:
     ended = bot.run()
     assert (ended.reason, ended.clean, ended.left_orders) == ("asked to stop", True, ())
     assert clock.now_ns() - began_ns < seconds(10)
+
+
+PUBLISHED = (  # what every strategy publishes
+    "cycles", "orders_created", "orders_cancelled", "orders_amended", "orders_rejected", "skipped", "fills_buy",
+    "fills_sell", "volume_base", "volume_quote", "maker_volume", "taker_volume", "fees", "funding", "realized",
+    "unrealized", "grid_profit", "equity", "peak_equity", "drawdown_pct", "position", "avg_entry", "inventory_ratio",
+    "spread_quoted_bps", "spread_captured_bps", "quote_uptime_pct", "time_at_touch_pct", "adverse_markout_bps",
+    "cancel_fill_ratio", "cycle_ms", "book_age_ms", "wear_rate", "last_action", "gate_state", "breaker_state",
+    "uptime_s",
+)  # fmt: skip
+
+
+def test_every_published_figure_is_there_before_the_start_and_after_the_run(bot: Bot) -> None:
+    assert [key for key in PUBLISHED if key not in bot.get_stats()] == []
+    assert (bot.get_stats()["uptime_s"], bot.get_stats()["orders_amended"]) == (0.0, 0)
+    bot.run(duration_seconds=20)
+    told, status = bot.get_stats(), bot.loop.snapshot()
+    assert [key for key in PUBLISHED if key not in told] == []
+    assert 20 <= told["uptime_s"] < 25
+    assert (told["realized"], told["position"]) == (status["realised_pnl"], status["position"])
+    assert (told["gate_state"], told["fees"]) == (status["gates"], status["fees"])
+    assert told["book_age_ms"] == pytest.approx(status["book_age_s"] * 1000)
+    assert told["last_action"].endswith(" main")
+
+
+def test_what_was_skipped_is_told_by_its_reason(bot: Bot) -> None:
+    bot.loop._bot.counters["skipped.min_size"] = 3
+    told = bot.get_stats()
+    assert told["skipped"] == {"min_size": 3}
+    assert not any(key.startswith("skipped.") for key in told)

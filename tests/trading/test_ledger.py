@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from core.market.client_ids import ClientOrderIds
 from core.market.order import Fill, Order, OrderState, Side
-from core.market.position import Position
+from core.market.position import VOLUMES, Position
 from core.trading.ledger import Ledger, LedgerBatch, Session
 from tests.trading.scripted_venue import SPOT
 from utils.errors import LedgerError
@@ -140,6 +141,19 @@ def test_replayed_fills_give_the_totals_of_the_checkpoint_whatever_is_repeated(
     assert ledger.replay("main") == ledger.position("main")
     assert ledger.position("main").fills == len({event[0] for event in events})
     ledger.close()
+
+
+def test_a_position_from_before_there_were_volumes_has_those_of_its_fills(tmp_path: Path) -> None:
+    ledger = opened(tmp_path)
+    book(ledger, fill("t1"))
+    expected = ledger.position("main")
+    raw = sqlite3.connect(tmp_path / "ledger.db")
+    plain = json.loads(raw.execute("SELECT position FROM positions").fetchone()[0])
+    old = {name: value for name, value in plain.items() if name not in VOLUMES}
+    raw.execute("UPDATE positions SET position = ?", (json.dumps(old),))
+    raw.commit()
+    assert expected.maker_volume > 0
+    assert ledger.position("main") == expected
 
 
 def test_a_batch_is_all_or_nothing(tmp_path: Path) -> None:

@@ -126,3 +126,69 @@ def test_the_peak_and_the_fall_from_it_are_those_of_the_session(tmp_path: Path) 
     bench.feed = (9_999, 10_001)
     bench.run(2)
     assert stats(bench)["drawdown_pct"] == pytest.approx(100 * 10 / (float(start) + 10.09), abs=1e-4)
+
+
+def test_volumes_are_those_of_the_ledger_by_who_was_the_maker(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ScriptedVenue(PERP), **STILL)
+    bench.run(2)
+    bench.venue.fill(bench.order_id("buy.0"), 10)  # 1 SOL at 99.90
+    bench.step()
+    told = stats(bench)
+    assert (told["volume_base"], told["volume_quote"]) == ("1", "99.9")
+    assert (told["maker_volume"], told["taker_volume"], told["avg_entry"]) == ("99.9", "0", "99.9")
+
+
+def test_the_spread_that_is_quoted_is_that_of_the_best_own_orders(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **STILL)
+    assert stats(bench)["spread_quoted_bps"] is None
+    bench.run(2)
+    assert stats(bench)["spread_quoted_bps"] == pytest.approx(20.0)  # 99.90 and 100.10
+    bench.strategy.wanted = (bench.strategy.wanted or ())[:1]
+    bench.loop._bot.timer.hurry("own")
+    bench.run(2)
+    assert len(bench.resting) == 1
+    assert stats(bench)["spread_quoted_bps"] is None
+
+
+def test_the_position_is_told_as_a_share_of_its_limit(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "limited", ScriptedVenue(PERP), **STILL, risk={"max_position": 4.0})
+    bench.run(2)
+    assert stats(bench)["inventory_ratio"] == 0.0
+    bench.venue.fill(bench.order_id("sell.0"), 10)
+    bench.step()
+    assert stats(bench)["inventory_ratio"] == -0.25
+    assert stats(Bench(tmp_path / "free", ScriptedVenue(PERP), **STILL))["inventory_ratio"] is None
+
+
+def test_a_strategy_with_a_ratio_of_its_own_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path, ScriptedVenue(PERP), **STILL, risk={"max_position": 4.0})
+    monkeypatch.setattr(bench.strategy, "stats", lambda: {"inventory_ratio": 0.75})
+    assert stats(bench)["inventory_ratio"] == 0.75
+
+
+def test_what_was_sent_last_is_told_with_its_age(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **STILL)
+    assert (stats(bench)["last_action"], stats(bench)["last_action_age_s"]) == (None, None)
+    bench.run(3)
+    assert stats(bench)["last_action"] == "place 2 main"
+    age_s = stats(bench)["last_action_age_s"]
+    bench.run(2)
+    assert stats(bench)["last_action_age_s"] == pytest.approx(age_s + 2, abs=0.2)
+    bench.loop.pause()
+    bench.run(1)
+    assert stats(bench)["last_action"] == "cancel 2 main"
+
+
+def test_the_breaker_is_told_open_then_probing_then_closed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **STILL)
+    bench.run(2)
+    assert stats(bench)["breaker_state"] == "closed"
+    breaker, clock = bench.loop._bot.breaker, bench.clock
+    breaker.open(clock.now_ns())
+    assert stats(bench)["breaker_state"] == "open"
+    over_ns = clock.now_ns() + bench.loop._bot.settings.breaker_cooldown_ns
+    assert (breaker.state(over_ns), breaker.state(over_ns - 1)) == ("probing", "open")
+    assert not breaker.is_open(over_ns)
+    assert breaker.state(over_ns) == "probing"
+    breaker.accepted()
+    assert breaker.state(over_ns) == "closed"

@@ -168,6 +168,25 @@ def test_votes_go_by_weight_and_a_tie_is_neutral() -> None:
     assert tie.reading == NEUTRAL
 
 
+@pytest.mark.parametrize(
+    ("weights", "reading"), [({"ma": 2, "rsi": 1}, Reading(Signal.TRENDING, 1)), ({"rsi": 1}, SELL)]
+)
+def test_a_config_says_who_votes_and_how_much_it_counts(weights: dict[str, float], reading: Reading) -> None:
+    made = TrendParams(trend_filter="combo", combo_weights=weights).make_filter()
+    assert made is not None and after(made, rising()).reading == reading
+
+
+def test_without_weights_all_filters_vote_and_the_schema_names_voters_only() -> None:
+    schema = json.loads((SCHEMAS / "avellaneda_stoikov.json").read_text())["properties"]["combo_weights"]
+    voters = [name for name in FILTERS if name != "combo"]
+    assert set(schema["propertyNames"]["enum"]) <= set(voters)
+    made, whole = (
+        TrendParams(trend_filter="combo").make_filter(),
+        make_filter("combo", weights=dict.fromkeys(voters, 1)),
+    )
+    assert made is not None and after(made, rising()).value == after(whole, rising()).value
+
+
 # the latch
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.market.instrument import Instrument
 from core.market.order import Fill, Side
-from core.market.position import Position
+from core.market.position import VOLUMES, Position
 from tests.market_parts import fill, instrument, sides
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "quant" / "ledger.json"
@@ -214,7 +215,24 @@ def test_fills_of_one_price_share_one_lot() -> None:
 def test_counters_count_every_fill() -> None:
     position = played([(Side.BUY, 1500, 1000), (Side.SELL, 1510, 400)], instrument())
     assert position.fills == 2
-    assert position.volume_quote == Decimal("210.4")
+    assert (position.volume_quote, position.volume_base) == (Decimal("210.4"), Decimal("1.4"))
+
+
+def test_volumes_of_makers_and_takers_are_apart_and_an_adjustment_is_neither() -> None:
+    position = Position("main")
+    for liquidity, size_lots in (("maker", 1000), ("taker", 400), ("adjustment", 10)):
+        one = replace(fill(Side.BUY, 1500, size_lots), liquidity=liquidity)
+        position = position.after_fill(one, instrument())
+    assert (position.maker_volume, position.taker_volume) == (150, 60)
+    assert (position.volume_quote, position.volume_base) == (Decimal("211.5"), Decimal("1.41"))
+
+
+def test_a_record_from_before_there_were_volumes_is_read_with_none() -> None:
+    plain = played([(Side.BUY, 1500, 1000)], instrument()).to_plain(Decimal("0.001"))
+    for name in VOLUMES:
+        del plain[name]
+    read = Position.from_plain(plain, Decimal("0.001"))
+    assert (read.size_lots, read.volume_quote, read.volume_base) == (1000, 150, 0)
 
 
 def test_flat_position_has_no_average() -> None:

@@ -77,6 +77,7 @@ const QUALITY = [
   ["Reference price", (stats) => stats.reference_mid, (value) => amount(value)],
   ["Reference age", (stats) => stats.reference_age_s, plain(1, " s")],
   ["At the touch", (stats) => stats.time_at_touch_pct, plain(1, " %")],
+  ["Spread quoted", (stats) => stats.spread_quoted_bps, plain(2, " bps")],
   ["Spread captured", (stats) => stats.spread_captured_bps, plain(2, " bps")],
   ...["1", "5", "30", "60"].map((horizon) => [`Adverse markout, ${horizon} s`, (stats) => stats.adverse_markout_bps?.[horizon], plain(2, " bps")]),
   ["Cancels per fill", (stats) => stats.cancel_fill_ratio, plain(1)],
@@ -85,6 +86,13 @@ const QUALITY = [
   ["Decision, 99th percentile", (stats) => stats.cycle_ms?.p99, plain(2, " ms")],
   ["Peak equity", (stats) => stats.peak_equity, (value) => amount(value)],
   ["Drawdown", (stats) => stats.drawdown_pct, plain(2, " %")],
+  ["Position of its limit", (stats) => (isKnown(stats.inventory_ratio) ? stats.inventory_ratio * 100 : null), plain(1, " %")],
+  ["Average entry", (stats) => stats.avg_entry, (value) => price(value)],
+  ["Volume in base", (stats) => stats.volume_base, (value) => amount(value)],
+  ["Volume as a maker", (stats) => stats.maker_volume, (value) => amount(value)],
+  ["Volume as a taker", (stats) => stats.taker_volume, (value) => amount(value)],
+  ["Sent last", (stats) => stats.last_action, (value) => value],
+  ["Breaker", (stats) => stats.breaker_state, (value) => value],
 ];
 
 /** Show how well the bot quotes. */
