@@ -43,7 +43,8 @@ def _complaint(home: Home, sweep: Sweep, axis: Axis, chosen: dict[str, Any]) -> 
     try:
         load_plain(sweep.with_set(chosen), sweep.source, home, os.environ)
     except InvalidConfig as exc:
-        at = [one for one in exc.complaints if one.path.startswith(f"{axis.section}.{axis.key}")]
+        path = f"{axis.section}.{axis.key}"
+        at = [one for one in exc.complaints if one.path == path or one.path.startswith((f"{path}.", f"{path}["))]
         near = f"; nearest known key: {at[0].nearest}" if at and at[0].nearest else ""
         return f"found {at[0].value}, expected {at[0].expected}{near}" if at else ""
     return ""
