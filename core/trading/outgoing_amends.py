@@ -61,6 +61,7 @@ class OutgoingAmends:
         bot.churn.placed(len(ids), now_ns)  # an amendment counts as the cancel and the order that it stands for
         bot.churn.cancelled(len(ids), now_ns)
         bot.sent = True
+        bot.live.did = ("amend", len(ids), leg.name, now_ns)
         try:
             leg.client.amend(amends)
         except VenueAuthError:

@@ -51,6 +51,7 @@ def test_orders_that_are_off_are_amended_and_keep_their_ids(tmp_path: Path) -> N
     assert ids(bench) == before
     told = stats(bench)
     assert (told["orders_created"], told["orders_amended"], told.get("orders_cancelled", 0)) == (2, 2, 0)
+    assert told["last_action"] == "amend 2 main"
     assert {order.price_ticks for order in bench.ledger.open_orders()} == {9_900, 10_100}
     assert states(bench) == {OrderState.NEW}
 
