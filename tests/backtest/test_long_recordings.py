@@ -52,9 +52,9 @@ class Case:
 CASES = [
     Case("market_maker", SPOT_BTC, {"layer_step_ticks": 500}, 0.05),
     Case("market_maker", SPOT_ETH, {"order_size": 0.02, "spread_pct": 0.02}, 2),
-    Case("perp_market_maker", USDM, {"layer_step_ticks": 50}, 0.12),
+    Case("perp_market_maker", USDM, {"layer_step_ticks": 50, "order_size": 0.005}, 0.12),
     Case("perp_market_maker", COINM, {"layer_step_ticks": 100, "spread_pct": 0.02, "order_size": 0.005}, 0.12),
-    Case("avellaneda_stoikov", USDM, {"layer_spacing_pct": 0.01}, 0.12),
+    Case("avellaneda_stoikov", USDM, {"layer_spacing_pct": 0.01, "order_size": 0.005}, 0.12),
     Case("avellaneda_stoikov", COINM, {"layer_spacing_pct": 0.02, "order_size": 0.005}, 0.12),
 ]
 MONEY = ("net_pnl", "spread_pnl", "inventory_pnl", "fees", "funding", "position")
