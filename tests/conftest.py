@@ -55,6 +55,8 @@ _LONGEST = (
     "test_worker_commands.py",
     "test_smoke_run.py",
     "test_left_behind.py",
+    "test_long_recordings.py",
+    "test_avellaneda_on_recordings.py",
 )
 
 
