@@ -27,6 +27,11 @@ _ARRAY = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '<i8', 'fortran_order': False, 'shape': \(([0-9]+),\), \} *\n", re.DOTALL
 )
 _MAX_HEAD = 256
+_EXAMPLE = (
+    '{"symbol": "BTC-USDT", "venue_symbol": "BTCUSDT", "kind": "spot", "base": "BTC", "quote": "USDT", '
+    '"tick_size": "0.01", "lot_size": "0.00001", "min_notional": "5", '
+    '"initial_balances": {"BTC": "1", "USDT": "60000"}}'
+)
 
 
 def find_recording(name: str, data_dirs: Sequence[str]) -> Path:
@@ -45,8 +50,15 @@ def find_recording(name: str, data_dirs: Sequence[str]) -> Path:
 
 
 def market_of(recording: Path) -> Market:
-    """Read the facts beside a recording. Raises ConfigError."""
-    return load_market(recording.with_name(recording.name.removesuffix(_SUFFIX) + ".json"))
+    """Read the facts beside a recording. Raises ConfigError, which tells how to write them where there are none."""
+    sidecar = recording.with_name(recording.name.removesuffix(_SUFFIX) + ".json")
+    if not sidecar.exists():
+        raise ConfigError(
+            f"{recording}: what market it is of is not told: put {sidecar.name} beside it, for example {_EXAMPLE} with "
+            "the market's own values (kind: spot, perp or future; see data/recordings/README.md); a file in a folder "
+            "that is not yours can be linked into var/data"
+        )
+    return load_market(sidecar)
 
 
 def compiled_path(recording: Path, market: Market, interval_ns: int, depth: int, cache: Path) -> Path:

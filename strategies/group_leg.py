@@ -10,6 +10,7 @@ from core.market.as_estimates import ModelEstimates
 from core.market.as_params import AvellanedaStoikovParams
 from core.market.as_quotes import (
     clamped,
+    crosses,
     fallback_quote,
     layer_rungs,
     model_quote,
@@ -51,7 +52,7 @@ class GroupLeg:
         self._source = "none"
         self._is_thin = False  # the book, as of the last look
         self._heard_ns: int | None = None  # of the leg's book
-        self._clamped = 0
+        self._decisions = self._clamped = self._held = 0
         self._closing = ""
         self._hits: Counter[str] = Counter()
 
@@ -135,6 +136,8 @@ class GroupLeg:
         quote = self._quote_now = self._modelled(view, plan, self._reference, q)
         if quote is None:
             return []
+        self._decisions += 1
+        self._held += crosses(quote, book)
         quotes = self._layers(plan, quote, self._reference, book, q)
         if near is NearExpiry.REDUCE or self.protection.is_cooling(view.now_ns):
             return only_reducing(quotes, self.position(view).size_lots)
@@ -232,7 +235,9 @@ class GroupLeg:
             "skew_bps": quote and reference and (quote.reservation / reference - 1) * _BPS,
             "sigma": estimates.get("sigma"),
             "gamma": estimates.get("gamma"),
+            "decisions": self._decisions,
             "clamped": self._clamped,
+            "held_at_touch": self._held,
             "position": plain(instrument.to_size(position.size_lots)),
             "realised_pnl": plain(position.realised_pnl),
             "unrealised_pnl": None if mark is None else plain(position.unrealised_pnl(mark, instrument)),

@@ -12,6 +12,8 @@ from collections.abc import Generator, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.long_data import left_out
+
 # Time is no argument: a loaded machine may take ten times as long. Whether a change may land must not hang on the
 # examples of the day either; at a desk each run looks for new ones. Sixty of them find what a hundred find (a property
 # that needs more says so itself; `make fuzz` and `make simulate` take thousands).
@@ -55,6 +57,8 @@ _LONGEST = (
     "test_worker_handover.py",
     "test_smoke_run.py",
     "test_left_behind.py",
+    "test_long_recordings.py",
+    "test_avellaneda_on_recordings.py",
 )
 
 
@@ -62,8 +66,16 @@ _LONGEST = (
 _SHARED = frozenset({"crew", "live_crew", "pair", "served"})
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the files that wait long begin first, and each file's tests of a shared daemon be its last."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the files that wait long begin first, and each file's tests of a shared daemon be its last.
+
+    What plays recordings that are not there is deselected, and that is said.
+    """
+    long = [item for item in items if item.get_closest_marker("long_data")] if left_out() else []
+    if long:
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
+        print(f"\n{left_out()}")
     places = {folder: place for place, folder in enumerate(_BEGUN_FIRST)}
     files = {path: number for number, path in enumerate(dict.fromkeys(item.path for item in items))}
 

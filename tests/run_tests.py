@@ -12,6 +12,7 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS.parent))
 
+from tests import long_data  # noqa: E402
 from tests.cli.shells import left_out  # noqa: E402
 from tests.web_browser.chromium import LEFT_OUT, find_chromium  # noqa: E402
 
@@ -27,7 +28,7 @@ COMPILERS = 2
 def main(arguments: list[str]) -> int:
     """Run what is asked for; return pytest's exit status, 2 for a wrong word."""
     status = _run(arguments)
-    for said in (LEFT_OUT if find_chromium() is None else "", left_out()):
+    for said in (LEFT_OUT if find_chromium() is None else "", left_out(), long_data.left_out()):
         if said:
             print(said)
     return status

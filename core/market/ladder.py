@@ -7,7 +7,8 @@ down and asks up; sizes are whole lots, rounded down.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from core.market.book import OrderBook
@@ -110,3 +111,21 @@ def quote_side(
         Quote(side, price, size, layer, leg, True, False, slots[layer])
         for layer, price, size in keep_outside(side, layers, touch)
     ]
+
+
+def stepped_back(quotes: Sequence[Quote], slots: Collection[str], book: OrderBook) -> list[Quote]:
+    """Return the quotes with the post-only ones of `slots` a tick behind the touch of their side at least.
+
+    Those of one side stay apart. None is made better, and none is moved to a price that there is not.
+    """
+    bounds = {Side.BUY: book.best_bid_ticks - 1, Side.SELL: book.best_ask_ticks + 1}
+    found = []
+    for quote in quotes:
+        sign, bound = quote.side.sign, bounds[quote.side]
+        is_meant = quote.post_only and quote.slot_name in slots
+        if is_meant and bound > 0 and (quote.price_ticks - bound) * sign > 0:
+            bounds[quote.side] = bound - sign
+            found.append(replace(quote, price_ticks=bound))
+        else:
+            found.append(quote)
+    return found

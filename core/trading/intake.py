@@ -173,7 +173,10 @@ class Intake:
             return
         # An order that never arrived, in this life or an earlier one, was not refused; one that the market overtook
         # says nothing about us. What was sent together fails together: a whole ladder is one reject.
-        if refused_ns is not None and order.reason != POST_ONLY_WOULD_CROSS:
+        if order.reason == POST_ONLY_WOULD_CROSS:
+            if order.slot not in leg.steps_back:
+                leg.refused.add(order.slot)
+        elif refused_ns is not None:
             self._bot.breaker.rejected(refused_ns, group=order.sent_ns)
             self._bot.note_breaker()
         price = leg.instrument.to_price(order.price_ticks)

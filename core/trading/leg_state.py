@@ -66,6 +66,8 @@ class LegState:
         self.wanted: tuple[Quote, ...] | None = None  # the strategy's standing wish; None before it said anything
         self.absent_since: dict[str, int] = {}  # orders that no report lists, and when the first such was asked for
         self.unsure_takes = UnsureTakes()
+        self.refused: set[str] = set()  # slots whose order would have crossed, since the newest decision
+        self.steps_back: set[str] = set()  # those of the decision before: the next order there steps back, once
         self.denied: set[str] = set()  # why quotes of the newest decision may not go out
         self.withheld: tuple[str, ...] = ()  # the same, while that leaves nothing resting at all
         self.reconciled = False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.market.commands import Quote
 from core.market.events import OrderUpdate
+from core.market.ladder import stepped_back
 from core.market.order import Order, OrderEvent, OrderState, Side
 from core.market.order_diff import diff_orders
 from core.market.risk_reduction import allow_reduction, limits_of_hedges, orders_over_limits
@@ -40,6 +41,8 @@ class Outgoing:
 
     def follow_wish(self, leg: LegState, now_ns: int) -> None:
         """Bring the live orders of a leg to what the strategy wants, as far as the limits allow."""
+        if leg.refused or leg.steps_back:
+            leg.steps_back, leg.refused = leg.refused, set()
         if leg.wanted is None:
             return
         bot, utc_ns = self._bot, self._bot.clock.utc_ns()
@@ -110,6 +113,8 @@ class Outgoing:
 
     def place(self, leg: LegState, quotes: Sequence[Quote], now_ns: int) -> bool:
         """Send quotes that the limits allow now; return whether any was sent."""
+        if leg.steps_back and leg.book is not None and leg.book.is_quotable:
+            quotes = stepped_back(quotes, leg.steps_back, leg.book)
         return self._place(leg, quotes, now_ns, False)
 
     def _place(

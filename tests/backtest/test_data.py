@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from tests.backtest.made_events import made_rows, save
 from utils.errors import ConfigError
 from utils.home import Home
 from utils.moments import utc_ns_of
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def two_files(folder: Path, gap_ns: int = 10**9) -> list[Path]:
@@ -56,3 +59,15 @@ def test_a_name_is_looked_up_in_the_data_folders(tmp_path: Path) -> None:
 def test_times_are_utc_unless_they_say_otherwise(text: str, seconds: int) -> None:
     assert utc_ns_of(text) == seconds * 10**9
     assert utc_ns_of("1970-01-01T00:00:00.250001") == 250_001_000
+
+
+def test_a_recording_without_facts_is_refused_with_an_example_that_works(tmp_path: Path) -> None:
+    shipped = ROOT / "data" / "recordings" / "slice20s_binance_usdm_btcusdt_20240808.csv.gz"
+    link = tmp_path / "mine.csv.gz"
+    link.symlink_to(shipped)
+    with pytest.raises(ConfigError, match=r"what market it is of is not told: put mine\.json beside it") as told:
+        load_data([link], tmp_path)
+    example = re.search(r"\{.*\}(?= with)", str(told.value))
+    assert example is not None
+    (tmp_path / "mine.json").write_text(example[0])
+    assert load_data([link], tmp_path).market.symbol == "BTC-USDT"

@@ -242,7 +242,7 @@ def test_the_fills_of_all_legs_are_by_time_and_those_of_each_leg_are_its_own() -
 
 
 def test_progress_grows_to_the_whole_span() -> None:
-    spans = made_spans(12, 1500)
+    spans = made_spans(12, 3000)
     heard: list[int] = []
     Backtest(config_of({}), spans, engine="python").run(heard.append)
     assert len(heard) > 1

@@ -1,124 +1,119 @@
-"""What avellaneda_stoikov does as it is shipped, on every recording and bar file: inventory matters, clamps do not."""
+"""The Avellaneda-Stoikov templates on every recording and bar file: inventory matters, clamps hardly do.
+
+Two bots look at each market. One holds all it may in every cycle: its quotes must move by 0.25 to 2 half-spreads, and
+the bounds of the spread must not be what it quotes. The other holds what its quotes were filled with: in its cycles
+neither the bounds nor the touch hold a quote. At a full inventory the touch may: where a spread is one tick wide,
+leaning by a half-spread means to sell at the touch.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from api.market_facts import load_market
-from api.recording import RecordingBook, RecordingReader
-from core.market.book import OrderBook
-from core.market.events import BookUpdate, Timer, TradePrint
-from core.market.order import Side
-from core.market.position import Position
-from core.market.risk_limits import RiskLimits
-from strategies.avellaneda_stoikov import AvellanedaStoikov
-from strategies.base import View
+from api.market_facts import Market, load_market
+from tests import long_data
 from tests.golden_parts import golden_bars
-from tests.market_parts import NOW, SECOND, book, fill, instrument
+from tests.playbooks.quoting_parts import Quoter, Seen, minute_of, recorded
 
-ROOT = Path(__file__).resolve().parents[2]
-RECORDINGS = sorted((ROOT / "data" / "recordings").glob("*.csv.gz"))
-TEMPLATES = sorted((ROOT / "config" / "templates").glob("*_avellaneda_stoikov.json"))
-Seen = tuple[int, OrderBook | tuple[Side, int, int]]
+ROOT = long_data.ROOT
+TEMPLATES = sorted((ROOT / "config" / "templates").glob("*avellaneda_stoikov*.json"))
+SHIPPED = sorted((ROOT / "data" / "recordings").glob("*.csv.gz"))
+MADE_BARS = "made"
+LONG = pytest.mark.long_data
+SLICES = [path.name.partition(".")[0] for path in SHIPPED]
+RECORDINGS = [*SLICES, *(pytest.param(name, marks=LONG) for name in long_data.FACTS)]
+BARS = [MADE_BARS, *(pytest.param(name, marks=LONG) for name in long_data.BARS)]
 
-
-class Run:
-    """A bot that holds all it may, on a perpetual with the market's increments."""
-
-    def __init__(self, template: Path, tick_size: Decimal, lot_size: Decimal, **keys: Any) -> None:
-        config = json.loads(template.read_text())
-        fee = Decimal(str(config["exchange_config"].get("maker_fee_bps", 0)))
-        traded = instrument(kind="perp", tick_size=tick_size, lot_size=lot_size, maker_fee_bps=fee)
-        limits = RiskLimits.from_config(config["risk_config"], traded)
-        params = AvellanedaStoikov.params_from(config["strategy_config"] | keys)
-        AvellanedaStoikov.check(params, {"main": traded}, {"main": limits})
-        # Protected positions close: what is looked at here is what the model makes of a full one.
-        params = dataclasses.replace(params, position_threshold=Decimal(10**9), stop_loss_pct=None, time_limit_s=None)
-        self.strategy, self.view = AvellanedaStoikov(params), View(instruments={"main": traded})
-        self.interval_ns = int(config["strategy_config"]["interval_s"] * SECOND)
-        self.view.position_limits["main"] = self.limit = limits.max_position_lots
-        self.shifts: list[float] = []  # half-spreads, whenever the model spoke
-
-    def see(self, at_ns: int, what: OrderBook | tuple[Side, int, int]) -> None:
-        """Hear of the market."""
-        self.view.now_ns = self.view.utc_ns = at_ns
-        if isinstance(what, OrderBook):
-            self.view.books["main"] = what
-            self.strategy.on_event(BookUpdate("main", what), self.view)
-        else:
-            side, price_ticks, size_lots = what
-            self.strategy.on_event(TradePrint("main", price_ticks, size_lots, side, at_ns, at_ns), self.view)
-
-    def decide(self) -> None:
-        """Decide with a full inventory, entered at the present price so that nothing closes it."""
-        book, traded = self.view.books["main"], self.view.instruments["main"]
-        assert self.limit is not None
-        entry = fill(Side.BUY, book.best_bid_ticks, self.limit)
-        self.view.positions["main"] = Position("main").after_fill(entry, traded)
-        assert self.strategy.on_event(Timer(self.view.now_ns), self.view)
-        stats = self.strategy.stats()
-        if stats["source"] == "as":
-            self.shifts.append(-2 * stats["skew_bps"] / stats["spread_bps"])
-
-    def check(self) -> None:
-        """Hold what it did against what is promised of a shipped template."""
-        stats = self.strategy.stats()
-        assert len(self.shifts) >= 8
-        assert stats["q"] == 1
-        assert min(self.shifts) >= 0.25
-        assert max(self.shifts) <= 2
-        assert stats["clamped"] + stats["held_at_touch"] < 0.1 * stats["decisions"]
+on_each_bar_file = pytest.mark.parametrize("bars", BARS)
+with_each_template = pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
 
 
-def market(path: Path) -> Iterator[Seen]:
-    """Yield the top of the book ten times a second and every trade."""
-    facts = load_market(path.with_name(path.name.replace(".csv.gz", ".json")))
-    reader = RecordingReader(path, facts.tick_size, facts.lot_size)
-    rebuilt, due_ns = RecordingBook(reader), 0
-    for message in reader:
-        for _ in rebuilt.apply(message):
-            pass
-        if not rebuilt.is_synced:
-            continue
-        if message.kind == "trade":
-            yield message.local_ns, message.levels[0]
-        elif message.local_ns >= due_ns:
-            due_ns = message.local_ns + SECOND // 10
-            yield message.local_ns, OrderBook(*(tuple(rebuilt.book.top(side, 1)) for side in (Side.BUY, Side.SELL)))
+class Recorded(NamedTuple):
+    """A recording with its increments."""
+
+    facts: Market
+    seen: list[Seen]
+
+    def quoter(self, template: Path, is_full: bool) -> Quoter:
+        """Return a bot that has seen all of it."""
+        return Quoter(template, self.facts.tick_size, self.facts.lot_size, is_full).play(self.seen)
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.name.partition(".")[0])
-def test_inventory_moves_the_quotes_and_clamps_hardly_matter_on_a_recording(recording: Path, template: Path) -> None:
-    facts = load_market(recording.with_name(recording.name.replace(".csv.gz", ".json")))
-    run, due_ns = Run(template, facts.tick_size, facts.lot_size), 0
-    for at_ns, what in market(recording):
-        run.see(at_ns, what)
-        if at_ns >= due_ns and "main" in run.view.books:
-            due_ns = at_ns + run.interval_ns
-            run.decide()
-    run.check()
+@pytest.fixture(scope="module", params=RECORDINGS)
+def recording(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """Return each recording, read once for all that look at it."""
+    name = request.param
+    shipped = ROOT / "data" / "recordings" / f"{name}.csv.gz"
+    path = shipped if shipped.exists() else long_data.with_sidecar(name, tmp_path_factory.mktemp("long"))
+    facts = load_market(path.with_name(f"{name}.json"))
+    return Recorded(facts, recorded(path, facts.tick_size, facts.lot_size))
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
-def test_inventory_moves_the_quotes_and_clamps_hardly_matter_on_bars(template: Path) -> None:
-    """Minutes in place of seconds: the same bot with a slower look at the mid."""
-    run = Run(template, Decimal("0.0001"), Decimal("0.001"), sigma_step_s=60)
+def on_bars(name: str, template: Path, is_full: bool) -> Quoter:
+    """Return a bot with a slower look at the mid: minutes in place of seconds."""
+    tick_size = Decimal("0.0001") if name == MADE_BARS else Decimal(long_data.BARS[name])
+    market = made_bars() if name == MADE_BARS else bars_of(name, float(tick_size))
+    return Quoter(template, tick_size, Decimal("0.001"), is_full, sigma_step_s=60).play(market)
+
+
+def made_bars() -> Iterator[Seen]:
     for number, bar in enumerate(golden_bars()):
-        at = NOW + 60 * number * SECOND
         middle = round(bar.close * 10_000)
-        run.see(at, book(middle - 1, middle + 1))
-        run.decide()
-    run.check()
+        yield from minute_of(number, middle - 1, middle + 1, round(bar.low * 10_000), round(bar.high * 10_000))
+
+
+def bars_of(name: str, tick: float) -> Iterator[Seen]:
+    first_ms = None
+    for bar in long_data.minutes(name):
+        first_ms = bar.open_ms if first_ms is None else first_ms
+        prices: list[Any] = [None if price is None else round(price / tick) for price in bar[1:]]
+        yield from minute_of((bar.open_ms - first_ms) // 60_000, *prices)
+
+
+def check_full(quoter: Quoter) -> None:
+    """Hold a bot with a full inventory against what is promised of a shipped template."""
+    assert len(quoter.shifts) >= 8
+    assert min(quoter.shifts) >= 0.25
+    assert max(quoter.shifts) <= 2
+    for leg in quoter.legs():
+        assert leg["clamped"] < 0.1 * leg["decisions"]
+
+
+def check_ordinary(quoter: Quoter) -> None:
+    """Hold a bot that lives from its fills against the same promise: nothing but the model says where it quotes."""
+    assert quoter.fills
+    for leg in quoter.legs():
+        assert leg["decisions"] >= 8
+        assert leg["clamped"] + leg["held_at_touch"] < 0.1 * leg["decisions"]
+
+
+@with_each_template
+def test_a_full_inventory_moves_the_quotes_and_no_bound_holds_them(recording: Recorded, template: Path) -> None:
+    check_full(recording.quoter(template, is_full=True))
+
+
+@with_each_template
+def test_with_what_it_is_filled_with_hardly_a_cycle_touches_a_clamp(recording: Recorded, template: Path) -> None:
+    check_ordinary(recording.quoter(template, is_full=False))
+
+
+@on_each_bar_file
+@with_each_template
+def test_a_full_inventory_moves_the_quotes_on_bars_too(bars: str, template: Path) -> None:
+    check_full(on_bars(bars, template, is_full=True))
+
+
+@on_each_bar_file
+@with_each_template
+def test_hardly_a_cycle_touches_a_clamp_on_bars_either(bars: str, template: Path) -> None:
+    check_ordinary(on_bars(bars, template, is_full=False))
 
 
 def test_there_are_templates_and_recordings_to_look_at() -> None:
-    assert TEMPLATES
-    assert RECORDINGS
+    assert {path.stem for path in TEMPLATES} >= {"paper_avellaneda_stoikov", "paper_avellaneda_stoikov_group"}
+    assert len(SHIPPED) == 2

@@ -115,6 +115,13 @@ def test_the_inventory_of_every_leg_is_the_net_delta_of_the_group() -> None:
     assert script.strategy.stats()["group_util"] == 1.0
 
 
+def test_a_quote_that_would_cross_is_held_off_the_touch_and_counted_by_leg() -> None:
+    script = Script(gamma="auto", full_inventory_shift=1.9).hold(main=LIMIT)
+    assert (script.prices("main"), script.prices("leg2")) == ([MID], [THERE])  # one tick above the best bid
+    counted = [[script.leg(leg)[key] for key in ("decisions", "clamped", "held_at_touch")] for leg in ("main", "leg2")]
+    assert counted == [[2, 0, 2], [2, 0, 2]]
+
+
 def test_a_long_perpetual_and_a_short_future_offset_each_other() -> None:
     script = Script().hold(main=200, leg2=-200)
     assert script.prices("main") == [998_950, 1_001_050]

@@ -346,6 +346,36 @@ def test_an_update_about_an_order_of_ours_that_we_do_not_know_asks_for_a_report(
     assert len(bench.venue.reports_asked) == asked + 1
 
 
+def prices(orders: Sequence[Order]) -> list[int]:
+    return sorted(order.price_ticks for order in orders)
+
+
+def test_an_order_that_would_have_crossed_comes_back_once_a_tick_behind_the_touch(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, interval_s=1, min_cycle_s=0.2)
+    bench.strategy.wanted = (Quote(Side.BUY, 10_000, 10), Quote(Side.BUY, 9_999, 10, 1), Quote(Side.SELL, 10_010, 10))
+    bench.venue.script.refuse = POST_ONLY_WOULD_CROSS
+    bench.run(0.1)  # the book is 9999 to 10001
+    assert prices(bench.venue.submitted) == [9_999, 10_000, 10_010]
+    bench.run(0.2)  # within min_cycle_s
+    assert prices(bench.venue.submitted[3:]) == [9_997, 9_998, 10_010]
+    bench.venue.script.refuse = ""
+    bench.run(0.2)
+    assert prices(bench.venue.submitted[6:]) == [9_999, 10_000, 10_010]
+
+
+def test_an_order_that_stepped_back_gives_way_to_the_wish_with_the_next_decision(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, interval_s=1, min_cycle_s=0.2, price_tolerance_pct=0.005)
+    bench.strategy.wanted = (Quote(Side.BUY, 10_000, 10),)
+    bench.venue.script.refuse = POST_ONLY_WOULD_CROSS
+    bench.run(0.1)
+    bench.venue.script.refuse = ""
+    bench.run(0.3)
+    assert bench.venue.submitted[-1].price_ticks == 9_998
+    bench.run(1.2)
+    assert bench.venue.submitted[-1].price_ticks == 10_000
+    assert list(bench.resting) == ["buy.0"]
+
+
 def test_a_ladder_that_the_market_overtook_does_not_open_the_breaker(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.venue.script.refuse = POST_ONLY_WOULD_CROSS

@@ -19,6 +19,7 @@ from core.market.ladder import (
     power_rungs,
     size_factor,
     slot_names,
+    stepped_back,
     tilt,
 )
 from core.market.order import Side
@@ -142,3 +143,35 @@ def test_size_factors_of_both_sides_mirror_each_other(tilted: float) -> None:
 def test_prices_at_or_below_zero_are_left_to_the_risk_check() -> None:
     (one,) = built(Side.BUY, 10.0, (Rung(20.0, 0.0),), 9, 11, [1])
     assert instrument(min_notional=Decimal(0)).unplaceable_reason(one.price_ticks, one.size_lots) == "price"
+
+
+def test_only_the_slots_that_are_named_step_back_and_stay_apart() -> None:
+    wanted = [Quote(Side.BUY, 100, 1), Quote(Side.BUY, 99, 1, 1), Quote(Side.BUY, 98, 1, 2), Quote(Side.SELL, 101, 1)]
+    found = stepped_back(wanted, {"buy.0", "buy.2", "sell.0"}, book(100, 101))
+    assert [quote.price_ticks for quote in found] == [99, 99, 98, 102]
+    both = stepped_back(wanted, {"buy.0", "buy.1", "buy.2"}, book(100, 101))
+    assert [quote.price_ticks for quote in both] == [99, 98, 97, 101]
+
+
+def test_what_takes_and_what_has_no_price_behind_the_touch_stays_where_it_is() -> None:
+    wanted = [Quote(Side.BUY, 1, 1), Quote(Side.SELL, 1, 1, post_only=False)]
+    assert stepped_back(wanted, {"buy.0", "sell.0"}, book(1, 2)) == wanted
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(list(Side)), st.integers(1, 300)), max_size=8),
+    st.sets(st.integers(0, 7)),
+    st.integers(10, 200),
+)
+def test_a_quote_that_steps_back_is_never_better_than_it_was_nor_at_the_touch(
+    wishes: list[tuple[Side, int]], named: set[int], bid: int
+) -> None:
+    wanted = [Quote(side, price, 1, number) for number, (side, price) in enumerate(wishes)]
+    slots = {quote.slot_name for number, quote in enumerate(wanted) if number in named}
+    for before, after in zip(wanted, stepped_back(wanted, slots, book(bid, bid + 1)), strict=True):
+        sign, touch = before.side.sign, bid if before.side is Side.BUY else bid + 1
+        assert sign * (before.price_ticks - after.price_ticks) >= 0
+        if before.slot_name in slots:
+            assert sign * (touch - after.price_ticks) > 0
+        else:
+            assert after == before
