@@ -136,6 +136,24 @@ def what(fills: list[tuple[str, ...]]) -> tuple[int, Decimal, Decimal]:
     return len(fills), sum(sizes, Decimal(0)), sum((Decimal(fee) for *_, fee in fills), Decimal(0))
 
 
+def realised(fleet: Fleet, name: str, count: int) -> Decimal:
+    """Return the profit of so many of a bot's first fills at average cost, fees left out."""
+    with contextlib.closing(sqlite3.connect(fleet.home.bot_state(name) / "ledger.db")) as db:
+        rows = list(db.execute("SELECT side, price, size FROM fills ORDER BY number LIMIT ?", (count,)))
+    held, cost, profit = Decimal(0), Decimal(0), Decimal(0)  # cost: the price at which it is held
+    for side, price, size in ((side, Decimal(price), Decimal(size)) for side, price, size in rows):
+        signed = size if side == "buy" else -size
+        closed = min(size, abs(held)) if held * signed < 0 else Decimal(0)
+        profit += closed * (price - cost) * (1 if held > 0 else -1)
+        after = held + signed
+        if not closed:
+            cost = (abs(held) * cost + size * price) / abs(after)
+        elif closed < size:
+            cost = price
+        held = after
+    return profit
+
+
 def said_of(row: dict[str, Any]) -> tuple[int, Decimal, Decimal]:
     """Return the same as a status says it."""
     return row["fills"], Decimal(row["position"]), Decimal(row["fees"])
@@ -157,6 +175,7 @@ def test_six_orders_of_a_killed_worker_are_cancelled_and_its_successor_has_the_s
     after = booked_fills(fleet, "one")
     assert after[: len(booked)] == booked
     assert said_of(first) == what(after[: first["fills"]])
+    assert float(first["realised_pnl"]) == pytest.approx(float(realised(fleet, "one", first["fills"])), abs=1e-9)
 
 
 def test_a_killed_supervisor_takes_its_workers_along_and_leaves_no_order(fleet: Fleet) -> None:
