@@ -58,6 +58,7 @@ def make_future(
             data.market, symbol=symbol, venue_symbol=symbol, kind="future",
             expiry_utc_ns=listed.expiry_utc_ns if listed else None, source=f"made from {recording.name}",
         )  # fmt: skip
+        out.parent.mkdir(parents=True, exist_ok=True)
         writer = EventWriter(out, market, market.source)
         writer.write(_followed(data.rows, basis_bps, lag_ms, size_pct))
         return writer.finish()
