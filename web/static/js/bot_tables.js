@@ -87,7 +87,7 @@ const QUALITY = [
   ["Peak equity", (stats) => stats.peak_equity, (value) => amount(value)],
   ["Drawdown", (stats) => stats.drawdown_pct, plain(2, " %")],
   ["Position of its limit", (stats) => (isKnown(stats.inventory_ratio) ? stats.inventory_ratio * 100 : null), plain(1, " %")],
-  ["Average entry", (stats) => stats.avg_entry, (value) => price(value)],
+  ["Average entry", (stats) => stats.avg_entry, (value) => price(Number(value))],
   ["Volume in base", (stats) => stats.volume_base, (value) => amount(value)],
   ["Volume as a maker", (stats) => stats.maker_volume, (value) => amount(value)],
   ["Volume as a taker", (stats) => stats.taker_volume, (value) => amount(value)],
