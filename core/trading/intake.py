@@ -22,6 +22,7 @@ from utils.errors import LedgerError
 
 if TYPE_CHECKING:
     from api.base_client import InboxItem
+    from core.market.book import OrderBook
     from core.trading.bot_state import BotState
     from core.trading.leg_state import LegState
     from strategies.base import Strategy
@@ -67,18 +68,28 @@ class Intake:
         return None
 
     def _on_print(self, leg: LegState, item: TradePrint) -> None:
-        """Tell of a trade near the book; one far outside (an insurance fund's, an error's) moves no price of ours."""
+        """Tell of a trade near the book; one far outside (an insurance fund's, an error's) moves no price of ours.
+
+        The next book says whether the market went there.
+        """
         if not self._strategy.hears_prints:  # what nobody hears must not even have a shut gate looked at
             return
-        book = leg.book
-        has_sides = book is not None and book.bids and book.asks
-        if book and has_sides and in_band(book.best_bid_ticks, book.best_ask_ticks, item.price_ticks):
+        if _is_near(item, leg.book):
             self._bot.events.append(item)
         else:
-            self._bot.counters["prints_off_market"] += 1
+            leg.far_prints.append(item)
+
+    def _judge_far_prints(self, leg: LegState) -> None:
+        near = [item for item in leg.far_prints if _is_near(item, leg.book)]
+        if off_market := len(leg.far_prints) - len(near):
+            self._bot.counters["prints_off_market"] += off_market
+        self._bot.events.extend(near)
+        leg.far_prints.clear()
 
     def _on_book(self, leg: LegState, update: BookUpdate, now_ns: int) -> None:
         leg.take_book(update.book, now_ns)
+        if leg.far_prints:
+            self._judge_far_prints(leg)
         self._bot.events.append(update)
         last = leg.shock
         if leg.is_shocked(now_ns):
@@ -279,3 +290,9 @@ class Intake:
         if (leg.name, fill.fee_asset) not in self._unvalued:
             self._unvalued.add((leg.name, fill.fee_asset))
             _log.warning("fee_unvalued", extra=fields(leg=leg.name, asset=fill.fee_asset, fee=str(fill.fee)))
+
+
+def _is_near(item: TradePrint, book: OrderBook | None) -> bool:
+    if book is None or not (book.bids and book.asks):
+        return False
+    return in_band(book.best_bid_ticks, book.best_ask_ticks, item.price_ticks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import is_
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from core.market.book import OrderBook
     from core.market.client_ids import OrderIds
     from core.market.commands import Quote
-    from core.market.events import PerpFacts
+    from core.market.events import PerpFacts, TradePrint
     from core.market.instrument import Instrument
     from core.market.order import Order, Side
     from core.market.order_diff import DiffTolerance
@@ -66,6 +67,7 @@ class LegState:
         self.wanted: tuple[Quote, ...] | None = None  # the strategy's standing wish; None before it said anything
         self.absent_since: dict[str, int] = {}  # orders that no report lists, and when the first such was asked for
         self.unsure_takes = UnsureTakes()
+        self.far_prints: deque[TradePrint] = deque(maxlen=256)  # outside the book: the next one judges them
         self.refused: set[str] = set()  # slots whose order would have crossed, since the newest decision
         self.steps_back: set[str] = set()  # those of the decision before: the next order there steps back, once
         self.denied: set[str] = set()  # why quotes of the newest decision may not go out

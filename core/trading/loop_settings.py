@@ -99,7 +99,10 @@ class LoopSettings:
 
     def limits_of(self, leg: str, instrument: Instrument) -> RiskLimits:
         """Return the limits of a leg. Raises ConfigError for one that cannot be kept."""
-        limits = RiskLimits.from_config(self.risk_config, instrument, leg == self.referenced)
+        config, is_held = self.risk_config, leg == self.referenced
+        if self.referenced and not is_held and instrument.kind == "spot":  # the other leg is held to the reference
+            config = {key: value for key, value in config.items() if key != "reference_deviation_bps"}
+        limits = RiskLimits.from_config(config, instrument, is_held)
         return limits if self.group is None else self.group.of_leg(leg, limits, instrument)
 
 

@@ -138,11 +138,14 @@ class ReportIntake:
         agreed = check_position(bot, leg, report, asked_ns, now_ns)
         own = [order for order in report.open_orders if leg.ids.owns(order.client_order_id)]
         leg.balances.rebase(report.balances, own, asked_ns, reported)
+        # A gap that never ends (somebody else trades on the account) must not keep a hedge waiting for ever.
+        patience_ns = 0 if agreed else bot.settings.adjust_after_ns
+        lag_ns = max(patience_ns, seconds(leg.client.capabilities.history_lag_s))
+        leg.unsure_takes.agree(report.request_id, asked_ns, lag_ns)
         if not agreed:
             leg.want_report(now_ns)
             return
         leg.confirmed_ns = asked_ns
-        leg.unsure_takes.agree(report.request_id, asked_ns, seconds(leg.client.capabilities.history_lag_s))
         if leg.unsure_takes:
             leg.want_report(now_ns)
         if (found.waiting or doubted) and not leg.reconciled:

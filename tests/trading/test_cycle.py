@@ -333,8 +333,22 @@ def test_a_print_far_outside_the_book_is_told_to_no_strategy(tmp_path: Path, pri
     bench.strategy.heard.clear()
     bench.venue.inbox.put(TradePrint("main", price_ticks, 1, Side.BUY, 0, 0))
     bench.step()
+    bench.venue.book(*bench.feed)
+    bench.step()
     assert any(isinstance(event, TradePrint) for event in bench.strategy.heard) is is_heard
     assert bench.loop.snapshot()["stats"].get("prints_off_market", 0) == (0 if is_heard else 1)
+
+
+def test_a_print_that_the_next_book_bears_out_is_told_with_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.strategy.wanted = ()
+    bench.run(1)
+    bench.strategy.heard.clear()
+    bench.venue.inbox.put(TradePrint("main", 9_500, 1, Side.SELL, 0, 0))
+    bench.venue.book(9_495, 9_505)
+    bench.step()
+    assert [event.price_ticks for event in bench.strategy.heard if isinstance(event, TradePrint)] == [9_500]
+    assert "prints_off_market" not in bench.loop.snapshot()["stats"]
 
 
 def test_before_there_is_a_book_a_print_says_nothing(tmp_path: Path) -> None:

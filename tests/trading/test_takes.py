@@ -99,6 +99,15 @@ def test_a_take_that_ended_unfilled_by_the_venues_word_may_be_repeated_at_once(t
     assert takes_of(bench.venue) == [(Side.BUY, 10)] * 2
 
 
+def test_a_position_that_somebody_else_moves_does_not_keep_a_take_waiting_for_ever(tmp_path: Path) -> None:
+    bench = taking(tmp_path, 4)
+    for lots in (30, 50, 20, 40, 60, 10, 70, 90):  # never the same gap twice, so that none is adjusted
+        bench.venue.position_lots = lots
+        bench.run(1)
+    say(bench, BUY)
+    assert takes_of(bench.venue) == [(Side.BUY, 10)] * 2
+
+
 def test_a_take_of_the_other_side_is_not_held_back(tmp_path: Path) -> None:
     bench = taking(tmp_path, 10)
     say(bench, SELL)

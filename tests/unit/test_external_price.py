@@ -14,6 +14,7 @@ from core.market.book import OrderBook
 from core.market.external_price import ExternalPrice, external_ticks
 from core.market.risk_gates import tripped_gates
 from core.market.risk_limits import RiskLimits
+from core.trading.loop_settings import LoopSettings
 from strategies.perp_market_maker import PerpMarketMaker
 from tests.avellaneda_script import BOTH, LIMIT, PERP
 from tests.avellaneda_script import Script as Model
@@ -79,6 +80,13 @@ def test_a_spot_market_with_a_reference_may_be_held_against_it() -> None:
 
 
 # The quotes
+
+
+def test_a_spot_leg_beside_the_one_that_is_held_to_the_reference_has_no_such_limit() -> None:
+    settings = LoopSettings.from_config({}, {"reference_deviation_bps": 20}, "maker")
+    assert settings.limits_of("maker", instrument()) == APART
+    assert settings.limits_of("hedge", instrument()).reference_deviation_bps is None
+    assert settings.limits_of("hedge", instrument(kind="perp")) == APART
 
 
 def around(ticks: float) -> OrderBook:
