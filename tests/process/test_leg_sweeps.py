@@ -137,7 +137,8 @@ def rested(home: Home, config: BotConfig, key: str) -> LiveVenue:
     client.open(inbox, "main")
     lots = 2 * max(client.instrument.min_lots, client.instrument.min_units // 1000)
     client.submit([Order(key, "main", Side.BUY, 1000, lots, sent_ns=clock.now_ns())])
-    deadline_ns, told = clock.now_ns() + seconds(30), []
+    deadline_ns = clock.now_ns() + seconds(30)
+    told: list[OrderEvent] = []
     while not told:
         assert clock.now_ns() < deadline_ns, "the order was never answered"
         client.poll(clock.now_ns())
