@@ -86,7 +86,7 @@ def _refuse_strange(found: os.stat_result) -> None:
 def _remove(folder: Path) -> None:
     """Remove a folder, its lock last: by that the rest is found again when we are killed meanwhile."""
     with contextlib.suppress(OSError):
-        for one in os.scandir(folder):
+        for one in list(os.scandir(folder)):
             if one.is_dir(follow_symlinks=False):
                 shutil.rmtree(one.path, ignore_errors=True)
             elif one.name != _LOCK_NAME:
