@@ -93,6 +93,7 @@ class MarketReader:
             return False
         self._opening = None
         if opening.client is None:
+            self._failed = opening.failed
             self._wait_after(opening.problem, now_ns)
             return False
         self._client = opening.client
@@ -120,7 +121,8 @@ class _Opening:
     """One attempt to open a venue, in a thread where that waits."""
 
     def __init__(self, make: Make, inbox: Inbox, leg: str, failed: ExchangeClient | None) -> None:
-        self._make, self._inbox, self._leg, self._failed = make, inbox, leg, failed
+        self._make, self._inbox, self._leg = make, inbox, leg
+        self.failed = failed  # still to be disconnected
         self._lock = threading.Lock()
         self._is_given_up = False
         self.is_over = False
@@ -129,10 +131,13 @@ class _Opening:
 
     def begin(self, in_thread: bool) -> None:
         """Open it, in a thread of its own or at once."""
-        if in_thread:
-            threading.Thread(target=self._run, name="reference-open", daemon=True).start()
-        else:
-            self._run()
+        if not in_thread:
+            self._run(Exception)
+            return
+        try:
+            threading.Thread(target=self._run, args=(BaseException,), name="reference-open", daemon=True).start()
+        except RuntimeError as exc:  # no more threads can be had
+            self.problem, self.is_over = _told(exc), True
 
     def give_up(self) -> bool:
         """Want it no more; tell whether it is over, so that the caller has client and inbox to close."""
@@ -140,13 +145,15 @@ class _Opening:
             self._is_given_up = True
             return self.is_over
 
-    def _run(self) -> None:
+    def _run(self, caught: type[BaseException]) -> None:
+        """Open it; what is `caught` is told, and tried again: a thread of its own has nobody else to tell."""
         client: ExchangeClient | None = None
-        _close_quietly(self._failed)
         try:
+            _close_quietly(self.failed)
+            self.failed = None
             client = self._make()
             client.open(self._inbox, self._leg)
-        except Exception as exc:  # told, and tried again
+        except caught as exc:
             client, self.problem = None, _told(exc)
         with self._lock:
             self.client, self.is_over = client, True
@@ -157,7 +164,7 @@ class _Opening:
         self._inbox.close()
 
 
-def _told(exc: Exception) -> str:
+def _told(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {exc}"[:200]
 
 

@@ -5,8 +5,11 @@ A lock in the folder says that somebody is at work there; it goes with the proce
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +29,7 @@ def scratch_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         os.close(lock)
 
 
@@ -42,15 +45,54 @@ def temporary_files_in_scratch() -> Iterator[None]:
 
 
 def remove_leftovers() -> None:
-    """Remove the folders of processes that are gone."""
+    """Remove the folders of processes that are gone; one without a lock was made by somebody else."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:
-            lock = open_locked(folder / _LOCK_NAME)
-        except OSError:  # another user's, or removed by somebody else
+            lock = _lock_of_gone(folder)
+        except OSError:  # another user's, no folder, somebody is at work there, or it has just been removed
             continue
-        if lock is not None:
+        _remove(folder)
+        os.close(lock)
+
+
+def _lock_of_gone(folder: Path) -> int:
+    """Lock a folder that was left and return the descriptor of the lock. Raises OSError.
+
+    Everybody may put names there: nothing is created, no link is followed, and what is not our user's is not looked at.
+    """
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _refuse_strange(os.fstat(place))
+        lock = os.open(_LOCK_NAME, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
+    finally:
+        os.close(place)
+    try:
+        found = os.fstat(lock)
+        _refuse_strange(found)
+        if not stat.S_ISREG(found.st_mode):
+            raise FileNotFoundError(f"the lock of {folder} is no file")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _refuse_strange(found: os.stat_result) -> None:
+    if found.st_uid != os.geteuid():
+        raise PermissionError("it belongs to another user")
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, its lock last: by that the rest is found again when we are killed meanwhile."""
+    with contextlib.suppress(OSError):
+        for one in list(os.scandir(folder)):
+            if one.is_dir(follow_symlinks=False):
+                shutil.rmtree(one.path, ignore_errors=True)
+            elif one.name != _LOCK_NAME:
+                os.unlink(one.path)
+        if os.listdir(folder) == [_LOCK_NAME]:
             shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
 
 
 def _make() -> tuple[Path, int]:

@@ -105,6 +105,7 @@ def _try_state(fd: int) -> int:
 
 def _go_on(arguments: dict[str, Any]) -> int:
     """Go on as the same process with new code: children, lock, sockets and records are those of before the exec."""
+    go_first()  # the code of before may have known of no such thing
     paths, state_fd = Paths.from_plain(arguments), int(arguments["state_fd"])
     logs = ProcessLogs(paths.home.log, "daemon", captures="NOTIFY_SOCKET" not in os.environ)
     logs.open_log()

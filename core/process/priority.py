@@ -1,9 +1,10 @@
 """Who steers goes before who works: a supervisor behind two hundred workers that all want a processor is of no use.
 
 A fair scheduler gives each process its share, and one of two hundred is less than the supervisor needs, when a market
-moves and every bot is busy. So supervisor, zygote, sweeps, guards and monitor go first, as far as the kernel lets them:
-a better nice value for root and where the service manager allows it (`LimitNICE`), and short slices for anybody, which
-Linux 6.12 and later take (sched_setattr(2): `sched_runtime` of SCHED_OTHER, 0.1 to 100 ms). Workers never inherit it.
+moves and every bot is busy. So supervisor, zygote, sweeps and guards go first, and of the monitor what carries a change
+to a page, not what computes an answer or asks a venue for somebody. They do as far as the kernel lets them: a better
+nice value for root and where the service manager allows it (`LimitNICE`), and short slices for anybody, which Linux
+6.12 and later take (sched_setattr(2): `sched_runtime` of SCHED_OTHER, 0.1 to 100 ms). Workers never inherit it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 NICE: Final = -10  # nine times the weight of a process at 0
@@ -24,19 +27,39 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def go_first(*, children: bool = False) -> int:
     """Have this thread go before others, as far as it may; return the nice value that it has then.
 
-    A process that was given a nice value of its own keeps it. What is forked or started from here begins with an
-    ordinary place again, unless `children`: then threads and processes that begin later have the same.
+    A process that was given a nice value or a scheduling policy of its own keeps it. What is forked or started from
+    here begins with an ordinary place again, unless `children`: then threads and processes that begin later have the
+    same.
     """
     was = os.getpriority(os.PRIO_PROCESS, 0)
+    if not _has_ordinary_policy():
+        return was
     flags = 0 if children else _RESET_ON_FORK
     if was != 0 or not _set(NICE, flags):
         _set(was, flags)
     return os.getpriority(os.PRIO_PROCESS, 0)
 
 
-def _set(nice: int, flags: int) -> bool:
+@contextmanager
+def going_first() -> Iterator[None]:
+    """Have this thread go before others while the block lasts, which must end in the same thread."""
+    was = os.getpriority(os.PRIO_PROCESS, 0)
+    go_first()
+    try:
+        yield
+    finally:
+        if _has_ordinary_policy():
+            _set(was, _RESET_ON_FORK, slice_ns=0)
+
+
+def _has_ordinary_policy() -> bool:
+    return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER
+
+
+def _set(nice: int, flags: int, slice_ns: int = SLICE_NS) -> bool:
+    """Tell whether this thread has the nice value and slice now; 0 is the kernel's slice."""
     number = _SETTERS.get(os.uname().machine)
     if number is None:
         return False
-    attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, flags, nice, 0, SLICE_NS, 0, 0, 0, 0)
+    attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, flags, nice, 0, slice_ns, 0, 0, 0, 0)
     return bool(_libc.syscall(number, 0, attributes, 0) == 0)

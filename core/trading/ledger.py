@@ -350,7 +350,10 @@ class Ledger:
             raise LedgerError(f"the ledger {self.path} cannot be used: {exc}") from exc
 
     def _order(self, row: tuple[Any, ...]) -> Order:
-        return rows.order_from(row, self._instrument(row[1]))
+        try:
+            return rows.order_from(row, self._instrument(row[1]))
+        except (ValueError, ArithmeticError) as exc:  # such as a state that only newer code knows, after a roll-back
+            raise LedgerError(f"order {row[0]} in {self.path} cannot be read: {exc}") from exc
 
     def _instrument(self, leg: str) -> Instrument:
         try:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from api.base_client import RateScope
+from api.base_client import Inbox, RateScope
 from core.bot_config import BotConfig, Leg
 from core.market.client_ids import ClientOrderIds, NumberIds, OrderIds
-from core.market.order import Order, Side
+from core.market.events import OrderUpdate
+from core.market.order import Order, OrderEvent, Side
 from core.process.leg_sweeps import LegSweeps
-from core.process.legs import LEDGER_NAME
+from core.process.legs import LEDGER_NAME, build_client
 from core.process.run_record import RunRecord
 from core.process.sweep import sweep, sweep_answer
 from core.process_logs import ProcessLogs
+from core.trading.clock import SystemClock, seconds
 from core.trading.ledger import Ledger
 from tests.process.live_parts import LiveVenue, bot_config, use_live_venue
 from utils.env import MissingVariables
@@ -124,6 +127,40 @@ def test_an_open_order_whose_number_was_never_reserved_is_not_called_swept(
     order_in_ledger(home, seen[0], "n5.7")
     result = LegSweeps(home, config, ids, lambda _seconds: None).run()
     assert (result.confirmed, result.left) == (False, ("n5.7",))
+
+
+def rested(home: Home, config: BotConfig, key: str) -> LiveVenue:
+    """Let an order rest at the venue, far from the market; return the client that sent it, closed."""
+    clock, inbox, ids = SystemClock(), Inbox(), ClientOrderIds("h", "b", 1)
+    client = build_client(config, config.legs[0], home.state, home.data_dirs, clock, ids)
+    assert isinstance(client, LiveVenue)
+    client.open(inbox, "main")
+    lots = 2 * max(client.instrument.min_lots, client.instrument.min_units // 1000)
+    client.submit([Order(key, "main", Side.BUY, 1000, lots, sent_ns=clock.now_ns())])
+    deadline_ns = clock.now_ns() + seconds(30)
+    told: list[OrderEvent] = []
+    while not told:
+        assert clock.now_ns() < deadline_ns, "the order was never answered"
+        client.poll(clock.now_ns())
+        told = [item.event for item in inbox.drain() if isinstance(item, OrderUpdate)]
+    assert told == [OrderEvent.ACCEPTED]
+    client.close()
+    return client
+
+
+def test_an_order_in_a_state_that_only_newer_code_knows_is_cancelled_by_the_venues_listing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_live_venue(monkeypatch)
+    config = bot_config(home, "bot")
+    own = sweeps(home, config)
+    key = own.ids["main"].next()
+    order_in_ledger(home, rested(home, config, key), key)
+    with sqlite3.connect(home.bot_state("bot") / LEDGER_NAME) as rows:
+        rows.execute("UPDATE orders SET state = 'GRAZING'")
+    rows.close()
+    result = own.run()
+    assert (result.confirmed, result.cancelled, result.left) == (True, 1, ())
 
 
 def test_a_secret_that_is_gone_at_the_time_of_the_sweep_is_named(home: Home) -> None:

@@ -58,6 +58,18 @@ def test_prices_and_sizes_are_stored_as_decimal_strings_with_the_fence(tmp_path:
     assert rows == [("99.90", "1.0", "0.0", 3)]
 
 
+@pytest.mark.parametrize("change", ["state = 'GRAZING'", "side = 'sideways'", "size = 'much'", "price = ''"])
+def test_an_order_that_this_code_cannot_read_makes_a_ledger_that_cannot_be_read(tmp_path: Path, change: str) -> None:
+    ledger, made = opened(tmp_path), order()
+    ledger.record_order(made)
+    ledger._connection.execute(f"UPDATE orders SET {change}")
+    with pytest.raises(LedgerError, match=f"order {made.client_order_id} in .*ledger"):
+        ledger.open_orders("main")
+    with pytest.raises(LedgerError, match=r"cannot be read"):
+        ledger.order(made.client_order_id)
+    assert ledger.open_ids() == {made.client_order_id}
+
+
 def test_a_finer_tick_and_lot_change_no_recorded_price_or_size(tmp_path: Path) -> None:
     ledger = opened(tmp_path)
     ledger.record_order(order())

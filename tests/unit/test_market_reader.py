@@ -23,7 +23,7 @@ PATIENCE_S = 30.0
 class Market(ScriptedVenue):
     """A venue whose opening can wait, and fail."""
 
-    def __init__(self, *problems: Exception) -> None:
+    def __init__(self, *problems: BaseException) -> None:
         super().__init__()
         self.problems = list(problems)
         self.opens = self.closes = self.polls = 0
@@ -129,6 +129,41 @@ def test_what_does_not_open_is_tried_again_with_growing_pauses(readers: list[Mar
     assert said == ["NotListed: no SOL", "VenueUnreachable: down", "ValueError: odd"]
     assert pauses == [FIRST_PAUSE_NS, 2 * FIRST_PAUSE_NS, 4 * FIRST_PAUSE_NS]
     assert (reader.problem, market.opens) == ("", 4)
+
+
+def test_a_thread_that_is_ended_from_within_is_an_attempt_that_failed(readers: list[MarketReader]) -> None:
+    market = Market(SystemExit(3))
+    reader = reader_of(market, readers, waits=True)
+    reader.poll(SECOND)
+    until(lambda: reader.poll(SECOND) == SECOND + FIRST_PAUSE_NS)
+    assert (reader.problem, reader.instrument) == ("SystemExit: 3", None)
+    until(lambda: reader.poll(2 * SECOND) is not None and reader.instrument)
+    assert (market.opens, reader.problem) == (2, "")
+
+
+def test_who_asks_to_leave_while_an_embedded_market_opens_leaves(readers: list[MarketReader]) -> None:
+    with pytest.raises(SystemExit):
+        reader_of(Market(SystemExit(3)), readers, waits=False).poll(SECOND)
+
+
+def test_where_no_thread_can_be_had_it_is_tried_again(
+    readers: list[MarketReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    market = Market()
+    reader = reader_of(market, readers, waits=True)
+    until(lambda: reader.poll(SECOND) is not None and reader.instrument)
+    market.poll_error = VenueUnreachable("the line is down")
+    assert reader.poll(SECOND) == 2 * SECOND
+    market.poll_error = None
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert reader.poll(2 * SECOND) == 4 * SECOND
+    assert ("new thread" in reader.problem, market.closes) == (True, 0)
+    until(lambda: reader.poll(4 * SECOND) is not None and reader.instrument)
+    assert (market.opens, market.closes) == (2, 1)  # the one that failed was disconnected, by a thread
 
 
 def test_pauses_end_growing(readers: list[MarketReader]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -78,6 +79,71 @@ def test_what_is_not_ours_is_left_alone(temp: Path) -> None:
     remove_leftovers()
     assert {one.name for one in temp.iterdir()} == {"makerd-scratch", f"{PREFIX}file", "elsewhere"}
     assert (elsewhere / "kept").exists()
+
+
+def test_no_link_of_somebody_else_is_followed(temp: Path) -> None:
+    elsewhere, linked = temp / "elsewhere", temp / f"{PREFIX}linked"
+    elsewhere.mkdir()
+    (temp / f"{PREFIX}link").symlink_to(elsewhere)  # the folder is a link
+    linked.mkdir()
+    (linked / "lock").symlink_to(temp / "victim")  # the lock is one
+    remove_leftovers()
+    assert list(elsewhere.iterdir()) == []
+    assert not (temp / "victim").exists()
+    assert linked.exists()
+    (temp / "victim").write_text("x")  # and where it leads to a file of ours
+    remove_leftovers()
+    assert linked.exists()
+
+
+def test_a_folder_that_has_only_the_name_is_left_alone(temp: Path) -> None:
+    for name in ("notes", "pipe", "folder"):
+        (temp / f"{PREFIX}{name}").mkdir()
+        (temp / f"{PREFIX}{name}" / "important").write_text("mine")
+    os.mkfifo(temp / f"{PREFIX}pipe" / "lock")
+    (temp / f"{PREFIX}folder" / "lock").mkdir()
+    remove_leftovers()
+    assert sorted(one.parent.name.removeprefix(PREFIX) for one in temp.glob("*/important")) == [
+        "folder",
+        "notes",
+        "pipe",
+    ]
+    assert not (temp / f"{PREFIX}notes" / "lock").exists()
+
+
+@pytest.mark.parametrize("strange", ["folder", "lock"])
+def test_what_belongs_to_another_user_is_left_alone(temp: Path, monkeypatch: pytest.MonkeyPatch, strange: str) -> None:
+    with at_work(temp) as (process, left):
+        process.send_signal(signal.SIGKILL)
+    theirs = (left if strange == "folder" else left / "lock").stat().st_ino
+    real = os.fstat
+
+    def fstat(fd: int) -> os.stat_result:
+        found = real(fd)
+        return os.stat_result((*found[:4], found.st_uid + 1, *found[5:10])) if found.st_ino == theirs else found
+
+    with monkeypatch.context() as patch:  # to give a file away takes root
+        patch.setattr("os.fstat", fstat)
+        remove_leftovers()
+    assert (left / "deep" / "file").exists()
+    remove_leftovers()
+    assert not left.exists()
+
+
+def killed(folder: str | Path, **_more: object) -> None:
+    """Get no further with a folder than its lock."""
+    (Path(folder) / "lock").unlink(missing_ok=True)
+
+
+def test_the_lock_goes_last_so_that_the_rest_is_found_after_a_kill(temp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with at_work(temp) as (process, left):
+        process.send_signal(signal.SIGKILL)
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", killed)
+        remove_leftovers()
+    assert (left / "lock").exists()
+    remove_leftovers()
+    assert list(temp.iterdir()) == []
 
 
 def test_temporary_files_are_in_the_folder_and_afterwards_where_they_always_were(temp: Path) -> None:
