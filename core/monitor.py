@@ -27,7 +27,7 @@ from core.fleet_config import FleetConfig, WebConfig
 from core.log_files import tail_lines
 from core.logger import setup_worker_logging
 from core.process.child_setup import PR_SET_PDEATHSIG, prctl, redirect_output, set_title
-from core.process.priority import go_first, going_first
+from core.process.priority import go_first
 from core.registry.daemon_file import layered_daemon_file, load_daemon_document, read_daemon_file
 from core.registry.environment import Environment
 from utils.errors import ConfigError, MakerdError
@@ -214,14 +214,13 @@ def _child(home: Home, parent_pid: int, web: WebConfig) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.setpgid(0, 0)
     set_title("makerd: monitor")
-    go_first()  # this thread, which reads and writes; those that compute an answer have an ordinary place
+    go_first(children=True)
     try:
         server, settings = open_server(home, web, fleet_config(home))
     except MakerdError as exc:
         final = isinstance(exc, ConfigError)
         print(json.dumps({"error": str(exc), "final": final}), flush=True)
         return CONFIG if final else REFUSED
-    server.application_parts.feed.place = going_first
     setup_worker_logging(home.log / f"{LOG}.log", LOG, _secrets(settings))
 
     def say() -> None:

@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -59,7 +58,6 @@ class Feed:
         self.today: dict[str, str | None] = {}  # what each bot has earned today, kept by `today.py`
         self.quotes: dict[str, str] = {}  # and in which asset
         self.after_turn: list[Callable[[], None]] = []
-        self.place: Callable[[], AbstractContextManager[None]] = nullcontext  # among other threads, of feed and streams
         self.rings = Rings()
         self.picture = Picture()
         self._ended = threading.Event()
@@ -98,10 +96,6 @@ class Feed:
         }
 
     def _run(self) -> None:
-        with self.place():
-            self._ask_again_and_again()
-
-    def _ask_again_and_again(self) -> None:
         while not self._ended.is_set():
             began_s = time.monotonic()
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 
 from flask import Blueprint, Response, abort, current_app, g, request
 
@@ -61,17 +61,11 @@ class Events:
         return self._events
 
     def close(self) -> None:
-        """Give the place to somebody else; called by the thread that served it."""
+        """Give the place to somebody else."""
         self._feed.hub.leave(self._subscriber)
-        self._events.close()
 
 
-def _events(feed: Feed, subscriber: Subscriber, holds: Holds) -> Generator[bytes, None, None]:
-    with feed.place():
-        yield from _told(feed, subscriber, holds)
-
-
-def _told(feed: Feed, subscriber: Subscriber, holds: Holds) -> Iterator[bytes]:
+def _events(feed: Feed, subscriber: Subscriber, holds: Holds) -> Iterator[bytes]:
     began_s = pinged_s = time.monotonic()
     yield b"retry: 2000\n\n" + message("fleet", feed.as_told())
     while not (subscriber.dropped or feed.hub.closed) and time.monotonic() - began_s < LONGEST_S:

@@ -1,10 +1,10 @@
 """Who steers goes before who works: a supervisor behind two hundred workers that all want a processor is of no use.
 
 A fair scheduler gives each process its share, and one of two hundred is less than the supervisor needs, when a market
-moves and every bot is busy. So supervisor, zygote, sweeps and guards go first, and of the monitor what carries a change
-to a page, not what computes an answer or asks a venue for somebody. They do as far as the kernel lets them: a better
-nice value for root and where the service manager allows it (`LimitNICE`), and short slices for anybody, which Linux
-6.12 and later take (sched_setattr(2): `sched_runtime` of SCHED_OTHER, 0.1 to 100 ms). Workers never inherit it.
+moves and every bot is busy. So supervisor, zygote, sweeps, guards and monitor go first, as far as the kernel lets them:
+a better nice value for root and where the service manager allows it (`LimitNICE`), and short slices for anybody, which
+Linux 6.12 and later take (sched_setattr(2): `sched_runtime` of SCHED_OTHER, 0.1 to 100 ms). Workers never inherit it.
+All threads of the monitor do: one that is put off while it holds the interpreter's lock would put off the others, too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 NICE: Final = -10  # nine times the weight of a process at 0
@@ -40,26 +38,20 @@ def go_first(*, children: bool = False) -> int:
     return os.getpriority(os.PRIO_PROCESS, 0)
 
 
-@contextmanager
-def going_first() -> Iterator[None]:
-    """Have this thread go before others while the block lasts, which must end in the same thread."""
-    was = os.getpriority(os.PRIO_PROCESS, 0)
-    go_first()
-    try:
-        yield
-    finally:
-        if _has_ordinary_policy():
-            _set(was, _RESET_ON_FORK, slice_ns=0)
+def go_with_the_others() -> None:
+    """Have this process take an ordinary place, after a fork from one that goes first with its children."""
+    if os.getpriority(os.PRIO_PROCESS, 0) == NICE:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
 
 
 def _has_ordinary_policy() -> bool:
     return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER
 
 
-def _set(nice: int, flags: int, slice_ns: int = SLICE_NS) -> bool:
-    """Tell whether this thread has the nice value and slice now; 0 is the kernel's slice."""
+def _set(nice: int, flags: int) -> bool:
+    """Tell whether this thread has the nice value and the short slice now."""
     number = _SETTERS.get(os.uname().machine)
     if number is None:
         return False
-    attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, flags, nice, 0, slice_ns, 0, 0, 0, 0)
+    attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, flags, nice, 0, SLICE_NS, 0, 0, 0, 0)
     return bool(_libc.syscall(number, 0, attributes, 0) == 0)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from api.client_registry import config_complaints
 from core.bot_config import BotConfig
 from core.process.child_setup import PR_SET_PDEATHSIG, prctl
+from core.process.priority import go_with_the_others
 from utils.input_validation import printable
 
 EACH_S = 30.0  # for one config; a long recording is compiled in this time
@@ -78,6 +79,7 @@ class _Child:
             return cls(pid, reader)
         try:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            go_with_the_others()
             _answer_all(configs, data_dirs, check, writer)
         finally:
             os._exit(0)

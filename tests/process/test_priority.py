@@ -6,10 +6,8 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +17,7 @@ import pytest
 
 from core.fleet_config import FleetConfig
 from core.process import daemon
-from core.process.priority import NICE, go_first, going_first
+from core.process.priority import NICE, go_first, go_with_the_others
 from tests.process.alone import alone
 from tests.process.fleet_parts import Fleet
 from utils.home import CHECKOUT, Home
@@ -64,30 +62,16 @@ def test_a_process_that_was_given_a_scheduling_policy_keeps_it(policy: int) -> N
     def work() -> None:
         os.sched_setscheduler(0, policy, os.sched_param(0))
         own = go_first()
-        with going_first():
-            within = os.sched_getscheduler(0)
-        _same((own, within, os.sched_getscheduler(0)), (OWN, policy, policy))
+        _same((own, os.sched_getscheduler(0)), (OWN, policy))
 
     alone(work)
 
 
-def test_a_thread_goes_first_for_a_while_and_what_it_begins_never_does() -> None:
+def test_what_a_monitor_forks_can_take_an_ordinary_place() -> None:
     def work() -> None:
-        go_first()
-        nices: list[int] = []
-
-        def note() -> None:
-            nices.append(os.getpriority(os.PRIO_PROCESS, 0))
-
-        def thread() -> None:
-            note()
-            with going_first():
-                note()
-                _in_thread(note)
-            note()
-
-        _in_thread(thread)
-        _same(nices, [OWN, first(), OWN, OWN])
+        go_first(children=True)
+        go_with_the_others()
+        _same(os.getpriority(os.PRIO_PROCESS, 0), OWN)
 
     alone(work)
 
@@ -101,15 +85,11 @@ def test_a_supervisor_that_goes_on_with_new_code_goes_first_before_anything_else
     alone(work)
 
 
-def test_of_a_monitor_only_loop_feed_and_open_streams_go_first(tmp_path: Path) -> None:
+def test_all_threads_of_a_monitor_go_first(tmp_path: Path) -> None:
     with monitor(Home(tmp_path)) as (pid, url):
         with urllib.request.urlopen(url + "api/v1/fleet", timeout=20) as answer:
             assert answer.status == 200
-        _until_first(pid, 2)
-        with urllib.request.urlopen(url + "api/v1/stream", timeout=20) as stream:
-            assert stream.readline()
-            _until_first(pid, 3)
-        _until_first(pid, 2)
+        assert {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in psutil.Process(pid).threads()} == {first()}
 
 
 @contextmanager
@@ -125,23 +105,6 @@ def monitor(home: Home) -> Iterator[tuple[int, str]]:
         finally:
             process.terminate()
             process.wait(30)
-
-
-def _until_first(pid: int, count: int) -> None:
-    """Wait until so many threads of a process go first, and all others have an ordinary place."""
-    deadline_s = time.monotonic() + 30
-    while True:
-        found = sorted(os.getpriority(os.PRIO_PROCESS, thread.id) for thread in psutil.Process(pid).threads())
-        if found == sorted([first()] * count + [OWN] * (len(found) - count)):
-            return
-        assert time.monotonic() < deadline_s, found
-        time.sleep(0.05)
-
-
-def _in_thread(work: Callable[[], None]) -> None:
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
 
 
 def test_supervisor_and_zygote_go_before_the_workers(fleet: Fleet) -> None:
