@@ -156,9 +156,9 @@ class _Opening:
         except caught as exc:
             client, self.problem = None, _told(exc)
         with self._lock:
-            self.client, self.is_over = client, True
             if not self._is_given_up:
                 self._inbox.wake()
+                self.client, self.is_over = client, True  # last: whoever sees it may close the inbox
                 return
         _close_quietly(client)
         self._inbox.close()

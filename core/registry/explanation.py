@@ -37,7 +37,7 @@ def explain_loaded(loaded: Loaded, config: BotConfig, environment: Environment) 
     """Return every key of a valid config in the order of the schemas."""
     schema = schema_for(config.kind, config.exchange, config.strategy, config.hedge_exchange)
     plain = config.to_plain()
-    sections = {name: plain[_ATTRIBUTES.get(name, name)] for name in schema.sections if name != "kind"}
+    sections = {name: plain.get(_ATTRIBUTES.get(name, name), {}) for name in schema.sections if name != "kind"}
     return [
         _explained(path, value, loaded, schema, environment)
         for name, section in sections.items()

@@ -134,8 +134,7 @@ def test_what_does_not_open_is_tried_again_with_growing_pauses(readers: list[Mar
 def test_a_thread_that_is_ended_from_within_is_an_attempt_that_failed(readers: list[MarketReader]) -> None:
     market = Market(SystemExit(3))
     reader = reader_of(market, readers, waits=True)
-    reader.poll(SECOND)
-    until(lambda: reader.poll(SECOND) == SECOND + FIRST_PAUSE_NS)
+    until(lambda: (reader.poll(SECOND), reader.problem)[1])
     assert (reader.problem, reader.instrument) == ("SystemExit: 3", None)
     until(lambda: reader.poll(2 * SECOND) is not None and reader.instrument)
     assert (market.opens, reader.problem) == (2, "")
