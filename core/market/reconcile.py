@@ -134,8 +134,8 @@ def _news_of_listed(
     if amending and order.state is not OrderState.PENDING_CANCEL:
         is_done = asked is not None and _terms(asked) == _terms(listed)
         return [_amended(order, listed)] if is_done or not may_arrive else []
-    if order.state is OrderState.UNKNOWN and _terms(order) != _terms(listed):
-        return [_amended(order, listed)]
+    if order.state is OrderState.UNKNOWN and _terms(order) != _terms(listed):  # an earlier life may have amended it
+        return [] if may_arrive else [_amended(order, listed)]
     in_doubt = order.state in (OrderState.PENDING_NEW, OrderState.UNKNOWN)
     if not in_doubt and (order.venue_order_id or not listed.venue_order_id):
         return []

@@ -252,6 +252,20 @@ def test_a_life_that_ends_before_the_answer_is_succeeded_by_one_that_finds_the_t
     assert {order.price_ticks for order in bench.ledger.open_orders()} == {9_900, 10_100}
 
 
+def test_an_amendment_of_an_earlier_life_takes_room_for_as_long_as_it_may_arrive(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, ScriptedVenue(late_arrival_s=6), risk={"max_position": 3.0})
+    key = bench.order_id("buy.0")
+    bench.venue.script.amend = LOSE
+    wish(bench, (replace(BOTH[0], size_lots=25), BOTH[1]), 1.0)
+    bench.die()
+    bench.begin()
+    wish(bench, (replace(BOTH[0], size_lots=10), Quote(Side.BUY, 9_980, 20, 1), BOTH[1]), 5.5)
+    assert sum(order.remaining_lots for order in bench.venue.open_orders.values() if order.side is Side.BUY) <= 15
+    bench.run(3)
+    assert {order.slot: order.remaining_lots for order in bench.venue.open_orders.values()}["buy.1"] == 20
+    assert bench.order_id("buy.0") == key
+
+
 def test_orders_being_amended_are_not_handed_over(tmp_path: Path) -> None:
     bench = bench_of(tmp_path)
     bench.venue.script.amend = LOSE

@@ -238,6 +238,14 @@ def test_order_of_an_earlier_life_that_was_being_amended_is_on_the_terms_that_ar
     assert (update.event, update.price_ticks, update.size_lots) == (OrderEvent.AMENDED, 1490, 8)
 
 
+@pytest.mark.parametrize("state", [OrderState.PENDING_REPLACE, OrderState.UNKNOWN])
+def test_other_terms_of_an_earlier_life_prove_nothing_while_its_amendment_may_still_arrive(state: OrderState) -> None:
+    young, old = (ours(1, state=state, sent_ns=sent_ns).on_terms(1500, 12) for sent_ns in (RECENT, LONG_AGO))
+    answer = report(open_orders=(ours(1).on_terms(1500, 10),))
+    assert [update.size_lots for update in Books.of([young]).ask(answer).updates] in ([], [None])
+    assert [update.size_lots for update in Books.of([old]).ask(answer).updates] == [10]
+
+
 def test_order_that_vanished_was_cancelled() -> None:
     (update,) = Books.of([ours(1)]).ask(report()).updates
     assert update.event is OrderEvent.CANCELED
