@@ -12,6 +12,7 @@ import pytest
 from core.market.commands import Quote
 from core.market.order import POST_ONLY_WOULD_CROSS, Amend, OrderEvent, OrderState, Side
 from core.trading.ledger import Ledger
+from core.trading.trading_loop import SpotRule
 from tests.trading.scripted_venue import ANSWER, LOSE, LOSE_ANSWER, ScriptedVenue
 from tests.trading.workbench import BOTH, Bench
 from utils.errors import OutcomeUnknown, VenueAuthError, VenueRefused
@@ -223,6 +224,66 @@ def test_a_shut_gate_takes_off_an_order_that_is_being_amended(tmp_path: Path) ->
     bench.loop.pause()
     bench.step()
     assert bench.venue.open_orders == {}
+
+
+def rested_s(bench: Bench) -> float:
+    """Let time pass until nothing rests; return how long that took."""
+    began_ns = bench.clock.now_ns()
+    while bench.venue.open_orders:
+        bench.run(0.25)
+        assert bench.clock.now_ns() - began_ns < 60 * 10**9
+    return (bench.clock.now_ns() - began_ns) / 10**9
+
+
+def shut(folder: Path, amends: bool, how: str) -> float:
+    """Let an amendment be lost, then a gate shut and its cancels be lost or refused; return how long orders rest."""
+    bench = Bench(folder, ScriptedVenue(late_arrival_s=9), amend_orders=amends)
+    bench.run(0.1)
+    bench.venue.fill(bench.order_id("buy.0"), 5)
+    bench.run(1)
+    if amends:
+        bench.venue.script.amend = LOSE
+        wish(bench, AWAY, 1.0)
+        assert bench.venue.amends
+    bench.venue.script.cancel = LOSE
+    if how == "pause":
+        bench.loop.pause()
+    else:
+        bench.loop.begin_close("flatten", SpotRule.CLOSE)
+    bench.step()
+    if how == "close refused":
+        for key in bench.venue.open_orders:
+            bench.venue.tell(key, OrderEvent.CANCEL_REJECTED, reason="busy")
+    bench.venue.script.cancel = ANSWER
+    return rested_s(bench)
+
+
+@pytest.mark.parametrize("how", ["pause", "close", "close refused"])
+def test_an_unanswered_amendment_keeps_no_order_on_behind_a_shut_gate(tmp_path: Path, how: str) -> None:
+    assert shut(tmp_path / "a", True, how) <= shut(tmp_path / "b", False, how) + 0.25
+
+
+def test_quotes_in_doubt_about_their_terms_go_off_before_a_strategy_settles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = bench_of(tmp_path, ScriptedVenue(late_arrival_s=9))
+    bench.venue.script.amend = LOSE
+    wish(bench, AWAY, 4.0)
+    assert states(bench) == {OrderState.UNKNOWN}
+    monkeypatch.setattr(bench.strategy, "is_settled", lambda view: False)
+    bench.loop.begin_stop("test")
+    bench.step()
+    assert bench.venue.open_orders == {} and bench.loop.finished is None
+
+
+def test_quotes_in_doubt_about_their_terms_are_not_cancelled_twice_without_a_word_in_between(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, ScriptedVenue(late_arrival_s=9))
+    bench.venue.script.amend = LOSE
+    wish(bench, AWAY, 1.0)
+    bench.venue.script.cancel = LOSE
+    bench.loop.pause()
+    bench.run(10)
+    assert 4 <= len(bench.venue.cancels) <= 2 * 5  # two orders, once in each time that an answer is waited for
 
 
 def test_a_stop_and_a_sweep_take_off_orders_that_are_being_amended(tmp_path: Path) -> None:

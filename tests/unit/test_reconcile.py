@@ -224,7 +224,8 @@ def test_amended_order_that_is_listed_on_its_new_terms_is_amended(state: OrderSt
 
 @pytest.mark.parametrize("state", [OrderState.PENDING_REPLACE, OrderState.UNKNOWN])
 def test_old_terms_prove_nothing_while_the_amendment_may_still_arrive(state: OrderState) -> None:
-    assert listed_amended(OLD_TERMS, state, RECENT) == []
+    rests = [(OrderEvent.ACCEPTED, None)] if state is OrderState.UNKNOWN else []  # and no more than that
+    assert listed_amended(OLD_TERMS, state, RECENT) == rests
     assert listed_amended(OLD_TERMS, state, LONG_AGO) == [(OrderEvent.AMENDED, 1500)]
 
 
@@ -244,6 +245,18 @@ def test_other_terms_of_an_earlier_life_prove_nothing_while_its_amendment_may_st
     answer = report(open_orders=(ours(1).on_terms(1500, 10),))
     assert [update.size_lots for update in Books.of([young]).ask(answer).updates] in ([], [None])
     assert [update.size_lots for update in Books.of([old]).ask(answer).updates] == [10]
+
+
+@pytest.mark.parametrize(("sent_ns", "event"), [(RECENT, OrderEvent.ACCEPTED), (LONG_AGO, OrderEvent.AMENDED)])
+def test_the_same_terms_settle_an_amendment_that_nobody_knows_once_it_cannot_arrive(
+    sent_ns: int, event: OrderEvent
+) -> None:
+    own = ours(1, state=OrderState.UNKNOWN, sent_ns=sent_ns)
+    answer = report(open_orders=(ours(1),))
+    (update,) = reconcile(
+        [own], lambda key: False, answer, owns, lambda key: sent_ns == RECENT, may_be_amended=lambda key: True
+    ).updates
+    assert update.event is event
 
 
 def test_order_that_vanished_was_cancelled() -> None:
