@@ -216,6 +216,15 @@ def test_an_amendment_that_would_be_too_much_beside_the_others_is_a_cancel(tmp_p
     assert {o.slot: o.remaining_lots for o in bench.venue.open_orders.values()}["buy.0"] == 20
 
 
+def test_an_order_that_fills_and_is_filled_up_again_and_again_never_gets_larger_than_one_may_be(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, risk={"max_order_size": 1.0, "max_position": 10.0})
+    for _ in range(4):
+        bench.venue.fill(bench.order_id("buy.0"), 8)
+        bench.run(3)
+        assert max(order.size_lots for order in bench.venue.open_orders.values()) <= 10
+        assert bench.resting["buy.0"] == 9_990
+
+
 def test_a_shut_gate_takes_off_an_order_that_is_being_amended(tmp_path: Path) -> None:
     bench = bench_of(tmp_path)
     bench.venue.script.amend = LOSE
