@@ -66,10 +66,11 @@ def reconcile(
     for order in known:
         key = order.client_order_id
         if key in listed:
-            if _takes_terms(order, listed[key], asked_terms(key), may_be_amended(key), may_arrive(key)):
-                updates.append(_amended(order, listed[key]))
-            else:
+            after = _terms_after(order, listed[key], asked_terms(key), may_be_amended(key), may_arrive(key))
+            if after is None or order.state is OrderState.PENDING_NEW:
                 updates += _news_of_listed(order, listed[key], filled[key])
+            if after is not None:
+                updates.append(_amended(order, after))
         elif filled[key] >= order.size_lots:
             updates.append(_update(order, OrderEvent.FULL_FILL, ""))
         elif not report.complete:
@@ -127,19 +128,21 @@ def _filled_after(known: Sequence[Order], new_fills: Iterable[Fill]) -> dict[str
     return filled
 
 
-def _takes_terms(order: Order, listed: Order, asked: Amend | None, may_be_amended: bool, may_arrive: bool) -> bool:
-    """Tell whether the listed terms of an order settle on which ones it is.
+def _terms_after(
+    order: Order, listed: Order, asked: Amend | None, may_be_amended: bool, may_arrive: bool
+) -> Order | None:
+    """Return an order on the terms that the listing leaves it on; None where it is no news about them.
 
-    Other terms than those that were asked for last settle nothing while that request may have been carried out since.
-    One that we are cancelling is left to its answer.
+    Other terms than those that were asked for last settle nothing while that request may have been carried out since:
+    until then the worse of both count. One that we are cancelling is left to its answer.
     """
-    if order.state in (OrderState.PENDING_CANCEL, OrderState.PENDING_NEW):
-        return False
-    if asked is not None and _terms(asked) == _terms(listed):
-        return True
-    in_question = asked is not None or may_be_amended or order.state is OrderState.PENDING_REPLACE
-    in_question = in_question or (order.state is OrderState.UNKNOWN and _terms(order) != _terms(listed))
-    return in_question and not may_arrive
+    if order.state is OrderState.PENDING_CANCEL:
+        return None
+    if asked is not None or may_be_amended or order.state is OrderState.PENDING_REPLACE:  # is on the worst of both
+        is_done = asked is not None and _terms(asked) == _terms(listed)
+        return listed if is_done or not may_arrive else None
+    after = listed if not may_arrive else order.while_amending(Amend(order.client_order_id, *_terms(listed)))
+    return after if _terms(after) != _terms(order) else None
 
 
 def _news_of_listed(order: Order, listed: Order, filled_lots: int) -> list[OrderUpdate]:
@@ -155,11 +158,11 @@ def _terms(of: Order | Amend) -> tuple[int, int]:
     return of.price_ticks, of.size_lots
 
 
-def _amended(order: Order, listed: Order) -> OrderUpdate:
-    venue_order_id = listed.venue_order_id or order.venue_order_id
+def _amended(order: Order, after: Order) -> OrderUpdate:
+    venue_order_id = after.venue_order_id or order.venue_order_id
     return OrderUpdate(
         order.leg, order.client_order_id, OrderEvent.AMENDED, venue_order_id,
-        price_ticks=listed.price_ticks, size_lots=listed.size_lots,
+        price_ticks=after.price_ticks, size_lots=after.size_lots,
     )  # fmt: skip
 
 

@@ -336,6 +336,34 @@ def test_an_amendment_of_an_earlier_life_takes_room_for_as_long_as_it_may_arrive
     assert bench.order_id("buy.0") == key
 
 
+def test_an_order_that_rests_on_other_terms_than_we_believe_is_brought_back_to_what_is_wanted(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, ScriptedVenue(late_arrival_s=1))
+    bench.run(2)
+    key = bench.order_id("buy.0")
+    bench.venue.open_orders[key] = bench.venue.open_orders[key].on_terms(9_990, 30)
+    bench.run(13)
+    assert {order.slot: order.remaining_lots for order in bench.venue.open_orders.values()}["buy.0"] == 10
+
+
+def test_a_listing_older_than_the_last_word_about_an_order_changes_no_terms(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path)
+    asked = len(bench.venue.reports_asked)
+    bench.venue.script.reports.append("none")
+    while len(bench.venue.reports_asked) == asked:
+        bench.run(0.1)
+    request_id = bench.loop._bot.legs[0].desk.questions
+    old = bench.venue.report(request_id, None)
+    for key in bench.venue.open_orders:
+        bench.venue.open_orders[key] = replace(bench.venue.open_orders[key], price_ticks=9_980, size_lots=12)
+        bench.venue.tell(key, OrderEvent.AMENDED, price_ticks=9_980, size_lots=12)
+    bench.run(0.1)
+    bench.venue.inbox.put(old)
+    bench.strategy.wanted = None
+    bench.step()
+    found = {(order.price_ticks, order.size_lots) for order in bench.ledger.open_orders()}
+    assert found == {(9_980, 12)}
+
+
 def test_orders_being_amended_are_not_handed_over(tmp_path: Path) -> None:
     bench = bench_of(tmp_path)
     bench.venue.script.amend = LOSE
