@@ -136,7 +136,7 @@ def _terms_after(
     Other terms than those that were asked for last settle nothing while that request may have been carried out since:
     until then the worse of both count. One that we are cancelling is left to its answer.
     """
-    if order.state is OrderState.PENDING_CANCEL:
+    if order.state is OrderState.PENDING_CANCEL or not listed.price_ticks:  # a listing may lack a price
         return None
     if asked is not None or may_be_amended or order.state is OrderState.PENDING_REPLACE:  # is on the worst of both
         is_done = asked is not None and _terms(asked) == _terms(listed)

@@ -288,6 +288,10 @@ def test_other_terms_of_an_order_that_we_are_cancelling_or_that_are_no_worse_for
     assert Books.of([leaving]).ask(answer).updates == Books.of([young]).ask(answer).updates == ()
 
 
+def test_a_listing_without_a_price_tells_no_terms() -> None:
+    assert Books.of([ours(1)]).ask(report(open_orders=(ours(1).on_terms(0, 8),))).updates == ()
+
+
 def test_order_that_vanished_was_cancelled() -> None:
     (update,) = Books.of([ours(1)]).ask(report()).updates
     assert update.event is OrderEvent.CANCELED
