@@ -67,7 +67,7 @@ def reconcile(
         key = order.client_order_id
         if key in listed:
             after = _terms_after(order, listed[key], asked_terms(key), may_be_amended(key), may_arrive(key))
-            if after is None or order.state is OrderState.PENDING_NEW:
+            if after is None or order.state is OrderState.PENDING_NEW or not order.was_answered:
                 updates += _news_of_listed(order, listed[key], filled[key])
             if after is not None:
                 updates.append(_amended(order, after))
@@ -141,7 +141,10 @@ def _terms_after(
     if asked is not None or may_be_amended or order.state is OrderState.PENDING_REPLACE:  # is on the worst of both
         is_done = asked is not None and _terms(asked) == _terms(listed)
         return listed if is_done or not may_arrive else None
-    after = listed if not may_arrive else order.while_amending(Amend(order.client_order_id, *_terms(listed)))
+    after = listed
+    if may_arrive:
+        worst = order.while_amending(Amend(order.client_order_id, *_terms(listed)))
+        after = replace(listed, price_ticks=worst.price_ticks, size_lots=worst.size_lots)
     return after if _terms(after) != _terms(order) else None
 
 
