@@ -48,8 +48,12 @@ class AmendDesk:
 
     def _send(self, tracked: Tracked, amend: Amend, request: Request) -> None:
         def done(reply: Reply) -> None:
-            if tracked.amend is amend:  # else it was told: by the stream, or as lost and settled since
+            if tracked.amend is amend:
                 self._answered(tracked, amend, reply)
+            elif tracked.amend is None and reply.code is not None and not self._desk.is_closed(tracked.key):
+                # What the stream told was a picture of before, with the terms of now: a listing tells which ones hold.
+                reason = reason_of(reply.code, reply.message)
+                self._desk.say(tracked.key, OrderEvent.OUTCOME_UNKNOWN, reason, tracked)
 
         tracked.amend = amend
         self._calls.ask(request, Lane.CREATE, done, self._now_ns(), queue_ns=INSERT_QUEUE_NS, takes_late_answers=True)

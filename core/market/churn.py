@@ -6,7 +6,7 @@ Orders are counted over a minute, cancels and fills over a window; times are mon
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 MINUTE_NS = 60_000_000_000
@@ -31,6 +31,15 @@ class ChurnLimits:
         object.__setattr__(self, "is_off", self.orders_per_min is None and self.cancels_per_fill is None)
 
 
+def with_missing(sent_ns: Sequence[int], count: int, until_ns: int) -> list[int]:
+    """Return when orders were sent, oldest first, so that there are at least `count` until a time.
+
+    What is missing counts as sent at that time: an amendment takes the place of an earlier sending of its order.
+    """
+    missing = count - sum(1 for each_ns in sent_ns if each_ns <= until_ns)
+    return sorted([*sent_ns, *[until_ns] * max(0, missing)])
+
+
 class ChurnMeter:
     """What was sent, cancelled and filled of late, against the limits."""
 
@@ -53,6 +62,11 @@ class ChurnMeter:
         """Return the cancels and the fills of the window."""
         self._forget(now_ns)
         return len(self._cancelled), len(self._filled)
+
+    def orders(self, now_ns: int) -> int:
+        """Return the orders of the last minute."""
+        self._forget(now_ns)
+        return len(self._placed)
 
     def placed(self, count: int, now_ns: int) -> None:
         """Count orders that were sent."""

@@ -38,13 +38,15 @@ def reconcile(
     may_arrive: Callable[[str], bool],
     id_of: Callable[[str], str | None] = lambda venue_order_id: None,
     asked_terms: Callable[[str], Amend | None] = lambda client_order_id: None,
+    may_be_amended: Callable[[str], bool] = lambda client_order_id: False,
 ) -> Reconciliation:
     """Return what a report adds to the ledger.
 
     `known` are the orders that our ledger does not call closed, `has_fill` knows the booked trade ids, `owns` the
     client order ids of this bot, `id_of` tells which of our other orders has a venue's order id. `may_arrive` tells
     of which orders a request that was never answered may have been carried out after the report was made,
-    `asked_terms` which amendment of an order is not answered.
+    `asked_terms` which amendment of an order is not answered, `may_be_amended` whether there may be such a one at all:
+    what an earlier life asked for is not known.
     """
     ours = {order.client_order_id: order for order in known}
     by_venue_id: dict[str | None, Order] = {order.venue_order_id: order for order in known if order.venue_order_id}
@@ -64,7 +66,11 @@ def reconcile(
     for order in known:
         key = order.client_order_id
         if key in listed:
-            updates += _news_of_listed(order, listed[key], filled[key], asked_terms(key), may_arrive(key))
+            after = _terms_after(order, listed[key], asked_terms(key), may_be_amended(key), may_arrive(key))
+            if after is None or order.state is OrderState.PENDING_NEW or not order.was_answered:
+                updates += _news_of_listed(order, listed[key], filled[key])
+            if after is not None:
+                updates.append(_amended(order, after))
         elif filled[key] >= order.size_lots:
             updates.append(_update(order, OrderEvent.FULL_FILL, ""))
         elif not report.complete:
@@ -122,20 +128,28 @@ def _filled_after(known: Sequence[Order], new_fills: Iterable[Fill]) -> dict[str
     return filled
 
 
-def _news_of_listed(
-    order: Order, listed: Order, filled_lots: int, asked: Amend | None, may_arrive: bool
-) -> list[OrderUpdate]:
-    """Return the update that a listed order needs; one that we are cancelling stays so, the answer is on its way.
+def _terms_after(
+    order: Order, listed: Order, asked: Amend | None, may_be_amended: bool, may_arrive: bool
+) -> Order | None:
+    """Return an order on the terms that the listing leaves it on; None where it is no news about them.
 
-    One whose amendment is not answered is on the terms that are listed, unless those are the old ones and the
-    amendment may have been carried out since.
+    Other terms than those that were asked for last settle nothing while that request may have been carried out since:
+    until then the worse of both count. One that we are cancelling is left to its answer.
     """
-    amending = asked is not None or order.state is OrderState.PENDING_REPLACE
-    if amending and order.state is not OrderState.PENDING_CANCEL:
+    if order.state is OrderState.PENDING_CANCEL or not listed.price_ticks:  # a listing may lack a price
+        return None
+    if asked is not None or may_be_amended or order.state is OrderState.PENDING_REPLACE:  # is on the worst of both
         is_done = asked is not None and _terms(asked) == _terms(listed)
-        return [_amended(order, listed)] if is_done or not may_arrive else []
-    if order.state is OrderState.UNKNOWN and _terms(order) != _terms(listed):
-        return [_amended(order, listed)]
+        return listed if is_done or not may_arrive else None
+    after = listed
+    if may_arrive:
+        worst = order.while_amending(Amend(order.client_order_id, *_terms(listed)))
+        after = replace(listed, price_ticks=worst.price_ticks, size_lots=worst.size_lots)
+    return after if _terms(after) != _terms(order) else None
+
+
+def _news_of_listed(order: Order, listed: Order, filled_lots: int) -> list[OrderUpdate]:
+    """Return the update that a listed order needs; one that we are cancelling stays so, the answer is on its way."""
     in_doubt = order.state in (OrderState.PENDING_NEW, OrderState.UNKNOWN)
     if not in_doubt and (order.venue_order_id or not listed.venue_order_id):
         return []
@@ -147,11 +161,11 @@ def _terms(of: Order | Amend) -> tuple[int, int]:
     return of.price_ticks, of.size_lots
 
 
-def _amended(order: Order, listed: Order) -> OrderUpdate:
-    venue_order_id = listed.venue_order_id or order.venue_order_id
+def _amended(order: Order, after: Order) -> OrderUpdate:
+    venue_order_id = after.venue_order_id or order.venue_order_id
     return OrderUpdate(
         order.leg, order.client_order_id, OrderEvent.AMENDED, venue_order_id,
-        price_ticks=listed.price_ticks, size_lots=listed.size_lots,
+        price_ticks=after.price_ticks, size_lots=after.size_lots,
     )  # fmt: skip
 
 

@@ -78,11 +78,15 @@ def allow_amends(amends: Sequence[Amend], limits: RiskLimits, state: RiskState) 
 
 
 def _holds_amended(order: Order, amend: Amend, limits: RiskLimits, state: RiskState, room: _Room) -> bool:
-    """Tell whether there is room for an order whichever terms it gets; if so it is used up."""
+    """Tell whether there is room for an order whichever terms it gets; if so it is used up.
+
+    The size of one order counts whole, what has filled included: else it could be amended on and on.
+    """
     worst = order.while_amending(amend)
     quote = Quote(order.side, worst.price_ticks, worst.remaining_lots)
     reason = state.instrument.unplaceable_reason(amend.price_ticks, amend.size_lots) or _price_rule(quote, limits)
-    if reason or (limits.max_order_lots is not None and quote.size_lots > limits.max_order_lots):
+    largest_lots = max(amend.size_lots, quote.size_lots)
+    if reason or (limits.max_order_lots is not None and largest_lots > limits.max_order_lots):
         return False
     room.take(order.side, order.price_ticks, -order.remaining_lots)
     is_held = room.fit(quote)[0] == quote.size_lots

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from core.market.churn import with_missing
 from core.market.group_limits import LegLoad, room_in_group
 from core.market.order import Side
 from core.market.price_shock import PriceShock
@@ -15,7 +16,7 @@ from core.trading.live_stats import LiveStats
 from strategies.base import View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from core.market.churn import ChurnMeter
     from core.market.events import Event
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _BREAKER = "breaker_utc_s"
 _CHURN = ("churn_cancels", "churn_fills", "churn_utc_s")  # counters: of the window, and when they were counted
+_PLACED = ("churn_orders", "churn_orders_utc_ns")  # counters: of a minute, and when they were counted
 
 
 @dataclass(slots=True)
@@ -102,11 +104,22 @@ class BotState:
         for name, value in zip(_CHURN, (cancels, fills, now_utc_s), strict=True):
             self.counters[name] = value
 
-    def recall_churn(self, placed_ns: Iterable[int]) -> None:
-        """Take up from the counters what an earlier life had cancelled and filled; `placed_ns` is from the orders."""
+    def note_amends(self, count: int, utc_ns: int) -> None:
+        """Have what the limit of orders counts on disk before amendments go out: they leave no rows of their own."""
+        if self.churn.limits.orders_per_min is None:
+            return
+        for name, value in zip(_PLACED, (self.churn.orders(self.clock.now_ns()) + count, utc_ns), strict=True):
+            self.counters[name] = value
+        self.journal.note_counters(dict(self.counters))
+
+    def recall_churn(self, sent_utc_ns: Sequence[int]) -> None:
+        """Take up from the counters what an earlier life had sent and filled; `sent_utc_ns` are those of the orders."""
+        now_ns, utc_ns = self.clock.now_ns(), self.clock.utc_ns()
+        orders, counted_utc_ns = (self.counters.get(name, 0) for name in _PLACED)
+        sent_utc_ns = with_missing(sent_utc_ns, orders, counted_utc_ns)
+        placed_ns = [now_ns - max(0, utc_ns - each_ns) for each_ns in sent_utc_ns]
         cancels, fills, utc_s = (self.counters.get(name, 0) for name in _CHURN)
-        age_ns = max(0, self.clock.utc_ns() - utc_s * SECOND_NS)
-        self.churn.recall(placed_ns, cancels, fills, self.clock.now_ns() - age_ns)
+        self.churn.recall(placed_ns, cancels, fills, now_ns - max(0, utc_ns - utc_s * SECOND_NS))
 
     def risk_state(self, leg: LegState, now_ns: int, with_foreign: bool = False) -> RiskState:
         """Return what the limits of a leg are held against; `with_foreign` counts the orders of others too."""

@@ -148,6 +148,9 @@ class Intake:
             bot.breaker.accepted()
         elif asked is not None:
             self._amend_answered(leg, order, update, asked)
+        elif event is OrderEvent.AMENDED and order.on_terms(before.price_ticks, before.size_lots) != order:
+            bot.timer.hurry(OWN)
+            _log.warning("order_on_other_terms", extra=fields(id=order.client_order_id, leg=leg.name))
         asked_for = event is OrderEvent.CANCELED and before.state is OrderState.PENDING_CANCEL
         if not was_closed and order.is_closed:
             self._closed(leg, order, event, None if inferred else now_ns, asked_for and not inferred)

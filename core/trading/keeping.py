@@ -34,16 +34,14 @@ class Keeping:
         self._bot.counters.update(self._bot.journal.ledger.counters())
         self._bot.recall_shocks()
         self._bot.recall_breaker()
-        self._recall_orders(now_ns)
+        self._recall_orders()
         if new_run:
             self._bot.counters[RUN_S] = 0
         self._run_began_ns = now_ns - self._bot.counters[RUN_S] * SECOND_NS
 
-    def _recall_orders(self, now_ns: int) -> None:
+    def _recall_orders(self) -> None:
         """Count the orders that an earlier life placed within the last minute, too."""
-        utc_ns = self._bot.clock.utc_ns()
-        ages = [max(0, utc_ns - sent_ns) for sent_ns in self._bot.journal.ledger.sent_since(utc_ns - MINUTE_NS)]
-        self._bot.recall_churn(now_ns - age_ns for age_ns in ages)
+        self._bot.recall_churn(self._bot.journal.ledger.sent_since(self._bot.clock.utc_ns() - MINUTE_NS))
 
     def run_end_ns(self) -> int:
         """Return when `duration_s` is over; not for a run that is endless."""

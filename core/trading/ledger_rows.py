@@ -80,7 +80,12 @@ def _fence(client_order_id: str) -> int:
 
 
 def order_row(order: Order, instrument: Instrument) -> tuple[Any, ...]:
-    """Return the values of ORDER_COLUMNS."""
+    """Return the values of ORDER_COLUMNS.
+
+    An order that is being amended is written as one of unknown outcome: to who reads it in another life it is nothing
+    else, and code from before there were amendments must be able to read it, too.
+    """
+    is_amended = order.state is OrderState.PENDING_REPLACE
     return (
         order.client_order_id,
         order.leg,
@@ -90,7 +95,7 @@ def order_row(order: Order, instrument: Instrument) -> tuple[Any, ...]:
         text(instrument.to_price(order.price_ticks)),
         text(instrument.to_size(order.size_lots)),
         text(instrument.to_size(order.filled_lots)),
-        order.state.value,
+        (OrderState.UNKNOWN if is_amended else order.state).value,
         order.is_closed,
         order.post_only,
         order.reduce_only,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.market.order import CLOSED, Amend, Fill, MissingFills, Order, OrderEvent, OrderState, Side
-from core.trading.amending import Amending, after_answer, held_back
+from core.trading.amending import Amending, after_answer, held_back, of_earlier_life
 from core.trading.order_changes import after_cancel_sent, after_fill, after_update
 
 if TYPE_CHECKING:
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 2_000  # closed orders; the oldest are forgotten, the ledger has them
 _AWAITED = frozenset({OrderState.PENDING_NEW, OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE})
-_CANCELLABLE = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_REPLACE})
+_HERE = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED})
+_CANCELLABLE = _HERE | {OrderState.PENDING_REPLACE}
 _RESTING = _CANCELLABLE | {OrderState.PENDING_CANCEL}
 _RESTING_WORDS = frozenset({OrderEvent.ACCEPTED, OrderEvent.PARTIAL_FILL, OrderEvent.AMENDED})
+_DOUBTS = frozenset({OrderEvent.OUTCOME_UNKNOWN, OrderEvent.CANCEL_REJECTED})
 _ENDS = frozenset({OrderEvent.REJECTED, OrderEvent.CANCELED, OrderEvent.EXPIRED, OrderEvent.FULL_FILL})
 IMMEDIATE = "IOC"
 
@@ -38,6 +40,7 @@ class Tracked:
     told_lots: int = 0  # the most that the venue said has filled; our fills may not be there yet
     inferred: bool = False  # closed because a report did not list it, not by the venue's word
     amending: Amending | None = None  # an amendment that is not answered
+    is_resting: bool = False  # by all that is known since our last request; its state does not say so while `amending`
     is_fixed: bool = False  # the venue refused to amend it: it is replaced instead
 
 
@@ -74,7 +77,9 @@ class OrderTracker:
     def add(self, order: Order, now_ns: int, heard_ns: int = -1) -> None:
         """Track an order: ours just recorded, one from the ledger, or one found at the venue."""
         self._closed.pop(order.client_order_id, None)
-        self._live[order.client_order_id] = tracked = Tracked(order, now_ns, heard_ns)
+        amending = of_earlier_life(order)
+        tracked = Tracked(order, now_ns, heard_ns, amending=amending, is_resting=amending is not None)
+        self._live[order.client_order_id] = tracked
         self._put(tracked, order)
 
     def mark_cancel_sent(self, client_order_id: str, now_ns: int) -> Order | None:
@@ -82,13 +87,13 @@ class OrderTracker:
         tracked = self._live.get(client_order_id)
         if tracked is None:
             return None
-        tracked.asked_ns = now_ns
+        tracked.asked_ns, tracked.is_resting = now_ns, False
         return self._put(tracked, after_cancel_sent(tracked.order))
 
     def mark_amend_sent(self, amend: Amend, worst: Order, now_ns: int) -> None:
         """Note that an amendment of a live order goes out; `worst` is the order until it is answered."""
         tracked = self._live[amend.client_order_id]
-        tracked.asked_ns = now_ns
+        tracked.asked_ns, tracked.is_resting = now_ns, False
         tracked.amending = Amending(amend, tracked.order)
         self._put(tracked, worst)
 
@@ -106,9 +111,11 @@ class OrderTracker:
             self._reopen(tracked)
         tracked.heard_ns = now_ns
         changed = after_update(tracked.order, update, utc_ns)
+        tracked.is_resting = changed.state in _HERE or (tracked.is_resting and update.event not in _DOUBTS)
         if tracked.amending is not None or update.event is OrderEvent.AMENDED:
             changed, tracked.amending = after_answer(changed, update, tracked.amending)
             tracked.is_fixed = tracked.is_fixed or update.event is OrderEvent.AMEND_REJECTED
+            changed = tracked.order if changed == tracked.order else changed  # it is no news that it still rests
         order = self._put(tracked, changed)
         if update.event in _ENDS:
             tracked.inferred = inferred
@@ -126,7 +133,9 @@ class OrderTracker:
             return None
         self._reopen(tracked)
         tracked.heard_ns = now_ns
-        order = self._put(tracked, held_back(after_fill(tracked.order, fill), tracked.amending))
+        changed = after_fill(tracked.order, fill)
+        tracked.is_resting = tracked.is_resting or changed.state in _HERE
+        order = self._put(tracked, held_back(changed, tracked.amending))
         self._weigh(tracked)
         return order
 
@@ -189,8 +198,12 @@ class OrderTracker:
         return tuple(order for order in self.live() if order.time_in_force != IMMEDIATE)
 
     def cancellable(self) -> list[str]:
-        """Return the ids of orders that rest and have no cancel on its way."""
-        return [order.client_order_id for order in self.live() if order.state in _CANCELLABLE]
+        """Return the ids of orders that rest, on whichever terms, and have no cancel on its way."""
+        return [
+            key
+            for key, tracked in self._live.items()
+            if tracked.order.state in _CANCELLABLE or (tracked.is_resting and tracked.order.state is OrderState.UNKNOWN)
+        ]
 
     def is_amendable(self, client_order_id: str) -> bool:
         """Tell whether a live order may be amended now: no amendment is on its way, and none was refused."""
@@ -201,6 +214,11 @@ class OrderTracker:
         """Return the amendment of an order that is not answered, None when there is none."""
         tracked = self._find(client_order_id)
         return None if tracked is None or tracked.amending is None else tracked.amending.amend
+
+    def may_be_amended(self, client_order_id: str) -> bool:
+        """Tell whether an amendment of an order is not answered, of this life or, as far as is known, of another."""
+        tracked = self._find(client_order_id)
+        return tracked is not None and tracked.amending is not None
 
     def immediate(self) -> list[Order]:
         """Return the immediate orders that are not settled."""

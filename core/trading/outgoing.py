@@ -241,8 +241,8 @@ class Outgoing:
         """Cancel what rests, each order once; `doubtful_too`: also orders of unknown outcome."""
         ids = leg.tracker.cancellable()
         if doubtful_too:
-            live = leg.tracker.live()
-            ids += [order.client_order_id for order in live if order.state is OrderState.UNKNOWN]
+            doubtful = [one.client_order_id for one in leg.tracker.live() if one.state is OrderState.UNKNOWN]
+            ids += [key for key in doubtful if key not in ids]
         leg.wanted = None
         leg.withheld = ()
         if ids:

@@ -51,6 +51,7 @@ class OutgoingAmends:
         live = {order.client_order_id: order for order in tracker.live()}
         before = [live[amend.client_order_id] for amend in amends]
         worst = [after_amend_sent(order, amend, utc_ns) for order, amend in zip(before, amends, strict=True)]
+        bot.note_amends(len(amends), utc_ns)
         if not bot.journal.record_amending(before, worst, now_ns):
             return
         for amend, order in zip(amends, worst, strict=True):

@@ -59,6 +59,7 @@ class ReportIntake:
             lambda key: tracker.may_arrive(key, asked_ns, late_ns),
             lambda venue_order_id: self._intake.id_of(leg, venue_order_id),
             tracker.asked_terms,
+            tracker.may_be_amended,
         )
         hold_mark = found.complete and self._may_be_ours(leg, found.unmatched)
         for fill in found.new_fills:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.market.events import Watch
-from core.market.order import OrderState
 from core.trading.clock import seconds
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 _LOOK_NS = seconds(0.05)
 _MOST_NS = seconds(5)
 _SHARE = 4  # of the stop's time: the sweep has the rest
-_RESTING = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_REPLACE})
 
 
 class Settling:
@@ -50,7 +48,8 @@ class Settling:
         """Take the quotes off and let the strategy act on what is open; return when to look again."""
         for leg in self._bot.legs:
             leg.wanted, leg.withheld = None, ()
-            resting = [order.client_order_id for order in leg.tracker.quotes() if order.state in _RESTING]
+            quotes = {order.client_order_id for order in leg.tracker.quotes()}
+            resting = [key for key in leg.tracker.cancellable() if key in quotes]
             if resting:
                 self._outgoing.cancel(leg, resting, now_ns)
         self._decider.hear(Watch(now_ns), now_ns)

@@ -64,9 +64,9 @@ def test_a_fill_while_an_amendment_is_on_its_way_counts_once_and_the_rest_is_rig
     move(stage, "0.9998")
     stage.bot.run(lambda: stage.is_used_up("delay"))
     stage.trade("sell", share=0.5)  # a bid that is being amended
-    states = {own.state for own in stage.bot.bot.ledger.open_orders("main")}
-    assert OrderState.PENDING_REPLACE in states
-    stage.bot.run(lambda: OrderState.UNKNOWN in {own.state for own in stage.bot.bot.ledger.open_orders("main")})
+    tracker = stage.bot.loop._bot.legs[0].tracker
+    assert OrderState.PENDING_REPLACE in {own.state for own in tracker.live()}
+    stage.bot.run(lambda: OrderState.UNKNOWN in {own.state for own in tracker.live()})
     stage.recovers()
     assert stage.fills() == fills + 1
     stage.bot.run(lambda: stage.counted("orders_amended") >= 2)

@@ -21,9 +21,9 @@ RESTLESS = {
 
 
 def being_amended(fleet: Fleet, name: str) -> int:
-    """Return how many orders a worker's ledger has on two terms."""
+    """Return how many orders a worker's ledger has on two terms: they are of unknown outcome to whoever reads it."""
     with contextlib.closing(sqlite3.connect(fleet.home.bot_state(name) / "ledger.db")) as ledger:
-        found = ledger.execute("SELECT COUNT(*) FROM orders WHERE state = 'PENDING_REPLACE'").fetchone()
+        found = ledger.execute("SELECT COUNT(*) FROM orders WHERE state = 'UNKNOWN'").fetchone()
         return int(found[0])
 
 

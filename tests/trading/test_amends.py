@@ -12,6 +12,7 @@ import pytest
 from core.market.commands import Quote
 from core.market.order import POST_ONLY_WOULD_CROSS, Amend, OrderEvent, OrderState, Side
 from core.trading.ledger import Ledger
+from core.trading.trading_loop import SpotRule
 from tests.trading.scripted_venue import ANSWER, LOSE, LOSE_ANSWER, ScriptedVenue
 from tests.trading.workbench import BOTH, Bench
 from utils.errors import OutcomeUnknown, VenueAuthError, VenueRefused
@@ -101,8 +102,8 @@ def test_the_worst_of_both_terms_is_in_the_ledger_before_the_venue_hears_of_it(t
     venue.ledger_path = tmp_path / "ledger.db"
     bench = bench_of(tmp_path, venue)
     wish(bench, (Quote(Side.BUY, 9_900, 5), Quote(Side.SELL, 10_000, 30)))
-    pending = OrderState.PENDING_REPLACE
-    assert sorted(venue.seen) == [(pending, 9_990, 10), (pending, 10_000, 30)]
+    in_doubt = OrderState.UNKNOWN  # what it is to code from before there were amendments, too
+    assert sorted(venue.seen) == [(in_doubt, 9_990, 10), (in_doubt, 10_000, 30)]
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
@@ -215,14 +216,83 @@ def test_an_amendment_that_would_be_too_much_beside_the_others_is_a_cancel(tmp_p
     assert {o.slot: o.remaining_lots for o in bench.venue.open_orders.values()}["buy.0"] == 20
 
 
+def test_an_order_that_fills_and_is_filled_up_again_and_again_never_gets_larger_than_one_may_be(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, risk={"max_order_size": 1.0, "max_position": 10.0})
+    for _ in range(4):
+        bench.venue.fill(bench.order_id("buy.0"), 8)
+        bench.run(3)
+        assert max(order.size_lots for order in bench.venue.open_orders.values()) <= 10
+        assert bench.resting["buy.0"] == 9_990
+
+
 def test_a_shut_gate_takes_off_an_order_that_is_being_amended(tmp_path: Path) -> None:
     bench = bench_of(tmp_path)
     bench.venue.script.amend = LOSE
     wish(bench, AWAY, 1.0)
-    assert states(bench) == {OrderState.PENDING_REPLACE}
+    assert {order.state for order in bench.loop._bot.legs[0].tracker.live()} == {OrderState.PENDING_REPLACE}
     bench.loop.pause()
     bench.step()
     assert bench.venue.open_orders == {}
+
+
+def rested_s(bench: Bench) -> float:
+    """Let time pass until nothing rests; return how long that took."""
+    began_ns = bench.clock.now_ns()
+    while bench.venue.open_orders:
+        bench.run(0.25)
+        assert bench.clock.now_ns() - began_ns < 60 * 10**9
+    return (bench.clock.now_ns() - began_ns) / 10**9
+
+
+def shut(folder: Path, amends: bool, how: str) -> float:
+    """Let an amendment be lost, then a gate shut and its cancels be lost or refused; return how long orders rest."""
+    bench = Bench(folder, ScriptedVenue(late_arrival_s=9), amend_orders=amends)
+    bench.run(0.1)
+    bench.venue.fill(bench.order_id("buy.0"), 5)
+    bench.run(1)
+    if amends:
+        bench.venue.script.amend = LOSE
+        wish(bench, AWAY, 1.0)
+        assert bench.venue.amends
+    bench.venue.script.cancel = LOSE
+    if how == "pause":
+        bench.loop.pause()
+    else:
+        bench.loop.begin_close("flatten", SpotRule.CLOSE)
+    bench.step()
+    if how == "close refused":
+        for key in bench.venue.open_orders:
+            bench.venue.tell(key, OrderEvent.CANCEL_REJECTED, reason="busy")
+    bench.venue.script.cancel = ANSWER
+    return rested_s(bench)
+
+
+@pytest.mark.parametrize("how", ["pause", "close", "close refused"])
+def test_an_unanswered_amendment_keeps_no_order_on_behind_a_shut_gate(tmp_path: Path, how: str) -> None:
+    assert shut(tmp_path / "a", True, how) <= shut(tmp_path / "b", False, how) + 0.25
+
+
+def test_quotes_in_doubt_about_their_terms_go_off_before_a_strategy_settles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = bench_of(tmp_path, ScriptedVenue(late_arrival_s=9))
+    bench.venue.script.amend = LOSE
+    wish(bench, AWAY, 4.0)
+    assert states(bench) == {OrderState.UNKNOWN}
+    monkeypatch.setattr(bench.strategy, "is_settled", lambda view: False)
+    bench.loop.begin_stop("test")
+    bench.step()
+    assert bench.venue.open_orders == {} and bench.loop.finished is None
+
+
+def test_quotes_in_doubt_about_their_terms_are_not_cancelled_twice_without_a_word_in_between(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, ScriptedVenue(late_arrival_s=9))
+    bench.venue.script.amend = LOSE
+    wish(bench, AWAY, 1.0)
+    bench.venue.script.cancel = LOSE
+    bench.loop.pause()
+    bench.run(10)
+    assert 4 <= len(bench.venue.cancels) <= 2 * 5  # two orders, once in each time that an answer is waited for
 
 
 def test_a_stop_and_a_sweep_take_off_orders_that_are_being_amended(tmp_path: Path) -> None:
@@ -245,11 +315,51 @@ def test_a_life_that_ends_before_the_answer_is_succeeded_by_one_that_finds_the_t
     bench.die()
     bench.venue.script.amend = ANSWER
     bench.begin()
-    assert states(bench) == {OrderState.PENDING_REPLACE}
+    assert states(bench) == {OrderState.UNKNOWN}
     bench.run(4)
     assert bench.resting == {"buy.0": 9_900, "sell.0": 10_100} and ids(bench) == before
     assert states(bench) == {OrderState.NEW}
     assert {order.price_ticks for order in bench.ledger.open_orders()} == {9_900, 10_100}
+
+
+def test_an_amendment_of_an_earlier_life_takes_room_for_as_long_as_it_may_arrive(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, ScriptedVenue(late_arrival_s=6), risk={"max_position": 3.0})
+    key = bench.order_id("buy.0")
+    bench.venue.script.amend = LOSE
+    wish(bench, (replace(BOTH[0], size_lots=25), BOTH[1]), 1.0)
+    bench.die()
+    bench.begin()
+    wish(bench, (replace(BOTH[0], size_lots=10), Quote(Side.BUY, 9_980, 20, 1), BOTH[1]), 5.5)
+    assert sum(order.remaining_lots for order in bench.venue.open_orders.values() if order.side is Side.BUY) <= 15
+    bench.run(3)
+    assert {order.slot: order.remaining_lots for order in bench.venue.open_orders.values()}["buy.1"] == 20
+    assert bench.order_id("buy.0") == key
+
+
+def test_an_order_that_rests_on_other_terms_than_we_believe_is_brought_back_to_what_is_wanted(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, ScriptedVenue(late_arrival_s=1))
+    bench.run(2)
+    key = bench.order_id("buy.0")
+    bench.venue.open_orders[key] = bench.venue.open_orders[key].on_terms(9_990, 30)
+    bench.run(13)
+    assert {order.slot: order.remaining_lots for order in bench.venue.open_orders.values()}["buy.0"] == 10
+
+
+def test_a_listing_older_than_the_last_word_about_an_order_changes_no_terms(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path)
+    asked = len(bench.venue.reports_asked)
+    bench.venue.script.reports.append("none")
+    while len(bench.venue.reports_asked) == asked:
+        bench.run(0.1)
+    request_id = bench.loop._bot.legs[0].desk.questions
+    old = bench.venue.report(request_id, None)
+    for key, order in bench.venue.open_orders.items():  # so little that it is near enough to what is wanted
+        bench.venue.change(Amend(key, order.price_ticks - 5, 11))
+    bench.run(0.1)
+    bench.venue.inbox.put(old)
+    bench.step()
+    found = {(order.price_ticks, order.size_lots) for order in bench.ledger.open_orders()}
+    assert found == {(9_985, 11), (10_005, 11)} and bench.venue.amends == []
 
 
 def test_orders_being_amended_are_not_handed_over(tmp_path: Path) -> None:

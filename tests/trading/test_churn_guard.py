@@ -49,6 +49,22 @@ def test_a_restart_gives_no_orders_back(tmp_path: Path) -> None:
     assert "churn" in bench.gates
 
 
+def test_a_restart_gives_no_amendments_back(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, risk={"max_orders_per_min": 10}, price_tolerance_pct=0.0, amend_orders=True)
+    moving(bench, 3, 200)
+    sent = len(bench.venue.submitted) + len(bench.venue.amends)
+    assert sent < 10 and bench.venue.amends
+    for _ in range(3):  # each life moves its orders a little
+        bench.die()
+        bench.begin()
+        moving(bench, 4, 200)
+    assert len(bench.venue.submitted) + len(bench.venue.amends) == 10
+    assert "churn" in bench.gates
+    bench.run(62)
+    moving(bench, 3, 200)
+    assert len(bench.venue.submitted) + len(bench.venue.amends) > 10
+
+
 def test_too_many_cancels_for_the_fills_take_the_quotes_off(tmp_path: Path) -> None:
     bench = Bench(tmp_path, risk={"max_cancel_fill_ratio": 8, "cancel_fill_window_s": 30}, price_tolerance_pct=0)
     moving(bench, 6, 11)

@@ -104,6 +104,13 @@ def test_a_closed_order_is_not_open_and_its_update_is_kept(tmp_path: Path) -> No
     assert (kept.state, kept.reason, kept.slot) == (OrderState.CANCELED, "done", "buy.0")
 
 
+def test_an_order_being_amended_is_one_of_unknown_outcome_to_who_reads_it(tmp_path: Path) -> None:
+    ledger = opened(tmp_path)
+    ledger.record_order(order(state=OrderState.PENDING_REPLACE))
+    (kept,) = ledger.open_orders()
+    assert (kept.state, kept.is_closed) == (OrderState.UNKNOWN, False)
+
+
 def test_a_fill_is_written_with_its_position_and_its_order(tmp_path: Path) -> None:
     ledger = opened(tmp_path)
     made = order()

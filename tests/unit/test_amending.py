@@ -124,6 +124,39 @@ def test_an_order_that_is_being_amended_rests_is_awaited_and_can_be_cancelled() 
     assert found.asked_terms("id") == AMEND
 
 
+def test_in_doubt_it_can_be_cancelled_again_once_it_was_said_to_rest_since_the_last_request() -> None:
+    found = tracker()
+    say(found, E.OUTCOME_UNKNOWN)
+    assert found.cancellable() == []
+    say(found, E.ACCEPTED)
+    assert found.cancellable() == ["id"]
+    found.mark_cancel_sent("id", 6)
+    say(found, E.CANCEL_REJECTED)
+    assert found.cancellable() == []
+    trade(found, 1)
+    assert (found.cancellable(), found.live()[0].state) == (["id"], S.UNKNOWN)
+
+
+def test_that_it_still_rests_is_no_news() -> None:
+    found = tracker()
+    say(found, E.OUTCOME_UNKNOWN)
+    first = say(found, E.ACCEPTED)
+    assert say(found, E.ACCEPTED) is first
+
+
+@pytest.mark.parametrize("state", [S.UNKNOWN, S.PENDING_CANCEL])
+def test_in_doubt_since_an_earlier_life_it_is_not_amended_before_its_terms_are_known(state: OrderState) -> None:
+    found = OrderTracker("main")
+    own = order(Side.BUY, 1500, 10, "x", client_order_id="id", state=state, venue_order_id="v")
+    found.add(own, 0)
+    assert (found.cancellable(), found.asked_terms("id")) == (["id"] if state is S.UNKNOWN else [], None)
+    say(found, E.OUTCOME_UNKNOWN)
+    assert say(found, E.ACCEPTED).state is say(found, E.AMEND_REJECTED).state is S.UNKNOWN
+    assert not found.is_amendable("id")
+    assert terms(say(found, E.AMENDED, price_ticks=1490, size_lots=8)) == (1490, 8, 0, S.NEW)
+    assert found.asked_terms("id") is None and not found.may_be_amended("id")
+
+
 # Whatever is said, what is believed is never less than what is true.
 
 WORDS = ("arrive", "answer", "fill", "timeout", "cancel")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.market.churn import ChurnLimits, ChurnMeter
+from core.market.churn import ChurnLimits, ChurnMeter, with_missing
 from core.market.order import Side
 from core.market.order_diff import DiffTolerance, diff_orders
 from tests.market_parts import NOW, SECOND, order, quote
@@ -66,6 +66,22 @@ def test_no_minute_has_more_orders_than_the_limit_when_it_is_asked_each_time(
         meter.placed(count, now)
         sent += [now] * count
     assert all(sum(at - 60 * SECOND < one <= at for one in sent) <= most for at in sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "count", "expected"),
+    [
+        ([], 0, []),
+        ([1, 3], 2, [1, 3]),
+        ([1, 3], 4, [1, 3, 5, 5]),  # two rows were taken by later sendings
+        ([1, 7], 2, [1, 5, 7]),  # sent after it was counted
+        ([1, 2, 3], 2, [1, 2, 3]),
+    ],
+)
+def test_what_has_no_row_of_its_own_was_sent_when_it_was_counted(
+    sent: list[int], count: int, expected: list[int]
+) -> None:
+    assert with_missing(sent, count, 5) == expected
 
 
 @pytest.mark.parametrize(

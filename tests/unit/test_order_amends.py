@@ -203,3 +203,9 @@ def test_an_amendment_makes_no_room_for_others_before_it_is_answered() -> None:
 )
 def test_an_amendment_into_or_out_of_what_a_limit_forbids_is_not_sent(amend: Amend, limits: dict[str, Any]) -> None:
     assert allowed([order(Side.BUY, 1500, 100, client_order_id="a")], [amend], **limits) == []
+
+
+def test_the_size_of_one_order_counts_what_has_filled_of_it() -> None:
+    own = order(Side.BUY, 1500, 100, client_order_id="a", filled_lots=80, state=OrderState.PARTIALLY_FILLED)
+    assert allowed([own], [Amend("a", 1500, 151)], max_order_lots=150) == []
+    assert allowed([own], [Amend("a", 1500, 150)], max_order_lots=150) == ["a"]

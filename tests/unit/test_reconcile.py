@@ -58,8 +58,12 @@ class Books:
                 self._book(one)
         for update in result.updates:
             before = self.orders[update.client_order_id]
+            price_ticks = before.price_ticks if update.price_ticks is None else update.price_ticks
+            size_lots = before.size_lots if update.size_lots is None else update.size_lots
             self.orders[update.client_order_id] = replace(
                 before,
+                price_ticks=price_ticks,
+                size_lots=size_lots,
                 state=next_state(before.state, update.event),
                 venue_order_id=update.venue_order_id or before.venue_order_id,
             )
@@ -96,8 +100,9 @@ def situations(draw: st.DrawFn) -> tuple[Books, VenueReport]:
         )
     keys = st.sampled_from(["mk0", "mk1", "mk2", "mk7", "mk8", "web1", "web2"])
     listed = [
-        replace(ours(0), client_order_id=key, venue_order_id=f"v{key[2:]}", slot="")
+        replace(ours(0), client_order_id=key, venue_order_id=f"v{key[2:]}", slot="", price_ticks=price, size_lots=lots)
         for key in draw(st.lists(keys, unique=True))
+        for price, lots in [draw(st.sampled_from([(1500, 10), (1490, 12), (1510, 8)]))]
     ]
     traded = draw(st.lists(st.tuples(st.integers(0, 8), keys, st.integers(1, 4)), max_size=6))
     fills = tuple(fill(Side.BUY, 1500, size, trade_id=f"t{t}", client_order_id=key) for t, key, size in traded)
@@ -224,7 +229,8 @@ def test_amended_order_that_is_listed_on_its_new_terms_is_amended(state: OrderSt
 
 @pytest.mark.parametrize("state", [OrderState.PENDING_REPLACE, OrderState.UNKNOWN])
 def test_old_terms_prove_nothing_while_the_amendment_may_still_arrive(state: OrderState) -> None:
-    assert listed_amended(OLD_TERMS, state, RECENT) == []
+    rests = [(OrderEvent.ACCEPTED, None)] if state is OrderState.UNKNOWN else []  # and no more than that
+    assert listed_amended(OLD_TERMS, state, RECENT) == rests
     assert listed_amended(OLD_TERMS, state, LONG_AGO) == [(OrderEvent.AMENDED, 1500)]
 
 
@@ -236,6 +242,54 @@ def test_order_of_an_earlier_life_that_was_being_amended_is_on_the_terms_that_ar
     books = Books.of([ours(1, state=OrderState.PENDING_REPLACE).on_terms(1500, 12)])
     (update,) = books.ask(report(open_orders=(ours(1).on_terms(1490, 8),))).updates
     assert (update.event, update.price_ticks, update.size_lots) == (OrderEvent.AMENDED, 1490, 8)
+
+
+@pytest.mark.parametrize("state", [OrderState.PENDING_REPLACE, OrderState.UNKNOWN])
+def test_other_terms_of_an_earlier_life_prove_nothing_while_its_amendment_may_still_arrive(state: OrderState) -> None:
+    young, old = (ours(1, state=state, sent_ns=sent_ns).on_terms(1500, 12) for sent_ns in (RECENT, LONG_AGO))
+    answer = report(open_orders=(ours(1).on_terms(1500, 10),))
+    assert [update.size_lots for update in Books.of([young]).ask(answer).updates] in ([], [None])
+    assert [update.size_lots for update in Books.of([old]).ask(answer).updates] == [10]
+
+
+@pytest.mark.parametrize(("sent_ns", "event"), [(RECENT, OrderEvent.ACCEPTED), (LONG_AGO, OrderEvent.AMENDED)])
+def test_the_same_terms_settle_an_amendment_that_nobody_knows_once_it_cannot_arrive(
+    sent_ns: int, event: OrderEvent
+) -> None:
+    own = ours(1, state=OrderState.UNKNOWN, sent_ns=sent_ns)
+    answer = report(open_orders=(ours(1),))
+    (update,) = reconcile(
+        [own], lambda key: False, answer, owns, lambda key: sent_ns == RECENT, may_be_amended=lambda key: True
+    ).updates
+    assert update.event is event
+
+
+@pytest.mark.parametrize("state", [OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.UNKNOWN])
+@pytest.mark.parametrize(
+    ("sent_ns", "listed", "terms"),
+    [
+        (LONG_AGO, (1490, 8), (1490, 8)),
+        (LONG_AGO, (1510, 12), (1510, 12)),
+        (RECENT, (1490, 12), (1500, 12)),  # what was asked for may be in force by now: the worse of both
+        (RECENT, (1510, 8), (1510, 10)),
+    ],
+)
+def test_order_that_rests_on_other_terms_than_we_believe_is_on_those(
+    state: OrderState, sent_ns: int, listed: tuple[int, int], terms: tuple[int, int]
+) -> None:
+    own = ours(1, state=state, sent_ns=sent_ns)
+    (update,) = Books.of([own]).ask(report(open_orders=(ours(1).on_terms(*listed),))).updates
+    assert (update.event, update.price_ticks, update.size_lots) == (OrderEvent.AMENDED, *terms)
+
+
+def test_other_terms_of_an_order_that_we_are_cancelling_or_that_are_no_worse_for_now_are_no_news() -> None:
+    answer = report(open_orders=(ours(1).on_terms(1490, 8),))
+    leaving, young = ours(1, state=OrderState.PENDING_CANCEL), ours(1, sent_ns=RECENT)
+    assert Books.of([leaving]).ask(answer).updates == Books.of([young]).ask(answer).updates == ()
+
+
+def test_a_listing_without_a_price_tells_no_terms() -> None:
+    assert Books.of([ours(1)]).ask(report(open_orders=(ours(1).on_terms(0, 8),))).updates == ()
 
 
 def test_order_that_vanished_was_cancelled() -> None:

@@ -84,6 +84,16 @@ def test_news_of_the_old_terms_are_no_answer(bench: Bench) -> None:
     assert told(bench) == []
 
 
+def test_a_refusal_after_a_picture_of_before_that_had_the_terms_asked_for_is_looked_up(bench: Bench) -> None:
+    amend(bench)
+    amend(bench, SILENCE, Amend(KEY, 99, 100))  # back to where it was before
+    bench.venue.say("account.orders", [shown(bench, price=99, amount=0.1, filled_amount=0.04)])  # the stream lags
+    bench.poll()
+    bench.venue.answer(bench.venue.last_id(AMEND), Refused(24))
+    bench.poll()
+    assert told(bench) == [AMENDED, (E.AMENDED, 99, 100), UNKNOWN]
+
+
 def test_terms_that_the_venue_chose_itself_are_told_as_they_are(bench: Bench) -> None:
     amend(bench, shown(bench, price=97))
     assert told(bench) == [(E.AMENDED, 97, 250)]
