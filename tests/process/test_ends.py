@@ -32,6 +32,7 @@ class Family:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, Happening]] = []
+        self.strangers: list[int] = []
         self.link = ZygoteLink()
         self.children = Children(
             selectors.DefaultSelector(),
@@ -49,14 +50,13 @@ class Family:
         return child
 
     def reap_until(self, what: Callable[[], Any]) -> list[int]:
-        """Reap until something is so; return the strangers."""
-        strangers: list[int] = []
+        """Reap until something is so; return the strangers so far."""
         deadline = time.monotonic() + 20
         while not what():
             assert time.monotonic() < deadline, self.events
-            strangers += self.children.reap()
+            self.strangers += self.children.reap()
             time.sleep(0.0005)
-        return strangers
+        return self.strangers
 
 
 def test_a_worker_that_dies_of_any_signal_is_told_and_its_bot_comes_back() -> None:
@@ -86,8 +86,7 @@ def test_a_stranger_is_reaped_however_it_ends_and_changes_nothing(script: str) -
         ours = spawn("exec sleep 60")
         family.worker("bot", ours)
         stranger, between = spawn(script), spawn(f"({script}) & exit 0")
-        strangers: list[int] = []
-        family.reap_until(lambda: strangers.extend(family.children.reap()) or len(strangers) == 3)
+        strangers = family.reap_until(lambda: len(family.strangers) == 3)
         assert {stranger, between} <= set(strangers)
         assert ours not in strangers
         assert family.events == []

@@ -35,10 +35,21 @@ def test_an_event_that_the_state_cannot_have_makes_the_order_unknown() -> None:
 
 def test_an_unknown_order_found_with_fills_is_partially_filled() -> None:
     tracker = OrderTracker("main")
-    tracker.add(made(state=OrderState.UNKNOWN, filled_lots=3), 0)
+    tracker.add(made(state=OrderState.NEW, filled_lots=3), 0)
+    tell(tracker, OrderEvent.OUTCOME_UNKNOWN)
     after = tell(tracker, OrderEvent.ACCEPTED)
     assert after is not None
     assert (after.state, after.acked_ns) == (OrderState.PARTIALLY_FILLED, 77)
+
+
+def test_an_order_in_doubt_of_an_earlier_life_rests_once_its_terms_are_told() -> None:
+    tracker = OrderTracker("main")
+    order = made(state=OrderState.UNKNOWN, filled_lots=3)
+    tracker.add(order, 0)
+    accepted, amended = (tell(tracker, event) for event in (OrderEvent.ACCEPTED, OrderEvent.AMENDED))
+    assert accepted is not None and amended is not None
+    assert (accepted.state, amended.state) == (OrderState.UNKNOWN, OrderState.PARTIALLY_FILLED)
+    assert (amended.price_ticks, amended.size_lots) == (order.price_ticks, order.size_lots)
 
 
 def test_a_fill_after_the_end_is_added_and_the_order_stays_closed() -> None:
