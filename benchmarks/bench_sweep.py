@@ -31,7 +31,7 @@ WANTED = 95  # per cent
 
 
 def measure(quick: bool) -> Result:
-    """Measure with 64 sets, three times each; `quick`: 8 sets, once."""
+    """Measure with 64 sets, seven times each; `quick`: 8 sets, once."""
     logging.disable(logging.CRITICAL)
     result, cores, side = Result(), os.cpu_count() or 1, 3 if quick else 8
     values = tuple(0.05 + 0.05 * number for number in range(side))
@@ -42,7 +42,7 @@ def measure(quick: bool) -> Result:
         home = Home(folder / "home")
         home.make_folders()
         alone_s, swept_s = [], []
-        for number in range(1 if quick else 3):
+        for number in range(1 if quick else 7):
             say(f"{side * side} sets on {cores} cores, {number + 1}")
             swept_s.append(_swept(home, sweep, folder / f"{number}.jsonl", cores, result))
             alone_s.append(_independent(home, sweep, cores))
