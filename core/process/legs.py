@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from api.base_client import ClientContext, ExchangeClient
@@ -44,18 +45,21 @@ def build_client(
     ids: OrderIds | None = None,
 ) -> ExchangeClient:
     """Return the client of one leg, not yet open. Raises ConfigError for an unknown exchange."""
-    context = ClientContext(
+    context = _context(config.name, leg, state, data_dirs, clock)
+    return client_class(leg.exchange, config.mode)(config.exchange_config_of(leg), replace(context, ids=ids))
+
+
+def _context(bot_name: str, leg: Leg, state: Path, data_dirs: tuple[str, ...], clock: Clock) -> ClientContext:
+    return ClientContext(
         exchange=leg.exchange,
         symbol=leg.symbol,
         account=leg.account,
-        bot_name=config.name,
+        bot_name=bot_name,
         state_dir=str(state),
         data_dirs=data_dirs,
         now_ns=clock.now_ns,
         utc_ns=clock.utc_ns,
-        ids=ids,
     )
-    return client_class(leg.exchange, config.mode)(config.exchange_config_of(leg), context)
 
 
 def build_reference(config: BotConfig, state: Path, data_dirs: tuple[str, ...], clock: Clock) -> Reference | None:
@@ -67,17 +71,7 @@ def build_reference(config: BotConfig, state: Path, data_dirs: tuple[str, ...], 
     if leg is None:
         return None
     kind, settings = client_class(leg.exchange), config.exchange_config_of(leg)
-    context = ClientContext(
-        exchange=leg.exchange,
-        symbol=leg.symbol,
-        account=leg.account,
-        bot_name=config.name,
-        state_dir=str(state),
-        data_dirs=data_dirs,
-        now_ns=clock.now_ns,
-        utc_ns=clock.utc_ns,
-        public_only=True,
-    )
+    context = replace(_context(config.name, leg, state, data_dirs, clock), public_only=True)
     reader = MarketReader(lambda: kind(settings, context), leg.leg, waits=not kind.embedded)
     return Reference.of(leg, reader, config.reference_config)
 

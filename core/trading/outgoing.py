@@ -159,7 +159,7 @@ class Outgoing:
     def take(self, leg: LegState, take: Take, now_ns: int) -> bool:
         """Send an immediate order that the limits allow; return whether it was sent.
 
-        None while it is not known what the last one of its side came to: what it asks for may be done.
+        Nothing is sent while it is not known what the last one of its side came to: what it asks for may be done.
         """
         if leg.awaits_take(take.side):
             self._bot.counters["skipped.take_not_booked"] += 1
